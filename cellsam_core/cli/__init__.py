@@ -1,0 +1,68 @@
+"""The command line: one module a command, heavy imports inside `run`.
+
+Exit status: 0 done, 1 the data can't be used, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from cellsam_core import __version__
+from cellsam_core.errors import InputError
+
+COMMANDS = {
+    "inspect": "read a sample's folder and write its manifest",
+    "preprocess": "clip, equalise (CLAHE) and write the segmentation channels",
+    "segment": "segment images with CellSAM",
+    "segment-batch": "segment one batch of a preprocessed sample (called by the workflow)",
+    "stitch": "merge batches into one label image and a cell table (called by the workflow)",
+    "track": "link label images into tracks, divisions and lineages",
+    "traces": "measure per-cell reporter traces",
+    "assign": "assign transcripts to cells and count genes",
+    "report": "write the HTML report and provenance of a sample",
+    "evaluate": "score a segmentation or a tracking against ground truth",
+    "simulate": "write a synthetic experiment with ground truth",
+    "train": "train the tiny CellSAM model",
+    "weights": "list the available weights",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; see ``cellsam-core --help``."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="cellsam-core",
+        description="From a microscope folder to published tables.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    # Only the chosen command's module is imported, so that `--help` stays instant.
+    chosen = next((a for a in arguments if not a.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        if name == chosen:
+            module = importlib.import_module(f"cellsam_core.cli.{name.replace('-', '_')}")
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    args = parser.parse_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
+    try:
+        args.run(args)
+    except InputError as error:
+        if args.debug:
+            raise
+        print(f"cellsam-core {args.command}: {error}", file=sys.stderr)
+        return 1
+    return 0

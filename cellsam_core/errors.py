@@ -1,0 +1,30 @@
+"""The one exception for data that cannot be used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class InputError(ValueError):
+    """The user's data can't be used; the message says so in one sentence.
+
+    The command line turns it into that sentence on standard error and exit status 1.
+
+    Parameters
+    ----------
+    where
+        File, folder, column or option at fault.
+    found
+        What is there.
+    expected
+        What should be there.
+    remedy
+        What the user can do, in the imperative.
+    """
+
+    def __init__(self, where: str | Path, *, found: str, expected: str, remedy: str) -> None:
+        self.where = str(where)
+        super().__init__(f"{where}: found {found}, expected {expected}; {remedy}.")

@@ -1,0 +1,1 @@
+"""Files in and out. Nothing outside this package and the command line touches a disk."""

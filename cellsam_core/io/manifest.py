@@ -1,0 +1,114 @@
+"""What a sample's files say of themselves: written once by ``inspect``, read by every stage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cellsam_core import SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where one ``(y, x)`` plane lives.
+
+    Attributes
+    ----------
+    path
+        Absolute path of the TIFF.
+    page
+        Index of the TIFF page (IFD) that holds it.
+    sample
+        Index along the page's own sample axis (RGB and planar files); None for a grey page.
+    """
+
+    path: str
+    page: int = 0
+    sample: int | None = None
+
+
+@dataclass(frozen=True)
+class TranscriptSource:
+    """A transcript table and how its coordinates meet the image.
+
+    Attributes
+    ----------
+    path
+        csv, csv.gz, tsv or parquet.
+    x, y, gene
+        Column names of coordinates and feature name.
+    z
+        Column name of the z plane, None for two-dimensional data.
+    unit
+        ``"um"`` or ``"px"``: of the `x` and `y` columns.
+    um_to_px
+        3x3 affine, row-major, micrometres ``(x, y, 1)`` to image pixels ``(x, y, 1)``.
+        Pixel centres are at integer coordinates.
+    n_rows
+        Rows of the table, header not counted.
+    """
+
+    path: str
+    x: str
+    y: str
+    gene: str
+    z: str | None
+    unit: str
+    um_to_px: list[list[float]]
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One sample, as found on disk.
+
+    Attributes
+    ----------
+    sample, assay, format
+        Name; ``movie``, ``merfish`` or ``seqfish``; name of the reader that fitted.
+    channels
+        Names of the image channels, in file order.
+    n_frames, shape_yx, dtype
+        Of the image; `dtype` in native byte order.
+    pixel_size_um, frame_interval_s
+        None where neither the files nor the sample sheet say.
+    planes
+        ``planes[frame][channel]``.
+    transcripts
+        Spatial samples only.
+    boundaries
+        Vendor cell polygons beside a spatial sample, if any.
+    warnings
+        Sentences for the report.
+    """
+
+    sample: str
+    assay: str
+    format: str
+    channels: list[str]
+    n_frames: int
+    shape_yx: tuple[int, int]
+    dtype: str
+    pixel_size_um: float | None
+    frame_interval_s: float | None
+    planes: list[list[Plane]]
+    transcripts: TranscriptSource | None = None
+    boundaries: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """Serialise; the same manifest gives the same bytes."""
+        return json.dumps({"schema_version": SCHEMA_VERSION} | asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def load(cls, path: str | Path) -> Manifest:
+        """Read a manifest written by ``inspect``."""
+        raw: dict[str, Any] = json.loads(Path(path).read_text())
+        raw.pop("schema_version")
+        raw["planes"] = [[Plane(**p) for p in frame] for frame in raw["planes"]]
+        raw["shape_yx"] = tuple(raw["shape_yx"])
+        if raw["transcripts"] is not None:
+            raw["transcripts"] = TranscriptSource(**raw["transcripts"])
+        return cls(**raw)

@@ -1,0 +1,151 @@
+"""OME-Zarr (NGFF 0.5, Zarr v3) images and labels: created whole, filled plane by plane."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import zarr
+
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
+CHUNK_PX = 1024
+
+
+@dataclass(frozen=True)
+class OmeZarr:
+    """One image or label image on disk.
+
+    Attributes
+    ----------
+    array
+        Zarr array; its axes are named by `axes`.
+    axes
+        One letter a dimension, a subsequence of ``"tcyx"``.
+    channels
+        Names along ``c``; empty without that axis.
+    pixel_size_um
+        Side of a pixel in micrometres; None where it is not known.
+    frame_interval_s
+        Seconds between frames; None where it is not known.
+    """
+
+    array: zarr.Array[Any]
+    axes: str
+    channels: tuple[str, ...]
+    pixel_size_um: float | None
+    frame_interval_s: float | None
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames, 1 without a time axis."""
+        return int(self.array.shape[0]) if "t" in self.axes else 1
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return int(self.array.shape[-2]), int(self.array.shape[-1])
+
+    def frame(self, index: int) -> Any:
+        """Read one frame: ``(c, y, x)`` for an image, ``(y, x)`` for labels."""
+        return self.array[index] if "t" in self.axes else self.array[:]
+
+
+def create(
+    path: str | Path,
+    *,
+    shape: tuple[int, ...],
+    axes: str,
+    dtype: str,
+    channels: tuple[str, ...] = (),
+    pixel_size_um: float | None = None,
+    frame_interval_s: float | None = None,
+) -> OmeZarr:
+    """Create an empty OME-Zarr image; with integer labels (no ``c``) it is marked as labels.
+
+    Parameters
+    ----------
+    path
+        Folder to make, inside an :func:`cellsam_core.io.atomic.atomic_path`.
+    shape, axes, dtype
+        Of the full-resolution array, e.g. ``(60, 2, 512, 512)``, ``"tcyx"``, ``"uint16"``.
+    channels
+        Names along ``c``.
+    pixel_size_um, frame_interval_s
+        Written as coordinate transformation and units; None leaves the axis unitless.
+    """
+    is_label = "c" not in axes
+    chunks = tuple(
+        min(size, CHUNK_PX) if axis in "yx" else 1 for size, axis in zip(shape, axes, strict=True)
+    )
+    scale = {"t": frame_interval_s, "y": pixel_size_um, "x": pixel_size_um}
+    units = {"t": "second", "y": "micrometer", "x": "micrometer"}
+    ngff_axes = [
+        {"name": a, "type": AXIS_TYPES[a]} | ({"unit": units[a]} if scale.get(a) else {})
+        for a in axes
+    ]
+    transform = {"type": "scale", "scale": [float(scale.get(a) or 1.0) for a in axes]}
+    ome: dict[str, Any] = {
+        "version": "0.5",
+        "multiscales": [
+            {
+                "name": "labels" if is_label else "image",
+                "axes": ngff_axes,
+                "datasets": [{"path": "0", "coordinateTransformations": [transform]}],
+            }
+        ],
+    }
+    if is_label:
+        ome["image-label"] = {"source": {"image": "../../1_preprocessed/frames.zarr"}}
+    else:
+        ome["omero"] = {"channels": [{"label": name, "active": True} for name in channels]}
+    group = zarr.open_group(str(path), mode="w-", zarr_format=3, attributes={"ome": ome})
+    array = group.create_array(
+        "0",
+        shape=shape,
+        dtype=dtype,
+        chunks=chunks,
+        dimension_names=list(axes),
+        compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+        fill_value=0,
+    )
+    return OmeZarr(array, axes, tuple(channels), pixel_size_um, frame_interval_s)
+
+
+def open_(path: str | Path) -> OmeZarr:
+    """Open an OME-Zarr image or label image for reading.
+
+    Raises
+    ------
+    InputError
+        `path` is not an OME-Zarr 0.5 image with axes among t, c, y, x.
+    """
+    try:
+        group = zarr.open_group(str(path), mode="r")
+        ome: dict[str, Any] = dict(group.attrs)["ome"]  # type: ignore[assignment]
+        scales = ome["multiscales"][0]
+        axes = "".join(axis["name"] for axis in scales["axes"])
+        array = group[scales["datasets"][0]["path"]]
+    except (KeyError, FileNotFoundError, ValueError, OSError) as error:
+        raise InputError(
+            path,
+            found="no OME-Zarr image",
+            expected="a folder written by this pipeline or an OME-Zarr 0.5 image",
+            remedy="check the path or make the file again",
+        ) from error
+    assert isinstance(array, zarr.Array)
+    scale = dict(zip(axes, scales["datasets"][0]["coordinateTransformations"][0]["scale"], strict=True))
+    has_unit = {axis["name"]: "unit" in axis for axis in scales["axes"]}
+    channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
+    return OmeZarr(
+        array,
+        axes,
+        channels,
+        scale["x"] if has_unit["x"] else None,
+        scale["t"] if has_unit.get("t") and not math.isclose(scale["t"], 0) else None,
+    )
