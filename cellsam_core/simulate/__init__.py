@@ -1,0 +1,1 @@
+"""Synthetic microscopy with ground truth: training fields, movies and tissues."""
