@@ -119,7 +119,8 @@ def _nuclear_scene(rng: np.random.Generator, nucleus_labels: Labels, diameter_px
     dome = np.minimum(shapes.depth_px(nucleus_labels) / (0.12 * diameter_px + 1), 1)
     texture = np.clip(1 + rng.uniform(0.05, 0.35) * blotch, 0.2, 2)
     scene: Image = 0.8 * _brightness(rng, nucleus_labels, rng.uniform(0.1, 0.5)) * texture
-    return scene * (0.5 + 0.5 * dome)
+    domed: Image = scene * (0.5 + 0.5 * dome)
+    return domed
 
 
 def _tissue(
@@ -127,7 +128,7 @@ def _tissue(
 ) -> Field:
     labels = shapes.tissue(rng, shape_yx, diameter_px, density)
     nucleus_labels = shapes.nuclei(
-        rng, labels, fraction=float(rng.uniform(0.4, 0.75)), missing=float(rng.uniform(0, 0.15))
+        rng, labels, fraction=float(rng.uniform(0.4, 0.85)), missing=float(rng.uniform(0, 0.15))
     )
     nuclear = _nuclear_scene(rng, nucleus_labels, diameter_px)
     stain = _membrane if rng.random() < 0.5 else _polyt

@@ -53,15 +53,15 @@ def _cubic_weights(n: int, n_grid: int, step: float, offset: float) -> Image:
 def illumination(rng: np.random.Generator, shape_yx: tuple[int, int], strength: float) -> Image:
     """Draw a slowly varying gain around 1, float32 ``(y, x)``; `strength` is its half range."""
     field = smooth_noise(rng, shape_yx, 0.7 * max(shape_yx))
-    gain: Image = 1 + strength * np.tanh(field)
-    return gain.astype(np.float32)
+    gain: Image = (1 + strength * np.tanh(field)).astype(np.float32)
+    return gain
 
 
 def debris(
     rng: np.random.Generator, shape_yx: tuple[int, int], *, n: int, sigma_px: float
 ) -> Image:
     """Draw `n` out-of-focus specks of peak 0.3 to 1, float32 ``(y, x)``."""
-    out = np.zeros(shape_yx, dtype=np.float32)
+    out: Image = np.zeros(shape_yx, dtype=np.float32)
     for _ in range(n):
         centre_yx = rng.uniform((0, 0), shape_yx)
         sigma_yx = sigma_px * rng.uniform(0.5, 1.6, size=2)

@@ -92,21 +92,21 @@ def tissue(
     """
     pad = int(0.6 * diameter_px) + 2
     size_y, size_x = (n + 2 * pad for n in shape_yx)
-    pitch = 0.95 * diameter_px
+    pitch = 0.98 * diameter_px
     rows, columns = np.mgrid[0 : size_y + pitch : 0.87 * pitch, 0 : size_x + pitch : pitch]
     columns = columns + 0.5 * pitch * (np.arange(rows.shape[0])[:, None] % 2)
     sites = np.stack([rows.ravel(), columns.ravel()], axis=1)
     sites += rng.normal(0, 0.22 * pitch, size=sites.shape)
     yx = np.rint(sites).astype(int)
-    yx = yx[((yx >= 0) & (yx < (size_y, size_x))).all(axis=1)]
+    yx = yx[((yx >= 0) & (yx < (size_y, size_x))).all(axis=1) & (rng.random(len(yx)) < density)]
     seeds = np.zeros((size_y, size_x), dtype=np.int32)
     seeds[yx[:, 0], yx[:, 1]] = np.arange(1, len(yx) + 1)
     distance, (near_y, near_x) = ndi.distance_transform_edt(seeds == 0, return_indices=True)
 
     # Looking the diagram up at displaced positions bends the straight Voronoi borders.
     warp_y, warp_x = (
-        0.10 * diameter_px * smooth_noise(rng, shape_yx, 0.45 * diameter_px)
-        + 0.03 * diameter_px * smooth_noise(rng, shape_yx, 0.15 * diameter_px + 2)
+        0.08 * diameter_px * smooth_noise(rng, shape_yx, 0.45 * diameter_px)
+        + 0.02 * diameter_px * smooth_noise(rng, shape_yx, 0.15 * diameter_px + 2)
         for _ in range(2)
     )
     grid_y, grid_x = np.indices(shape_yx)
@@ -116,12 +116,11 @@ def tissue(
 
     n = len(yx) + 1
     reach = rng.uniform(0.48 + 0.35 * density, 0.62 + 0.6 * density, size=n) * diameter_px
-    reach[rng.random(n) > density] = 0
     labels[distance[at_y, at_x] > reach[labels]] = 0
     gap_px = rng.choice([0.0, 0.0, 0.8, 1.6])
     if gap_px:
         labels[depth_px(labels) <= gap_px] = 0
-    return renumber(clean(labels, 0.06 * diameter_px**2))
+    return renumber(clean(labels, 0.12 * diameter_px**2))
 
 
 def place(
@@ -166,7 +165,7 @@ def outline(
     rng: np.random.Generator, disc: NDArray[np.float64], *, elongation: float, roughness: float
 ) -> Outline:
     """Draw an irregular outline around a disc ``(y, x, radius)``; `roughness` 0 is an ellipse."""
-    orders = np.arange(2, 9)
+    orders = np.arange(2, 8)
     amplitude = roughness * rng.normal(0, 1, size=len(orders)) / orders**0.9
     phase = rng.uniform(0, 2 * np.pi, size=len(orders))
     angle = float(rng.uniform(0, np.pi))
@@ -176,7 +175,8 @@ def outline(
 
 def stamp(labels: Labels, shape: Outline, value: int, *, where: int) -> None:
     """Write `value` inside an outline, only on pixels that hold `where`. Changes `labels`."""
-    reach = shape.radius_px * max(shape.elongation, 1) * (1.5 + np.abs(shape.harmonics[:, 0]).sum())
+    modulation = min(1 + float(np.abs(shape.harmonics[:, 0]).sum()), 2.2)
+    reach = shape.radius_px * np.sqrt(shape.elongation) * modulation + 1
     y0, x0 = (max(int(c - reach), 0) for c in (shape.y, shape.x))
     y1, x1 = (int(c + reach) + 2 for c in (shape.y, shape.x))
     window = labels[y0 : max(y1, 0), x0 : max(x1, 0)]
@@ -186,12 +186,17 @@ def stamp(labels: Labels, shape: Outline, value: int, *, where: int) -> None:
     dx = np.arange(x0, x0 + window.shape[1])[None, :] - shape.x
     along = (dy * np.sin(shape.angle) + dx * np.cos(shape.angle)) / np.sqrt(shape.elongation)
     across = (dy * np.cos(shape.angle) - dx * np.sin(shape.angle)) * np.sqrt(shape.elongation)
-    limit = np.ones_like(along)
+    radius = np.hypot(along, across)
+    limit = np.ones_like(radius)
     if shape.harmonics[:, 0].any():
-        direction = np.arctan2(across, along)
-        for order, (amplitude, phase) in enumerate(shape.harmonics, start=2):
-            limit += amplitude * np.cos(order * direction + phase)
-    inside = np.hypot(along, across) <= shape.radius_px * np.clip(limit, 0.3, 2.2)
+        # sum of a_k cos(k t + p_k) as a polynomial in exp(i t): far cheaper than cosines.
+        direction = (along + 1j * across) / np.maximum(radius, 1e-6)
+        amplitude, phase = shape.harmonics.T
+        total = np.zeros_like(direction)
+        for coefficient in (amplitude * np.exp(1j * phase))[::-1]:
+            total = (total + coefficient) * direction
+        limit += (total * direction).real
+    inside = radius <= shape.radius_px * np.clip(limit, 0.3, 2.2)
     window[inside & (window == where)] = value
 
 
@@ -285,11 +290,12 @@ def _brick_wall(
     centre = rng.uniform(0.1, 0.9, size=2) * shape_yx
     angle = rng.uniform(0, np.pi)
     grid_y, grid_x = np.indices(shape_yx, dtype=np.float32)
-    bend = smooth_noise(rng, shape_yx, 7 * width), smooth_noise(rng, shape_yx, 9 * width)
-    dy = grid_y - centre[0] + 0.9 * width * bend[0]
-    dx = grid_x - centre[1] + 0.9 * width * bend[1]
+    dy, dx = grid_y - centre[0], grid_x - centre[1]
     along = dy * np.sin(angle) + dx * np.cos(angle)
     across = dy * np.cos(angle) - dx * np.sin(angle)
+    # Two shears bend the wall but, unlike a free warp, leave the width of the rods nearly alone.
+    across = across + _wave(rng, along, 2.5 * aspect * width, slope=0.35)
+    along = along + _wave(rng, across, 6 * width, slope=0.25)
     pitch = width * float(rng.uniform(1.0, 1.25))
     row = np.floor(across / pitch).astype(int)
     first_row = int(row.min())
@@ -315,6 +321,18 @@ def _brick_wall(
             painted[np.hypot(beyond, off) <= 0.48 * width] = value
         labels[in_row] = painted
     return labels
+
+
+def _wave(
+    rng: np.random.Generator, position: Floats, wavelength_px: float, *, slope: float
+) -> Floats:
+    """Sum of three sines of random phase, of wavelengths 1 to 3 times `wavelength_px`."""
+    wave = np.zeros_like(position)
+    for stretch in rng.uniform(1, 3, size=3):
+        k = 2 * np.pi / (stretch * wavelength_px)
+        amplitude = slope * rng.normal() / (np.sqrt(3) * k)
+        wave += np.float32(amplitude) * np.sin(np.float32(k) * position + rng.uniform(0, 2 * np.pi))
+    return wave
 
 
 def _capsule(
