@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cellsam_core import SCHEMA_VERSION
+from cellsam_core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,26 @@ class Manifest:
 
     @classmethod
     def load(cls, path: str | Path) -> Manifest:
-        """Read a manifest written by ``inspect``."""
-        raw: dict[str, Any] = json.loads(Path(path).read_text())
-        raw.pop("schema_version")
-        raw["planes"] = [[Plane(**p) for p in frame] for frame in raw["planes"]]
-        raw["shape_yx"] = tuple(raw["shape_yx"])
-        if raw["transcripts"] is not None:
-            raw["transcripts"] = TranscriptSource(**raw["transcripts"])
-        return cls(**raw)
+        """Read a manifest written by ``inspect``.
+
+        Raises
+        ------
+        InputError
+            `path` is missing, or not a manifest of this version.
+        """
+        try:
+            raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            if raw.pop("schema_version") != SCHEMA_VERSION:
+                raise ValueError("another schema_version")
+            raw["planes"] = [[Plane(**p) for p in frame] for frame in raw["planes"]]
+            raw["shape_yx"] = tuple(raw["shape_yx"])
+            if raw["transcripts"] is not None:
+                raw["transcripts"] = TranscriptSource(**raw["transcripts"])
+            return cls(**raw)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(
+                path,
+                found=f"no manifest ({error})",
+                expected=f"a 0_manifest.json of schema_version {SCHEMA_VERSION}",
+                remedy="run `cellsam-core inspect` again",
+            ) from error

@@ -127,7 +127,7 @@ def open_(path: str | Path) -> OmeZarr:
     """
     try:
         group = zarr.open_group(str(path), mode="r")
-        ome: dict[str, Any] = dict(group.attrs)["ome"]  # type: ignore[assignment]
+        ome: dict[str, Any] = dict(group.attrs)["ome"]
         scales = ome["multiscales"][0]
         axes = "".join(axis["name"] for axis in scales["axes"])
         array = group[scales["datasets"][0]["path"]]
@@ -139,7 +139,9 @@ def open_(path: str | Path) -> OmeZarr:
             remedy="check the path or make the file again",
         ) from error
     assert isinstance(array, zarr.Array)
-    scale = dict(zip(axes, scales["datasets"][0]["coordinateTransformations"][0]["scale"], strict=True))
+    scale = dict(
+        zip(axes, scales["datasets"][0]["coordinateTransformations"][0]["scale"], strict=True)
+    )
     has_unit = {axis["name"]: "unit" in axis for axis in scales["axes"]}
     channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
     return OmeZarr(

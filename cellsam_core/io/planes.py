@@ -1,0 +1,219 @@
+"""Read single image planes, or windows of them, that a manifest names."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import struct
+import zlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.io.manifest import Manifest, Plane
+
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
+# What tifffile, imagecodecs (RuntimeError) and zlib raise on damaged files.
+READ_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, struct.error, zlib.error)
+MAX_OPEN_FILES = 8
+
+Window = tuple[int, int, int, int]
+
+
+def unreadable(path: str | Path, found: str) -> InputError:
+    """Error for a file whose bytes can't be an image."""
+    return InputError(
+        path,
+        found=found,
+        expected="a complete TIFF or PNG image",
+        remedy="copy the file again from the microscope or remove it",
+    )
+
+
+class _OpenTiffs:
+    """The TIFFs opened last, so that a movie is not opened again for each of its pages."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[tuple[Any, ...], tifffile.TiffFile] = OrderedDict()
+
+    def get(self, path: str) -> tifffile.TiffFile:
+        """Open `path`, or return its open handle if the file has not changed since."""
+        stat = Path(path).stat()
+        # The process id: file positions must not be shared with a forked worker.
+        key = (os.getpid(), path, stat.st_mtime_ns, stat.st_size)
+        if key not in self._files:
+            self._files[key] = tifffile.TiffFile(path)
+            if len(self._files) > MAX_OPEN_FILES:
+                self._files.popitem(last=False)[1].close()
+        self._files.move_to_end(key)
+        return self._files[key]
+
+
+_OPEN_TIFFS = _OpenTiffs()
+
+
+def read_plane(plane: Plane, window: Window | None = None) -> NDArray[Any]:
+    """Read one plane or a window of it.
+
+    Only the window is read from uncompressed files, only the strips or tiles that it
+    touches from compressed ones.
+
+    Parameters
+    ----------
+    plane
+        File, page and sample.
+    window
+        ``(y0, y1, x0, x1)`` in pixels, half open, inside the plane; None for all of it.
+
+    Returns
+    -------
+    ndarray, (y, x)
+        In the file's dtype and native byte order.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or truncated.
+    """
+    try:
+        if plane.path.lower().endswith(RASTER_SUFFIXES):
+            image = read_raster(plane.path)
+            sample_axis = 2 if image.ndim == 3 else None
+            pixels = _pick(image, sample_axis, plane.sample, window)
+        else:
+            pixels = _read_tiff(plane, window)
+    except InputError:
+        raise
+    except READ_ERRORS as error:
+        found = f"an unreadable image ({error or type(error).__name__})"
+        raise unreadable(plane.path, found) from error
+    return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+
+
+def read_frame(
+    manifest: Manifest,
+    frame: int,
+    channels: Sequence[str] | None = None,
+    window: Window | None = None,
+) -> NDArray[Any]:
+    """Read channels of one frame.
+
+    Parameters
+    ----------
+    manifest
+        The sample.
+    frame
+        Zero-based index.
+    channels
+        Names in `manifest`; None for all.
+    window
+        As for :func:`read_plane`.
+
+    Returns
+    -------
+    ndarray, (c, y, x)
+
+    Raises
+    ------
+    InputError
+        A name is not in the manifest, or a file can't be read.
+    """
+    names = manifest.channels if channels is None else channels
+    indices = [channel_index(manifest, name) for name in names]
+    return np.stack([read_plane(manifest.planes[frame][i], window) for i in indices])
+
+
+def channel_index(manifest: Manifest, name: str) -> int:
+    """Position of a channel in ``manifest.planes[frame]``; InputError if there is none."""
+    if name not in manifest.channels:
+        raise InputError(
+            f"sample {manifest.sample}",
+            found=f"no channel {name!r}",
+            expected=f"one of {', '.join(manifest.channels)}",
+            remedy="correct the channel's name",
+        )
+    return manifest.channels.index(name)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_raster(path: str, _modified_ns: int) -> NDArray[Any]:
+    import imagecodecs
+
+    image = np.asarray(imagecodecs.imread(path))
+    if image.ndim == 3 and image.shape[2] in (2, 4):
+        image = image[:, :, :-1]  # opacity is no signal
+    return image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
+
+
+def read_raster(path: str) -> NDArray[Any]:
+    """Decode a PNG or JPEG, ``(y, x)`` or ``(y, x, 3)``; an alpha channel is left out."""
+    return _read_raster(path, Path(path).stat().st_mtime_ns)
+
+
+def check_page(page: Any, path: str | Path, file_size: int) -> None:
+    """Refuse a TIFF page whose strips or tiles are absent or end behind the file's end."""
+    ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    if not ends:
+        raise unreadable(path, f"no pixel data in page {page.index}")
+    if max(ends) > file_size:
+        found = f"a truncated TIFF ({file_size} bytes, page {page.index} ends at {max(ends)})"
+        raise unreadable(path, found)
+
+
+def _read_tiff(plane: Plane, window: Window | None) -> NDArray[Any]:
+    tif = _OPEN_TIFFS.get(plane.path)
+    if plane.page >= len(tif.pages):
+        return _read_virtual_page(tif, plane, window)
+    page = tif.pages[plane.page]
+    check_page(page, plane.path, tif.filehandle.size)
+    sample_axis = page.axes.index("S") if "S" in page.axes else None
+    if page.is_memmappable:
+        source: Any = page.asarray(out="memmap")
+    elif window is None:
+        source = page.asarray()
+    else:
+        import zarr
+
+        source = zarr.open_array(page.aszarr(), mode="r")
+    return _pick(source, sample_axis, plane.sample, window)
+
+
+def _read_virtual_page(tif: tifffile.TiffFile, plane: Plane, window: Window | None) -> NDArray[Any]:
+    """Read a plane behind the last page: ImageJ writes one page for a stack above 4 GB."""
+    page, offset = tif.pages[0], tif.series[0].dataoffset
+    if offset is None:
+        raise unreadable(plane.path, f"{len(tif.pages)} pages where page {plane.page} is named")
+    n_bytes = math.prod(page.shape) * page.dtype.itemsize
+    start = offset + plane.page * n_bytes
+    if start + n_bytes > tif.filehandle.size:
+        raise unreadable(plane.path, f"a truncated stack without plane {plane.page}")
+    dtype = page.dtype.newbyteorder(tif.byteorder)
+    pixels = np.memmap(plane.path, dtype=dtype, mode="r", offset=start, shape=page.shape)
+    sample_axis = page.axes.index("S") if "S" in page.axes else None
+    return _pick(pixels, sample_axis, plane.sample, window)
+
+
+def _pick(
+    source: Any, sample_axis: int | None, sample: int | None, window: Window | None
+) -> NDArray[Any]:
+    """Index one sample and the window of a page, ``(y, x)`` or with a sample axis."""
+    shape_yx = [n for axis, n in enumerate(source.shape) if axis != sample_axis]
+    y0, y1, x0, x1 = window or (0, shape_yx[0], 0, shape_yx[1])
+    if not (0 <= y0 <= y1 <= shape_yx[0] and 0 <= x0 <= x1 <= shape_yx[1]):
+        raise IndexError(f"window {window} outside of an image of {shape_yx} px")
+    index: list[Any] = [slice(y0, y1), slice(x0, x1)]
+    if sample_axis is not None:
+        index.insert(sample_axis, sample or 0)
+    return np.asarray(source[tuple(index)])
