@@ -1,0 +1,221 @@
+"""``cellsam-core traces``: raw frames, masks and tracks to trace tables."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from cellsam_core.io.manifest import Manifest
+    from cellsam_core.traces import TraceOptions
+
+log = logging.getLogger(__name__)
+PROGRESS_EVERY = 50
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("manifest", type=Path, help="0_manifest.json of the sample")
+    parser.add_argument("--masks", type=Path, required=True, help="masks.zarr")
+    parser.add_argument("--objects", type=Path, required=True, help="objects.parquet")
+    parser.add_argument("--tracks", type=Path, required=True, help="tracks.csv")
+    parser.add_argument(
+        "--ratio",
+        metavar="NUM/DEN",
+        help="channels of the ratio, e.g. GFP/ExRai_405; without it only intensities are written",
+    )
+    parser.add_argument(
+        "--baseline-frames",
+        type=int,
+        default=3,
+        metavar="N",
+        help="R0 is the mean over the first N frames of the movie",
+    )
+    parser.add_argument(
+        "--background",
+        choices=["annulus", "mode", "none"],
+        default="annulus",
+        help="annulus: around each cell, of the whole frame where there is no room; "
+        "mode: of the whole frame; none: already subtracted",
+    )
+    parser.add_argument(
+        "--ring-px",
+        type=int,
+        default=0,
+        metavar="N",
+        help="labels are nuclei: measure also a ring of N px around each (0: no ring)",
+    )
+    parser.add_argument(
+        "--division-window-frames",
+        type=int,
+        default=2,
+        metavar="N",
+        help="frames on either side of a division that are flagged invalid",
+    )
+    parser.add_argument(
+        "--saturation-value",
+        type=float,
+        metavar="V",
+        help="grey value from which a pixel is saturated, e.g. 4095 for a 12-bit camera "
+        "(default: largest value of the image's type)",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder, e.g. 3_tracks")
+
+
+def run(args: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from cellsam_core.io import omezarr
+    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.io.manifest import Manifest
+    from cellsam_core.traces import TraceOptions, trace_frames
+
+    manifest = Manifest.load(args.manifest)
+    options = TraceOptions(
+        ratio=None if args.ratio is None else parse_ratio(args.ratio, manifest.channels),
+        baseline_frames=_at_least(1, "--baseline-frames", args.baseline_frames),
+        background=args.background,
+        ring_px=_at_least(0, "--ring-px", args.ring_px),
+        division_window_frames=_at_least(
+            0, "--division-window-frames", args.division_window_frames
+        ),
+        saturation_value=args.saturation_value,
+    )
+    masks = omezarr.open_(args.masks)
+    if (masks.n_frames, masks.shape_yx) != (manifest.n_frames, manifest.shape_yx):
+        raise InputError(
+            args.masks,
+            found=f"{masks.n_frames} frame(s) of {masks.shape_yx} px",
+            expected=f"{manifest.n_frames} of {manifest.shape_yx} px as in {args.manifest.name}",
+            remedy="give masks and manifest of the same sample",
+        )
+    objects = pd.read_parquet(args.objects, columns=["frame", "label", "track_id"])
+    tracks = pd.read_csv(args.tracks)
+    tables = trace_frames(
+        _frames(manifest, masks, objects, args.objects),
+        manifest.channels,
+        tracks,
+        options,
+        manifest.frame_interval_s,
+    )
+    with atomic_path(args.output / "traces.parquet") as path:
+        write_traces(path, tables, manifest.channels, options)
+    with atomic_path(args.output / "traces_wide.csv") as wide:
+        write_wide(wide, args.output / "traces.parquet", tracks["track_id"], manifest.n_frames)
+
+
+def parse_ratio(text: str, channels: Sequence[str]) -> tuple[str, str]:
+    """Split ``NUM/DEN`` at the slash that leaves two channel names; names may hold slashes.
+
+    Raises
+    ------
+    InputError
+        No such slash.
+    """
+    parts = text.split("/")
+    for i in range(1, len(parts)):
+        pair = ("/".join(parts[:i]).strip(), "/".join(parts[i:]).strip())
+        if pair[0] in channels and pair[1] in channels:
+            return pair
+    raise InputError(
+        "--ratio",
+        found=repr(text),
+        expected=f"NUM/DEN with two of the channels {', '.join(channels)}",
+        remedy="name the channels as the manifest does",
+    )
+
+
+def _at_least(smallest: int, option: str, value: int) -> int:
+    if value < smallest:
+        raise InputError(
+            option, found=str(value), expected=f"{smallest} or more", remedy="give such a number"
+        )
+    return value
+
+
+def _frames(
+    manifest: Manifest, masks: Any, objects: pd.DataFrame, objects_path: Path
+) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any], pd.DataFrame]]:
+    """Image, labels and objects of each frame."""
+    import numpy as np
+
+    from cellsam_core.io.planes import read_frame
+
+    by_frame = dict(tuple(objects.groupby("frame")))
+    for index in range(manifest.n_frames):
+        labels = masks.frame(index)
+        in_frame = by_frame.get(index, objects.iloc[:0])
+        absent = np.setdiff1d(in_frame["label"].to_numpy(), labels)
+        if len(absent):
+            raise InputError(
+                objects_path,
+                found=f"label {absent[0]} in frame {index}",
+                expected="only labels of the masks",
+                remedy="track these masks again",
+            )
+        if index % PROGRESS_EVERY == 0:
+            log.info("frame %d of %d: %d objects", index + 1, manifest.n_frames, len(in_frame))
+        yield read_frame(manifest, index), labels, in_frame
+
+
+def write_traces(
+    path: Path, tables: Iterator[pd.DataFrame], channels: Sequence[str], options: TraceOptions
+) -> None:
+    """Write the tables as one Parquet file, one row group each; `options` go to its metadata."""
+    from dataclasses import asdict
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from cellsam_core.traces import columns_of
+
+    arrow = {
+        "int64": pa.int64(),
+        "float64": pa.float64(),
+        "bool": pa.bool_(),
+        "object": pa.string(),
+    }
+    schema = pa.schema(
+        [(name, arrow.get(dtype, pa.float64())) for name, dtype in columns_of(channels).items()],
+        metadata={"cellsam_traces": json.dumps(asdict(options), sort_keys=True)},
+    )
+    with pq.ParquetWriter(path, schema) as writer:
+        for table in tables:
+            if len(table):
+                writer.write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False))
+
+
+def write_wide(path: Path, traces: Path, track_ids: pd.Series[int], n_frames: int) -> None:
+    """Write R/R0 of compartment ``cell``: one row a track, one column a frame.
+
+    Values that the long table flags as invalid are kept; missing ones are empty.
+    """
+    import numpy as np
+    import pandas as pd
+
+    long = pd.read_parquet(
+        traces,
+        columns=["track_id", "frame", "r_over_r0"],
+        filters=[("compartment", "==", "cell")],
+    )
+    long = long.dropna().sort_values(["track_id", "frame"])
+    frames, values = long["frame"].to_numpy(), long["r_over_r0"].to_numpy()
+    ids = np.sort(track_ids.to_numpy())
+    starts = np.searchsorted(long["track_id"].to_numpy(), ids)
+    stops = np.searchsorted(long["track_id"].to_numpy(), ids, side="right")
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        print("track_id", *range(n_frames), sep=",", file=file)
+        for track_id, start, stop in zip(ids, starts, stops, strict=True):
+            row = [""] * n_frames
+            for frame, value in zip(frames[start:stop], values[start:stop], strict=True):
+                row[frame] = f"{value:.6g}"
+            print(track_id, *row, sep=",", file=file)
