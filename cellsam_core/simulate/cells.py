@@ -93,7 +93,7 @@ def _brightness(rng: np.random.Generator, labels: Labels, spread: float) -> Imag
     return painted
 
 
-def _photograph(
+def photograph(
     rng: np.random.Generator, scene: Image, *, diameter_px: float, psf_px: float
 ) -> Image:
     """Blur, uneven light, background with out-of-focus specks, noise."""
@@ -112,7 +112,7 @@ def _photograph(
     return expose(rng, scene, photons=photons, read_noise=float(rng.uniform(0.5, 3)))
 
 
-def _nuclear_scene(rng: np.random.Generator, nucleus_labels: Labels, diameter_px: float) -> Image:
+def nuclear_scene(rng: np.random.Generator, nucleus_labels: Labels, diameter_px: float) -> Image:
     """Chromatin: blotchy, each nucleus with its own brightness, rounded towards the rim."""
     shape_yx = nucleus_labels.shape[0], nucleus_labels.shape[1]
     blotch = smooth_noise(rng, shape_yx, max(0.09 * diameter_px, 1.2))
@@ -130,21 +130,20 @@ def _tissue(
     nucleus_labels = shapes.nuclei(
         rng, labels, fraction=float(rng.uniform(0.4, 0.85)), missing=float(rng.uniform(0, 0.15))
     )
-    nuclear = _nuclear_scene(rng, nucleus_labels, diameter_px)
-    stain = _membrane if rng.random() < 0.5 else _polyt
+    nuclear = nuclear_scene(rng, nucleus_labels, diameter_px)
+    stain = membrane_scene if rng.random() < 0.5 else polyt_scene
     cell = stain(rng, labels, nucleus_labels, diameter_px)
     if rng.random() < 0.3:  # bleed-through of one stain into the other's channel
         cell = cell + np.float32(rng.uniform(0.05, 0.4)) * nuclear
     psf_px = float(rng.uniform(0.5, max(0.06 * diameter_px, 0.8)))
-    channels = [
-        _photograph(rng, s, diameter_px=diameter_px, psf_px=psf_px) for s in (nuclear, cell)
-    ]
+    channels = [photograph(rng, s, diameter_px=diameter_px, psf_px=psf_px) for s in (nuclear, cell)]
     return Field(np.stack(channels), labels, nucleus_labels)
 
 
-def _membrane(
+def membrane_scene(
     rng: np.random.Generator, labels: Labels, nucleus_labels: Labels, diameter_px: float
 ) -> Image:
+    """Membrane stain: bright borders of uneven thickness with gaps, a little cytoplasm."""
     shape_yx = labels.shape[0], labels.shape[1]
     thickness = max(0.05 * diameter_px * rng.uniform(0.6, 1.6), 0.9)
     uneven = thickness * np.exp(0.3 * smooth_noise(rng, shape_yx, 0.4 * diameter_px))
@@ -155,9 +154,10 @@ def _membrane(
     return scene.astype(np.float32)
 
 
-def _polyt(
+def polyt_scene(
     rng: np.random.Generator, labels: Labels, nucleus_labels: Labels, diameter_px: float
 ) -> Image:
+    """PolyT stain: granular, brightest near the middle, some cells nearly dark."""
     shape_yx = labels.shape[0], labels.shape[1]
     centre_yx, radius_px = shapes.centres(labels)
     grid_y, grid_x = np.indices(shape_yx, dtype=np.float32)
@@ -183,7 +183,7 @@ def _fluo(
         rng, discs, shape_yx, elongation=rng.uniform(1.2, 2.4), roughness=rng.uniform(0.02, 0.16)
     )
     nucleus_labels = shapes.nuclei(rng, labels, fraction=float(rng.uniform(0.45, 0.7)), missing=0)
-    nuclear = _nuclear_scene(rng, nucleus_labels, diameter_px)
+    nuclear = nuclear_scene(rng, nucleus_labels, diameter_px)
     thick = np.minimum(shapes.depth_px(labels) / (rng.uniform(0.05, 0.35) * diameter_px + 0.5), 1)
     mottle = np.clip(1 + 0.15 * smooth_noise(rng, shape_yx, 0.12 * diameter_px), 0.3, 2)
     # A reporter is excluded from, even in, or concentrated in the nucleus.
@@ -191,9 +191,7 @@ def _fluo(
     cell = 0.7 * _brightness(rng, labels, rng.uniform(0.1, 0.7)) * mottle * inside
     cell = (cell * (0.25 + 0.75 * thick)).astype(np.float32)
     psf_px = float(rng.uniform(0.5, max(0.07 * diameter_px, 0.8)))
-    channels = [
-        _photograph(rng, s, diameter_px=diameter_px, psf_px=psf_px) for s in (nuclear, cell)
-    ]
+    channels = [photograph(rng, s, diameter_px=diameter_px, psf_px=psf_px) for s in (nuclear, cell)]
     return Field(np.stack(channels), labels, nucleus_labels)
 
 
@@ -283,7 +281,7 @@ def _rods(
         dome = np.minimum(shapes.depth_px(labels) / (0.12 * diameter_px), 1)
         mottle = np.clip(1 + 0.15 * smooth_noise(rng, shape_yx, 0.2 * diameter_px), 0.3, 2)
         scene = (0.7 * amount * mottle * (0.4 + 0.6 * dome)).astype(np.float32)
-        return _photograph(rng, scene, diameter_px=diameter_px, psf_px=psf_px), labels
+        return photograph(rng, scene, diameter_px=diameter_px, psf_px=psf_px), labels
     solid = ndi.gaussian_filter(np.float32(labels > 0), 0.8)
     # Phase contrast adds light around dense bodies, most where several are close.
     halo = ndi.gaussian_filter(solid, 0.25 * diameter_px * rng.uniform(0.4, 1.2)) * (1 - solid)

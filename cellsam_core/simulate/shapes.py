@@ -96,7 +96,7 @@ def tissue(
     rows, columns = np.mgrid[0 : size_y + pitch : 0.87 * pitch, 0 : size_x + pitch : pitch]
     columns = columns + 0.5 * pitch * (np.arange(rows.shape[0])[:, None] % 2)
     sites = np.stack([rows.ravel(), columns.ravel()], axis=1)
-    sites += rng.normal(0, 0.22 * pitch, size=sites.shape)
+    sites += rng.normal(0, 0.16 * pitch, size=sites.shape)
     yx = np.rint(sites).astype(int)
     yx = yx[((yx >= 0) & (yx < (size_y, size_x))).all(axis=1) & (rng.random(len(yx)) < density)]
     seeds = np.zeros((size_y, size_x), dtype=np.int32)
@@ -175,15 +175,34 @@ def outline(
 
 def stamp(labels: Labels, shape: Outline, value: int, *, where: int) -> None:
     """Write `value` inside an outline, only on pixels that hold `where`. Changes `labels`."""
+    window, relative = relative_radius(shape, (labels.shape[0], labels.shape[1]))
+    pixels = labels[window]
+    pixels[(relative <= 1) & (pixels == where)] = value
+
+
+def relative_radius(
+    shape: Outline, shape_yx: tuple[int, int]
+) -> tuple[tuple[slice, slice], NDArray[np.float64]]:
+    """Distance from the centre over that of the outline in the same direction.
+
+    Returns
+    -------
+    window
+        The part of an image of `shape_yx` that the outline can reach; empty if none.
+    relative
+        float64, of the window's size: below 1 inside the outline.
+    """
     modulation = min(1 + float(np.abs(shape.harmonics[:, 0]).sum()), 2.2)
     reach = shape.radius_px * np.sqrt(shape.elongation) * modulation + 1
-    y0, x0 = (max(int(c - reach), 0) for c in (shape.y, shape.x))
-    y1, x1 = (int(c + reach) + 2 for c in (shape.y, shape.x))
-    window = labels[y0 : max(y1, 0), x0 : max(x1, 0)]
-    if window.size == 0:
-        return
-    dy = np.arange(y0, y0 + window.shape[0])[:, None] - shape.y
-    dx = np.arange(x0, x0 + window.shape[1])[None, :] - shape.x
+    start_y, start_x = (
+        min(max(int(c - reach), 0), n) for c, n in zip((shape.y, shape.x), shape_yx, strict=True)
+    )
+    stop_y, stop_x = (
+        min(max(int(c + reach) + 2, 0), n)
+        for c, n in zip((shape.y, shape.x), shape_yx, strict=True)
+    )
+    dy = np.arange(start_y, stop_y)[:, None] - shape.y
+    dx = np.arange(start_x, stop_x)[None, :] - shape.x
     along = (dy * np.sin(shape.angle) + dx * np.cos(shape.angle)) / np.sqrt(shape.elongation)
     across = (dy * np.cos(shape.angle) - dx * np.sin(shape.angle)) * np.sqrt(shape.elongation)
     radius = np.hypot(along, across)
@@ -196,8 +215,20 @@ def stamp(labels: Labels, shape: Outline, value: int, *, where: int) -> None:
         for coefficient in (amplitude * np.exp(1j * phase))[::-1]:
             total = (total + coefficient) * direction
         limit += (total * direction).real
-    inside = radius <= shape.radius_px * np.clip(limit, 0.3, 2.2)
-    window[inside & (window == where)] = value
+    relative = radius / (shape.radius_px * np.clip(limit, 0.3, 2.2))
+    return (slice(start_y, stop_y), slice(start_x, stop_x)), relative
+
+
+def compete(outlines: dict[int, Outline], shape_yx: tuple[int, int]) -> Labels:
+    """Paint outlines by label; where they overlap, a pixel goes to the relatively nearer centre."""
+    labels = np.zeros(shape_yx, dtype=np.int32)
+    nearest = np.ones(shape_yx)
+    for value, shape in outlines.items():
+        window, relative = relative_radius(shape, shape_yx)
+        closer = relative < nearest[window]
+        nearest[window][closer] = relative[closer]
+        labels[window][closer] = value
+    return clean(labels, 1)
 
 
 def blobs(
