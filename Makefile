@@ -1,0 +1,52 @@
+# make run: install and run the bundled example.  make test: install and run every check.
+PYTHON ?= python3
+CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: run test lint setup setup-dev config-table
+
+run: setup example/movie example/merfish
+	snakemake --cores $(CORES)
+	@echo "Reports:"; ls results/*/4_report/report.html
+
+test: lint
+	python -m pytest
+
+lint: setup-dev
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+config-table: setup-dev
+	python docs/make_config_table.py
+
+example/%: | setup
+	python -m cellsam_core simulate $* -o $@ --seed 1
+
+# Each lock is installed once; what it names is checked by hash.
+setup: $(VENV)/.run
+setup-dev: $(VENV)/.dev
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(call install,$<)
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	$(call install,$<)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is %d.%d: make PYTHON=/path/to/python3.12" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv \
+	  || echo "uv cannot be had: pip installs, which takes longer"
+
+# uv where there is one, else pip; without touching what the other lock brought.
+define install
+	@echo "Installing $(1) into $(VENV)"
+	@if command -v uv > /dev/null; then install="uv pip install --python $(VENV)/bin/python"; \
+	else install="python -m pip install"; fi; \
+	$$install --quiet --require-hashes -r $(1) && $$install --quiet --no-deps -e .
+	@touch $@
+endef

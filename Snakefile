@@ -1,0 +1,42 @@
+"""From a microscope folder to published tables. `snakemake -n` lists every job."""
+
+from pathlib import Path
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+# A working directory without a config of its own takes the shipped one.
+own, shipped = "config/config.yaml", workflow.source_path("config/config.yaml")
+
+
+configfile: own if Path(own).exists() else shipped
+
+
+report: "workflow/report/workflow.rst"
+
+
+# Segmentation jobs a sample; more with `--set-scatter segment=16`.
+scattergather:
+    segment=2,
+
+
+# A limit of one GPU on a laptop is not a limit of one GPU for a whole cluster.
+resource_scopes:
+    gpu="local",
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/inspect.smk"
+include: "workflow/rules/preprocess.smk"
+include: "workflow/rules/segment.smk"
+include: "workflow/rules/track.smk"
+include: "workflow/rules/assign.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        final_outputs,
+    localrule: True

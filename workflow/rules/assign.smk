@@ -1,0 +1,26 @@
+rule assign:
+    input:
+        manifest="results/{sample}/0_manifest.json",
+        masks="results/{sample}/2_masks/masks.zarr",
+        cells="results/{sample}/2_masks/cells.parquet",
+    output:
+        "results/{sample}/3_cells/transcripts.parquet",
+        "results/{sample}/3_cells/cells.h5ad",
+        "results/{sample}/3_cells/boundaries.parquet",
+    log:
+        "logs/{sample}/assign.log",
+    benchmark:
+        "benchmarks/{sample}/assign.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 2
+    resources:
+        mem_mb=mem_mb(8000),
+        runtime=240,
+    params:
+        sample=sheet_flags("sample"),
+        options=flags("assign"),
+    shell:
+        "python -m cellsam_core assign --manifest {input.manifest:q} --labels {input.masks:q}"
+        " --cells {input.cells:q} {params.sample} {params.options}"
+        " -o results/{wildcards.sample}/3_cells > {log:q} 2>&1"

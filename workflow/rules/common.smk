@@ -1,0 +1,215 @@
+"""Config and sample sheet: read, checked, and turned into targets and command line flags."""
+
+import csv
+import difflib
+import json
+import math
+import os
+import shlex
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from pathlib import Path
+from snakemake.exceptions import WorkflowError
+
+
+def load_schema(name):
+    path = workflow.source_path(f"../schemas/{name}.schema.yaml")
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
+
+def check(values, schema, where):
+    """Refuse, in one sentence, values that do not fit the schema; name the key."""
+    error = best_match(Draft202012Validator(schema).iter_errors(values))
+    if error is None:
+        return
+    place = ", ".join([where, *(str(key) for key in error.absolute_path)])
+    message = error.message
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = [key for key in error.instance if key not in known]
+        close = difflib.get_close_matches(str(unknown[0]), known, n=1)
+        hint = (
+            f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+        )
+        message = f"unknown key {unknown[0]!r}; {hint}"
+    raise WorkflowError(
+        f"{place}: {message} (every key is explained in config/README.md)"
+    )
+
+
+def parse_cell(cell, types):
+    """Turn the text of a cell into the type that its column asks for, if it can be one."""
+    if "boolean" in types and cell.lower() in ("true", "false"):
+        return cell.lower() == "true"
+    for name, number in (("integer", int), ("number", float)):
+        if name in types:
+            try:
+                value = number(cell)
+            except ValueError:
+                continue
+            if math.isfinite(value):
+                return value
+    return cell
+
+
+def find_sheet(path):
+    """Look for the sample sheet in the working directory, then beside the Snakefile."""
+    places = [Path(path), ROOT / path]
+    for place in places:
+        if place.is_file():
+            return place
+    found = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+    raise WorkflowError(
+        f"config, samples: there is no file {found}; name your sample sheet"
+    )
+
+
+def read_cells(path):
+    """Read the non-empty cells of each row of a tab-separated sheet."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except UnicodeDecodeError as error:
+        raise WorkflowError(
+            f"{path}: not UTF-8 text; save it as tab-separated UTF-8"
+        ) from error
+    for row in rows:
+        if None in row:
+            raise WorkflowError(f"{path}: more cells than columns in the row {row}")
+    stripped = [
+        {key: (cell or "").strip() for key, cell in row.items()} for row in rows
+    ]
+    return [
+        {key: cell for key, cell in row.items() if cell}
+        for row in stripped
+        if any(row.values())
+    ]
+
+
+def read_samples(path):
+    """Read and check the sample sheet; any key of a config section may be a column."""
+    schema = load_schema("samples")
+    for section in SECTIONS.values():
+        schema["properties"] |= section["properties"]
+    samples = {}
+    for cells in read_cells(path):
+        types = {
+            key: schema["properties"].get(key, {}).get("type", "string")
+            for key in cells
+        }
+        row = {key: parse_cell(cell, types[key]) for key, cell in cells.items()}
+        check(row, schema, f"{path}, sample {cells.get('sample', '?')!r}")
+        if row["sample"] in samples:
+            raise WorkflowError(
+                f"{path}, sample {row['sample']!r}: named twice; give each row its own name"
+            )
+        samples[row["sample"]] = row
+    if not samples:
+        raise WorkflowError(f"{path}: no samples; add one row for each experiment")
+    return samples
+
+
+def with_defaults(values, schema):
+    defaults = {key: item["default"] for key, item in schema["properties"].items()}
+    return defaults | values
+
+
+ROOT = Path(
+    os.path.normpath(
+        workflow.current_basedir.join("../..").get_path_or_uri(secret_free=True)
+    )
+)
+CONFIG_SCHEMA = load_schema("config")
+SECTIONS = {
+    k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"
+}
+check(config, CONFIG_SCHEMA, "config")
+SHEET = find_sheet(
+    config.get("samples", CONFIG_SCHEMA["properties"]["samples"]["default"])
+)
+SAMPLES = read_samples(SHEET)
+
+
+wildcard_constraints:
+    sample="[A-Za-z0-9][A-Za-z0-9._-]*",
+
+
+def settings(sample, section):
+    """The options of one stage for one sample: the sheet before the config before the schema."""
+    values = with_defaults(config.get(section) or {}, SECTIONS[section])
+    return values | {
+        key: value for key, value in SAMPLES[sample].items() if key in values
+    }
+
+
+def as_flags(values):
+    """Render options as quoted flags; null and false are options that are not given."""
+    words = []
+    for key, value in values.items():
+        if value is not None and value is not False:
+            words += [f"--{key.replace('_', '-')}"] + (
+                [] if value is True else [str(value)]
+            )
+    return shlex.join(words)
+
+
+def flags(section):
+    """Params function: the section's options for the job's sample."""
+
+    def render(wildcards):
+        return as_flags(settings(wildcards.sample, section))
+
+    return render
+
+
+def sheet_flags(*columns):
+    """Params function: the named columns of the job's sample, where they are filled in."""
+
+    def render(wildcards):
+        row = SAMPLES[wildcards.sample]
+        return as_flags({key: row[key] for key in columns if key in row})
+
+    return render
+
+
+def sample_config(wildcards):
+    """All that was decided for a sample, as JSON."""
+    stages = {section: settings(wildcards.sample, section) for section in SECTIONS}
+    return json.dumps({"sample": SAMPLES[wildcards.sample]} | stages, sort_keys=True)
+
+
+def raw_path(wildcards):
+    """The sample's folder or file; a relative path starts at the sample sheet."""
+    return os.path.normpath(SHEET.parent / SAMPLES[wildcards.sample]["path"])
+
+
+def mem_mb(base):
+    """Resource function: memory that grows with each attempt."""
+    return lambda wildcards, attempt: base * attempt
+
+
+def sample_outputs(sample):
+    """All that a sample's report is made of, and the user gets."""
+    stages = [rules.preprocess, rules.stitch]
+    movie = SAMPLES[sample]["assay"] == "movie"
+    stages += [rules.track, rules.traces] if movie else [rules.assign]
+    return expand([path for stage in stages for path in stage.output], sample=sample)
+
+
+def report_inputs(wildcards):
+    return sample_outputs(wildcards.sample)
+
+
+def final_outputs(wildcards):
+    """Every file that `rule all` promises, sample by sample."""
+    targets = []
+    for sample, row in SAMPLES.items():
+        raw = SHEET.parent / row["path"]
+        if not raw.exists():
+            raise WorkflowError(
+                f"{SHEET}, sample {sample!r}, path: there is no file or folder {raw}"
+                " (a relative path starts at the sample sheet)"
+            )
+        targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)
+    return targets

@@ -1,0 +1,26 @@
+rule inspect:
+    input:
+        raw=raw_path,
+    output:
+        "results/{sample}/0_manifest.json",
+    log:
+        "logs/{sample}/inspect.log",
+    benchmark:
+        "benchmarks/{sample}/inspect.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=60,
+    params:
+        sample=sheet_flags(
+            "sample",
+            "assay",
+            "format",
+            "pixel_size_um",
+            "frame_interval_s",
+            "channels",
+        ),
+    shell:
+        "python -m cellsam_core inspect {input.raw:q} {params.sample} -o {output:q} > {log:q} 2>&1"

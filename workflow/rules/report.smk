@@ -1,0 +1,27 @@
+rule report:
+    input:
+        "results/{sample}/0_manifest.json",
+        report_inputs,
+    output:
+        html=report(
+            "results/{sample}/4_report/report.html",
+            caption="../report/sample.rst",
+            category="{sample}",
+        ),
+        provenance="results/{sample}/provenance.json",
+    log:
+        "logs/{sample}/report.log",
+    benchmark:
+        "benchmarks/{sample}/report.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(8000),
+        runtime=60,
+    params:
+        config=sample_config,
+    shell:
+        "python -m cellsam_core report results/{wildcards.sample} --config-json {params.config:q}"
+        " --benchmarks benchmarks/{wildcards.sample} -o {output.html:q}"
+        " --provenance {output.provenance:q} > {log:q} 2>&1"

@@ -1,0 +1,48 @@
+# The only rules that import torch. Each segment job loads the model once, for its share of tiles.
+rule segment:
+    input:
+        "results/{sample}/1_preprocessed/frames.zarr",
+    output:
+        temp("results/{sample}/2_masks/batches/{scatteritem}.parquet"),
+    log:
+        "logs/{sample}/segment/{scatteritem}.log",
+    benchmark:
+        "benchmarks/{sample}/segment/{scatteritem}.tsv"
+    conda:
+        "../../envs/segment.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+        mem_mb=mem_mb(16000),
+        runtime=240,
+    params:
+        options=flags("segment"),
+    shell:
+        "python -m cellsam_core segment-batch {input:q} --batch {wildcards.scatteritem}"
+        " {params.options} -o {output:q} > {log:q} 2>&1"
+
+
+rule stitch:
+    input:
+        frames="results/{sample}/1_preprocessed/frames.zarr",
+        batches=gather.segment(
+            "results/{{sample}}/2_masks/batches/{scatteritem}.parquet"
+        ),
+    output:
+        masks=directory("results/{sample}/2_masks/masks.zarr"),
+        cells="results/{sample}/2_masks/cells.parquet",
+    log:
+        "logs/{sample}/stitch.log",
+    benchmark:
+        "benchmarks/{sample}/stitch.tsv"
+    conda:
+        "../../envs/segment.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(8000),
+        runtime=120,
+    params:
+        options=flags("stitch"),
+    shell:
+        "python -m cellsam_core stitch {input.frames:q} {input.batches:q} {params.options}"
+        " --masks {output.masks:q} --cells {output.cells:q} > {log:q} 2>&1"
