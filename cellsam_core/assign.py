@@ -1,0 +1,220 @@
+"""Transcripts to cells and cells to counts: pure functions on arrays.
+
+Pixel rule, the same everywhere: pixel centres are at integer coordinates, so a point lies in pixel
+``floor(p + 0.5)``; a point outside the image belongs to no cell.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+import shapely
+
+if TYPE_CHECKING:
+    from cellsam_core.label_tiles import LabelTiles
+
+GENE = "gene"
+# Whole names as the vendors write them. A prefix or a case-insensitive match would take NANOG,
+# NEGR1 or Blnk for controls and silently drop them from the counts.
+CONTROL_PATTERNS = (
+    ("blank", re.compile(r"(?:[Bb]lank|BLANK)(?:[-_]?\d+)?")),  # MERSCOPE, MERlin, Xenium 1.0
+    ("negative_control_probe", re.compile(r"NegControlProbe_\d+")),  # Xenium
+    ("negative_control_probe", re.compile(r"antisense_\w+")),  # Xenium 1.0
+    ("negative_control_codeword", re.compile(r"NegControlCodeword_\d+")),  # Xenium
+    ("unassigned_codeword", re.compile(r"UnassignedCodeword_\d+")),  # Xenium
+    ("deprecated_codeword", re.compile(r"DeprecatedCodeword_\d+")),  # Xenium
+    ("genomic_control_probe", re.compile(r"Intergenic_Region_\d+")),  # Xenium Prime
+    ("negative_control_probe", re.compile(r"NegPrb\d+")),  # CosMx
+    ("negative_control_probe", re.compile(r"Negative\d+")),  # CosMx
+    ("system_control", re.compile(r"SystemControl\d+")),  # CosMx
+    ("false_code", re.compile(r"FalseCode\d+")),  # CosMx
+)
+
+
+def classify_feature(name: str) -> str:
+    """Tell a gene from a vendor's control by its whole name.
+
+    Returns
+    -------
+    str
+        ``"gene"``, or the class of the control: ``"blank"``, ``"negative_control_probe"``, ...
+    """
+    return next((kind for kind, pattern in CONTROL_PATTERNS if pattern.fullmatch(name)), GENE)
+
+
+def pixel_index(coordinate_px: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Index of the pixel a coordinate falls in, as whole floats (any magnitude is safe)."""
+    return np.floor(coordinate_px + 0.5)
+
+
+def lookup(
+    labels: LabelTiles, x_px: npt.NDArray[np.float64], y_px: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
+    """Label of the pixel under every point; each tile of the label image is read at most once.
+
+    Parameters
+    ----------
+    labels
+        Label image, read tile by tile.
+    x_px, y_px
+        ``(n,)`` image coordinates.
+
+    Returns
+    -------
+    cell_id, is_inside
+        ``(n,)``: the label, 0 for background and outside; and whether the point is in the image.
+    """
+    height, width = labels.shape_yx
+    column, row = pixel_index(x_px), pixel_index(y_px)
+    is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    cell_id = np.zeros(len(x_px), dtype=np.uint32)
+    points = np.flatnonzero(is_inside)
+    row, column = row[points].astype(np.int64), column[points].astype(np.int64)
+    tile = (row // labels.tile_px) * labels.n_tiles_x + column // labels.tile_px
+    order = np.argsort(tile, kind="stable")
+    starts = np.flatnonzero(np.diff(tile[order], prepend=-1))
+    for group in np.split(order, starts[1:]) if len(order) else []:
+        tile_y, tile_x = divmod(int(tile[group[0]]), labels.n_tiles_x)
+        inside_tile = row[group] - tile_y * labels.tile_px, column[group] - tile_x * labels.tile_px
+        cell_id[points[group]] = labels.tile(tile_y, tile_x)[inside_tile]
+    return cell_id, is_inside
+
+
+@dataclass(frozen=True)
+class CellPolygons:
+    """Polygons of cells, some of them in several z planes.
+
+    Attributes
+    ----------
+    geometry
+        ``(p,)`` polygons or multipolygons in micrometres.
+    cell_id
+        ``(p,)`` uint32, from 1: the cell each polygon belongs to.
+    plane
+        ``(p,)`` index of the z plane; None where polygons hold for all planes.
+    """
+
+    geometry: npt.NDArray[np.object_]
+    cell_id: npt.NDArray[np.uint32]
+    plane: npt.NDArray[np.int64] | None = None
+
+
+def assign_polygons(
+    polygons: CellPolygons,
+    x_um: npt.NDArray[np.float64],
+    y_um: npt.NDArray[np.float64],
+    plane: npt.NDArray[np.float64] | None,
+) -> tuple[npt.NDArray[np.uint32], int]:
+    """Owner of every point: the cell whose polygon in the point's z plane covers it.
+
+    A point has one owner. Borders count as inside; where several cells cover a point, the cell
+    with the smallest `cell_id` owns it and the point is counted as contested.
+
+    Parameters
+    ----------
+    polygons
+        The cells.
+    x_um, y_um, plane
+        ``(n,)`` coordinates and z plane of the points; `plane` is not used where the polygons
+        hold for all planes.
+
+    Returns
+    -------
+    cell_id, n_contested
+        ``(n,)`` owner, 0 for none; number of points that more than one cell covers.
+    """
+    none = np.iinfo(np.uint32).max
+    owner = np.full(len(x_um), none, dtype=np.uint32)
+    n_contested = 0
+    planes = [None] if polygons.plane is None else np.unique(polygons.plane)
+    for index in planes:
+        here = np.arange(len(polygons.cell_id))
+        points = np.arange(len(x_um))
+        if index is not None:
+            assert polygons.plane is not None
+            assert plane is not None
+            here = np.flatnonzero(polygons.plane == index)
+            points = np.flatnonzero(plane == index)
+        tree = shapely.STRtree(polygons.geometry[here])
+        coordinates = shapely.points(x_um[points], y_um[points])
+        point, polygon = tree.query(coordinates, predicate="intersects")
+        pairs = np.unique(np.stack([points[point], polygons.cell_id[here[polygon]]]), axis=1)
+        np.minimum.at(owner, pairs[0], pairs[1].astype(np.uint32))
+        n_contested += int(np.count_nonzero(np.bincount(pairs[0]) > 1)) if pairs.size else 0
+    return np.where(owner == none, np.uint32(0), owner), n_contested
+
+
+class CountTable:
+    """Transcripts counted by (cell, feature), chunk by chunk; holds only non-zero counts."""
+
+    def __init__(self) -> None:
+        self._keys = np.empty(0, dtype=np.uint64)
+        self._counts = np.empty(0, dtype=np.int64)
+        self._pending: list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]] = []
+
+    def add(self, cell_id: npt.NDArray[np.uint32], feature: npt.NDArray[np.integer[Any]]) -> None:
+        """Count a chunk.
+
+        Parameters
+        ----------
+        cell_id, feature
+            ``(n,)``: the cell (0 is skipped) and the index of the feature of each transcript.
+        """
+        owned = cell_id > 0
+        keys = cell_id[owned].astype(np.uint64) << np.uint64(32) | feature[owned].astype(np.uint64)
+        self._pending.append(np.unique(keys, return_counts=True))
+        # Merging only when it pays keeps the whole cost near n log n.
+        if sum(len(keys) for keys, _ in self._pending) > len(self._keys):
+            self._merge()
+
+    def _merge(self) -> None:
+        parts = [(self._keys, self._counts), *self._pending]
+        self._pending = []
+        self._keys, inverse = np.unique(np.concatenate([p[0] for p in parts]), return_inverse=True)
+        self._counts = np.zeros(len(self._keys), dtype=np.int64)
+        np.add.at(self._counts, inverse, np.concatenate([p[1] for p in parts]))
+
+    @property
+    def cell_id(self) -> npt.NDArray[np.uint32]:
+        """Cells with at least one transcript, sorted."""
+        self._merge()
+        return np.unique(self._keys >> np.uint64(32)).astype(np.uint32)
+
+    def matrix(self, cell_id: npt.NDArray[np.uint32], n_features: int) -> scipy.sparse.csr_matrix:
+        """Counts as a matrix.
+
+        Parameters
+        ----------
+        cell_id
+            ``(cells,)`` sorted ids, one a row; every counted cell must be among them.
+        n_features
+            Number of columns.
+
+        Returns
+        -------
+        scipy.sparse.csr_matrix
+            ``(cells, n_features)`` int32.
+        """
+        self._merge()
+        row = np.searchsorted(cell_id, (self._keys >> np.uint64(32)).astype(np.uint32))
+        column = (self._keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        shape = (len(cell_id), n_features)
+        counts = self._counts.astype(np.int32)
+        return scipy.sparse.csr_matrix((counts, (row, column)), shape=shape, dtype=np.int32)
+
+
+def count_matrix(
+    cell_id: npt.NDArray[np.uint32],
+    feature: npt.NDArray[np.integer[Any]],
+    cells: npt.NDArray[np.uint32],
+    n_features: int,
+) -> scipy.sparse.csr_matrix:
+    """Count transcripts that fit in memory; see :class:`CountTable`."""
+    table = CountTable()
+    table.add(cell_id, feature)
+    return table.matrix(cells, n_features)

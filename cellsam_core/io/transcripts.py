@@ -1,0 +1,314 @@
+"""Transcript tables of any size: columns by name, rows as a stream, coordinates in um and px."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cellsam_core.io.manifest import TranscriptSource
+
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+# In order of preference. MERSCOPE's own `x`, `y` are pixels of one field of view; its
+# `global_x`, `global_y` are what can be placed, so they go first.
+UM_COLUMNS = (("x_um", "y_um"), ("global_x", "global_y"))
+PX_COLUMNS = (("x_px", "y_px"),)
+UNITLESS_COLUMNS = ("x", "y")
+GENE_COLUMNS = ("gene", "target", "feature_name", "feature", "name")
+Z_COLUMNS = ("z", "global_z")
+TYPE_COLUMN = "feature_type"
+BLOCK_BYTES = 16 << 20
+CHUNK_ROWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class TranscriptColumns:
+    """Columns of a transcript table, found by name; None where there is none.
+
+    Attributes
+    ----------
+    um, px
+        ``(x, y)`` columns whose name gives their unit.
+    unitless
+        Columns named plainly ``("x", "y")``.
+    gene, z, feature_type
+        Feature name, z plane, and class of the feature (gene or a kind of control).
+    """
+
+    um: tuple[str, str] | None
+    px: tuple[str, str] | None
+    unitless: tuple[str, str] | None
+    gene: str
+    z: str | None
+    feature_type: str | None
+
+
+def find_columns(path: str | Path) -> TranscriptColumns:
+    """Find the columns of a transcript table.
+
+    Raises
+    ------
+    InputError
+        The table can't be read, has no feature column, no coordinates, or the same column twice.
+    """
+    names = _column_names(Path(path))
+    present = set(names)
+    gene = next((name for name in GENE_COLUMNS if name in present), None)
+    listed = ", ".join(repr(name) for name in names[:20])
+    if gene is None:
+        raise InputError(
+            path,
+            found=f"the columns {listed}",
+            expected=f"the gene of each transcript in a column named {' or '.join(GENE_COLUMNS)}",
+            remedy="rename the column",
+        )
+    columns = TranscriptColumns(
+        um=next((pair for pair in UM_COLUMNS if present.issuperset(pair)), None),
+        px=next((pair for pair in PX_COLUMNS if present.issuperset(pair)), None),
+        unitless=UNITLESS_COLUMNS if present.issuperset(UNITLESS_COLUMNS) else None,
+        gene=gene,
+        z=next((name for name in Z_COLUMNS if name in present), None),
+        feature_type=TYPE_COLUMN if TYPE_COLUMN in present else None,
+    )
+    if columns.um is columns.px is columns.unitless is None:
+        raise InputError(
+            path,
+            found=f"the columns {listed}",
+            expected="coordinates named x_um, y_um or x_px, y_px",
+            remedy="rename the columns",
+        )
+    used = [*(columns.um or ()), *(columns.px or ()), *(columns.unitless or ()), gene, columns.z]
+    twice = [name for name, n in Counter(names).items() if n > 1 and name in used]
+    if twice:
+        raise InputError(
+            path,
+            found=f"{twice[0]!r} as the name of more than one column",
+            expected="one column of each name",
+            remedy="remove or rename the others",
+        )
+    return columns
+
+
+def iter_transcripts(
+    source: TranscriptSource, chunk_rows: int = CHUNK_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """Stream a table, in its own order, in memory that does not depend on its length.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        At most `chunk_rows` rows with ``x_um``, ``y_um``, ``x_px``, ``y_px`` (float64, finite),
+        ``z`` (float64, null for two-dimensional tables), ``feature`` (string dictionary) and,
+        where the table has it, ``feature_type`` (string dictionary).
+
+    Raises
+    ------
+    InputError
+        A coordinate is missing, not a number or not finite, or a feature has no name; the
+        message gives the row (the first row under the header is row 1).
+    """
+    columns = find_columns(source.path)
+    floats = [source.x, source.y] + ([source.z] if source.z else [])
+    strings = [source.gene] + ([columns.feature_type] if columns.feature_type else [])
+    um_to_px = np.asarray(source.um_to_px, dtype=np.float64)
+    px_to_um = np.linalg.inv(um_to_px)
+    for batch in iter_columns(source.path, floats, strings, chunk_rows):
+        xy = np.stack([batch[source.x].to_numpy(), batch[source.y].to_numpy()])
+        um = xy if source.unit == "um" else apply_affine(px_to_um, xy)
+        px = xy if source.unit == "px" else apply_affine(um_to_px, xy)
+        z = batch[source.z] if source.z else pa.nulls(batch.num_rows, pa.float64())
+        arrays = [pa.array(um[0]), pa.array(um[1]), pa.array(px[0]), pa.array(px[1]), z]
+        arrays += [batch[name] for name in strings]
+        names = ["x_um", "y_um", "x_px", "y_px", "z", "feature", "feature_type"]
+        yield pa.RecordBatch.from_arrays(arrays, names=names[: len(arrays)])
+
+
+def apply_affine(matrix: np.ndarray[Any, Any], xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Map points ``(2, n)`` through a 3x3 affine."""
+    mapped: np.ndarray[Any, Any] = matrix[:2, :2] @ xy + matrix[:2, 2:]
+    return mapped
+
+
+def pixel_size_of(um_to_px: np.ndarray[Any, Any]) -> float:
+    """Side of the square with the area of a pixel, in micrometres."""
+    return float(1.0 / math.sqrt(abs(np.linalg.det(um_to_px[:2, :2]))))
+
+
+def iter_columns(
+    path: str | Path, floats: Sequence[str], strings: Sequence[str], chunk_rows: int = CHUNK_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """Stream some columns of a csv or parquet table; see :func:`iter_transcripts` for errors."""
+    path = Path(path)
+    types = {name: pa.float64() for name in floats}
+    types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in strings}
+    first_row = 1
+    try:
+        for batch in _rechunk(_open(path, types, chunk_rows), types, chunk_rows):
+            _check(path, batch, floats, strings, first_row)
+            first_row += batch.num_rows
+            yield batch
+    except pa.ArrowInvalid as error:
+        row = _first_unparsable_row(path, floats)
+        if row is None:
+            raise _unreadable(path, error) from error
+        raise _bad_row(path, *row) from error
+    except (OSError, EOFError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _column_names(path: Path) -> list[str]:
+    if not path.is_file():
+        raise InputError(
+            path, found="no file", expected="a transcript table", remedy="check the path"
+        )
+    if not path.name.endswith(TABLE_SUFFIXES):
+        raise InputError(
+            path,
+            found="an unknown kind of table",
+            expected=f"a name that ends in {', '.join(TABLE_SUFFIXES)}",
+            remedy="convert the table or correct its name",
+        )
+    try:
+        if path.suffix == ".parquet":
+            return list(pq.read_schema(path).names)
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+            return next(csv.reader(file, delimiter=_delimiter(path)), [])
+    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.name.removesuffix(".gz").endswith(".tsv") else ","
+
+
+def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterator[pa.RecordBatch]:
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=chunk_rows, columns=list(types)):
+                arrays = [_convert(batch[name], type_) for name, type_ in types.items()]
+                yield pa.RecordBatch.from_arrays(arrays, names=list(types))
+        return
+    # Only empty fields are missing features: "NA" and "nan" are names like any other.
+    convert = pa_csv.ConvertOptions(
+        include_columns=list(types), column_types=types, strings_can_be_null=False
+    )
+    with pa_csv.open_csv(
+        path,
+        read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES),
+        parse_options=pa_csv.ParseOptions(delimiter=_delimiter(path)),
+        convert_options=convert,
+    ) as reader:
+        yield from reader
+
+
+def _convert(column: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Cast a parquet column; features may be strings, dictionaries or bytes."""
+    if pa.types.is_dictionary(type_):
+        plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        return plain.cast(pa.string()).dictionary_encode()
+    return column.cast(type_)
+
+
+def _rechunk(
+    batches: Iterator[pa.RecordBatch], types: dict[str, pa.DataType], chunk_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Merge small batches and split large ones, so that chunks have `chunk_rows` rows."""
+    waiting: list[pa.RecordBatch] = []
+    n_waiting = 0
+    for batch in batches:
+        waiting.append(batch)
+        n_waiting += batch.num_rows
+        if n_waiting < chunk_rows:
+            continue
+        merged = _merge(waiting)
+        whole = n_waiting - n_waiting % chunk_rows
+        for start in range(0, whole, chunk_rows):
+            yield merged.slice(start, chunk_rows)
+        waiting, n_waiting = [merged.slice(whole)], n_waiting - whole
+    if n_waiting:
+        yield _merge(waiting)
+
+
+def _merge(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+    return table.to_batches()[0]
+
+
+def _check(
+    path: Path, batch: pa.RecordBatch, floats: Sequence[str], strings: Sequence[str], first_row: int
+) -> None:
+    for name in floats:
+        bad = np.flatnonzero(~np.isfinite(batch[name].to_numpy(zero_copy_only=False)))
+        if len(bad):
+            raise _bad_row(path, first_row + int(bad[0]), name, batch[name][int(bad[0])].as_py())
+    for name in strings:
+        column = batch[name]
+        is_empty = pc.or_kleene(pc.is_null(column), pc.equal(column.cast(pa.string()), ""))
+        bad = np.flatnonzero(is_empty.to_numpy(zero_copy_only=False).astype(bool))
+        if len(bad):
+            raise InputError(
+                path,
+                found=f"no value for {name!r} in row {first_row + int(bad[0])}",
+                expected="a name for every transcript",
+                remedy="correct or remove the row (row 1 is the first under the header)",
+            )
+
+
+def _first_unparsable_row(path: Path, floats: Sequence[str]) -> tuple[int, str, str] | None:
+    """Find the row that made a conversion fail: Arrow's own message doesn't say."""
+    if path.suffix == ".parquet":
+        return None
+    first_row = 1
+    try:
+        for batch in _open(path, dict.fromkeys(floats, pa.string()), CHUNK_ROWS):
+            for name in floats:
+                for offset, text in enumerate(batch[name].to_pylist()):
+                    if not _is_number(text):
+                        return first_row + offset, name, text
+            first_row += batch.num_rows
+    except pa.ArrowInvalid:
+        pass  # The table is malformed beyond a single field: report that instead.
+    return None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _bad_row(path: Path, row: int, column: str, value: Any) -> InputError:
+    return InputError(
+        path,
+        found=f"{value!r} in column {column!r}, row {row}" if value is not None
+        else f"nothing in column {column!r}, row {row}",
+        expected="a finite number",
+        remedy="correct or remove the row (row 1 is the first under the header)",
+    )
+
+
+def _unreadable(path: Path, error: BaseException) -> InputError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return InputError(
+        path,
+        found=f"a table that can't be read ({reason})",
+        expected="a complete csv, tsv or parquet table",
+        remedy="check that the file is whole and copy or export it again",
+    )
