@@ -1,0 +1,1 @@
+"""CellSAM: image encoder, CellFinder, prompt encoder and mask decoder; tiles in, instances out."""

@@ -1,0 +1,31 @@
+"""The three parts of CellSAM put together, and the weights that fill them."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from cellsam_core.segment.cellfinder import Boxes, CellFinder
+from cellsam_core.segment.encoder import ImageEncoder
+from cellsam_core.segment.masks import WindowMaskDecoder
+
+
+class CellSAM(nn.Module):
+    """Image encoder, CellFinder and mask decoder sharing one set of features.
+
+    Parameters
+    ----------
+    width
+        Channels of the shared features.
+    """
+
+    def __init__(self, width: int = 128) -> None:
+        super().__init__()
+        self.encoder = ImageEncoder(width)
+        self.cellfinder = CellFinder(width)
+        self.decoder = WindowMaskDecoder(width)
+
+    def forward(self, image: Tensor, n_queries: int) -> tuple[Boxes, list[Boxes], Tensor]:
+        """Encode ``(n, 3, h, w)`` and find boxes; return the features for the mask decoder too."""
+        p8, p4 = self.encoder(image)
+        dense, refined = self.cellfinder(p8, n_queries)
+        return dense, refined, p4
