@@ -1,0 +1,155 @@
+"""Label images: 0 is background, any other number a cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from cellsam_core.errors import InputError
+from cellsam_core.io import omezarr
+from cellsam_core.io.atomic import atomic_path
+from cellsam_core.io.filenames import is_label, list_images
+from cellsam_core.io.planes import read_plane
+from cellsam_core.io.stack import read_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.io.manifest import Plane
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """Label images on disk, read one frame at a time.
+
+    Attributes
+    ----------
+    path
+        Where they are.
+    n_frames, shape_yx
+        Number of frames; height and width in pixels.
+    read
+        Function of the frame index.
+    """
+
+    path: Path
+    n_frames: int
+    shape_yx: tuple[int, int]
+    read: Callable[[int], NDArray[Any]]
+
+    def frame(self, index: int) -> NDArray[Any]:
+        """Read the labels of one frame.
+
+        Returns
+        -------
+        ndarray, (y, x)
+            Integers, none negative.
+
+        Raises
+        ------
+        InputError
+            The file is damaged or has negative labels.
+        """
+        labels = self.read(index)
+        if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
+            raise _not_labels(self.path, f"negative labels in frame {index}")
+        return labels
+
+
+def open_labels(path: str | Path) -> LabelSource:
+    """Open label images for reading.
+
+    Parameters
+    ----------
+    path
+        A folder of single-plane images in natural order (where label images such as
+        ``man_track000.tif`` lie beside raw images, only they are taken), one multi-page
+        TIFF, one image, or a ``masks.zarr``.
+
+    Raises
+    ------
+    InputError
+        Nothing there, several planes in a file of a folder, mixed shapes, pixels that are
+        not integers, or damaged files.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise _not_labels(root, "nothing")
+    if root.suffix == ".zarr" or (root / "zarr.json").exists():
+        return _open_zarr(root)
+    if root.is_dir():
+        images = list_images(root)
+        files = [f for f in images if is_label(f)] or images
+        if not files:
+            raise _not_labels(root, "no images")
+        return _open_planes(root, [_only_plane(f, len(files)) for f in files])
+    stack = read_stack(root, pages_are_frames=True)
+    by_channel = len(stack.planes) == 1 and stack.planes[0][0].sample is None
+    # Programs that know no time axis call the frames of a stack its channels.
+    frames = [[p] for p in stack.planes[0]] if by_channel else stack.planes
+    if len(frames[0]) > 1:
+        raise _not_labels(root, f"{len(frames[0])} channels")
+    return _open_planes(root, [(p, stack.shape_yx, stack.dtype) for (p,) in frames])
+
+
+def write_label_tiff(path: str | Path, labels: NDArray[Any]) -> None:
+    """Write a label image as zlib-compressed uint32 TIFF; it appears when complete.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    labels
+        Integers ``(y, x)``.
+    """
+    with atomic_path(path) as temporary:
+        tifffile.imwrite(
+            temporary,
+            labels.astype(np.uint32, copy=False),
+            photometric="minisblack",
+            compression="zlib",
+            metadata=None,
+        )
+
+
+def _not_labels(path: Path, found: str) -> InputError:
+    return InputError(
+        path,
+        found=found,
+        expected="integer label images (y, x), 0 = background",
+        remedy="give a folder of label TIFFs, a multi-page TIFF or a masks.zarr",
+    )
+
+
+def _only_plane(path: Path, n_files: int) -> tuple[Plane, tuple[int, int], str]:
+    stack = read_stack(path, pages_are_frames=True)
+    if len(stack.planes) > 1 or len(stack.planes[0]) > 1:
+        raise _not_labels(path, f"several planes in one of {n_files} files")
+    return stack.planes[0][0], stack.shape_yx, stack.dtype
+
+
+def _open_planes(root: Path, pages: list[tuple[Plane, tuple[int, int], str]]) -> LabelSource:
+    planes = [plane for plane, _, _ in pages]
+    shape_yx = pages[0][1]
+    for plane, shape, dtype in pages:
+        if shape != shape_yx:
+            found = f"{shape[0]} x {shape[1]} px after {shape_yx[0]} x {shape_yx[1]} px"
+            raise _not_labels(Path(plane.path), found)
+        if np.dtype(dtype).kind not in "ui":
+            raise _not_labels(Path(plane.path), f"pixels of type {dtype}")
+    return LabelSource(root, len(planes), shape_yx, lambda index: read_plane(planes[index]))
+
+
+def _open_zarr(root: Path) -> LabelSource:
+    masks = omezarr.open_(root)
+    if "c" in masks.axes or masks.array.dtype.kind not in "ui":
+        raise _not_labels(root, f"axes {masks.axes} of type {masks.array.dtype}")
+    return LabelSource(
+        root, masks.n_frames, masks.shape_yx, lambda index: np.asarray(masks.frame(index))
+    )
