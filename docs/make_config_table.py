@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def page() -> str:
 
 def key_row(key: str, item: dict[str, Any]) -> str:
     """Build one row of a section's table."""
-    default = "null" if item["default"] is None else str(item["default"]).lower()
+    default = json.dumps(item["default"]).strip('"')
     return f"| `{key}` | `{default}` | {values(item)} | {item['description']} |\n"
 
 

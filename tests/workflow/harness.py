@@ -1,0 +1,39 @@
+"""Runs this workflow as users do: Snakemake in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+Result = subprocess.CompletedProcess[str]
+Snakemake = Callable[..., Result]
+
+
+def run_snakemake(directory: Path, *arguments: str | Path) -> Result:
+    """Run Snakemake with the tests' Python, in the working directory `directory`."""
+    python = Path(sys.executable)
+    command = [python, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
+    command += ["--directory", directory, "--cores", "2", *arguments]
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=directory,
+        env=os.environ | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def jobs(dry_run: Result) -> dict[str, int]:
+    """Job counts of a dry run, without ``total``."""
+    assert dry_run.returncode == 0, dry_run.stdout
+    table = dry_run.stdout.partition("Job stats:")[2].partition("\n\n")[0]
+    counts = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    assert counts.pop("total", 0) == sum(counts.values())
+    return counts

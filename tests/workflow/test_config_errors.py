@@ -1,0 +1,46 @@
+"""What is wrong in the config or the sample sheet is named, before any job starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness import Snakemake
+
+pytestmark = pytest.mark.workflow
+SHEET = "sample\tassay\tpath\na\tmovie\t.\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "sheet", "named"),
+    [
+        ("track: {sigma_ioo: 0.2}", SHEET, ["track", "'sigma_ioo'", "did you mean 'sigma_iou'?"]),
+        ("tracking: {}", SHEET, ["'tracking'"]),
+        ("track: {sigma_iou: high}", SHEET, ["sigma_iou", "'high'"]),
+        ("segment: {cell_diameter_px: -3}", SHEET, ["cell_diameter_px", "-3"]),
+        ("", SHEET + "a\tmerfish\t.\n", ["'a'", "twice"]),
+        ("", SHEET.replace("movie", "film"), ["assay", "'film'", "'movie'"]),
+        ("", SHEET.replace("path", "paht"), ["'paht'", "did you mean 'path'?"]),
+        ("", SHEET.replace("a\tm", "../a\tm"), ["'../a'"]),
+        ("", SHEET.replace("\t.", "\tno such folder"), ["'a'", "path", "no such folder"]),
+        (
+            "",
+            "sample\tassay\tpath\tpixel_size_um\na\tmovie\t.\t-0.5\n",
+            ["'a'", "pixel_size_um", "-0.5"],
+        ),
+        ("", "sample\tassay\tpath\tpixel_size_um\na\tmovie\t.\tnan\n", ["pixel_size_um", "'nan'"]),
+        ("", SHEET.replace("movie\t.", "movie\t.\textra"), ["more cells than columns"]),
+        ("", "sample\tassay\tpath\n", ["no samples"]),
+    ],
+)
+def test_it_is_named(
+    snakemake: Snakemake, tmp_path: Path, config: str, sheet: str, named: list[str]
+):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text(f"samples: sheet.tsv\n{config}\n")
+    (tmp_path / "sheet.tsv").write_text(sheet)
+    result = snakemake("-n")
+    assert result.returncode == 1
+    message = result.stdout.partition("WorkflowError")[2]
+    assert all(word in message for word in named), result.stdout
+    assert "site-packages" not in message

@@ -1,0 +1,66 @@
+"""A dry run shows the complete job list; config and sample sheet reach the commands."""
+
+from __future__ import annotations
+
+import pytest
+from harness import ROOT, Snakemake, jobs
+
+pytestmark = pytest.mark.workflow
+CONFIGS = ROOT / "tests" / "workflow" / "configs"
+MOVIE = {"inspect", "preprocess", "segment", "stitch", "track", "traces", "report"}
+SPATIAL = {"inspect", "preprocess", "segment", "stitch", "assign", "report"}
+
+
+def expected(movies: int, spatial: int, batches: int) -> dict[str, int]:
+    counts = {
+        rule: movies * (rule in MOVIE) + spatial * (rule in SPATIAL) for rule in MOVIE | SPATIAL
+    }
+    counts["segment"] *= batches
+    return {rule: n for rule, n in counts.items() if n} | {"all": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "movies", "spatial"), [("movie", 1, 0), ("spatial", 0, 2), ("mixed", 2, 1)]
+)
+def test_each_config_gives_its_jobs(snakemake: Snakemake, name: str, movies: int, spatial: int):
+    result = snakemake("-n", "--configfile", CONFIGS / name / "config.yaml")
+    assert jobs(result) == expected(movies, spatial, batches=2)
+
+
+def test_the_number_of_batches_is_chosen_on_the_command_line(snakemake: Snakemake):
+    config = CONFIGS / "movie" / "config.yaml"
+    result = snakemake("-n", "-p", "--configfile", config, "--set-scatter", "segment=5")
+    assert jobs(result) == expected(1, 0, batches=5)
+    assert "--batch 4-of-5" in result.stdout
+
+
+def test_options_reach_the_commands(snakemake: Snakemake):
+    result = snakemake("-n", "-p", "--configfile", CONFIGS / "mixed" / "config.yaml")
+    commands = [line.strip() for line in result.stdout.splitlines() if "cellsam_core" in line]
+
+    def command(stage: str, sample: str) -> str:
+        (found,) = {c for c in commands if f"cellsam_core {stage} " in c and f"logs/{sample}/" in c}
+        return found
+
+    assert "--division budding" in command("track", "yeast-a")
+    assert "--division none" in command("track", "hela")  # an empty cell leaves the config's value
+    assert "--channels 'phase, 2,GFP \"x\"'" in command("inspect", "yeast-a")
+    assert "--channels" not in command("inspect", "hela")
+    assert "--ratio" not in command("traces", "hela")  # null is not given
+    diameters = {
+        c.partition("--cell-diameter-px ")[2].split()[0] for c in commands if "-diameter" in c
+    }
+    assert diameters == {"45.5", "auto", "20"}
+
+
+def test_a_working_directory_has_its_own_config(snakemake: Snakemake, tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("samples: mine.tsv\n")
+    (tmp_path / "mine.tsv").write_text("sample\tassay\tpath\nmine\tseqfish\t.\n")
+    assert jobs(snakemake("-n")) == expected(0, 1, batches=2)
+
+
+def test_the_catalog_s_entry_point_runs_the_same_jobs(snakemake: Snakemake):
+    config = CONFIGS / "movie" / "config.yaml"
+    entry = ROOT / "workflow" / "Snakefile"
+    assert jobs(snakemake("-n", "--snakefile", entry, "--configfile", config)) == expected(1, 0, 2)
