@@ -16,9 +16,14 @@ import scipy.sparse
 import shapely
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
     from cellsam_core.label_tiles import LabelTiles
 
 GENE = "gene"
+GENE_TYPES = {"gene", "gene_expression", "predesigned_gene", "custom_gene"}
 # Whole names as the vendors write them. A prefix or a case-insensitive match would take NANOG,
 # NEGR1 or Blnk for controls and silently drop them from the counts.
 CONTROL_PATTERNS = (
@@ -149,6 +154,76 @@ def assign_polygons(
     return np.where(owner == none, np.uint32(0), owner), n_contested
 
 
+class FeatureIndex:
+    """Numbers features as they come, and remembers what each one is and how often it was seen."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+        self._types: list[str] = []
+        self._counts = np.empty(0, dtype=np.int64)
+
+    @property
+    def names(self) -> list[str]:
+        """Features in the order of their numbers."""
+        return list(self._codes)
+
+    @property
+    def types(self) -> list[str]:
+        """``"gene"`` or class of control of each feature."""
+        return self._types
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Transcripts of each feature so far."""
+        return self._counts
+
+    def add(
+        self,
+        codes: npt.NDArray[np.integer[Any]],
+        names: Sequence[str],
+        types: Sequence[str | None],
+    ) -> npt.NDArray[np.int32]:
+        """Give the transcripts of a chunk the numbers of their features.
+
+        Parameters
+        ----------
+        codes
+            ``(n,)`` indices into `names`.
+        names, types
+            Features of the chunk; None where the table doesn't say what a feature is, which
+            then follows from its name.
+
+        Returns
+        -------
+        ndarray
+            ``(n,)`` int32, the features' numbers.
+
+        Raises
+        ------
+        ValueError
+            A feature is of two types.
+        """
+        numbers = np.empty(len(names), dtype=np.int32)
+        for i, (name, type_) in enumerate(zip(names, types, strict=True)):
+            kind = classify_feature(name) if type_ is None else normalise_type(type_)
+            numbers[i] = self._codes.setdefault(name, len(self._codes))
+            if numbers[i] == len(self._types):
+                self._types.append(kind)
+            elif self._types[numbers[i]] != kind:
+                raise ValueError(f"{name!r} is both {self._types[numbers[i]]!r} and {kind!r}")
+        features: npt.NDArray[np.int32] = numbers[codes]
+        counts = np.bincount(features, minlength=len(self._codes))
+        counts[: len(self._counts)] += self._counts
+        self._counts = counts
+        return features
+
+
+def normalise_type(feature_type: str) -> str:
+    """Spell a feature type of a vendor's table our way, genes as ``"gene"``."""
+    name = re.sub(r"[^a-z0-9]+", "_", feature_type.lower()).strip("_")
+    return GENE if name in GENE_TYPES else name
+
+
 class CountTable:
     """Transcripts counted by (cell, feature), chunk by chunk; holds only non-zero counts."""
 
@@ -186,7 +261,7 @@ class CountTable:
         return np.unique(self._keys >> np.uint64(32)).astype(np.uint32)
 
     def matrix(self, cell_id: npt.NDArray[np.uint32], n_features: int) -> scipy.sparse.csr_matrix:
-        """Counts as a matrix.
+        """Make a matrix of the counts.
 
         Parameters
         ----------
@@ -218,3 +293,53 @@ def count_matrix(
     table = CountTable()
     table.add(cell_id, feature)
     return table.matrix(cells, n_features)
+
+
+def assignment_quality(
+    features: pd.DataFrame, counts: scipy.sparse.csr_matrix, n_outside: int, n_contested: int
+) -> dict[str, Any]:
+    """Figures for the report, none of which hides what was left out.
+
+    The misidentification rate is (blank counts / blanks) / (gene counts / genes), as MERlin's,
+    over all transcripts of the input. Only features that were seen are known here, so blanks and
+    genes are those with at least one transcript; without either the rate is None.
+
+    Parameters
+    ----------
+    features
+        One row a feature: ``name``, ``feature_type``, ``n_transcripts``.
+    counts
+        ``(cells, features)``.
+    n_outside
+        Transcripts outside the image.
+    n_contested
+        Transcripts that more than one polygon covers.
+    """
+    is_gene = (features["feature_type"] == GENE).to_numpy()
+    n_by_type = features.groupby("feature_type")["n_transcripts"].sum()
+    blanks = features[features["feature_type"] == "blank"]
+    genes = features[is_gene]
+    n_rows, n_assigned = int(features["n_transcripts"].sum()), int(counts.sum())
+    per_cell = np.asarray(counts[:, is_gene].sum(axis=1)).ravel()
+    genes_per_cell = np.diff(counts[:, is_gene].indptr)
+    rate = None
+    if len(blanks) and len(genes):
+        rate = float(blanks["n_transcripts"].mean() / genes["n_transcripts"].mean())
+    return {
+        "n_transcripts": n_rows,
+        "n_assigned": n_assigned,
+        "frac_assigned": n_assigned / n_rows if n_rows else None,
+        "n_outside_image": n_outside,
+        "n_contested": n_contested,
+        "n_genes": len(genes),
+        "n_transcripts_by_type": {str(name): int(n) for name, n in sorted(n_by_type.items())},
+        "controls": features["name"][~is_gene].to_list(),
+        "n_control_transcripts": int(features["n_transcripts"][~is_gene].sum()),
+        "n_control_transcripts_assigned": int(counts[:, ~is_gene].sum()),
+        "n_blanks_seen": len(blanks),
+        "misidentification_rate": rate,
+        "n_cells": counts.shape[0],
+        "n_cells_without_transcripts": int((per_cell == 0).sum()),
+        "median_transcripts_per_cell": float(np.median(per_cell)) if len(per_cell) else None,
+        "median_genes_per_cell": float(np.median(genes_per_cell)) if len(per_cell) else None,
+    }

@@ -58,9 +58,7 @@ class LabelTiles:
             for tile_x in range(x0 // side, (x1 - 1) // side + 1):
                 top, left = tile_y * side, tile_x * side
                 tile = self.tile(tile_y, tile_x)
-                pieces.append(
-                    tile[max(y0 - top, 0) : y1 - top, max(x0 - left, 0) : x1 - left]
-                )
+                pieces.append(tile[max(y0 - top, 0) : y1 - top, max(x0 - left, 0) : x1 - left])
             rows.append(np.concatenate(pieces, axis=1))
         return np.concatenate(rows, axis=0)
 

@@ -47,7 +47,7 @@ def inspect_spatial(
     *,
     sample: str,
     assay: str,
-    format: str = "auto",  # noqa: A002 - the name of the sample sheet's column
+    format: str = "auto",
     pixel_size_um: float | None = None,
     channels: Sequence[str] | None = None,
 ) -> Manifest:
@@ -80,7 +80,7 @@ def inspect_spatial(
             remedy="correct path in the sample sheet",
         )
     if format == "auto":
-        format = "merscope" if _find_mosaics(_region(folder)) else "generic"  # noqa: A001
+        format = "merscope" if _find_mosaics(_region(folder)) else "generic"
     if format not in FORMATS:
         raise InputError(
             "format",

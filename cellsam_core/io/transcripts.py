@@ -297,7 +297,8 @@ def _is_number(text: str) -> bool:
 def _bad_row(path: Path, row: int, column: str, value: Any) -> InputError:
     return InputError(
         path,
-        found=f"{value!r} in column {column!r}, row {row}" if value is not None
+        found=f"{value!r} in column {column!r}, row {row}"
+        if value is not None
         else f"nothing in column {column!r}, row {row}",
         expected="a finite number",
         remedy="correct or remove the row (row 1 is the first under the header)",

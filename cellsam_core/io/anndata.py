@@ -1,0 +1,82 @@
+"""The cell table as AnnData: what scanpy, squidpy and spatialdata read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anndata
+import numpy as np
+import pandas as pd
+
+from cellsam_core import SCHEMA_VERSION
+from cellsam_core.assign import GENE
+from cellsam_core.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import scipy.sparse
+
+REGION = "cells"
+
+
+def cell_anndata(
+    sample: str, cells: pd.DataFrame, features: pd.DataFrame, counts: scipy.sparse.csr_matrix
+) -> anndata.AnnData:
+    """Build the cell table: genes in ``X``, controls beside them, every cell kept.
+
+    Parameters
+    ----------
+    sample
+        Goes into the cells' names.
+    cells
+        One row a cell: ``cell_id`` (uint32), ``x_um``, ``y_um``; all columns but these two
+        coordinates become columns of ``obs``.
+    features
+        One row a feature: ``name``, ``feature_type``, ``n_transcripts``.
+    counts
+        ``(cells, features)`` int32.
+
+    Returns
+    -------
+    anndata.AnnData
+        ``X`` int32 CSR of genes; ``obs.n_transcripts`` and ``obs.n_genes`` count genes,
+        ``obs.n_controls`` the transcripts of ``obsm["controls"]``; ``var`` has the transcripts
+        of each gene in the input and in cells.
+    """
+    is_gene = (features["feature_type"] == GENE).to_numpy()
+    genes, controls = counts[:, is_gene], counts[:, ~is_gene]
+    obs_names = [f"{sample}_{cell_id}" for cell_id in cells["cell_id"]]
+    obs = cells.drop(columns=["x_um", "y_um"]).set_axis(obs_names)
+    obs.insert(1, "region", pd.Categorical([REGION] * len(obs), categories=[REGION]))
+    obs["n_transcripts"] = _total(genes, axis=1)
+    obs["n_genes"] = np.diff(genes.indptr).astype(np.int32)
+    obs["n_controls"] = _total(controls, axis=1)
+    var = features[is_gene].set_index("name").rename_axis(None)
+    var["n_assigned"] = _total(genes, axis=0)
+    # A feature is in the table because it was seen, so there is no division by zero.
+    var["frac_assigned"] = var["n_assigned"] / var["n_transcripts"]
+    table = anndata.AnnData(X=genes, obs=obs, var=var)
+    table.obsm["spatial"] = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
+    table.obsm["controls"] = pd.DataFrame(
+        controls.toarray(), index=obs_names, columns=features["name"][~is_gene].to_list()
+    )
+    table.uns["spatialdata_attrs"] = {
+        "region": REGION,
+        "region_key": "region",
+        "instance_key": "cell_id",
+    }
+    table.uns["schema_version"] = SCHEMA_VERSION
+    return table
+
+
+def write_h5ad(path: str | Path, table: anndata.AnnData) -> None:
+    """Write a table; the same table gives the same bytes."""
+    with atomic_path(path) as temporary:
+        table.write_h5ad(temporary, compression="gzip")
+
+
+def _total(
+    counts: scipy.sparse.csr_matrix, axis: int
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.asarray(counts.sum(axis=axis, dtype=np.int64)).ravel()

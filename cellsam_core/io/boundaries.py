@@ -1,0 +1,141 @@
+"""Cell polygons in micrometres as GeoParquet: written from labels, read from vendors."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+
+from cellsam_core.assign import CellPolygons
+from cellsam_core.errors import InputError
+from cellsam_core.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ID_COLUMNS = ("EntityID", "cell_id", "ID")
+PLANE_COLUMN = "ZIndex"
+GEOMETRY_COLUMNS = ("geometry", "Geometry")
+ROWS_A_GROUP = 10_000
+# GeoParquet 1.1; a null crs says that coordinates are no place on earth.
+GEO_METADATA = {
+    "version": "1.1.0",
+    "primary_column": "geometry",
+    "columns": {
+        "geometry": {
+            "encoding": "WKB",
+            "geometry_types": ["MultiPolygon", "Polygon"],
+            "crs": None,
+            "edges": "planar",
+        }
+    },
+}
+
+
+def write_boundaries(path: str | Path, cells: Iterable[tuple[int, shapely.Geometry]]) -> None:
+    """Write one polygon a cell, as they come.
+
+    Parameters
+    ----------
+    path
+        GeoParquet with the columns ``cell_id`` (uint32) and ``geometry`` (WKB, micrometres).
+    cells
+        ``(cell_id, polygon in um)``.
+    """
+    metadata = {"geo": json.dumps(GEO_METADATA), "unit": "micrometer"}
+    schema = pa.schema(
+        [("cell_id", pa.uint32()), ("geometry", pa.binary())],
+        metadata=metadata,
+    )
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        rows = iter(cells)
+        while group := list(islice(rows, ROWS_A_GROUP)):
+            ids = pa.array([cell_id for cell_id, _ in group], pa.uint32())
+            wkb = pa.array(shapely.to_wkb([geometry for _, geometry in group]), pa.binary())
+            writer.write_batch(pa.RecordBatch.from_arrays([ids, wkb], schema=schema))
+
+
+def read_polygons(path: str | Path) -> tuple[CellPolygons, list[str]]:
+    """Read the cells of a vendor's (Geo)Parquet file, such as MERSCOPE's ``cell_boundaries``.
+
+    Parameters
+    ----------
+    path
+        Columns: an id (``EntityID``, ``cell_id`` or ``ID``), WKB polygons in micrometres, and
+        ``ZIndex`` where the polygons belong to z planes.
+
+    Returns
+    -------
+    polygons, vendor_ids
+        Cells are numbered from 1 in the order of their ids, and ``vendor_ids[cell_id - 1]`` is
+        the vendor's id as text: MERSCOPE's 19 digits fit neither uint32 nor a float.
+
+    Raises
+    ------
+    InputError
+        The file can't be read, a column is missing, or ids were stored as floats.
+    """
+    path = Path(path)
+    try:
+        schema = pq.read_schema(path)
+        names = set(schema.names)
+        id_column = next((name for name in ID_COLUMNS if name in names), None)
+        geometry_column = _geometry_column(schema)
+        if id_column is None or geometry_column is None:
+            raise _no_polygons(path, f"the columns {', '.join(schema.names)}")
+        wanted = [id_column, geometry_column] + [PLANE_COLUMN] * (PLANE_COLUMN in names)
+        table = pq.read_table(path, columns=wanted)
+        geometry = shapely.from_wkb(table[geometry_column].to_numpy())
+    except (OSError, pa.ArrowException, shapely.errors.GEOSException, TypeError) as error:
+        raise _no_polygons(path, f"a file that can't be read ({error})") from error
+    if pa.types.is_floating(schema.field(id_column).type):
+        raise InputError(
+            path,
+            found=f"ids in {id_column!r} stored as floating point",
+            expected="whole numbers or text: floats have lost the last digits",
+            remedy="export the polygons again",
+        )
+    # An empty plane of a cell is no polygon, and a cell without any polygon is no cell.
+    usable = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
+    table = table.filter(pa.array(usable))
+    encoded = table[id_column].combine_chunks().dictionary_encode()
+    vendor_ids = encoded.dictionary.to_pylist()
+    rank = np.empty(len(vendor_ids), dtype=np.uint32)
+    rank[sorted(range(len(vendor_ids)), key=vendor_ids.__getitem__)] = np.arange(len(vendor_ids))
+    cell_id = rank[encoded.indices.to_numpy()] + np.uint32(1)
+    plane = table[PLANE_COLUMN].to_numpy().astype(np.int64) if PLANE_COLUMN in names else None
+    polygons = CellPolygons(geometry[usable], cell_id, plane)
+    return polygons, [str(vendor_id) for vendor_id in sorted(vendor_ids)]
+
+
+def footprints(polygons: CellPolygons) -> list[shapely.Geometry]:
+    """One polygon a cell, in the order of ``cell_id``: the union over its z planes."""
+    order = np.argsort(polygons.cell_id, kind="stable")
+    starts = np.flatnonzero(np.diff(polygons.cell_id[order], prepend=0))
+    groups = np.split(polygons.geometry[order], starts[1:]) if len(order) else []
+    return [shapely.union_all(group) if len(group) > 1 else group[0] for group in groups]
+
+
+def _geometry_column(schema: pa.Schema) -> str | None:
+    geo: dict[str, Any] = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+    candidates = [geo.get("primary_column"), *GEOMETRY_COLUMNS]
+    return next((name for name in candidates if name in schema.names), None)
+
+
+def _no_polygons(path: Path, found: str) -> InputError:
+    return InputError(
+        path,
+        found=found,
+        expected="a Parquet file of cell polygons with the columns EntityID or cell_id, and "
+        "geometry as WKB in micrometres",
+        remedy="check the path or export the polygons again",
+    )

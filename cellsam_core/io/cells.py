@@ -1,0 +1,251 @@
+"""The cells that transcripts are given to: from a label image or from polygons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+
+from cellsam_core.assign import CellPolygons, assign_polygons, lookup
+from cellsam_core.errors import InputError
+from cellsam_core.io import omezarr
+from cellsam_core.io.boundaries import footprints, read_polygons
+from cellsam_core.io.labels import open_labels
+from cellsam_core.label_tiles import LabelTiles, measure_cells, outline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BBOX_COLUMNS = ["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Owners of a chunk of transcripts.
+
+    Attributes
+    ----------
+    cell_id
+        ``(n,)`` uint32, 0 for none.
+    n_outside
+        Transcripts outside the image.
+    n_contested
+        Transcripts that more than one cell covers.
+    """
+
+    cell_id: npt.NDArray[np.uint32]
+    n_outside: int = 0
+    n_contested: int = 0
+
+
+class Cells(Protocol):
+    """Cells of a sample, whatever they were drawn as."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a cell, sorted by ``cell_id``: see :func:`cellsam_core.io.anndata.cell_anndata`."""
+
+    def owners(self, transcripts: pa.RecordBatch) -> Owners:
+        """Give each transcript of a chunk its one owner."""
+
+    def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
+        """Yield ``(cell_id, polygon in um)`` in the order of the table."""
+
+
+class LabelCells:
+    """Cells of a label image; see :func:`open_label_cells`."""
+
+    def __init__(
+        self, tiles: LabelTiles, measured: pd.DataFrame, um_to_px: npt.NDArray[np.float64]
+    ) -> None:
+        self._tiles = tiles
+        self._boxes = measured[["label", "area_px", *BBOX_COLUMNS]]
+        self._px_to_um = np.linalg.inv(um_to_px)
+        self.table = self._to_um(measured)
+
+    def _to_um(self, measured: pd.DataFrame) -> pd.DataFrame:
+        xy_um = self._map(measured[["x", "y"]].to_numpy(dtype=np.float64))
+        pixel_um2 = abs(np.linalg.det(self._px_to_um[:2, :2]))
+        table = {
+            "cell_id": measured["label"].astype(np.uint32),
+            "x_um": xy_um[:, 0],
+            "y_um": xy_um[:, 1],
+            "area_um2": measured["area_px"] * pixel_um2,
+            "score": measured["score"].astype(np.float32)
+            if "score" in measured
+            else np.float32("nan"),
+            "touches_border": measured["touches_border"].astype(bool),
+        }
+        return pd.DataFrame(table, index=measured.index)
+
+    def _map(self, xy_px: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        mapped: npt.NDArray[np.float64] = xy_px @ self._px_to_um[:2, :2].T + self._px_to_um[:2, 2]
+        return mapped
+
+    def owners(self, transcripts: pa.RecordBatch) -> Owners:
+        """Look up the label of the pixel under each transcript."""
+        x, y = (transcripts[name].to_numpy() for name in ("x_px", "y_px"))
+        cell_id, is_inside = lookup(self._tiles, x, y)
+        return Owners(cell_id, n_outside=int(np.count_nonzero(~is_inside)))
+
+    def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
+        """Yield each cell's outline along its pixels' edges, in um."""
+        for label, area_px, y0, x0, y1, x1 in self._boxes.itertuples(index=False):
+            mask = self._tiles.window(y0, y1, x0, x1) == label
+            if np.count_nonzero(mask) != area_px:
+                raise InputError(
+                    f"cell {label}",
+                    found=f"{np.count_nonzero(mask)} px of it in its bounding box",
+                    expected=f"the {area_px} px of the cell table",
+                    remedy="give the cell table that was written with these labels",
+                )
+            yield label, shapely.transform(outline(mask, y0, x0), self._map)
+
+
+class PolygonCells:
+    """Cells of a vendor's polygons; `vendor_cell_id` joins the table to the vendor's own."""
+
+    def __init__(self, polygons: CellPolygons, vendor_ids: list[str]) -> None:
+        self._polygons = polygons
+        self._footprints = footprints(polygons)
+        centres = shapely.get_coordinates(shapely.centroid(self._footprints)).reshape(-1, 2)
+        self.table = pd.DataFrame(
+            {
+                "cell_id": np.arange(1, len(vendor_ids) + 1, dtype=np.uint32),
+                "x_um": centres[:, 0],
+                "y_um": centres[:, 1],
+                "area_um2": shapely.area(self._footprints),
+                "score": np.float32("nan"),
+                # Polygons don't say where the image ends.
+                "touches_border": pd.array([pd.NA] * len(vendor_ids), dtype="boolean"),
+                "vendor_cell_id": pd.array(vendor_ids, dtype=object),
+            }
+        )
+
+    def owners(self, transcripts: pa.RecordBatch) -> Owners:
+        """Find the cell whose polygon in the transcript's plane covers it."""
+        x, y = (transcripts[name].to_numpy() for name in ("x_um", "y_um"))
+        plane = None
+        if self._polygons.plane is not None:
+            plane = transcripts["z"].to_numpy(zero_copy_only=False)
+            if not (np.isfinite(plane).all() and np.array_equal(plane, np.round(plane))):
+                raise InputError(
+                    "transcripts",
+                    found="no z plane index for some transcripts",
+                    expected="the index of the z plane in a column z or global_z, since the "
+                    "polygons belong to z planes (ZIndex)",
+                    remedy="add the column or give polygons without ZIndex",
+                )
+        cell_id, n_contested = assign_polygons(self._polygons, x, y, plane)
+        return Owners(cell_id, n_contested=n_contested)
+
+    def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
+        """Yield each cell's footprint: the union over its planes."""
+        yield from zip(self.table["cell_id"].to_list(), self._footprints, strict=True)
+
+
+def open_polygon_cells(path: str | Path) -> PolygonCells:
+    """Open a vendor's polygons; see :func:`cellsam_core.io.boundaries.read_polygons`."""
+    return PolygonCells(*read_polygons(path))
+
+
+@dataclass(frozen=True)
+class LabelImage:
+    """One label image, ready to be read in tiles; `pixel_size_um` None where it does not say."""
+
+    tiles: LabelTiles
+    pixel_size_um: float | None
+
+
+def open_label_image(path: str | Path) -> LabelImage:
+    """Open a single label image: Zarr tile by tile, TIFF whole.
+
+    Raises
+    ------
+    InputError
+        It is no label image, or has several frames, or labels beyond 32 bits.
+    """
+    path = Path(path)
+    source = open_labels(path)
+    if source.n_frames != 1:
+        raise InputError(
+            path,
+            found=f"{source.n_frames} label images",
+            expected="one, of the plane that transcripts are assigned on",
+            remedy="give a single label image",
+        )
+    pixel_size_um = None
+    if (path / "zarr.json").exists():
+        zarr_image = omezarr.open_(path)
+        array: Any = zarr_image.array
+        pixel_size_um = zarr_image.pixel_size_um
+    else:
+        array = source.frame(0)
+    lead = (0,) * (array.ndim - 2)
+
+    def read_window(rows: slice, columns: slice) -> npt.NDArray[Any]:
+        window = np.asarray(array[(*lead, rows, columns)])
+        if window.size and (window.min() < 0 or window.max() > np.iinfo(np.uint32).max):
+            raise InputError(
+                path,
+                found=f"labels from {window.min()} to {window.max()}",
+                expected="labels from 0 to 4294967295",
+                remedy="renumber the labels",
+            )
+        return window
+
+    return LabelImage(LabelTiles(read_window, source.shape_yx), pixel_size_um)
+
+
+def read_measured(path: str | Path) -> pd.DataFrame:
+    """Read ``cells.parquet`` of a single frame, sorted by label.
+
+    Raises
+    ------
+    InputError
+        It can't be read or lacks a column.
+    """
+    needed = ["label", "y", "x", "area_px", *BBOX_COLUMNS, "touches_border"]
+    try:
+        table = pq.read_table(path).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            path,
+            found=f"a file that can't be read ({error})",
+            expected="the cells.parquet of the segmentation",
+            remedy="check the path",
+        ) from error
+    missing = [name for name in needed if name not in table.columns]
+    if missing or ("frame" in table and (table["frame"] != 0).any()):
+        raise InputError(
+            path,
+            found=f"no column {missing[0]}" if missing else "cells of several frames",
+            expected="the cells of one label image",
+            remedy="give the cells.parquet that was written with the labels",
+        )
+    return table.sort_values("label", kind="stable").reset_index(drop=True)
+
+
+def open_label_cells(
+    image: LabelImage, um_to_px: npt.NDArray[np.float64], cells: str | Path | None = None
+) -> LabelCells:
+    """Join a label image and its cell table.
+
+    Parameters
+    ----------
+    image
+        The labels.
+    um_to_px
+        3x3 affine.
+    cells
+        ``cells.parquet``; None measures the labels, which leaves scores unknown.
+    """
+    measured = measure_cells(image.tiles) if cells is None else read_measured(cells)
+    return LabelCells(image.tiles, measured, um_to_px)
