@@ -1,0 +1,173 @@
+"""What the figures share: style, physical units, histograms, deterministic encoding."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import style
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+    from cellsam_core.report.images import Window
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so pages look alike everywhere
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "savefig.facecolor": "white",
+}
+ACCENT = "#1f6f8b"
+WARM = "#c8553d"
+WIDTH_IN = 8.2
+DPI = 110
+
+
+@dataclass(frozen=True)
+class Units:
+    """Physical units of a sample, pixels and frames where they are not known.
+
+    Attributes
+    ----------
+    pixel_size_um, frame_interval_s
+        As in the manifest.
+    """
+
+    pixel_size_um: float | None
+    frame_interval_s: float | None
+
+    @property
+    def length(self) -> str:
+        """Unit of length."""
+        return "µm" if self.pixel_size_um else "px"
+
+    @property
+    def area(self) -> str:
+        """Unit of area."""
+        return f"{self.length}²"
+
+    @property
+    def per_px(self) -> float:
+        """Length of one pixel."""
+        return self.pixel_size_um or 1.0
+
+    @property
+    def time(self) -> str:
+        """Unit of time."""
+        return "min" if self.frame_interval_s else "frame"
+
+    @property
+    def per_frame(self) -> float:
+        """Duration of one frame."""
+        return self.frame_interval_s / 60 if self.frame_interval_s else 1.0
+
+    @property
+    def time_label(self) -> str:
+        """Label of a time axis."""
+        return "time (min)" if self.frame_interval_s else "frame"
+
+    def label(self, name: str) -> str:
+        """Label of an axis of lengths."""
+        return f"{name} ({self.length})"
+
+
+def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
+    """Make an empty figure; it belongs to no window and no global state."""
+    return Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+def encode(draw: Callable[[], Figure], *, photograph: bool = False) -> str:
+    """Draw a figure in the report's style and return it as a data URI.
+
+    Parameters
+    ----------
+    draw
+        Makes the figure; called with the style set, since axes take it at their creation.
+    photograph
+        JPEG instead of PNG: a tenth of the size for micrographs.
+    """
+    buffer = io.BytesIO()
+    # after_reset: a matplotlibrc of the user's does not change the report
+    with style.context(STYLE, after_reset=True):
+        figure = draw()
+        if photograph:
+            figure.savefig(buffer, format="jpg", dpi=DPI, pil_kwargs={"quality": 88})
+        else:
+            # matplotlib's version has no place in the bytes of a result
+            figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    kind = "jpeg" if photograph else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def show_window(axes: Axes, rgb: npt.NDArray[Any], window: Window, units: Units) -> None:
+    """Show a picture of `window` with axes in physical units."""
+    left, right, bottom, top = (edge * units.per_px for edge in window.extent)
+    axes.imshow(rgb, extent=(left, right, bottom, top), interpolation="nearest")
+    axes.set_xlabel(units.label("x"))
+    axes.set_ylabel(units.label("y"))
+
+
+def figure_windows(panels: Sequence[tuple[str, npt.NDArray[Any], Window]], units: Units) -> Figure:
+    """Micrographs side by side.
+
+    Parameters
+    ----------
+    panels
+        Title, ``(y, x, 3)`` uint8 picture and the window it shows; at least one.
+    """
+    aspect = max((w.y1 - w.y0) / (w.x1 - w.x0) for _, _, w in panels)
+    columns = min(len(panels), 3)
+    figure = new_figure(np.clip(WIDTH_IN / columns * aspect + 0.6, 2.2, 9.0))
+    for i, (title, rgb, window) in enumerate(panels):
+        axes = figure.add_subplot(1, columns, i + 1)
+        show_window(axes, rgb, window, units)
+        axes.set_title(title)
+        if i:
+            axes.set_ylabel("")
+    return figure
+
+
+def figure_histograms(
+    panels: Sequence[tuple[npt.NDArray[Any], str]], ylabel: str = "cells", bins: int = 40
+) -> Figure:
+    """Histograms side by side, the median marked.
+
+    Parameters
+    ----------
+    panels
+        Values (finite, at least one) and label of the x axis with its unit.
+    """
+    figure = new_figure(2.6)
+    for i, (values, xlabel) in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), i + 1)
+        axes.hist(values, bins=histogram_bins(values, bins).tolist(), color=ACCENT)
+        median = float(np.median(values))
+        axes.axvline(median, color=WARM, lw=1.2)
+        axes.set_title(f"median {median:.4g}", color=WARM, fontsize=9)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+    return figure
+
+
+def histogram_bins(values: npt.NDArray[Any], bins: int) -> npt.NDArray[np.float64]:
+    """Bin edges up to the 99.5th percentile; whole numbers are not split between bins."""
+    low, high = float(np.min(values)), float(np.percentile(values, 99.5))
+    if np.issubdtype(values.dtype, np.integer):
+        step = max(1, int(np.ceil((high - low + 1) / bins)))
+        return np.arange(low - 0.5, high + step + 0.5, step)
+    if high <= low:
+        return np.array([low - 0.5, low + 0.5])
+    return np.linspace(low, high, bins + 1)

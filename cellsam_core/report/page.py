@@ -1,0 +1,82 @@
+"""The page: sections of text, pictures and tables, rendered to one HTML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: data URI and the sentence below it, which is its alternative text too."""
+
+    uri: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Header, rows of plain values, and the sentence above."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass
+class Section:
+    """A heading and what is below it: paragraphs, then pictures, then tables."""
+
+    title: str
+    paragraphs: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        """Id in the page."""
+        return self.title.lower().replace(" ", "-").replace(",", "")
+
+
+def cell(value: Any) -> str:
+    """Text of a table cell: short floats, grouped thousands, nothing for missing values."""
+    if value is None or value != value:  # NaN
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.4g}"
+    if isinstance(value, (int, float)):
+        return f"{int(value):,}".replace(",", "\u202f")
+    return str(value)
+
+
+def render(
+    title: str, subtitle: str, headline: Sequence[tuple[str, Any]], sections: Sequence[Section]
+) -> str:
+    """Render the page; every text is escaped, nothing is loaded from anywhere.
+
+    Parameters
+    ----------
+    title, subtitle
+        Sample, and what it is.
+    headline
+        Name and value of the figures on top.
+    sections
+        In order.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cellsam_core.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["cell"] = cell
+    template = environment.get_template("report.html.j2")
+    return template.render(title=title, subtitle=subtitle, headline=headline, sections=sections)

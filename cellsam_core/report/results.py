@@ -1,0 +1,134 @@
+"""Read what the stages left below ``results/<sample>``; a file that is not there is None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import zarr
+
+from cellsam_core.errors import InputError
+from cellsam_core.io import omezarr
+from cellsam_core.io.manifest import Manifest
+from cellsam_core.report.figures_common import Units
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from cellsam_core.io.omezarr import OmeZarr
+
+MAX_TRACES = 5000  # rows of a matrix of traces; the longest tracks are kept
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where a sample's results are, and its manifest.
+
+    Attributes
+    ----------
+    folder
+        ``results/<sample>``.
+    manifest
+        Of the sample.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, folder: Path) -> Results:
+        """Open `folder`.
+
+        Raises
+        ------
+        InputError
+            It has no ``0_manifest.json``.
+        """
+        path = folder / "0_manifest.json"
+        if not path.is_file():
+            raise InputError(
+                folder,
+                found="no 0_manifest.json",
+                expected="the results folder of a sample",
+                remedy="run `inspect` first or correct the path",
+            )
+        return cls(folder, Manifest.load(path))
+
+    @property
+    def units(self) -> Units:
+        """Physical units of the sample."""
+        return Units(self.manifest.pixel_size_um, self.manifest.frame_interval_s)
+
+    @property
+    def is_movie(self) -> bool:
+        """Whether the sample was tracked rather than assigned transcripts."""
+        return self.manifest.assay == "movie"
+
+    def image(self) -> OmeZarr | None:
+        """Open the preprocessed frames."""
+        return self._zarr("1_preprocessed/frames.zarr")
+
+    def masks(self) -> OmeZarr | None:
+        """Open the label image."""
+        return self._zarr("2_masks/masks.zarr")
+
+    def _zarr(self, name: str) -> OmeZarr | None:
+        path = self.folder / name
+        return omezarr.open_(path) if path.is_dir() else None
+
+    def segmentation_parameters(self) -> dict[str, Any]:
+        """Weights, device and thresholds that the masks were made with; empty if not recorded."""
+        path = self.folder / "2_masks/masks.zarr"
+        if not path.is_dir():
+            return {}
+        recorded: Any = zarr.open_group(str(path), mode="r").attrs.get("cellsam", {})
+        return dict(recorded)
+
+    def table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame | None:
+        """Read a parquet or csv table; of `columns` those that it has."""
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        if path.suffix == ".csv":
+            return pd.read_csv(path)
+        if columns is not None:
+            present = set(pq.read_schema(path).names)
+            columns = [c for c in columns if c in present]
+        return pd.read_parquet(path, columns=columns)
+
+
+def trace_matrix(
+    rows: pd.DataFrame, values: pd.Series[float], n_frames: int
+) -> npt.NDArray[np.float64]:
+    """Arrange a long table as cells x time.
+
+    Parameters
+    ----------
+    rows
+        track_id and frame of each value; one value a track and frame.
+    values
+        As many; NaN is absent.
+    n_frames
+        Columns of the result.
+
+    Returns
+    -------
+    ndarray, (n_tracks, n_frames)
+        NaN where there is no value. Tracks without any are left out; of more than 5000 those with
+        most values are kept. In order of track_id.
+    """
+    rows = rows.loc[values.notna(), ["track_id", "frame"]]
+    values = values[values.notna()]
+    lengths = rows["track_id"].value_counts(sort=False).sort_index()
+    longest = lengths.sort_values(ascending=False, kind="stable").index[:MAX_TRACES]
+    ids = np.sort(longest.to_numpy())
+    kept = rows["track_id"].isin(ids).to_numpy()
+    matrix = np.full((len(ids), n_frames), np.nan)
+    positions = np.searchsorted(ids, rows["track_id"].to_numpy()[kept])
+    matrix[positions, rows["frame"].to_numpy()[kept]] = values.to_numpy()[kept]
+    return matrix

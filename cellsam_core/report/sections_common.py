@@ -1,0 +1,138 @@
+"""Sections that every report has: input, segmentation, run times, versions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cellsam_core.report.figures_common import encode, figure_histograms
+from cellsam_core.report.page import Picture, Section, Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellsam_core.report.results import Results
+
+
+def input_section(results: Results) -> Section:
+    """Tell what was read, its units and the reader's warnings."""
+    manifest = results.manifest
+    height, width = manifest.shape_yx
+    unknown = "not known: lengths are in pixels"
+    rows: list[tuple[str, Any]] = [
+        ("assay", manifest.assay),
+        ("format", manifest.format),
+        ("channels", ", ".join(manifest.channels)),
+        ("frames", manifest.n_frames),
+        ("image size (px)", f"{width} x {height}"),
+        ("pixel type", manifest.dtype),
+        ("pixel size (µm)", manifest.pixel_size_um or unknown),
+    ]
+    if results.is_movie:
+        interval = manifest.frame_interval_s or "not known: times are in frames"
+        rows.append(("frame interval (s)", interval))
+    if manifest.transcripts is not None:
+        rows.append(("transcripts", manifest.transcripts.n_rows))
+    section = Section("Input", tables=[Table("As the files say of themselves.", ("", ""), rows)])
+    if manifest.warnings:
+        section.tables.append(
+            Table("Warnings of the reader.", ("",), [(text,) for text in manifest.warnings])
+        )
+    else:
+        section.paragraphs.append("The reader had no warnings.")
+    return section
+
+
+def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Section:
+    """Summarise number of cells, scores, areas, cells at the border."""
+    section = Section("Segmentation")
+    if cells is None:
+        section.paragraphs.append("There is no 2_masks/cells.parquet.")
+        return section
+    if cells.empty:
+        section.paragraphs.append("No cell was found in any frame.")
+        return section
+    units = results.units
+    area = cells["area_px"].to_numpy(np.float64) * units.per_px**2
+    border = cells["touches_border"].to_numpy(bool)
+    rows = [
+        ("masks", len(cells)),
+        ("masks per frame (mean)", len(cells) / results.manifest.n_frames),
+        (f"median area ({units.area})", float(np.median(area))),
+        ("touching the image border", f"{border.sum()} ({border.mean():.1%})"),
+    ]
+    panels = [(area, f"cell area ({units.area})")]
+    if "score" in cells and cells["score"].notna().any():
+        score = cells["score"].dropna().to_numpy(np.float64)
+        rows.append(("median score", float(np.median(score))))
+        panels.append((score, "detection score (0-1)"))
+    section.tables.append(Table("All frames together.", ("", ""), rows))
+    picture = encode(lambda: figure_histograms(panels, "masks"))
+    caption = "Distribution over all masks, drawn up to the 99.5th percentile; the line: median."
+    section.pictures.append(Picture(picture, caption))
+    return section
+
+
+def benchmark_table(folder: Path | None) -> pd.DataFrame:
+    """Time and memory of each job, from Snakemake's benchmark files below `folder`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        job, wall_s, cpu_s, peak_rss_mb; NaN where the job was too short to be sampled.
+    """
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")) if folder is not None else []:
+        assert folder is not None
+        table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        for record in table.to_dict("records"):
+            job = path.relative_to(folder).with_suffix("").as_posix()
+            rows.append((job, record.get("s"), record.get("cpu_time"), record.get("max_rss")))
+    return pd.DataFrame(rows, columns=["job", "wall_s", "cpu_s", "peak_rss_mb"])
+
+
+def run_section(folder: Path | None) -> Section:
+    """Run times and memory."""
+    section = Section("Run time and memory")
+    table = benchmark_table(folder)
+    if table.empty:
+        section.paragraphs.append("No benchmark files were given.")
+        return section
+    header = ("job", "wall time (s)", "CPU time (s)", "peak memory (MB)")
+    rows: list[tuple[Any, ...]] = list(table.itertuples(index=False, name=None))
+    rows.append(("all", *table[["wall_s", "cpu_s"]].sum(), table["peak_rss_mb"].max()))
+    section.tables.append(
+        Table("One row a job; of all jobs: sum of times, largest memory.", header, rows)
+    )
+    return section
+
+
+def versions_section(provenance: dict[str, Any]) -> Section:
+    """Versions, weights, parameters."""
+    segmentation = [(key, _plain(v)) for key, v in sorted(provenance["segmentation"].items())]
+    packages = [("python", provenance["python"]), *sorted(provenance["packages"].items())]
+    config = [
+        (section, key, _plain(value))
+        for section, values in sorted(provenance["config"].items())
+        for key, value in (sorted(values.items()) if isinstance(values, dict) else [("", values)])
+    ]
+    section = Section("Versions and parameters")
+    if segmentation:
+        section.tables.append(
+            Table("Segmentation, as recorded in the masks.", ("", ""), segmentation)
+        )
+    else:
+        section.paragraphs.append("The masks do not record how they were made.")
+    if config:
+        section.tables.append(Table("Configuration.", ("section", "key", "value"), config))
+    section.tables.append(Table("Versions.", ("", ""), packages))
+    section.paragraphs.append(f"SHA-256 of the manifest: {provenance['manifest_sha256']}.")
+    return section
+
+
+def _plain(value: Any) -> str:
+    """Text of a configuration value; identifiers and hashes are not grouped as numbers are."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

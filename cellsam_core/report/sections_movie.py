@@ -1,0 +1,269 @@
+"""Sections of a movie's report."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from cellsam_core.report import figures_movie as draw
+from cellsam_core.report.figures_common import encode, figure_windows
+from cellsam_core.report.images import overlay, read_window, stretch, window_around
+from cellsam_core.report.page import Picture, Section, Table
+from cellsam_core.report.results import Results, trace_matrix
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+MAX_LINEAGES = 30
+MAX_DIVISION_ROWS = 100
+NO_TRACKS = "There are no tracks: "
+
+
+def movie_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Section]]:
+    """Build the headline and the sections of a movie, from its ``3_tracks`` folder."""
+    objects = results.table("3_tracks/objects.parquet")
+    tracks = results.table("3_tracks/tracks.csv")
+    divisions = results.table("3_tracks/divisions.csv")
+    n_frames = results.manifest.n_frames
+    headline: list[tuple[str, Any]] = [("frames", n_frames)]
+    if objects is not None:
+        headline.append(("cells per frame", len(objects) / n_frames))
+    if tracks is not None:
+        headline.append(("tracks", len(tracks)))
+        headline.append(("lineages", tracks["lineage_id"].nunique()))
+    if divisions is not None:
+        headline.append(("divisions", len(divisions)))
+    sections = [
+        outlines_section(results, objects),
+        tracks_section(results, objects, tracks),
+        counts_section(results, objects, divisions),
+        lineage_section(results, tracks, divisions),
+        traces_section(results),
+        quality_section(results, objects, tracks),
+    ]
+    return headline, sections
+
+
+def outlines_section(results: Results, objects: pd.DataFrame | None) -> Section:
+    """Masks of the first, middle and last frame."""
+    section = Section("Masks over the image")
+    image, masks = results.image(), results.masks()
+    if image is None or masks is None:
+        section.paragraphs.append("The frames or the masks are missing.")
+        return section
+    window = window_around(masks.shape_yx, max_side_px=600)
+    last = masks.n_frames - 1
+    panels = []
+    for frame in sorted({0, last // 2, last}):
+        labels = read_window(masks, frame, 0, window)
+        plane = read_window(image, frame, len(image.channels) - 1, window)
+        ids = None if objects is None else _track_of_label(objects, frame, int(labels.max()))
+        panels.append((f"frame {frame}", overlay(plane, labels, ids), window))
+    uri = encode(lambda: figure_windows(panels, results.units), photograph=True)
+    caption = f"Outlines in the colour of their track, over channel {image.channels[-1]}."
+    if objects is None:
+        caption = f"Outlines in the colour of their label, over channel {image.channels[-1]}."
+    section.pictures.append(Picture(uri, caption))
+    return section
+
+
+def _track_of_label(objects: pd.DataFrame, frame: int, max_label: int) -> npt.NDArray[np.int64]:
+    """Track at the index of its label in `frame`, 0 for a label without one."""
+    here = objects[objects["frame"] == frame]
+    here = here[here["label"] <= max_label]
+    ids = np.zeros(max_label + 1, dtype=np.int64)
+    ids[here["label"].to_numpy(np.int64)] = here["track_id"]
+    return ids
+
+
+def tracks_section(
+    results: Results, objects: pd.DataFrame | None, tracks: pd.DataFrame | None
+) -> Section:
+    """Paths over the last frame and histogram of lengths."""
+    section = Section("Tracks")
+    if objects is None or tracks is None:
+        section.paragraphs.append(NO_TRACKS + "objects.parquet or tracks.csv is missing.")
+        return section
+    if tracks.empty:
+        section.paragraphs.append(NO_TRACKS + "no cell was found.")
+        return section
+    units, image = results.units, results.image()
+    if image is not None:
+        window = window_around(image.shape_yx)
+        grey = stretch(read_window(image, image.n_frames - 1, len(image.channels) - 1, window))
+        uri = encode(lambda: draw.figure_tracks(grey, window, objects, units), photograph=True)
+        caption = "Paths of all cells over the last frame; a dot marks where a track ends."
+        section.pictures.append(Picture(uri, caption))
+    lengths = (tracks["last_frame"] - tracks["first_frame"] + 1).to_numpy(np.int64)
+    n_frames = results.manifest.n_frames
+    uri = encode(lambda: draw.figure_track_lengths(lengths, n_frames, units))
+    whole = int((lengths == n_frames).sum())
+    caption = f"Track lengths; {whole} of {len(tracks)} tracks span the whole movie."
+    section.pictures.append(Picture(uri, caption))
+    if n_frames == 1:
+        section.paragraphs.append("There is a single frame, so nothing was linked.")
+    return section
+
+
+def counts_section(
+    results: Results, objects: pd.DataFrame | None, divisions: pd.DataFrame | None
+) -> Section:
+    """Cells and divisions over time."""
+    section = Section("Cells and divisions")
+    if objects is None or divisions is None:
+        section.paragraphs.append(NO_TRACKS + "objects.parquet or divisions.csv is missing.")
+        return section
+    n_cells = np.bincount(objects["frame"], minlength=results.manifest.n_frames)
+    uri = encode(lambda: draw.figure_counts(n_cells, divisions["frame"], results.units))
+    section.pictures.append(Picture(uri, "Number of tracked cells and of divisions over time."))
+    if divisions.empty:
+        section.paragraphs.append("No division was found.")
+        return section
+    names = ["event_id", "kind", "frame", "parent_id", "daughter_ids", "score", "status"]
+    shown = divisions.sort_values("frame", kind="stable")[names].head(MAX_DIVISION_ROWS)
+    caption = "Divisions."
+    if len(divisions) > len(shown):
+        caption = f"The first {len(shown)} of {len(divisions)} divisions; all: divisions.csv."
+    section.tables.append(Table(caption, names, list(shown.itertuples(index=False, name=None))))
+    return section
+
+
+def lineage_section(
+    results: Results, tracks: pd.DataFrame | None, divisions: pd.DataFrame | None
+) -> Section:
+    """Lineage tree."""
+    section = Section("Lineages")
+    if tracks is None or tracks.empty:
+        section.paragraphs.append("There are no tracks to arrange.")
+        return section
+    sizes = tracks.groupby("lineage_id").size()
+    dividing = sizes[sizes > 1]
+    if dividing.empty:
+        section.paragraphs.append("No cell divided: every lineage is a single track.")
+        return section
+    largest = dividing.sort_values(ascending=False, kind="stable").index[:MAX_LINEAGES]
+    shown = tracks[tracks["lineage_id"].isin(largest)]
+    uri = encode(lambda: draw.figure_lineages(shown, results.units))
+    caption = (
+        f"The {len(largest)} largest of {len(dividing)} lineages with a division, out of "
+        f"{len(sizes)}; colours as in the pictures above."
+    )
+    section.pictures.append(Picture(uri, caption))
+    return section
+
+
+def traces_section(results: Results) -> Section:
+    """Heat map, single traces and mean of R/R0; mean intensities without a ratio."""
+    section = Section("Reporter traces")
+    path = results.folder / "3_tracks/traces.parquet"
+    if not path.is_file():
+        section.paragraphs.append("There is no traces.parquet.")
+        return section
+    metadata = pq.read_schema(path).metadata or {}
+    options: dict[str, Any] = json.loads(metadata.get(b"cellsam_traces", b"{}"))
+    traces = results.table(
+        "3_tracks/traces.parquet",
+        ["track_id", "frame", "compartment", "r_over_r0", "valid", "invalid_reason"]
+        + [f"{c}_{name}" for c in results.manifest.channels for name in ("mean", "background")],
+    )
+    assert traces is not None
+    traces = traces[traces["compartment"] == "cell"]
+    if traces.empty:
+        section.paragraphs.append("No cell was traced.")
+        return section
+    _add_intensities(section, results, traces)
+    ratio = options.get("ratio")
+    if ratio is None:
+        section.paragraphs.append(
+            "No ratio was configured, so intensities are shown and R/R0 is empty."
+        )
+        return section
+    _add_ratio(section, results, traces, ratio, int(options["baseline_frames"]))
+    return section
+
+
+def _add_intensities(section: Section, results: Results, traces: pd.DataFrame) -> None:
+    n_frames = results.manifest.n_frames
+    matrices = {
+        c: trace_matrix(traces, traces[f"{c}_mean"] - traces[f"{c}_background"], n_frames)
+        for c in results.manifest.channels
+    }
+    uri = encode(lambda: draw.figure_intensities(matrices, results.units))
+    caption = "Mean over cells of the intensity above local background, with its 95 % CI."
+    section.pictures.append(Picture(uri, caption))
+
+
+def _add_ratio(
+    section: Section,
+    results: Results,
+    traces: pd.DataFrame,
+    ratio: tuple[str, str],
+    baseline_frames: int,
+) -> None:
+    valid = traces["valid"]
+    reasons = traces.loc[~valid, "invalid_reason"].str.split(";").explode().value_counts()
+    reasons = reasons.sort_index().sort_values(ascending=False, kind="stable")
+    section.paragraphs.append(
+        f"R = {ratio[0]} / {ratio[1]}, both above local background; R0 = mean over the first "
+        f"{baseline_frames} frame(s). {valid.sum()} of {len(traces)} values are valid."
+    )
+    if len(reasons):
+        caption = "Why values are flagged invalid (several reasons may apply to one)."
+        section.tables.append(Table(caption, ("reason", "values"), list(reasons.items())))
+    matrix = trace_matrix(traces, traces["r_over_r0"].where(valid), results.manifest.n_frames)
+    if not len(matrix):
+        section.paragraphs.append("No valid value is left to draw.")
+        return
+    units = results.units
+    section.pictures.append(
+        Picture(
+            encode(lambda: draw.figure_heat_map(matrix, baseline_frames, units)),
+            f"R/R0 of {len(matrix)} cells with a valid value, strongest mean response on top; "
+            "grey: absent or flagged. Dashed: end of the baseline.",
+        )
+    )
+    section.pictures.append(
+        Picture(
+            encode(lambda: draw.figure_traces(matrix, baseline_frames, units)),
+            "R/R0 of single cells and their mean with the 95 % confidence interval over cells.",
+        )
+    )
+
+
+def quality_section(
+    results: Results, objects: pd.DataFrame | None, tracks: pd.DataFrame | None
+) -> Section:
+    """Count flags of objects, and how tracks begin, end and are linked."""
+    section = Section("Quality flags")
+    if objects is None or tracks is None or tracks.empty:
+        section.paragraphs.append("There are no tracks to judge.")
+        return section
+    each = objects["flags"].fillna("").astype(str).str.split(";").explode()
+    flags = each[each != ""].value_counts().sort_index()
+    if len(flags):
+        section.tables.append(Table("Flags of objects.", ("flag", "objects"), list(flags.items())))
+    else:
+        section.paragraphs.append("No object is flagged.")
+    for column, caption in (
+        ("birth_kind", "How tracks begin."),
+        ("end_kind", "How tracks end."),
+    ):
+        counts = tracks[column].fillna("").value_counts().sort_index()
+        section.tables.append(Table(caption, (column, "tracks"), list(counts.items())))
+    links = objects["link_kind"].value_counts().sort_index()
+    section.tables.append(
+        Table("How objects were linked.", ("kind", "objects"), list(links.items()))
+    )
+    quality = tracks["quality"]
+    if pd.api.types.is_numeric_dtype(quality) and quality.notna().any():
+        section.paragraphs.append(
+            f"Track quality: median {quality.median():.3g}, lowest {quality.min():.3g}."
+        )
+    elif quality.notna().any():
+        counts = quality.value_counts().sort_index()
+        section.tables.append(Table("Track quality.", ("quality", "tracks"), list(counts.items())))
+    return section

@@ -1,0 +1,138 @@
+"""One pass over ``transcripts.parquet``, in batches: totals, densities, the spots to draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from cellsam_core.report.figures_spatial import Spots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from cellsam_core.report.images import Window
+
+BATCH_ROWS = 500_000
+MAX_SPOTS = 20_000  # drawn in one picture
+DENSITY_BINS = 100  # along the longer side
+
+
+@dataclass
+class TranscriptSummary:
+    """Totals over all transcripts.
+
+    Attributes
+    ----------
+    n_rows
+        Transcripts.
+    features
+        Index (feature, feature_type); columns total, in_cells.
+    unassigned
+        ``(y, x)`` bins over the image: transcripts in no cell.
+    n_outside
+        Transcripts outside the image.
+    spots
+        For each window asked for, the transcripts to draw; evenly thinned where there are many.
+    """
+
+    n_rows: int
+    features: pd.DataFrame
+    unassigned: npt.NDArray[np.int64]
+    n_outside: int
+    spots: list[Spots] = field(default_factory=list)
+
+
+def um_to_px(
+    xy_um: npt.NDArray[np.float64], affine: Sequence[Sequence[float]]
+) -> npt.NDArray[np.float64]:
+    """Apply the manifest's 3x3 affine to ``(n, 2)`` points x, y."""
+    matrix = np.asarray(affine, dtype=np.float64)
+    return np.asarray(xy_um @ matrix[:2, :2].T + matrix[:2, 2])
+
+
+def summarise(
+    path: Path,
+    affine: Sequence[Sequence[float]],
+    shape_yx: tuple[int, int],
+    windows: Sequence[Window],
+) -> TranscriptSummary:
+    """Stream the table; memory depends on the number of features, not of transcripts.
+
+    Parameters
+    ----------
+    path
+        ``transcripts.parquet``.
+    affine
+        3x3, micrometres to image pixels.
+    shape_yx
+        Of the image.
+    windows
+        Where spots are to be drawn.
+    """
+    file = pq.ParquetFile(path)
+    bin_px = max(shape_yx) / DENSITY_BINS
+    n_bins = tuple(int(np.ceil(side / bin_px)) for side in shape_yx)
+    unassigned = np.zeros(n_bins, dtype=np.int64)
+    edges = [np.linspace(-0.5, side - 0.5, n + 1) for side, n in zip(shape_yx, n_bins, strict=True)]
+    totals: list[pd.DataFrame] = []
+    collectors = [_Collector(window) for window in windows]
+    n_outside = 0
+    columns = ["x_um", "y_um", "feature", "feature_type", "cell_id"]
+    for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+        table = batch.to_pandas().astype({"feature": str, "feature_type": str})
+        xy = um_to_px(table[["x_um", "y_um"]].to_numpy(np.float64), affine)
+        inside = ((xy >= -0.5) & (xy < np.array(shape_yx[::-1]) - 0.5)).all(axis=1)
+        n_outside += int((~inside).sum())
+        free = (table["cell_id"] == 0).to_numpy()
+        counts, _, _ = np.histogram2d(xy[free, 1], xy[free, 0], bins=edges)
+        unassigned += counts.astype(np.int64)
+        for collector in collectors:
+            collector.add(xy, table["feature"].to_numpy())
+        groups = table.assign(total=1, in_cells=~free).groupby(["feature", "feature_type"])
+        totals = [_add(totals, groups[["total", "in_cells"]].sum())]
+    features = totals[0] if totals else _add([], _no_features())
+    spots = [collector.spots() for collector in collectors]
+    return TranscriptSummary(file.metadata.num_rows, features, unassigned, n_outside, spots)
+
+
+def _no_features() -> pd.DataFrame:
+    index = pd.MultiIndex.from_arrays([[], []], names=["feature", "feature_type"])
+    return pd.DataFrame({"total": [], "in_cells": []}, index=index)
+
+
+def _add(totals: list[pd.DataFrame], more: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([*totals, more]).groupby(level=[0, 1]).sum().astype(np.int64)
+
+
+class _Collector:
+    """Keeps every k-th transcript of a window; k doubles when there are too many."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self._every = 1
+        self._seen = 0
+        self._xy: npt.NDArray[np.float64] = np.zeros((0, 2))
+        self._gene: npt.NDArray[np.object_] = np.zeros(0, dtype=object)
+
+    def add(self, xy: npt.NDArray[np.float64], gene: npt.NDArray[np.object_]) -> None:
+        w = self.window
+        low, high = (w.x0 - 0.5, w.y0 - 0.5), (w.x1 - 0.5, w.y1 - 0.5)
+        inside = np.flatnonzero(((xy >= low) & (xy < high)).all(axis=1))
+        rank = np.arange(self._seen, self._seen + len(inside))
+        self._seen += len(inside)
+        kept = inside[rank % self._every == 0]
+        self._xy = np.concatenate([self._xy, xy[kept]])
+        self._gene = np.concatenate([self._gene, gene[kept]])
+        while len(self._xy) > MAX_SPOTS:
+            self._xy, self._gene = self._xy[::2], self._gene[::2]
+            self._every *= 2
+
+    def spots(self) -> Spots:
+        return Spots(self._xy, self._gene)
