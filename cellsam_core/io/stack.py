@@ -34,6 +34,7 @@ IMAGEJ_MICRON = {"micron", "microns", "micrometer", "um", "µm", "μm", "\\u00b5
 RGB = ("R", "G", "B")
 # A page this narrow holds channels or a line scan along its last axis, not pixels.
 MIN_WIDTH_PX = 9
+MAX_UNNAMED_CHANNELS = 7
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,14 @@ def _read_tiff_header(
         check_page(each, path, tif.filehandle.size)
     _check_pixels(page, path)
     lead, is_rgb = _leading_axes(series)
-    grid = _frames_by_channels(path, lead, n_channels, pages_are_frames)
     names = _channel_names(tif)
+    if not names and [axis for axis, _ in lead] == ["C"]:
+        count = lead[0][1]
+        is_other = pages_are_frames and n_channels not in (None, count)
+        # Some programs write the frames of a movie as ImageJ channels, of which it knows 7.
+        if count > MAX_UNNAMED_CHANNELS or is_other:
+            lead = [("Q", count)]
+    grid = _frames_by_channels(path, lead, n_channels, pages_are_frames)
     if is_rgb:
         grid, names = grid[:, :3], RGB  # a fourth sample is opacity
     if grid.size > 1 and page.imagewidth < MIN_WIDTH_PX:
