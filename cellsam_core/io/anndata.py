@@ -15,6 +15,7 @@ from cellsam_core.io.atomic import atomic_path
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy.typing as npt
     import scipy.sparse
 
 REGION = "cells"
@@ -48,11 +49,13 @@ def cell_anndata(
     genes, controls = counts[:, is_gene], counts[:, ~is_gene]
     obs_names = [f"{sample}_{cell_id}" for cell_id in cells["cell_id"]]
     obs = cells.drop(columns=["x_um", "y_um"]).set_axis(obs_names)
-    obs.insert(1, "region", pd.Categorical([REGION] * len(obs), categories=[REGION]))
+    region = pd.Categorical([REGION] * len(obs), categories=[REGION])
+    obs.insert(1, "region", pd.Series(region, index=obs.index))
     obs["n_transcripts"] = _total(genes, axis=1)
     obs["n_genes"] = np.diff(genes.indptr).astype(np.int32)
     obs["n_controls"] = _total(controls, axis=1)
     var = features[is_gene].set_index("name").rename_axis(None)
+    var["feature_type"] = pd.Categorical(var["feature_type"], categories=[GENE])
     var["n_assigned"] = _total(genes, axis=0)
     # A feature is in the table because it was seen, so there is no division by zero.
     var["frac_assigned"] = var["n_assigned"] / var["n_transcripts"]
@@ -76,7 +79,6 @@ def write_h5ad(path: str | Path, table: anndata.AnnData) -> None:
         table.write_h5ad(temporary, compression="gzip")
 
 
-def _total(
-    counts: scipy.sparse.csr_matrix, axis: int
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.asarray(counts.sum(axis=axis, dtype=np.int64)).ravel()
+def _total(counts: scipy.sparse.csr_matrix, axis: int) -> npt.NDArray[np.int64]:
+    total: npt.NDArray[np.int64] = np.asarray(counts.sum(axis=axis, dtype=np.int64)).ravel()
+    return total

@@ -50,7 +50,7 @@ class Cells(Protocol):
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a cell, sorted by ``cell_id``: see :func:`cellsam_core.io.anndata.cell_anndata`."""
+        """One row a cell, sorted by ``cell_id``, for the AnnData."""
 
     def owners(self, transcripts: pa.RecordBatch) -> Owners:
         """Give each transcript of a chunk its one owner."""
@@ -73,14 +73,13 @@ class LabelCells:
     def _to_um(self, measured: pd.DataFrame) -> pd.DataFrame:
         xy_um = self._map(measured[["x", "y"]].to_numpy(dtype=np.float64))
         pixel_um2 = abs(np.linalg.det(self._px_to_um[:2, :2]))
+        has_score = "score" in measured
         table = {
             "cell_id": measured["label"].astype(np.uint32),
             "x_um": xy_um[:, 0],
             "y_um": xy_um[:, 1],
             "area_um2": measured["area_px"] * pixel_um2,
-            "score": measured["score"].astype(np.float32)
-            if "score" in measured
-            else np.float32("nan"),
+            "score": measured["score"].astype(np.float32) if has_score else np.float32("nan"),
             "touches_border": measured["touches_border"].astype(bool),
         }
         return pd.DataFrame(table, index=measured.index)
@@ -214,7 +213,7 @@ def read_measured(path: str | Path) -> pd.DataFrame:
     """
     needed = ["label", "y", "x", "area_px", *BBOX_COLUMNS, "touches_border"]
     try:
-        table = pq.read_table(path).to_pandas()
+        table: pd.DataFrame = pq.read_table(path).to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             path,

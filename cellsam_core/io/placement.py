@@ -154,7 +154,7 @@ def _candidates(
     pixel_size_um: float | None,
     um_to_px: Affine | None,
 ) -> list[_Candidate]:
-    """Readings that the columns allow; more than one only for plain ``x, y``."""
+    """List the readings that the columns allow; more than one only for plain ``x, y``."""
     in_um = columns.um or columns.unitless
     if um_to_px is None and columns.px is not None and in_um is not None:
         return [_Candidate(in_um, "um", fit_affine(path, in_um, columns.px))]

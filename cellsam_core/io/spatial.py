@@ -88,6 +88,7 @@ def inspect_spatial(
             expected=f"one of auto, {', '.join(FORMATS)}",
             remedy="correct format in the sample sheet",
         )
+    um_to_px: npt.NDArray[np.float64] | None
     if format == "merscope":
         folder = _region(folder)
         stains, um_to_px = _merscope(folder, channels, pixel_size_um)
