@@ -1,0 +1,274 @@
+"""The one pass over the label images: measure, link frame to frame, note what appears where.
+
+Only ``1 + look_back_frames`` label images are in memory at any time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from cellsam_core.errors import InputError
+from cellsam_core.track.drift import coarse_foreground, estimate_shift
+from cellsam_core.track.graph import NONE, LinkGraph
+from cellsam_core.track.link import Links, link_by_distance, link_by_overlap
+from cellsam_core.track.overlap import (
+    FrameObjects,
+    Ints,
+    Labels,
+    count_overlaps,
+    measure_objects,
+    shifted_windows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.track.parameters import TrackParameters
+
+
+@dataclass
+class _Frame:
+    """A frame in memory: its labels, its cells, its first row in the graph, its drift."""
+
+    labels: Labels
+    objects: FrameObjects
+    first_row: int
+    drift_yx: tuple[int, int]
+    foreground: NDArray[np.float32]
+    bud_age: Ints  # frames since a small new cell appeared; -1 for all other cells
+
+
+@dataclass
+class _Columns:
+    """What is gathered frame by frame."""
+
+    objects: list[FrameObjects] = field(default_factory=list)
+    drift_yx: list[tuple[int, int]] = field(default_factory=list)
+    links: list[tuple[Ints, Ints, Links, str]] = field(default_factory=list)
+    seen: list[tuple[int, int, int]] = field(default_factory=list)
+    contacts: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
+    """Measure and link the cells of a movie.
+
+    Parameters
+    ----------
+    frames
+        ``(y, x)`` label images of any integer type, in order of time; read once.
+    parameters
+        See :class:`TrackParameters`.
+
+    Raises
+    ------
+    InputError
+        A frame is not a two-dimensional integer image, has negative labels, or another size
+        than the first.
+    """
+    recent: deque[_Frame] = deque(maxlen=1 + parameters.look_back_frames)
+    columns = _Columns()
+    n_rows = 0
+    for index, raw in enumerate(frames):
+        labels = _checked(raw, index, recent[-1].labels.shape if recent else None)
+        current = _open_frame(labels, n_rows, recent, parameters)
+        linked = np.zeros(len(current.objects), dtype=bool)
+        if recent:
+            linked = _link(recent[-1], current, columns, parameters)
+            _look_back(recent, current, np.flatnonzero(~linked), columns)
+        if recent and parameters.division == "budding":
+            _watch_buds(current, linked, columns, parameters)
+        columns.objects.append(current.objects)
+        columns.drift_yx.append(current.drift_yx)
+        recent.append(current)
+        n_rows += len(current.objects)
+    return _graph(columns)
+
+
+def _checked(raw: Labels, index: int, shape: tuple[int, ...] | None) -> Labels:
+    labels = np.asarray(raw)
+    where = f"frame {index}"
+    if labels.ndim != 2 or labels.dtype.kind not in "iu":
+        raise InputError(
+            where,
+            found=f"{labels.dtype} array with {labels.ndim} dimensions",
+            expected="a two-dimensional label image of integers",
+            remedy="give label images (0 = background, one integer a cell)",
+        )
+    if shape is not None and labels.shape != shape:
+        raise InputError(
+            where,
+            found=f"{labels.shape[0]} x {labels.shape[1]} px",
+            expected=f"{shape[0]} x {shape[1]} px as in the first frame",
+            remedy="give frames of one movie only",
+        )
+    if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
+        raise InputError(
+            where,
+            found=f"label {labels.min()}",
+            expected="labels of 0 (background) and above",
+            remedy="write the labels as unsigned integers",
+        )
+    return np.ascontiguousarray(labels, dtype=labels.dtype.newbyteorder("="))
+
+
+def _open_frame(
+    labels: Labels, first_row: int, recent: deque[_Frame], parameters: TrackParameters
+) -> _Frame:
+    objects = measure_objects(labels)
+    drift = recent[-1].drift_yx if recent else (0, 0)
+    foreground = np.zeros((0, 0), dtype=np.float32)
+    if parameters.registration == "auto":
+        foreground, factor = coarse_foreground(labels)
+        if recent:
+            dy, dx = estimate_shift(recent[-1].foreground, foreground)
+            drift = (drift[0] + factor * dy, drift[1] + factor * dx)
+    no_bud = np.full(len(objects), NONE, dtype=np.int64)
+    return _Frame(labels, objects, first_row, drift, foreground, no_bud)
+
+
+def _shift(before: _Frame, after: _Frame) -> tuple[int, int]:
+    return after.drift_yx[0] - before.drift_yx[0], after.drift_yx[1] - before.drift_yx[1]
+
+
+def _link(
+    before: _Frame, after: _Frame, columns: _Columns, parameters: TrackParameters
+) -> NDArray[np.bool_]:
+    """Link two frames; return which cells of the later one have a predecessor."""
+    shift = _shift(before, after)
+    overlaps = count_overlaps(before.labels, after.labels, before.objects, after.objects, shift)
+    links = link_by_overlap(before.objects, after.objects, overlaps, parameters.sigma_iou)
+    linked_before = np.zeros(len(before.objects), dtype=bool)
+    linked_after = np.zeros(len(after.objects), dtype=bool)
+
+    def note(links: Links, kind: str) -> None:
+        linked_before[links.i] = linked_after[links.j] = True
+        rows = before.first_row + links.i, after.first_row + links.j
+        columns.links.append((*rows, links, kind))
+        ages = before.bud_age[links.i]
+        after.bud_age[links.j] = np.where(ages == NONE, NONE, ages + 1)
+
+    note(links, "link")
+    if parameters.registration == "auto" and parameters.rescue_max_distance_radii > 0:
+        rescued = link_by_distance(
+            before.objects,
+            after.objects,
+            (np.flatnonzero(~linked_before), np.flatnonzero(~linked_after)),
+            shift,
+            max_distance_radii=parameters.rescue_max_distance_radii,
+            area_ratio_max=parameters.area_ratio_max,
+        )
+        note(rescued, "rescue")
+    appeared = ~linked_after[overlaps.j]
+    columns.seen.extend(
+        zip(
+            (after.first_row + overlaps.j[appeared]).tolist(),
+            (before.first_row + overlaps.i[appeared]).tolist(),
+            overlaps.n_px[appeared].tolist(),
+            strict=True,
+        )
+    )
+    return linked_after
+
+
+def _look_back(recent: deque[_Frame], current: _Frame, appeared: Ints, columns: _Columns) -> None:
+    """Note what earlier frames, but the last, show under the masks of appeared cells."""
+    for earlier in list(recent)[:-1]:
+        shift = _shift(earlier, current)
+        _window_before, window_after = shifted_windows(current.labels.shape, shift)
+        for row in appeared:
+            y0, x0, y1, x1 = current.objects.bbox[row]
+            y0, y1 = max(y0, window_after[0].start), min(y1, window_after[0].stop)
+            x0, x1 = max(x0, window_after[1].start), min(x1, window_after[1].stop)
+            if y0 >= y1 or x0 >= x1:
+                continue
+            mask = current.labels[y0:y1, x0:x1] == current.objects.label[row]
+            under = earlier.labels[y0 - shift[0] : y1 - shift[0], x0 - shift[1] : x1 - shift[1]]
+            label, n_px = np.unique(under[mask], return_counts=True)
+            label, n_px = label[label != 0].astype(np.int64), n_px[label != 0]
+            older = earlier.first_row + earlier.objects.index_of(label)
+            start = current.first_row + int(row)
+            columns.seen.extend(
+                (start, o, n) for o, n in zip(older.tolist(), n_px.tolist(), strict=True)
+            )
+
+
+def _watch_buds(
+    current: _Frame,
+    linked: NDArray[np.bool_],
+    columns: _Columns,
+    parameters: TrackParameters,
+) -> None:
+    """Note the neighbours of small new cells while they are young."""
+    objects = current.objects
+    if len(objects) == 0:
+        return
+    largest = parameters.bud_max_area_fraction * float(np.median(objects.area_px))
+    current.bud_age[~linked & ~objects.border & (objects.area_px <= largest)] = 0
+    current.bud_age[current.bud_age >= parameters.bud_window_frames] = NONE
+    for row in np.flatnonzero(current.bud_age != NONE):
+        for neighbour, n_px in _contacts(
+            current.labels, objects, int(row), parameters.bud_contact_px
+        ):
+            columns.contacts.append(
+                (current.first_row + int(row), current.first_row + neighbour, n_px)
+            )
+
+
+def _contacts(
+    labels: Labels, objects: FrameObjects, row: int, contact_px: int
+) -> list[tuple[int, int]]:
+    """Neighbours within `contact_px` of a cell's outline, and how many pixels they have there."""
+    y0, x0, y1, x1 = objects.bbox[row]
+    margin = contact_px + 1
+    window = labels[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
+    own = window == objects.label[row]
+    near = (ndimage.distance_transform_edt(~own) <= contact_px + 1) & ~own & (window != 0)
+    label, n_px = np.unique(window[near], return_counts=True)
+    rows = objects.index_of(label.astype(np.int64))
+    return list(zip(rows.tolist(), n_px.tolist(), strict=True))
+
+
+def _graph(columns: _Columns) -> LinkGraph:
+    frames = columns.objects
+    counts = [len(objects) for objects in frames]
+    n = sum(counts)
+    frame = np.repeat(np.arange(len(frames)), counts)
+    yx = np.concatenate([np.zeros((0, 2)), *(o.yx for o in frames)])
+    drift = np.array(columns.drift_yx, dtype=float).reshape(-1, 2)
+
+    none = np.zeros(0, dtype=np.int64)
+    graph = LinkGraph(
+        frame=frame.astype(np.int64),
+        label=np.concatenate([none, *(o.label for o in frames)]),
+        area_px=np.concatenate([none, *(o.area_px for o in frames)]),
+        yx=yx,
+        fixed_yx=yx - drift[frame],
+        bbox=np.concatenate([none.reshape(0, 4), *(o.bbox for o in frames)]),
+        border=np.concatenate([none.astype(bool), *(o.border for o in frames)]),
+        previous=np.full(n, NONE, dtype=np.int64),
+        following=np.full(n, NONE, dtype=np.int64),
+        parent=np.full(n, NONE, dtype=np.int64),
+        iou=np.full(n, np.nan),
+        cost=np.full(n, np.nan),
+        margin=np.full(n, np.nan),
+        kind=np.full(n, "start", dtype=object),
+        seen=np.array(columns.seen, dtype=np.int64).reshape(-1, 3),
+        contacts=np.array(columns.contacts, dtype=np.int64).reshape(-1, 3),
+        n_frames=len(frames),
+    )
+    for before, after, links, kind in columns.links:
+        graph.previous[after], graph.following[before] = before, after
+        graph.iou[after], graph.cost[after], graph.margin[after] = (
+            links.iou,
+            links.cost,
+            links.margin,
+        )
+        graph.kind[after] = kind
+    return graph

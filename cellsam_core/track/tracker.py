@@ -1,0 +1,113 @@
+"""Label images in, tracks out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from cellsam_core.track.bud import find_buds
+from cellsam_core.track.divide import find_divisions, undo_flicker
+from cellsam_core.track.gaps import close_gaps
+from cellsam_core.track.lineage import (
+    divisions_table,
+    objects_table,
+    track_ids,
+    tracks_table,
+)
+from cellsam_core.track.observe import observe
+from cellsam_core.track.parameters import TrackParameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from cellsam_core.track.graph import Event
+    from cellsam_core.track.overlap import Labels
+
+
+@runtime_checkable
+class LabelSource(Protocol):
+    """A movie of label images that is read frame by frame."""
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+
+    def frame(self, index: int) -> Any:
+        """Read a ``(y, x)`` label image."""
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """The tracks of a movie.
+
+    Attributes
+    ----------
+    objects
+        One row an object: frame, label, track_id, y, x, area_px, bounding box,
+        touches_border, link_kind (start, link, rescue, gap, division, bud), link_iou,
+        link_cost, link_margin, flags (words joined by ``;``).
+    tracks
+        One row a track: track_id, lineage_id, parent_id and sister_id (0 = none), generation,
+        birth_kind (movie_start, division, bud, border, appeared), first_frame, last_frame,
+        n_obs, n_gaps, end_kind (division, movie_end, border, lost), mean_iou, min_margin,
+        quality (mean IoU of the links times the fraction of frames in which the cell was
+        found; 0 without a link).
+    divisions
+        One row an event: event_id, kind (mitosis, bud), frame (first of a daughter),
+        parent_id, daughter_ids (``a;b``), score, area_ratio, symmetry, overlap,
+        runner_up_parent, status (auto, ambiguous).
+    n_frames
+        Length of the movie.
+    """
+
+    objects: pd.DataFrame
+    tracks: pd.DataFrame
+    divisions: pd.DataFrame
+    n_frames: int
+
+
+def track_labels(
+    frames: Iterable[Labels] | LabelSource, parameters: TrackParameters | None = None
+) -> Tracks:
+    """Track the cells of a movie of label images.
+
+    Cells of consecutive frames are linked by overlap in a linear assignment (IoU tracker of
+    Bochinski et al. 2017, globally as Jaqaman et al. 2008), stage jumps being corrected;
+    then divisions are found, gaps closed, and divisions that do not last undone, or buds are
+    given to mothers. The result does not depend on the label values.
+
+    Parameters
+    ----------
+    frames
+        ``(y, x)`` integer label images, 0 = background, in order of time. An iterable is read
+        once; memory holds the few frames that gap closing looks back at.
+    parameters
+        Default: :class:`TrackParameters` with mitosis.
+
+    Raises
+    ------
+    InputError
+        Frames differ in size or are not label images.
+    """
+    parameters = parameters or TrackParameters()
+    if isinstance(frames, LabelSource):
+        source = frames
+        frames = (source.frame(index) for index in range(source.n_frames))
+    graph = observe(frames, parameters)
+    events: list[Event] = []
+    if parameters.division == "mitosis":
+        events = find_divisions(graph, parameters)
+    close_gaps(graph, parameters)
+    if parameters.division == "mitosis":
+        events = undo_flicker(graph, events, parameters)
+    elif parameters.division == "budding":
+        events = find_buds(graph, parameters)
+    identities = track_ids(graph)
+    return Tracks(
+        objects_table(graph, identities),
+        tracks_table(graph, identities, events),
+        divisions_table(graph, identities, events),
+        graph.n_frames,
+    )
