@@ -17,10 +17,7 @@ rule assign:
     resources:
         mem_mb=mem_mb(8000),
         runtime=240,
-    params:
-        sample=sheet_flags("sample"),
-        options=flags("assign"),
     shell:
         "python -m cellsam_core assign --manifest {input.manifest:q} --labels {input.masks:q}"
-        " --cells {input.cells:q} {params.sample} {params.options}"
+        " --cells {input.cells:q} --sample {wildcards.sample}"
         " -o results/{wildcards.sample}/3_cells > {log:q} 2>&1"

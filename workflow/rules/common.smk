@@ -29,13 +29,9 @@ def check(values, schema, where):
         known = list(error.schema["properties"])
         unknown = [key for key in error.instance if key not in known]
         close = difflib.get_close_matches(str(unknown[0]), known, n=1)
-        hint = (
-            f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-        )
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
         message = f"unknown key {unknown[0]!r}; {hint}"
-    raise WorkflowError(
-        f"{place}: {message} (every key is explained in config/README.md)"
-    )
+    raise WorkflowError(f"{place}: {message} (every key is explained in config/README.md)")
 
 
 def parse_cell(cell, types):
@@ -60,9 +56,7 @@ def find_sheet(path):
         if place.is_file():
             return place
     found = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
-    raise WorkflowError(
-        f"config, samples: there is no file {found}; name your sample sheet"
-    )
+    raise WorkflowError(f"config, samples: there is no file {found}; name your sample sheet")
 
 
 def read_cells(path):
@@ -71,19 +65,13 @@ def read_cells(path):
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except UnicodeDecodeError as error:
-        raise WorkflowError(
-            f"{path}: not UTF-8 text; save it as tab-separated UTF-8"
-        ) from error
+        raise WorkflowError(f"{path}: not UTF-8 text; save it as tab-separated UTF-8") from error
     for row in rows:
         if None in row:
             raise WorkflowError(f"{path}: more cells than columns in the row {row}")
-    stripped = [
-        {key: (cell or "").strip() for key, cell in row.items()} for row in rows
-    ]
+    stripped = [{key: (cell or "").strip() for key, cell in row.items()} for row in rows]
     return [
-        {key: cell for key, cell in row.items() if cell}
-        for row in stripped
-        if any(row.values())
+        {key: cell for key, cell in row.items() if cell} for row in stripped if any(row.values())
     ]
 
 
@@ -94,10 +82,7 @@ def read_samples(path):
         schema["properties"] |= section["properties"]
     samples = {}
     for cells in read_cells(path):
-        types = {
-            key: schema["properties"].get(key, {}).get("type", "string")
-            for key in cells
-        }
+        types = {key: schema["properties"].get(key, {}).get("type", "string") for key in cells}
         row = {key: parse_cell(cell, types[key]) for key, cell in cells.items()}
         check(row, schema, f"{path}, sample {cells.get('sample', '?')!r}")
         if row["sample"] in samples:
@@ -110,24 +95,15 @@ def read_samples(path):
     return samples
 
 
-def with_defaults(values, schema):
-    defaults = {key: item["default"] for key, item in schema["properties"].items()}
-    return defaults | values
-
-
 ROOT = Path(
-    os.path.normpath(
-        workflow.current_basedir.join("../..").get_path_or_uri(secret_free=True)
-    )
+    os.path.normpath(workflow.current_basedir.join("../..").get_path_or_uri(secret_free=True))
 )
 CONFIG_SCHEMA = load_schema("config")
-SECTIONS = {
-    k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"
-}
-check(config, CONFIG_SCHEMA, "config")
-SHEET = find_sheet(
-    config.get("samples", CONFIG_SCHEMA["properties"]["samples"]["default"])
-)
+SECTIONS = {k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"}
+MOVIES_ONLY = ("track", "traces")
+GIVEN = {key: value for key, value in config.items() if value is not None}
+check(GIVEN, CONFIG_SCHEMA, "config")
+SHEET = find_sheet(GIVEN.get("samples", CONFIG_SCHEMA["properties"]["samples"]["default"]))
 SAMPLES = read_samples(SHEET)
 
 
@@ -137,10 +113,9 @@ wildcard_constraints:
 
 def settings(sample, section):
     """The options of one stage for one sample: the sheet before the config before the schema."""
-    values = with_defaults(config.get(section) or {}, SECTIONS[section])
-    return values | {
-        key: value for key, value in SAMPLES[sample].items() if key in values
-    }
+    values = {key: item["default"] for key, item in SECTIONS[section]["properties"].items()}
+    values |= GIVEN.get(section, {})
+    return values | {key: value for key, value in SAMPLES[sample].items() if key in values}
 
 
 def as_flags(values):
@@ -148,9 +123,7 @@ def as_flags(values):
     words = []
     for key, value in values.items():
         if value is not None and value is not False:
-            words += [f"--{key.replace('_', '-')}"] + (
-                [] if value is True else [str(value)]
-            )
+            words += [f"--{key.replace('_', '-')}"] + ([] if value is True else [str(value)])
     return shlex.join(words)
 
 
@@ -175,13 +148,21 @@ def sheet_flags(*columns):
 
 def sample_config(wildcards):
     """All that was decided for a sample, as JSON."""
-    stages = {section: settings(wildcards.sample, section) for section in SECTIONS}
-    return json.dumps({"sample": SAMPLES[wildcards.sample]} | stages, sort_keys=True)
+    row = SAMPLES[wildcards.sample]
+    ran = [name for name in SECTIONS if row["assay"] == "movie" or name not in MOVIES_ONLY]
+    stages = {section: settings(wildcards.sample, section) for section in ran}
+    return json.dumps({"sample": row} | stages, sort_keys=True)
 
 
 def raw_path(wildcards):
     """The sample's folder or file; a relative path starts at the sample sheet."""
-    return os.path.normpath(SHEET.parent / SAMPLES[wildcards.sample]["path"])
+    path = os.path.normpath(SHEET.parent / SAMPLES[wildcards.sample]["path"])
+    if not os.path.exists(path):
+        raise WorkflowError(
+            f"{SHEET}, sample {wildcards.sample!r}, path: there is no file or folder {path}"
+            " (a relative path starts at the sample sheet)"
+        )
+    return path
 
 
 def mem_mb(base):
@@ -204,12 +185,6 @@ def report_inputs(wildcards):
 def final_outputs(wildcards):
     """Every file that `rule all` promises, sample by sample."""
     targets = []
-    for sample, row in SAMPLES.items():
-        raw = SHEET.parent / row["path"]
-        if not raw.exists():
-            raise WorkflowError(
-                f"{SHEET}, sample {sample!r}, path: there is no file or folder {raw}"
-                " (a relative path starts at the sample sheet)"
-            )
+    for sample in SAMPLES:
         targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)
     return targets

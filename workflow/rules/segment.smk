@@ -25,9 +25,7 @@ rule segment:
 rule stitch:
     input:
         frames="results/{sample}/1_preprocessed/frames.zarr",
-        batches=gather.segment(
-            "results/{{sample}}/2_masks/batches/{scatteritem}.parquet"
-        ),
+        batches=gather.segment("results/{{sample}}/2_masks/batches/{scatteritem}.parquet"),
     output:
         masks=directory("results/{sample}/2_masks/masks.zarr"),
         cells="results/{sample}/2_masks/cells.parquet",
