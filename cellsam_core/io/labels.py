@@ -36,12 +36,16 @@ class LabelSource:
         Number of frames; height and width in pixels.
     read
         Function of the frame index.
+    pixel_size_um, frame_interval_s
+        As the files say; None where they don't.
     """
 
     path: Path
     n_frames: int
     shape_yx: tuple[int, int]
     read: Callable[[int], NDArray[Any]]
+    pixel_size_um: float | None = None
+    frame_interval_s: float | None = None
 
     def frame(self, index: int) -> NDArray[Any]:
         """Read the labels of one frame.
@@ -151,5 +155,10 @@ def _open_zarr(root: Path) -> LabelSource:
     if "c" in masks.axes or masks.array.dtype.kind not in "ui":
         raise _not_labels(root, f"axes {masks.axes} of type {masks.array.dtype}")
     return LabelSource(
-        root, masks.n_frames, masks.shape_yx, lambda index: np.asarray(masks.frame(index))
+        root,
+        masks.n_frames,
+        masks.shape_yx,
+        lambda index: np.asarray(masks.frame(index)),
+        masks.pixel_size_um,
+        masks.frame_interval_s,
     )
