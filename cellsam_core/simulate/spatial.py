@@ -32,8 +32,10 @@ GENES = tuple(sorted({*HOUSEKEEPING, *NUCLEAR, *(g for m in MARKERS.values() for
 BLANKS = tuple(f"Blank-{i}" for i in range(1, 11))
 FEATURES = GENES + BLANKS
 
+DENSITY = 0.7  # share of the sites of the tissue that hold a cell
 BLANK_FRACTION = 0.01
-AMBIENT_FRACTION = 0.02
+# Transcripts per pixel between cells, relative to the mean over the image.
+AMBIENT_DENSITY = 0.15
 # Molecules are drawn this far from the cell's border, so that the error of their measured
 # position almost never carries them into another cell.
 MIN_DEPTH_PX = 1.5
@@ -104,10 +106,11 @@ class Tissue(NamedTuple):
 def simulate_tissue(rng: np.random.Generator, spec: TissueSpec) -> Tissue:
     """Draw a tissue section; same `rng` state and `spec`, same section."""
     shape_yx = (spec.size_px, spec.size_px)
-    density = 0.93
-    # Sites of the hexagonal grid of `shapes.tissue` are 0.87 * 0.98^2 diameters^2 apart.
-    diameter_px = float(np.sqrt(np.prod(shape_yx) * density / (0.84 * max(spec.n_cells, 1))))
-    labels = shapes.tissue(rng, shape_yx, diameter_px, density)
+    diameter_px = _diameter_px(spec)
+    if spec.n_cells:
+        labels = shapes.tissue(rng, shape_yx, diameter_px, DENSITY)
+    else:
+        labels = np.zeros(shape_yx, dtype=np.int32)
     nucleus_labels = shapes.nuclei(rng, labels, fraction=0.55, missing=0.03)
     n_cells = int(labels.max(initial=0))
     types = list(MARKERS)
@@ -128,6 +131,15 @@ def simulate_tissue(rng: np.random.Generator, spec: TissueSpec) -> Tissue:
         feature=feature[order],
         cell_id=labels[np.rint(y).astype(int), np.rint(x).astype(int)][order],
     )
+
+
+def _diameter_px(spec: TissueSpec) -> float:
+    """Find the diameter at which `spec.n_cells` cells fill the view, cut ones included.
+
+    Sites of `shapes.tissue` take 0.84 diameters^2 each; the border adds about 0.4 diameters.
+    """
+    per_edge = np.sqrt(0.84 * max(spec.n_cells, 1) / DENSITY)
+    return float(spec.size_px / max(per_edge - 0.4, 0.5))
 
 
 def count_matrix(tissue: Tissue) -> NDArray[np.int64]:
@@ -200,7 +212,7 @@ def _molecules(
     richness = np.bincount(labels[deep], minlength=len(cell_types) + 1)[1:].astype(float)
     richness *= rng.lognormal(0, 0.35, size=len(cell_types))
     n_blank = round(BLANK_FRACTION * n_transcripts)
-    n_ambient = round(AMBIENT_FRACTION * n_transcripts) if (labels == 0).any() else 0
+    n_ambient = round(AMBIENT_DENSITY * n_transcripts * float((labels == 0).mean()))
     n_cellular = n_transcripts - n_blank - n_ambient
     if richness.sum() == 0:
         n_ambient, n_cellular = n_ambient + n_cellular, 0
