@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,7 +144,7 @@ def figure_windows(panels: Sequence[tuple[str, npt.NDArray[Any], Window]], units
 def figure_histograms(
     panels: Sequence[tuple[npt.NDArray[Any], str]], ylabel: str = "cells", bins: int = 40
 ) -> Figure:
-    """Histograms side by side, the median marked.
+    """Histograms side by side, the median marked; the last bin holds the top 0.5 %, too.
 
     Parameters
     ----------
@@ -153,17 +154,21 @@ def figure_histograms(
     figure = new_figure(2.6)
     for i, (values, xlabel) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), i + 1)
-        axes.hist(values, bins=histogram_bins(values, bins).tolist(), color=ACCENT)
+        edges = histogram_bins(values, bins)
+        axes.hist(np.minimum(values, edges[-1]), bins=edges.tolist(), color=ACCENT)
         median = float(np.median(values))
         axes.axvline(median, color=WARM, lw=1.2)
         axes.set_title(f"median {median:.4g}", color=WARM, fontsize=9)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        whole = np.issubdtype(values.dtype, np.integer)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=whole, nbins=6))
     return figure
 
 
 def histogram_bins(values: npt.NDArray[Any], bins: int) -> npt.NDArray[np.float64]:
-    """Bin edges up to the 99.5th percentile; whole numbers are not split between bins."""
+    """Bin edges up to the 99.5th percentile; each whole number is in the middle of a bin."""
     low, high = float(np.min(values)), float(np.percentile(values, 99.5))
     if np.issubdtype(values.dtype, np.integer):
         step = max(1, int(np.ceil((high - low + 1) / bins)))

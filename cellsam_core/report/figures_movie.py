@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import t as student_t
 
 from cellsam_core.report.figures_common import (
@@ -77,10 +79,11 @@ def figure_counts(n_cells: npt.NDArray[np.int64], division_frames: Any, units: U
     left.set_ylim(0, max(1.0, 1.08 * n_cells.max(initial=1)))
     left.set_ylabel("cells per frame")
     right.step(times, np.cumsum(divisions)[: len(times)], where="post", color=WARM)
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, max(1.0, 1.08 * len(division_frames)))
     right.set_ylabel("divisions (cumulative)")
     for axes in (left, right):
         axes.set_xlabel(units.time_label)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     return figure
 
 
@@ -164,6 +167,7 @@ def figure_track_lengths(lengths: npt.NDArray[np.int64], n_frames: int, units: U
     axes.hist(lengths * units.per_frame, bins=edges.tolist(), color=ACCENT)
     axes.set_xlabel(f"track length ({units.time if units.time == 'min' else 'frames'})")
     axes.set_ylabel("tracks")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     return figure
 
 
@@ -189,25 +193,29 @@ def figure_heat_map(matrix: FloatArray, baseline_frames: int, units: Units) -> F
     """
     ordered = sort_by_response(matrix, baseline_frames)
     finite = ordered[np.isfinite(ordered)]
-    low, high = np.percentile(finite, [1, 99]) if len(finite) else (0.9, 1.1)
-    span = max(high - 1, 1 - low, 0.02)
+    low, high = np.percentile(finite, [1, 99]) if len(finite) else (1.0, 1.0)
+    fold = max(float(high), 1 / max(float(low), 0.1), 1.05)
     figure = new_figure(float(np.clip(0.03 * len(ordered) + 1.6, 2.4, 6.0)))
     axes = figure.add_subplot()
     axes.set_facecolor("0.8")
     right = ordered.shape[1] * units.per_frame
     picture = axes.imshow(
-        np.ma.masked_invalid(ordered),
+        np.ma.masked_invalid(ordered.clip(1 / fold, fold)),
         aspect="auto",
         cmap="RdBu_r",
-        vmin=1 - span,
-        vmax=1 + span,
+        norm=LogNorm(1 / fold, fold),  # as many-fold up as down
         interpolation="nearest",
         extent=(0, right, len(ordered), 0),
     )
-    _mark_baseline(axes, baseline_frames, units)
+    if baseline_frames < ordered.shape[1]:
+        _mark_baseline(axes, baseline_frames * units.per_frame)
     axes.set_xlabel(units.time_label)
     axes.set_ylabel("cells, by response")
-    figure.colorbar(picture, ax=axes, label="R/R0", pad=0.02)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    bar = figure.colorbar(picture, ax=axes, label="R/R0", pad=0.02)
+    ticks = fold ** np.array([-1, -0.5, 0, 0.5, 1])
+    bar.set_ticks(ticks.tolist(), labels=[f"{tick:.2f}" for tick in ticks], minor=False)
+    bar.minorticks_off()
     return figure
 
 
@@ -241,7 +249,8 @@ def figure_traces(matrix: FloatArray, baseline_frames: int, units: Units) -> Fig
     right.set_title("mean and 95 % CI")
     for axes in (left, right):
         axes.axhline(1, color="0.6", lw=0.8, zorder=0)
-        _mark_baseline(axes, baseline_frames, units)
+        if baseline_frames < matrix.shape[1]:
+            _mark_baseline(axes, (baseline_frames - 0.5) * units.per_frame)
         axes.set_xlabel(units.time_label)
         axes.set_ylabel("R/R0")
     return figure
@@ -274,6 +283,6 @@ def _plot_mean(axes: Axes, times: npt.NDArray[Any], matrix: FloatArray) -> None:
     axes.plot(times, mean, color=ACCENT, lw=1.6, marker="." if len(times) < 5 else "")
 
 
-def _mark_baseline(axes: Axes, baseline_frames: int, units: Units) -> None:
+def _mark_baseline(axes: Axes, end: float) -> None:
     """Dashed line between the baseline and what follows."""
-    axes.axvline(baseline_frames * units.per_frame, color="black", lw=1, ls="--")
+    axes.axvline(end, color="black", lw=1, ls="--")

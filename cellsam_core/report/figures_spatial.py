@@ -96,7 +96,7 @@ def figure_cell_map(
     empty = counts == 0
     axes.scatter(xy[empty, 0], xy[empty, 1], s=size, c="0.8", lw=0)
     if (~empty).any():
-        norm = LogNorm(1, max(int(counts.max()), 2))
+        norm = LogNorm(int(counts[~empty].min()), max(int(counts.max()), 2))
         filled = ~empty
         dots = axes.scatter(xy[filled, 0], xy[filled, 1], s=size, c=counts[filled], norm=norm, lw=0)
         figure.colorbar(dots, ax=axes, label=label, pad=0.02)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_SIDE_PX = 900
 GOLDEN_RATIO = 0.618033988749895
+AMBER = (255, 190, 60)
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,14 @@ def overlay(
     plane, labels
         ``(y, x)`` of the same shape.
     ids
-        Id that gives the colour of label i at index i, 0 for grey; the labels themselves if None.
+        Id that gives the colour of label i at index i, 0 for grey; None draws all in amber.
     """
     rgb = np.repeat(stretch(plane)[..., None], 3, axis=2)
     edge = outlines(labels)
-    on_edge = labels[edge].astype(np.int64)
-    colour_ids = on_edge if ids is None else ids[on_edge]
+    if ids is None:
+        rgb[edge] = AMBER
+        return rgb
+    colour_ids = ids[labels[edge].astype(np.int64)]
     colours = (255 * id_colours(colour_ids)).astype(np.uint8)
     colours[colour_ids == 0] = 160
     rgb[edge] = colours

@@ -71,7 +71,7 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
         panels.append((score, "detection score (0-1)"))
     section.tables.append(Table("All frames together.", ("", ""), rows))
     picture = encode(lambda: figure_histograms(panels, "masks"))
-    caption = "Distribution over all masks, drawn up to the 99.5th percentile; the line: median."
+    caption = "Distribution over all masks, the top 0.5 % in the last bin; the line: median."
     section.pictures.append(Picture(picture, caption))
     return section
 

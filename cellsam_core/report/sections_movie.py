@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_LINEAGES = 30
 MAX_DIVISION_ROWS = 100
 NO_TRACKS = "There are no tracks: "
+SINGLE_FRAME = "The movie has a single frame"
 
 
 def movie_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Section]]:
@@ -64,9 +65,8 @@ def outlines_section(results: Results, objects: pd.DataFrame | None) -> Section:
         ids = None if objects is None else _track_of_label(objects, frame, int(labels.max()))
         panels.append((f"frame {frame}", overlay(plane, labels, ids), window))
     uri = encode(lambda: figure_windows(panels, results.units), photograph=True)
-    caption = f"Outlines in the colour of their track, over channel {image.channels[-1]}."
-    if objects is None:
-        caption = f"Outlines in the colour of their label, over channel {image.channels[-1]}."
+    colour = "Outlines" if objects is None else "Outlines in the colour of their track"
+    caption = f"{colour}, over channel {image.channels[-1]}."
     section.pictures.append(Picture(uri, caption))
     return section
 
@@ -98,14 +98,15 @@ def tracks_section(
         uri = encode(lambda: draw.figure_tracks(grey, window, objects, units), photograph=True)
         caption = "Paths of all cells over the last frame; a dot marks where a track ends."
         section.pictures.append(Picture(uri, caption))
+    if results.manifest.n_frames == 1:
+        section.paragraphs.append(f"{SINGLE_FRAME}: nothing was linked.")
+        return section
     lengths = (tracks["last_frame"] - tracks["first_frame"] + 1).to_numpy(np.int64)
     n_frames = results.manifest.n_frames
     uri = encode(lambda: draw.figure_track_lengths(lengths, n_frames, units))
     whole = int((lengths == n_frames).sum())
     caption = f"Track lengths; {whole} of {len(tracks)} tracks span the whole movie."
     section.pictures.append(Picture(uri, caption))
-    if n_frames == 1:
-        section.paragraphs.append("There is a single frame, so nothing was linked.")
     return section
 
 
@@ -118,6 +119,9 @@ def counts_section(
         section.paragraphs.append(NO_TRACKS + "objects.parquet or divisions.csv is missing.")
         return section
     n_cells = np.bincount(objects["frame"], minlength=results.manifest.n_frames)
+    if len(n_cells) == 1:
+        section.paragraphs.append(f"{SINGLE_FRAME}: it holds {n_cells[0]} cells.")
+        return section
     uri = encode(lambda: draw.figure_counts(n_cells, divisions["frame"], results.units))
     section.pictures.append(Picture(uri, "Number of tracked cells and of divisions over time."))
     if divisions.empty:
@@ -174,6 +178,9 @@ def traces_section(results: Results) -> Section:
     traces = traces[traces["compartment"] == "cell"]
     if traces.empty:
         section.paragraphs.append("No cell was traced.")
+        return section
+    if results.manifest.n_frames == 1:
+        section.paragraphs.append(f"{SINGLE_FRAME}: its values are in traces.parquet.")
         return section
     _add_intensities(section, results, traces)
     ratio = options.get("ratio")

@@ -137,7 +137,7 @@ def cells_section(cells: pd.DataFrame | None) -> Section:
         (cells["area_um2"].to_numpy(np.float64), "cell area (µm²)"),
     ]
     uri = encode(lambda: figure_histograms(panels))
-    caption = "Distribution over cells, drawn up to the 99.5th percentile; the line: median."
+    caption = "Distribution over cells, the top 0.5 % in the last bin; the line: median."
     section.pictures.append(Picture(uri, caption))
     n = len(cells)
     rows = [

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 500_000
 MAX_SPOTS = 20_000  # drawn in one picture
-DENSITY_BINS = 100  # along the longer side
+MAX_DENSITY_BINS = 100  # along the longer side
+ROWS_PER_BIN = 10  # coarser where there are fewer, so that the map isn't speckle
 
 
 @dataclass
@@ -77,7 +78,9 @@ def summarise(
         Where spots are to be drawn.
     """
     file = pq.ParquetFile(path)
-    bin_px = max(shape_yx) / DENSITY_BINS
+    n_rows = file.metadata.num_rows
+    along = int(np.clip(np.sqrt(n_rows / ROWS_PER_BIN), 5, MAX_DENSITY_BINS))
+    bin_px = max(shape_yx) / along
     n_bins = tuple(int(np.ceil(side / bin_px)) for side in shape_yx)
     unassigned = np.zeros(n_bins, dtype=np.int64)
     edges = [np.linspace(-0.5, side - 0.5, n + 1) for side, n in zip(shape_yx, n_bins, strict=True)]
@@ -99,7 +102,7 @@ def summarise(
         totals = [_add(totals, groups[["total", "in_cells"]].sum())]
     features = totals[0] if totals else _add([], _no_features())
     spots = [collector.spots() for collector in collectors]
-    return TranscriptSummary(file.metadata.num_rows, features, unassigned, n_outside, spots)
+    return TranscriptSummary(n_rows, features, unassigned, n_outside, spots)
 
 
 def _no_features() -> pd.DataFrame:
