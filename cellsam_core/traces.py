@@ -71,7 +71,7 @@ class TraceOptions:
         than 5 px from any cell. ``"none"``: 0, for images already corrected.
     ring_px
         Width of the perinuclear ring in pixels; above 0 the labels are taken to be nuclei.
-    division_window_frames
+    division_margin_frames
         Frames on either side of a division that are marked invalid.
     saturation_value
         A pixel at or above it is saturated; None for the largest value of the image's dtype.
@@ -81,7 +81,7 @@ class TraceOptions:
     baseline_frames: int = 3
     background: str = "annulus"
     ring_px: int = 0
-    division_window_frames: int = 2
+    division_margin_frames: int = 2
     saturation_value: float | None = None
 
 
@@ -259,7 +259,7 @@ def trace_frames(
         The rows of one frame, by compartment and track_id, with the columns of
         :func:`columns_of`.
     """
-    windows = division_windows(tracks, options.division_window_frames)
+    windows = division_windows(tracks, options.division_margin_frames)
     measured = (
         _trace_frame(index, frame, channels, options, windows) for index, frame in enumerate(frames)
     )

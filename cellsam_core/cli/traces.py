@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="labels are nuclei: measure also a ring of N px around each (0: no ring)",
     )
     parser.add_argument(
-        "--division-window-frames",
+        "--division-margin-frames",
         type=int,
         default=2,
         metavar="N",
@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> None:
         baseline_frames=_at_least(1, "--baseline-frames", args.baseline_frames),
         background=args.background,
         ring_px=_at_least(0, "--ring-px", args.ring_px),
-        division_window_frames=_at_least(
-            0, "--division-window-frames", args.division_window_frames
+        division_margin_frames=_at_least(
+            0, "--division-margin-frames", args.division_margin_frames
         ),
         saturation_value=args.saturation_value,
     )
