@@ -193,7 +193,7 @@ def _read_tiff(plane: Plane, window: Window | None) -> NDArray[Any]:
 def _read_virtual_page(tif: tifffile.TiffFile, plane: Plane, window: Window | None) -> NDArray[Any]:
     """Read a plane behind the last page: ImageJ writes one page for a stack above 4 GB."""
     page, offset = tif.pages[0], tif.series[0].dataoffset
-    if offset is None:
+    if offset is None or not tif.is_imagej:
         raise unreadable(plane.path, f"{len(tif.pages)} pages where page {plane.page} is named")
     n_bytes = math.prod(page.shape) * page.dtype.itemsize
     start = offset + plane.page * n_bytes

@@ -149,6 +149,10 @@ def _read_tiff_header(
         if count > MAX_UNNAMED_CHANNELS or is_other:
             lead = [("Q", count)]
     grid = _frames_by_channels(path, lead, n_channels, pages_are_frames)
+    n_found = grid.size // page.samplesperpixel
+    n_declared = int((tif.imagej_metadata or {}).get("images", 1))
+    if n_declared > n_found:
+        raise unreadable(path, f"a truncated stack ({n_found} of {n_declared} ImageJ planes)")
     if is_rgb:
         grid, names = grid[:, :3], RGB  # a fourth sample is opacity
     if grid.size > 1 and page.imagewidth < MIN_WIDTH_PX:

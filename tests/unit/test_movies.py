@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from cellsam_core.errors import InputError
+from cellsam_core.io.filenames import missing_frame, natural_key
+from cellsam_core.io.movies import inspect_movie
+from cellsam_core.io.planes import read_frame
+
+SHAPE = (30, 40)
+
+
+def image(value: int = 0, dtype: str = "uint16", shape: tuple[int, ...] = SHAPE):
+    return np.full(shape, value, dtype)
+
+
+def write(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {"photometric": "minisblack"} | options
+    tifffile.imwrite(path, array, **options)
+
+
+def inspect(path, **options):
+    return inspect_movie(path, sample="s", assay="movie", **options)
+
+
+def values(manifest):
+    """First pixel of each plane, ``[frame][channel]``: which plane was found where."""
+    return [read_frame(manifest, t)[:, 0, 0].tolist() for t in range(manifest.n_frames)]
+
+
+def test_series_is_in_natural_order(tmp_path):
+    for i in range(1, 13):
+        write(tmp_path / f"frame{i}.tif", image(i))
+    manifest = inspect(tmp_path)
+    assert manifest.format == "tiff_series"
+    assert values(manifest) == [[i] for i in range(1, 13)]
+    assert manifest.shape_yx == SHAPE
+    assert manifest.dtype == "uint16"
+    assert manifest.pixel_size_um is None
+
+
+def test_folder_with_blanks_and_unicode(tmp_path):
+    folder = tmp_path / "Zellen µm 2024, Küvette"
+    for i in range(3):
+        write(folder / f"Exp 1 t{i:03d}.TIF", image(i))
+    assert values(inspect(folder)) == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "float32"])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_pixel_types(tmp_path, dtype, byteorder):
+    write(tmp_path / "t0.tif", image(7, dtype), byteorder=byteorder)
+    manifest = inspect(tmp_path)
+    assert manifest.dtype == dtype
+    assert values(manifest) == [[7]]
+
+
+def test_ctc_takes_images_only(tmp_path):
+    for i in range(3):
+        write(tmp_path / "01" / f"t{i:03d}.tif", image(i))
+        write(tmp_path / "01" / f"man_track{i:03d}.tif", image(99))
+        write(tmp_path / "01" / "SEG_pred" / f"mask{i:03d}.tif", image(99))
+    for path in (tmp_path / "01", tmp_path):
+        manifest = inspect(path)
+        assert manifest.format == "ctc"
+        assert values(manifest) == [[0], [1], [2]]
+    assert inspect(tmp_path / "01").warnings == ["Images in sub-folders are not read: SEG_pred."]
+
+
+def test_ctc_with_truth_in_a_sibling_folder(tmp_path):
+    for i in range(3):
+        write(tmp_path / "02" / f"t{i:03d}.tif", image(i))
+        write(tmp_path / "02_GT" / "TRA" / f"man_track{i:03d}.tif", image(99))
+    assert inspect(tmp_path / "02").format == "ctc"
+
+
+def test_ctc_label_without_image(tmp_path):
+    for i in range(3):
+        write(tmp_path / f"man_track{i:03d}.tif", image(9))
+    for i in range(2):
+        write(tmp_path / f"t{i:03d}.tif", image(i))
+    with pytest.raises(InputError, match=r"no image t002\.tif"):
+        inspect(tmp_path)
+
+
+def test_two_ctc_sequences_are_refused(tmp_path):
+    for sequence in ("01", "02"):
+        write(tmp_path / sequence / "t000.tif", image())
+    with pytest.raises(InputError, match="sequences 01, 02"):
+        inspect(tmp_path)
+
+
+def test_channel_folders(tmp_path):
+    for c, name in enumerate(["DAPI", "TRITC", "YFP"]):
+        for t in range(2):
+            write(tmp_path / name / f"t{t:03d}.tif", image(10 * t + c))
+    manifest = inspect(tmp_path)
+    assert manifest.format == "channel_folders"
+    assert manifest.channels == ["DAPI", "TRITC", "YFP"]
+    assert values(manifest) == [[0, 1, 2], [10, 11, 12]]
+    chosen = inspect(tmp_path, channels=["YFP", "DAPI"])
+    assert chosen.channels == ["YFP", "DAPI"]
+    assert values(chosen) == [[2, 0], [12, 10]]
+    with pytest.raises(InputError, match=r"DAPI, TRITC, YFP.*YPF"):
+        inspect(tmp_path, channels=["DAPI", "TRITC", "YPF"])
+
+
+def test_channel_folders_with_other_frames(tmp_path):
+    for name in ("DAPI", "YFP"):
+        for t in range(3):
+            write(tmp_path / name / f"t{t:03d}.tif", image())
+    (tmp_path / "YFP" / "t002.tif").unlink()
+    with pytest.raises(InputError, match=r"t002\.tif of channel DAPI without.*channel YFP"):
+        inspect(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "expected"),
+    [
+        ("img_t{t:03d}_c{c}.tif", "12", ["c1", "c2"]),
+        ("img_{c}_t{t:03d}.tif", ["DAPI", "YFP"], ["DAPI", "YFP"]),
+        ("exp1_w{c}_t{t}.tif", ["1DAPI", "2GFP"], ["DAPI", "GFP"]),
+        ("img_t{t:03d}xy1c{c}.tif", "12", ["c1", "c2"]),
+        ("img_channel00{c}_position000_time{t:09d}_z000.tif", "01", ["channel000", "channel001"]),
+        ("A1_00d{t:02d}h30m_{c}.tif", ["green", "red"], ["green", "red"]),
+    ],
+)
+def test_channel_files(tmp_path, pattern, names, expected):
+    for c, name in enumerate(names):
+        for t in range(1, 4):
+            write(tmp_path / pattern.format(t=t, c=name), image(10 * t + c))
+    manifest = inspect(tmp_path)
+    assert manifest.format == "channel_files"
+    assert manifest.channels == expected
+    assert values(manifest) == [[10, 11], [20, 21], [30, 31]]
+
+
+def test_unnamed_channels_are_called_as_asked(tmp_path):
+    for c in (1, 2):
+        write(tmp_path / f"t1_c{c}.tif", image(c))
+    manifest = inspect(tmp_path, channels=["H2B", "ERK"])
+    assert manifest.channels == ["H2B", "ERK"]
+    assert values(manifest) == [[1, 2]]
+    assert manifest.warnings == ["Channels c1, c2 are called H2B, ERK."]
+
+
+def test_stack_pages_are_frames_by_channels(tmp_path):
+    stack = np.arange(6, dtype=np.uint16)[:, None, None] + image()
+    write(tmp_path / "a.tif", stack, metadata=None)
+    assert values(inspect(tmp_path / "a.tif")) == [[i] for i in range(6)]
+    named = inspect(tmp_path / "a.tif", channels=["x", "y"])
+    assert named.channels == ["x", "y"]
+    assert values(named) == [[0, 1], [2, 3], [4, 5]]
+    with pytest.raises(InputError, match=r"6 pages.*multiple of the 4 channels"):
+        inspect(tmp_path / "a.tif", channels=list("abcd"))
+
+
+def test_stack_of_three_frames_is_not_taken_for_rgb(tmp_path):
+    stack = np.arange(3, dtype=np.uint8)[:, None, None] + image(dtype="uint8")
+    with pytest.warns(DeprecationWarning, match="photometric"):
+        tifffile.imwrite(tmp_path / "a.tif", stack)
+    assert values(inspect(tmp_path / "a.tif")) == [[0], [1], [2]]
+
+
+def test_imagej_hyperstack(tmp_path):
+    stack = np.arange(6, dtype=np.uint16).reshape(3, 2, 1, 1) + image()
+    metadata = {"axes": "TCYX", "unit": "micron", "finterval": 30}
+    path = tmp_path / "a.tif"
+    write(path, stack, imagej=True, resolution=(2, 2), metadata=metadata)
+    manifest = inspect(path)
+    assert manifest.format == "tiff_stack"
+    assert values(manifest) == [[0, 1], [2, 3], [4, 5]]
+    assert manifest.pixel_size_um == 0.5
+    assert manifest.frame_interval_s == 30
+    given = inspect(path, pixel_size_um=0.7, frame_interval_s=60)
+    assert (given.pixel_size_um, given.frame_interval_s) == (0.7, 60)
+
+
+def test_imagej_pixel_size_needs_micrometres(tmp_path):
+    metadata = {"axes": "TYX", "unit": "inch"}
+    write(
+        tmp_path / "a.tif",
+        image(shape=(3, *SHAPE)),
+        imagej=True,
+        resolution=(72, 72),
+        metadata=metadata,
+    )
+    assert inspect(tmp_path / "a.tif").pixel_size_um is None
+
+
+def test_imagej_stack_with_one_page(tmp_path):
+    stack = np.arange(5, dtype=np.uint16)[:, None, None] + image()
+    path = tmp_path / "a.tif"
+    write(path, stack, imagej=True, truncate=True, metadata={"axes": "TYX"})
+    assert values(inspect(path)) == [[i] for i in range(5)]
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"a\.tif.*truncated"):
+        inspect(path)
+
+
+def test_z_stack_is_refused_unless_it_is_called_a_movie(tmp_path):
+    path = tmp_path / "a.tif"
+    write(path, image(shape=(5, *SHAPE)), imagej=True, metadata={"axes": "ZYX"})
+    with pytest.raises(InputError, match=r"z axis of 5 planes.*tiff_stack"):
+        inspect(path)
+    assert inspect(path, format="tiff_stack").n_frames == 5
+
+
+def test_ome_tiff(tmp_path):
+    stack = np.arange(6, dtype=np.uint16).reshape(2, 3, 1, 1) + image()
+    metadata = {
+        "axes": "CTYX",
+        "Channel": {"Name": ["mCherry", "YFP"]},
+        "PhysicalSizeX": 650,
+        "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": 650,
+        "PhysicalSizeYUnit": "nm",
+        "TimeIncrement": 5,
+        "TimeIncrementUnit": "min",
+    }
+    write(tmp_path / "a.ome.tif", stack, metadata=metadata)
+    manifest = inspect(tmp_path)
+    assert manifest.format == "ome_tiff"
+    assert manifest.channels == ["mCherry", "YFP"]
+    assert values(manifest) == [[0, 3], [1, 4], [2, 5]]
+    assert manifest.pixel_size_um == pytest.approx(0.65)
+    assert manifest.frame_interval_s == 300
+    with pytest.raises(InputError, match="format 'nikon'"):
+        inspect(tmp_path, format="nikon")
+
+
+def test_ome_pixels_that_are_not_square(tmp_path):
+    metadata = {"axes": "TYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 1.0}
+    write(tmp_path / "a.ome.tif", image(shape=(2, *SHAPE)), metadata=metadata)
+    with pytest.raises(InputError, match="square pixels"):
+        inspect(tmp_path)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_rgb_image(tmp_path, alpha):
+    rgb = np.stack([image(c, "uint8") for c in range(4 if alpha else 3)], axis=-1)
+    extra = {"extrasamples": ["unassalpha"]} if alpha else {}
+    write(tmp_path / "he.tif", rgb, photometric="rgb", **extra)
+    manifest = inspect(tmp_path / "he.tif")
+    assert manifest.format == "image"
+    assert manifest.channels == ["R", "G", "B"]
+    assert values(manifest) == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize(("names", "missing"), [((0, 1, 3), 2), ((0, 2, 6), 4)])
+def test_missing_frame(tmp_path, names, missing):
+    for i in names:
+        write(tmp_path / f"t{i:03d}.tif", image(i))
+    with pytest.raises(InputError, match=rf"no frame {missing} after t00{names[1]}\.tif"):
+        inspect(tmp_path)
+
+
+def test_frame_numbers_with_a_step_have_no_gap():
+    assert missing_frame([0, 30, 60]) is None
+    assert missing_frame([5]) is None
+    assert missing_frame([]) is None
+    assert sorted(["t10", "t2", "t1"], key=natural_key) == ["t1", "t2", "t10"]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (image(shape=(31, 40)), r"t001\.tif: found 31 x 40 px, expected 30 x 40 px"),
+        (image(dtype="uint8"), r"t001\.tif: found uint8 pixels, expected uint16"),
+        (image(shape=(2, *SHAPE)), r"t001\.tif: found 2 frames in one of 2 files"),
+    ],
+)
+def test_mixed_files(tmp_path, other, message):
+    write(tmp_path / "t000.tif", image())
+    write(tmp_path / "t001.tif", other)
+    with pytest.raises(InputError, match=message):
+        inspect(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"imagej": True}], ids=str)
+@pytest.mark.parametrize("keep", [0.4, 0.9])
+def test_truncated_file(tmp_path, options, keep):
+    noise = np.random.default_rng(0).integers(0, 60000, SHAPE, dtype=np.uint16)
+    for i in range(3):
+        write(tmp_path / f"t{i:03d}.tif", noise, **options)
+    path = tmp_path / "t001.tif"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(keep * len(data))])
+    with pytest.raises(InputError, match=r"t001\.tif"):
+        inspect(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.6, 0.9, 0.98])
+def test_truncated_stack(tmp_path, keep):
+    noise = np.random.default_rng(0).integers(0, 60000, (9, *SHAPE), dtype=np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for page in noise:  # page, its data, next page ...
+            tif.write(page, photometric="minisblack", metadata=None, contiguous=False)
+    data = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(data[: int(keep * len(data))])
+    with pytest.raises(InputError, match=r"a\.tif"):
+        inspect(tmp_path / "a.tif")
+
+
+def test_unreadable_file(tmp_path):
+    write(tmp_path / "t000.tif", image())
+    (tmp_path / "t001.tif").write_bytes(b"II*\0 and nothing else")
+    with pytest.raises(InputError, match=r"t001\.tif"):
+        inspect(tmp_path)
+
+
+def test_no_images(tmp_path):
+    with pytest.raises(InputError, match="found no images"):
+        inspect(tmp_path)
+    with pytest.raises(InputError, match="found nothing"):
+        inspect(tmp_path / "missing")
+    write(tmp_path / "mask000.tif", image())
+    with pytest.raises(InputError, match="only label images"):
+        inspect(tmp_path)
+    write(tmp_path / "exp" / "pos1" / "DAPI" / "t0.tif", image())
+    with pytest.raises(InputError, match="no images but sub-folders pos1"):
+        inspect(tmp_path / "exp")
+
+
+def test_positions_are_refused(tmp_path):
+    for i in (1, 2):
+        write(tmp_path / "folders" / f"pos{i}" / "t0.tif", image())
+        write(tmp_path / "files" / f"pos{i}_t0.tif", image())
+    with pytest.raises(InputError, match="positions pos1, pos2"):
+        inspect(tmp_path / "folders")
+    with pytest.raises(InputError, match="several positions"):
+        inspect(tmp_path / "files")
+
+
+def test_names_of_more_than_one_kind(tmp_path):
+    write(tmp_path / "t000.tif", image())
+    write(tmp_path / "overview_10x.tif", image())
+    with pytest.raises(InputError, match="names of more than one kind"):
+        inspect(tmp_path)
+
+
+def test_two_files_for_one_frame(tmp_path):
+    write(tmp_path / "t1.tif", image())
+    write(tmp_path / "t01.tif", image())
+    with pytest.raises(InputError, match=r"t1\.tif.*t01\.tif|t01\.tif.*t1\.tif"):
+        inspect(tmp_path)
+
+
+def test_palette_and_narrow_pages_are_refused(tmp_path):
+    colormap = np.zeros((3, 256), np.uint16)
+    write(tmp_path / "p.tif", image(dtype="uint8"), photometric="palette", colormap=colormap)
+    with pytest.raises(InputError, match="palette"):
+        inspect(tmp_path / "p.tif")
+    write(tmp_path / "n.tif", np.zeros((30, 40, 5), np.float32))
+    with pytest.raises(InputError, match="40 x 5 px"):
+        inspect(tmp_path / "n.tif")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("path", "format", "n_frames", "channels"),
+    [
+        ("movies/PhC-C2DH-U373_02", "ctc", 115, 1),
+        ("movies/Fluo-N2DL-HeLa_02_first20", "ctc", 20, 1),
+        ("movies/yeastvision_sample/01", "ctc", 10, 1),
+        ("reporters/celltk_il1b_ktr/pos1", "channel_folders", 4, 3),
+    ],
+)
+def test_real_movies(shared_data, path, format, n_frames, channels):
+    manifest = inspect(shared_data / path)
+    assert (manifest.format, manifest.n_frames) == (format, n_frames)
+    assert len(manifest.channels) == channels
+    assert read_frame(manifest, n_frames - 1).shape == (channels, *manifest.shape_yx)
