@@ -125,12 +125,13 @@ def _recent_area(graph: LinkGraph) -> Floats:
 
     Chromatin at metaphase is half as large as before, so the last area alone misleads.
     """
-    areas = [graph.area_px.astype(float)]
-    row = np.arange(len(graph))
-    for _ in range(RECENT_FRAMES - 1):
-        row = np.where(row == NONE, NONE, graph.previous[row])
-        areas.append(np.where(row == NONE, np.nan, graph.area_px[row]))
-    return np.nanmedian(areas, axis=0) if len(graph) else np.zeros(0)
+    areas = np.full((RECENT_FRAMES, len(graph)), np.nan)
+    now = before = np.arange(len(graph))
+    for area in areas:
+        area[now] = graph.area_px[before]
+        before = graph.previous[before]
+        now, before = now[before != NONE], before[before != NONE]
+    return np.nanmedian(areas, axis=0)
 
 
 def _shared_pixels(graph: LinkGraph) -> dict[tuple[int, int], int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from cellsam_core.track.bud import find_buds
 from cellsam_core.track.divide import find_divisions, undo_flicker
@@ -24,18 +24,6 @@ if TYPE_CHECKING:
 
     from cellsam_core.track.graph import Event
     from cellsam_core.track.overlap import Labels
-
-
-@runtime_checkable
-class LabelSource(Protocol):
-    """A movie of label images that is read frame by frame."""
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-
-    def frame(self, index: int) -> Any:
-        """Read a ``(y, x)`` label image."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +56,7 @@ class Tracks:
     n_frames: int
 
 
-def track_labels(
-    frames: Iterable[Labels] | LabelSource, parameters: TrackParameters | None = None
-) -> Tracks:
+def track_labels(frames: Iterable[Labels], parameters: TrackParameters | None = None) -> Tracks:
     """Track the cells of a movie of label images.
 
     Cells of consecutive frames are linked by overlap in a linear assignment (IoU tracker of
@@ -81,8 +67,8 @@ def track_labels(
     Parameters
     ----------
     frames
-        ``(y, x)`` integer label images, 0 = background, in order of time. An iterable is read
-        once; memory holds the few frames that gap closing looks back at.
+        ``(y, x)`` integer label images, 0 = background, in order of time; read once, and only
+        the few frames that gap closing looks back at are held.
     parameters
         Default: :class:`TrackParameters` with mitosis.
 
@@ -92,9 +78,6 @@ def track_labels(
         Frames differ in size or are not label images.
     """
     parameters = parameters or TrackParameters()
-    if isinstance(frames, LabelSource):
-        source = frames
-        frames = (source.frame(index) for index in range(source.n_frames))
     graph = observe(frames, parameters)
     events: list[Event] = []
     if parameters.division == "mitosis":

@@ -1,0 +1,143 @@
+"""``cellsam-core track``: label images to tracks, divisions, lineages."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from cellsam_core.track.parameters import Division, Registration, TrackParameters
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from cellsam_core.io.labels import LabelSource
+    from cellsam_core.track import Tracks
+
+log = logging.getLogger(__name__)
+PROGRESS_EVERY = 50
+
+HELP = {
+    "sigma_iou": "least intersection over union of linked cells, 0-1",
+    "rescue_max_distance_radii": "link cells without overlap up to this distance, in cell radii "
+    "(0: never)",
+    "area_ratio_max": "largest ratio of areas of cells linked by distance",
+    "gap_closing_max_frame_count": "frames a cell may be missing for",
+    "gap_closing_max_distance_radii": "distance bridged over a gap without overlap, in cell radii",
+    "division_min_overlap": "least fraction of a daughter on the parent, 0-1",
+    "division_max_distance_radii": "or else largest distance of daughter and parent, in radii",
+    "division_area_min": "least ratio of the daughters' summed area to the parent's",
+    "division_area_max": "largest such ratio",
+    "division_min_symmetry": "least ratio of the smaller to the larger daughter's area",
+    "division_window_frames": "frames within which both daughters appear",
+    "min_daughter_length_frames": "a daughter that lives shorter undoes the division, in frames",
+    "bud_max_area_fraction": "largest area of a new bud, as a fraction of the median cell's",
+    "bud_contact_px": "largest gap between bud and mother, in pixels",
+    "bud_window_frames": "frames in which a mother has one bud and contact is watched",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "labels",
+        type=Path,
+        help="label images in order of time: folder of TIFFs, multi-page TIFF or masks.zarr",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
+    parser.add_argument(
+        "--division",
+        choices=get_args(Division),
+        default=TrackParameters.division,
+        help="mitosis: a parent ends, two daughters begin; budding: the mother lives on",
+    )
+    parser.add_argument(
+        "--registration",
+        choices=get_args(Registration),
+        default=TrackParameters.registration,
+        help="auto: correct stage jumps where frames then overlap better",
+    )
+    for field in fields(TrackParameters):
+        if field.name in HELP:
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                type=type(field.default),
+                default=field.default,
+                metavar="N" if isinstance(field.default, int) else "F",
+                help=HELP[field.name],
+            )
+    parser.add_argument(
+        "--pixel-size-um",
+        type=float,
+        help="side of a pixel in um, for tracks.geff; default: as masks.zarr says, else pixels",
+    )
+    parser.add_argument(
+        "--frame-interval-s",
+        type=float,
+        help="time between frames in s, for tracks.geff; default: as masks.zarr says, else frames",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    from cellsam_core.io.labels import open_labels
+    from cellsam_core.track import track_labels
+
+    names = [field.name for field in fields(TrackParameters)]
+    parameters = TrackParameters(**{name: getattr(args, name) for name in names})
+    _check_calibration(args)
+    source = open_labels(args.labels)
+    log.info("tracking %d frames of %d x %d px", source.n_frames, *source.shape_yx)
+    tracks = track_labels(_frames(source, "linked"), parameters)
+    _write(args, source, tracks)
+    log.info(
+        "%d objects, %d tracks, %d %s",
+        len(tracks.objects),
+        len(tracks.tracks),
+        len(tracks.divisions),
+        "buds" if args.division == "budding" else "divisions",
+    )
+
+
+def _check_calibration(args: argparse.Namespace) -> None:
+    from cellsam_core.errors import InputError
+
+    for option, value in (
+        ("--pixel-size-um", args.pixel_size_um),
+        ("--frame-interval-s", args.frame_interval_s),
+    ):
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(
+                option, found=str(value), expected="a positive number", remedy="correct the option"
+            )
+
+
+def _write(args: argparse.Namespace, source: LabelSource, tracks: Tracks) -> None:
+    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.io.ctc import write_ctc
+    from cellsam_core.io.geff import write_geff
+
+    folder: Path = args.output
+    with atomic_path(folder / "objects.parquet") as path:
+        tracks.objects.to_parquet(path, index=False)
+    for name in ("tracks", "divisions"):
+        with atomic_path(folder / f"{name}.csv") as path:
+            getattr(tracks, name).to_csv(
+                path, index=False, float_format="%.6g", lineterminator="\n"
+            )
+    frames = _frames(source, "exported")
+    write_ctc(folder / "ctc", frames, source.n_frames, tracks.objects, tracks.tracks)
+    write_geff(
+        folder / "tracks.geff",
+        tracks.objects,
+        tracks.tracks,
+        pixel_size_um=args.pixel_size_um or source.pixel_size_um,
+        frame_interval_s=args.frame_interval_s or source.frame_interval_s,
+    )
+
+
+def _frames(source: LabelSource, verb: str) -> Iterator[Any]:
+    for index in range(source.n_frames):
+        yield source.frame(index)
+        if (index + 1) % PROGRESS_EVERY == 0:
+            log.info("%s %d of %d frames", verb, index + 1, source.n_frames)
