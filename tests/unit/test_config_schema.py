@@ -16,7 +16,15 @@ SECTIONS = {k: v["properties"] for k, v in SCHEMA["properties"].items() if v["ty
 COMMANDS = {section: section for section in SECTIONS} | {"segment": "segment-batch"}
 # What a rule itself gives: files, and what one sample or one batch is.
 OF_THE_RULE = {"help", "output", "sample", "batch", "masks", "cells", "objects", "tracks"}
-OF_THE_RULE |= {"labels", "manifest", "config_json", "benchmarks", "provenance"}
+OF_THE_RULE |= {
+    "pixel_size_um",
+    "frame_interval_s",
+    "labels",
+    "manifest",
+    "config_json",
+    "benchmarks",
+    "provenance",
+}
 
 
 def options(command: str) -> dict[str, object]:
@@ -38,6 +46,14 @@ def test_the_shipped_config_shows_every_key_with_its_default():
     defaults = {name: {k: i["default"] for k, i in keys.items()} for name, keys in SECTIONS.items()}
     expected = {"samples": SCHEMA["properties"]["samples"]["default"]}
     assert shipped == expected | {name: keys for name, keys in defaults.items() if keys}
+
+
+def test_formats_are_those_of_the_readers():
+    from cellsam_core.io import movies, spatial
+
+    facts = yaml.safe_load((ROOT / "workflow" / "schemas" / "samples.schema.yaml").read_text())
+    formats = facts["properties"]["format"]["enum"]
+    assert set(formats) == {*movies.FORMATS, *spatial.FORMATS}
 
 
 def test_a_key_belongs_to_one_section_so_that_it_can_be_a_column():
