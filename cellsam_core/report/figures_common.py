@@ -121,24 +121,19 @@ def show_window(axes: Axes, rgb: npt.NDArray[Any], window: Window, units: Units)
     axes.set_ylabel(units.label("y"))
 
 
-def figure_windows(panels: Sequence[tuple[str, npt.NDArray[Any], Window]], units: Units) -> Figure:
-    """Micrographs side by side.
-
-    Parameters
-    ----------
-    panels
-        Title, ``(y, x, 3)`` uint8 picture and the window it shows; at least one.
-    """
-    aspect = max((w.y1 - w.y0) / (w.x1 - w.x0) for _, _, w in panels)
-    columns = min(len(panels), 3)
-    figure = new_figure(np.clip(WIDTH_IN / columns * aspect + 0.6, 2.2, 9.0))
-    for i, (title, rgb, window) in enumerate(panels):
-        axes = figure.add_subplot(1, columns, i + 1)
-        show_window(axes, rgb, window, units)
-        axes.set_title(title)
-        if i:
-            axes.set_ylabel("")
+def figure_window(title: str, rgb: npt.NDArray[Any], window: Window, units: Units) -> Figure:
+    """Micrograph of `window`, ``(y, x, 3)`` uint8, with axes in physical units."""
+    figure = figure_for(window)
+    axes = figure.add_subplot()
+    show_window(axes, rgb, window, units)
+    axes.set_title(title)
     return figure
+
+
+def figure_for(window: Window) -> Figure:
+    """Empty figure of the height that a picture of `window` needs."""
+    height = 0.75 * WIDTH_IN * (window.y1 - window.y0) / (window.x1 - window.x0) + 0.5
+    return new_figure(float(np.clip(height, 2.5, 8.0)))
 
 
 def figure_histograms(

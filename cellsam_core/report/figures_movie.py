@@ -13,8 +13,8 @@ from scipy.stats import t as student_t
 from cellsam_core.report.figures_common import (
     ACCENT,
     WARM,
-    WIDTH_IN,
     Units,
+    figure_for,
     new_figure,
     show_window,
 )
@@ -45,8 +45,7 @@ def figure_tracks(
     objects
         frame, track_id, y, x (px), in any order.
     """
-    height, width = window.y1 - window.y0, window.x1 - window.x0
-    figure = new_figure(float(np.clip(0.75 * WIDTH_IN * height / width + 0.5, 2.5, 8.0)))
+    figure = figure_for(window)
     axes = figure.add_subplot()
     show_window(axes, np.repeat(grey[..., None], 3, axis=2), window, units)
     ordered = objects.sort_values(["track_id", "frame"])

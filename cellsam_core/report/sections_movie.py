@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from cellsam_core.report import figures_movie as draw
-from cellsam_core.report.figures_common import encode, figure_windows
+from cellsam_core.report.figures_common import encode, figure_window
 from cellsam_core.report.images import overlay, read_window, stretch, window_around
 from cellsam_core.report.page import Picture, Section, Table
 from cellsam_core.report.results import Results, trace_matrix
@@ -56,18 +57,17 @@ def outlines_section(results: Results, objects: pd.DataFrame | None) -> Section:
     if image is None or masks is None:
         section.paragraphs.append("The frames or the masks are missing.")
         return section
-    window = window_around(masks.shape_yx, max_side_px=600)
+    window = window_around(masks.shape_yx)
     last = masks.n_frames - 1
-    panels = []
+    colour = "Outlines" if objects is None else "Outlines in the colour of their track"
     for frame in sorted({0, last // 2, last}):
         labels = read_window(masks, frame, 0, window)
         plane = read_window(image, frame, len(image.channels) - 1, window)
         ids = None if objects is None else _track_of_label(objects, frame, int(labels.max()))
-        panels.append((f"frame {frame}", overlay(plane, labels, ids), window))
-    uri = encode(lambda: figure_windows(panels, results.units), photograph=True)
-    colour = "Outlines" if objects is None else "Outlines in the colour of their track"
-    caption = f"{colour}, over channel {image.channels[-1]}."
-    section.pictures.append(Picture(uri, caption))
+        figure = partial(figure_window, f"frame {frame}", overlay(plane, labels, ids), window)
+        uri = encode(partial(figure, results.units), photograph=True)
+        caption = f"{colour}, over channel {image.channels[-1]}, frame {frame}."
+        section.pictures.append(Picture(uri, caption))
     return section
 
 

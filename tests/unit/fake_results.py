@@ -99,7 +99,9 @@ def write_movie(
         for label, track_id in enumerate(track_ids, start=1):
             y, x = np.nonzero(labels == label)
             rows.append((t, label, track_id, y.mean(), x.mean(), len(y)))
-    _write_tables(folder, pd.DataFrame(rows, columns=["frame", "label", "track_id", *"yx", "area_px"]))
+    _write_tables(
+        folder, pd.DataFrame(rows, columns=["frame", "label", "track_id", *"yx", "area_px"])
+    )
     manifest = Manifest(
         sample="demo <movie> & co",
         assay="movie",
@@ -110,7 +112,9 @@ def write_movie(
         dtype="uint16",
         pixel_size_um=pixel_size,
         frame_interval_s=interval,
-        planes=[[Plane(str(raw / f"t{t:02d}_c{c}.tif")) for c in range(2)] for t in range(n_frames)],
+        planes=[
+            [Plane(str(raw / f"t{t:02d}_c{c}.tif")) for c in range(2)] for t in range(n_frames)
+        ],
         warnings=["channel names were taken from file names"],
     )
     (folder / "0_manifest.json").write_text(manifest.to_json())
@@ -217,13 +221,8 @@ def write_spatial(folder: Path, *, with_cells: bool = True) -> Path:
     )
     transcripts.to_parquet(folder / "3_cells/transcripts.parquet")
     ids = np.unique(labels)[1:]
-    counts = (
-        transcripts[transcripts["feature_type"] == "gene"]
-        .groupby(["cell_id", "feature"])
-        .size()
-        .unstack(fill_value=0)
-        .reindex(index=ids, columns=names[:3], fill_value=0)
-    )
+    counts = pd.crosstab(transcripts["cell_id"], transcripts["feature"])
+    counts = counts.reindex(index=ids, columns=names[:3], fill_value=0)
     centre_of = np.array([centres[i - 1] for i in ids], dtype=float).reshape(-1, 2)
     obs = pd.DataFrame(
         {

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fake_results import config_json, write_benchmarks, write_movie, write_spatial
+
+from cellsam_core.cli import main
+from cellsam_core.cli.report import parse_config
+from cellsam_core.errors import InputError
+from cellsam_core.report import figures_common
+from cellsam_core.report.page import Section, Table, cell, render
+from cellsam_core.report.provenance import provenance
+from cellsam_core.report.results import Results
+
+VOID = {"meta", "img"}
+
+
+class Checker(HTMLParser):
+    """Collects tags and checks that they nest."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.images: list[str] = []
+        self.text: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs)["src"])
+            assert dict(attrs)["alt"]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open[-1:] != ["style"]:
+            self.text.append(data)
+
+
+def report(results: Path, out: Path, benchmarks: Path | None = None) -> tuple[str, dict]:
+    arguments = ["report", str(results), "-o", str(out / "report.html")]
+    arguments += ["--provenance", str(out / "provenance.json"), "--config-json", config_json()]
+    if benchmarks is not None:
+        arguments += ["--benchmarks", str(benchmarks)]
+    assert main(arguments) == 0
+    html = (out / "report.html").read_text(encoding="utf-8")
+    return html, json.loads((out / "provenance.json").read_text())
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", " ".join(Checker(html).text))
+
+
+@pytest.fixture(autouse=True)
+def _coarse_figures(monkeypatch):
+    monkeypatch.setattr(figures_common, "DPI", 30)  # for speed
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory) -> Path:
+    return write_movie(tmp_path_factory.mktemp("movie") / "results")
+
+
+def test_movie_report_is_complete_and_self_contained(movie, tmp_path):
+    benchmarks = write_benchmarks(tmp_path / "benchmarks")
+    html, record = report(movie, tmp_path, benchmarks)
+    page = Checker(html)
+    assert len(page.images) == 11
+    assert all(uri.startswith("data:image/") for uri in page.images)
+    assert not {"script", "link", "iframe"} & set(page.tags)
+    assert "http" not in re.sub(r'src="data:[^"]*"', "", html)
+    assert len(html) < 6_000_000
+    text = words(html)
+    assert "demo <movie> & co" in text  # escaped in the source, plain to the reader
+    for expected in (
+        "channel names were taken from file names",
+        "R = GFP / ExRai_405",
+        "division window",
+        "segment/1-of-2",
+        "3 of 6 tracks span the whole movie",
+        "The 1 largest of 1 lineages with a division, out of 4",
+        "median 0.9",
+    ):
+        assert expected in text, expected
+    assert record["segmentation"]["sha256"] == "ab" * 32
+    assert list(record) == sorted(record)
+
+
+def test_report_bytes_are_reproducible(tmp_path):
+    benchmarks = write_benchmarks(tmp_path / "benchmarks")
+    movie = write_movie(tmp_path / "results", n_frames=2)
+    for run in ("a", "b"):
+        report(movie, tmp_path / run, benchmarks)
+    for name in ("report.html", "provenance.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_provenance_names_everything_and_no_date(movie):
+    record = provenance(Results.load(movie), {"seed": 1})
+    assert record["config"]["seed"] == 1
+    assert {"cellsam_core", "numpy", "torch", "zarr", "anndata"} <= set(record["packages"])
+    assert len(record["manifest_sha256"]) == 64
+    assert len(record["inputs"]) == 24
+    assert record["inputs"][0]["name"] == "t00_c0.tif"
+    assert record["inputs"][0]["bytes"] > 160 * 200 * 2
+    assert not re.search(r"20\d\d-\d\d-\d\d", json.dumps(record))
+
+
+def test_a_script_in_a_name_is_text(tmp_path):
+    channels = ("<script>alert(1)</script>", "a&b$x_{")
+    results = write_movie(tmp_path / "results", n_frames=2, channels=channels)
+    html, _ = report(results, tmp_path)
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "R = <script>alert(1)</script> / a&b$x_{" in words(html)
+
+
+def test_empty_and_partial_movies_say_so(tmp_path):
+    empty = write_movie(tmp_path / "empty/results", n_frames=2, with_cells=False)
+    text = words(report(empty, tmp_path / "empty")[0])
+    for expected in ("No cell was found in any frame", "No division", "No cell was traced"):
+        assert expected in text, expected
+    single = write_movie(tmp_path / "single/results", n_frames=1)
+    text = words(report(single, tmp_path / "single")[0])
+    assert "The movie has a single frame: it holds 4 cells." in text
+    plain = write_movie(tmp_path / "plain/results", n_frames=3, with_ratio=False, with_units=False)
+    text = words(report(plain, tmp_path / "plain")[0])
+    for expected in ("No ratio was configured", "lengths are in pixels", "times are in frames"):
+        assert expected in text, expected
+    for name in ("2_masks/cells.parquet", "3_tracks/traces.parquet", "3_tracks/tracks.csv"):
+        (plain / name).unlink()
+    text = words(report(plain, tmp_path / "plain")[0])
+    for expected in (
+        "There is no 2_masks/cells.parquet",
+        "There are no tracks",
+        "no traces.parquet",
+    ):
+        assert expected in text, expected
+
+
+def test_spatial_report(tmp_path):
+    results = write_spatial(tmp_path / "results")
+    html, record = report(results, tmp_path)
+    text = words(html)
+    assert len(Checker(html).images) == 5
+    transcripts = pd.read_parquet(results / "3_cells/transcripts.parquet")
+    assert f"400 ({400 / len(transcripts):.1%})" in text
+    blanks = transcripts["feature_type"] == "blank"
+    assert f"blank 1 {blanks.sum()} {blanks.mean():.1%}" in text
+    assert "<b>Neg$r1" in text
+    assert "<b>" not in html
+    assert record["inputs"][0] == {"name": "dapi.tif", "bytes": None}
+
+
+def test_spatial_report_without_cells(tmp_path):
+    results = write_spatial(tmp_path / "results", with_cells=False)
+    text = words(report(results, tmp_path)[0])
+    assert "No cell was found." in text
+    (results / "3_cells/transcripts.parquet").unlink()
+    (results / "3_cells/cells.h5ad").unlink()
+    text = words(report(results, tmp_path)[0])
+    assert "There is no cells.h5ad." in text
+    assert "There is no transcripts.parquet." in text
+
+
+def test_unusable_arguments(tmp_path, capsys):
+    arguments = ["report", str(tmp_path), "-o", str(tmp_path / "r.html")]
+    assert main([*arguments, "--provenance", str(tmp_path / "p.json")]) == 1
+    assert "found no 0_manifest.json" in capsys.readouterr().err
+    for text in ("[1]", "{", "null"):
+        with pytest.raises(InputError, match="--config-json"):
+            parse_config(text)
+
+
+def test_cells_of_a_table():
+    assert cell(None) == ""
+    assert cell(float("nan")) == ""
+    assert cell(True) == "yes"
+    assert cell(1234567) == "1\u202f234\u202f567"
+    assert cell(0.123456) == "0.1235"
+    assert cell(3.0) == "3"
+    assert cell("<b>") == "<b>"
+
+
+def test_render_escapes_everywhere():
+    evil = '"><script>'
+    sections = [Section(evil, [evil], tables=[Table(evil, (evil,), [(evil,)])])]
+    html = render(evil, evil, [(evil, evil)], sections)
+    assert "<script" not in html
+    assert html.count("&#34;&gt;&lt;script&gt;") == 13
