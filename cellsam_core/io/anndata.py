@@ -48,13 +48,13 @@ def cell_anndata(
     is_gene = (features["feature_type"] == GENE).to_numpy()
     genes, controls = counts[:, is_gene], counts[:, ~is_gene]
     obs_names = [f"{sample}_{cell_id}" for cell_id in cells["cell_id"]]
-    obs = cells.drop(columns=["x_um", "y_um"]).set_axis(obs_names)
+    obs = cells.drop(columns=["x_um", "y_um"]).set_axis(pd.Index(obs_names, dtype=object))
     region = pd.Categorical([REGION] * len(obs), categories=[REGION])
     obs.insert(1, "region", pd.Series(region, index=obs.index))
     obs["n_transcripts"] = _total(genes, axis=1)
     obs["n_genes"] = np.diff(genes.indptr).astype(np.int32)
     obs["n_controls"] = _total(controls, axis=1)
-    var = features[is_gene].set_index("name").rename_axis(None)
+    var = features[is_gene].astype({"name": object}).set_index("name").rename_axis(None)
     var["feature_type"] = pd.Categorical(var["feature_type"], categories=[GENE])
     var["n_assigned"] = _total(genes, axis=0)
     # A feature is in the table because it was seen, so there is no division by zero.
@@ -62,7 +62,7 @@ def cell_anndata(
     table = anndata.AnnData(X=genes, obs=obs, var=var)
     table.obsm["spatial"] = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
     table.obsm["controls"] = pd.DataFrame(
-        controls.toarray(), index=obs_names, columns=features["name"][~is_gene].to_list()
+        controls.toarray(), index=obs.index, columns=features["name"][~is_gene].to_list()
     )
     table.uns["spatialdata_attrs"] = {
         "region": REGION,

@@ -92,6 +92,13 @@ def find_columns(path: str | Path) -> TranscriptColumns:
             expected="coordinates named x_um, y_um or x_px, y_px",
             remedy="rename the columns",
         )
+    if columns.um is columns.px is None and "fov" in present:
+        raise InputError(
+            path,
+            found="plain columns x, y beside fov, which may be local to a field of view",
+            expected="coordinates on the whole image, named x_um, y_um or x_px, y_px",
+            remedy="add the place of each field of view, or rename the columns if that is done",
+        )
     used = [*(columns.um or ()), *(columns.px or ()), *(columns.unitless or ()), gene, columns.z]
     twice = [name for name, n in Counter(names).items() if n > 1 and name in used]
     if twice:
@@ -299,7 +306,7 @@ def _bad_row(path: Path, row: int, column: str, value: Any) -> InputError:
         path,
         found=f"{value!r} in column {column!r}, row {row}"
         if value is not None
-        else f"nothing in column {column!r}, row {row}",
+        else f"no number in column {column!r}, row {row}",
         expected="a finite number",
         remedy="correct or remove the row (row 1 is the first under the header)",
     )

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cellsam_core.errors import InputError
+from cellsam_core.io.manifest import TranscriptSource
+from cellsam_core.io.placement import place_in_um, place_transcripts
+from cellsam_core.io.transcripts import find_columns, iter_transcripts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IDENTITY = np.eye(3).tolist()
+
+
+def write(path: Path, text: str) -> Path:
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    return path
+
+
+def source(path: Path, **changes: object) -> TranscriptSource:
+    plain = TranscriptSource(str(path), "x_um", "y_um", "gene", None, "um", IDENTITY, 0)
+    return replace(plain, **changes)
+
+
+def rows(table: TranscriptSource, chunk_rows: int = 1_000_000) -> list[dict[str, object]]:
+    return [row for batch in iter_transcripts(table, chunk_rows) for row in batch.to_pylist()]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.tsv", "t.tsv.gz"])
+def test_text_tables_keep_order_and_names(tmp_path, name):
+    # "NA" and "nan" are symbols like any other; the id would not survive a float.
+    lines = ["id,x_um,y_um,gene", "9007199254740993,1,2,NA", "9007199254740995,3.5,4e0,nan"]
+    text = "\n".join(lines) + "\n"
+    path = write(tmp_path / name, text.replace(",", "\t") if ".tsv" in name else text)
+    found = rows(source(path))
+    assert [row["feature"] for row in found] == ["NA", "nan"]
+    assert [(row["x_um"], row["y_um"]) for row in found] == [(1, 2), (3.5, 4)]
+    assert [row["z"] for row in found] == [None, None]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())])
+def test_parquet_features_of_any_text_type(tmp_path, kind):
+    path = tmp_path / "t.parquet"
+    genes = pa.array(["NANOG", "Blank-1", "NANOG"])
+    table = pa.table(
+        {
+            "x_um": pa.array([1, 2, 3], pa.float32()),
+            "y_um": pa.array([4, 5, 6], pa.int64()),
+            "gene": genes.dictionary_encode() if pa.types.is_dictionary(kind) else genes.cast(kind),
+        }
+    )
+    pq.write_table(table, path)
+    found = rows(source(path))
+    assert [row["feature"] for row in found] == genes.to_pylist()
+    assert [row["y_um"] for row in found] == [4, 5, 6]
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 3, 7, 1000])
+def test_chunks_have_the_size_asked_for_and_the_same_rows(tmp_path, chunk_rows):
+    lines = [f"{i},{i + 0.25},g{i % 4}" for i in range(20)]
+    path = write(tmp_path / "t.csv", "x_um,y_um,gene\n" + "\n".join(lines) + "\n")
+    sizes = [batch.num_rows for batch in iter_transcripts(source(path), chunk_rows)]
+    assert sizes[:-1] == [chunk_rows] * (len(sizes) - 1)
+    found = rows(source(path), chunk_rows)
+    assert [row["x_um"] for row in found] == list(range(20))
+    assert [row["feature"] for row in found] == [f"g{i % 4}" for i in range(20)]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_a_table_without_rows_is_an_empty_stream(tmp_path, name):
+    assert rows(source(write(tmp_path / name, "x_um,y_um,gene\n"))) == []
+
+
+def test_units_go_through_the_affine(tmp_path):
+    affine = [[2.0, 0.5, 10.0], [0.0, -4.0, 7.0], [0.0, 0.0, 1.0]]
+    path = write(tmp_path / "t.csv", "x_um,y_um,gene\n3,5,a\n")
+    um = rows(source(path, um_to_px=affine))[0]
+    assert (um["x_px"], um["y_px"]) == (2 * 3 + 0.5 * 5 + 10, -4 * 5 + 7)
+    px = rows(source(path, unit="px", um_to_px=affine))[0]
+    assert (px["x_px"], px["y_px"]) == (3, 5)
+    np.testing.assert_allclose([px["y_um"], px["x_um"]], [0.5, (3 - 10 - 0.25) / 2])
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("1,2,a\nnan,2,a\n", "no number in column 'x_um', row 2"),
+        ("1,2,a\n1,2,a\n1,inf,a\n", "inf in column 'y_um', row 3"),
+        ("1,2,a\n1,,a\n", "no number in column 'y_um', row 2"),
+        ("1,2,a\n1,2,a\n1,2,a\n1,oops,a\n", "'oops' in column 'y_um', row 4"),
+        ("1,2,a\n1,2,\n", "no value for 'gene' in row 2"),
+        ("1,2,a\n1,2\n", "can't be read"),
+    ],
+)
+@pytest.mark.parametrize("chunk_rows", [1, 1000])
+def test_bad_rows_are_refused_by_number(tmp_path, body, found, chunk_rows):
+    path = write(tmp_path / "t.csv", "x_um,y_um,gene\n" + body)
+    with pytest.raises(InputError, match=found) as error:
+        rows(source(path), chunk_rows)
+    assert str(path) in str(error.value)
+
+
+def test_a_truncated_gzip_is_refused(tmp_path):
+    path = write(tmp_path / "t.csv.gz", "x_um,y_um,gene\n" + "1,2,abc\n" * 50_000)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(InputError, match="can't be read"):
+        rows(source(path))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("x_um,y_um,symbol", "gene of each transcript"),
+        ("x_um,gene", "coordinates named x_um, y_um"),
+        ("x,y,fov,gene", "local to a field of view"),
+        ("x_um,x_um,y_um,gene", "'x_um' as the name of more than one"),
+    ],
+)
+def test_columns_that_are_missing_or_double_are_named(tmp_path, header, message):
+    path = write(tmp_path / "t.csv", header + "\n")
+    with pytest.raises(InputError, match=message):
+        find_columns(path)
+
+
+def test_global_coordinates_win_over_those_of_one_field_of_view(tmp_path):
+    path = write(tmp_path / "t.csv", "x,y,global_x,global_y,global_z,gene\n9,9,1,2,0,a\n")
+    placed, _ = place_transcripts(path, shape_yx=(10, 10), pixel_size_um=1.0)
+    assert (placed.x, placed.y, placed.z, placed.unit) == ("global_x", "global_y", "global_z", "um")
+
+
+def grid(columns: str, *pairs: tuple[float, float, float, float]) -> str:
+    """Rows on a grid of a 100 x 80 px image; pairs are (scale, offset) of x and y."""
+    lines = [columns]
+    for y in range(0, 80, 8):
+        for x in range(0, 100, 10):
+            values = [f"{a * x + b!r},{c * y + d!r}" for a, b, c, d in pairs]
+            lines.append(",".join([*values, "a"]))
+    return "\n".join(lines) + "\n"
+
+
+def test_plain_columns_take_the_unit_in_which_they_span_the_image(tmp_path):
+    px = write(tmp_path / "px.csv", grid("x,y,gene", (1, 0, 1, 0)))
+    um = write(tmp_path / "um.csv", grid("x,y,gene", (0.1, 0, 0.1, 0)))
+    for path, unit in [(px, "px"), (um, "um")]:
+        placed, warnings = place_transcripts(path, shape_yx=(80, 100), pixel_size_um=0.1)
+        assert (placed.unit, placed.n_rows, warnings) == (unit, 100, [])
+        assert rows(placed)[-1]["x_px"] == pytest.approx(90)
+        assert rows(placed)[-1]["x_um"] == pytest.approx(9)
+
+
+def test_plain_columns_that_fit_both_units_or_neither_are_refused(tmp_path):
+    path = write(tmp_path / "t.csv", grid("x,y,gene", (1, 0, 1, 0)))
+    with pytest.raises(InputError, match="both as um and px"):
+        place_transcripts(path, shape_yx=(80, 100), pixel_size_um=1.01)
+    with pytest.raises(InputError, match="neither as um nor px"):
+        place_transcripts(path, shape_yx=(800, 1000), pixel_size_um=0.01)
+
+
+def test_um_and_px_columns_give_the_affine(tmp_path):
+    text = grid("x,y,x_px,y_px,gene", (0.1, 640, -0.1, 470), (1, 0, 1, 0))
+    path = write(tmp_path / "t.csv", text)
+    placed, warnings = place_transcripts(path, shape_yx=(80, 100))
+    expected = [[10, 0, -6400], [0, -10, 4700], [0, 0, 1]]
+    np.testing.assert_allclose(placed.um_to_px, expected, atol=1e-6)
+    assert warnings == []
+    with pytest.raises(InputError, match=r"a pixel size of 0\.1 um"):
+        place_transcripts(path, shape_yx=(80, 100), pixel_size_um=0.2)
+
+
+def test_um_and_px_columns_that_disagree_are_refused(tmp_path):
+    text = grid("x,y,x_px,y_px,gene", (0.1, 0, 0.1, 0), (1, 0, 1, 0)) + "5,5,50,53,a\n"
+    path = write(tmp_path / "t.csv", text)
+    with pytest.raises(InputError, match="px off between"):
+        place_transcripts(path, shape_yx=(80, 100))
+
+
+def test_transcripts_off_the_image_warn_and_then_refuse(tmp_path):
+    path = write(tmp_path / "t.csv", "x_px,y_px,gene\n-0.5,0,a\n9.49,9.49,a\n9.5,0,a\n")
+    _, warnings = place_transcripts(path, shape_yx=(10, 10), pixel_size_um=1.0)
+    assert warnings[0].startswith("1 of 3 transcripts (33 %)")
+    with pytest.raises(InputError, match="2 of 3 transcripts outside"):
+        place_transcripts(path, shape_yx=(5, 5), pixel_size_um=1.0)
+
+
+def test_one_unit_without_a_pixel_size_asks_for_it(tmp_path):
+    path = write(tmp_path / "t.csv", "x_px,y_px,gene\n0,0,a\n")
+    with pytest.raises(InputError, match="give pixel_size_um in the sample sheet"):
+        place_transcripts(path, shape_yx=(5, 5))
+    with pytest.raises(InputError, match="columns x_um, y_um beside polygons"):
+        place_in_um(path)
+    assert rows(place_in_um(write(tmp_path / "u.csv", "x_um,y_um,gene\n7,8,a\n")))[0]["x_um"] == 7
