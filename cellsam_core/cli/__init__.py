@@ -9,10 +9,13 @@ import argparse
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cellsam_core import __version__
 from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMANDS = {
     "inspect": "read a sample's folder and write its manifest",

@@ -13,10 +13,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "manifest", type=Path, help="tab-separated: image, label, modality, split, licence"
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder the manifest's paths are in")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for weights, checkpoint and loss curve")
-    parser.add_argument("--steps", type=int, default=4000, help="optimiser steps of both stages")
-    parser.add_argument("--simulated-share", type=float, default=0.25, help="fraction of simulated crops")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder the manifest's paths are in"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="folder for weights, checkpoint and loss curve",
+    )
+    parser.add_argument("--steps", type=int, default=4200, help="optimiser steps of both stages")
+    parser.add_argument(
+        "--simulated-share", type=float, default=0.25, help="fraction of simulated crops"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights and crops")
 
 

@@ -125,15 +125,13 @@ class CellFinder(nn.Module):
         n_queries
             At most this many boxes an image.
         """
-        n, c, h, w = features.shape
+        _, c, h, w = features.shape
         tower = self.tower(features)
         logits = self.to_logit(tower).float().flatten(1)
         offset = self.to_box(tower).float().flatten(2).transpose(1, 2)
         points = anchor_points(h, w, features.device)
         size = REFERENCE_PX * offset[..., 2:].clamp(-3, 3).exp()
-        dense = Boxes(
-            to_corners(torch.cat((points + offset[..., :2] * STRIDE, size), -1)), logits
-        )
+        dense = Boxes(to_corners(torch.cat((points + offset[..., :2] * STRIDE, size), -1)), logits)
         chosen = self._propose(dense, min(n_queries, h * w))
         boxes = dense.boxes.detach().gather(1, chosen[..., None].expand(-1, -1, 4))
         content = tower.flatten(2).transpose(1, 2)
@@ -171,8 +169,10 @@ def box_embedding(boxes: Tensor, width: int) -> Tensor:
     centre = to_centre(boxes)
     values = torch.cat((centre[..., :2], 8 * centre[..., 2:].clamp(min=1).log()), -1)
     half = width // 4
-    frequency = 2 * math.pi / (
-        4.0 * 256 ** (torch.arange(half, device=boxes.device, dtype=torch.float32) / half)
+    frequency = (
+        2
+        * math.pi
+        / (4.0 * 256 ** (torch.arange(half, device=boxes.device, dtype=torch.float32) / half))
     )
     phase = values[..., None] * frequency
     return torch.cat((phase.sin(), phase.cos()), -1).flatten(-2)

@@ -122,7 +122,10 @@ def _crop_centre(
     centre = [rng.uniform(0, width), rng.uniform(0, height)]
     if rng.random() < 0.8 and labels.any():
         index = rng.choice(np.flatnonzero(labels))
-        centre = [index % width + rng.normal(0, reach[0] / 2), index // width + rng.normal(0, reach[1] / 2)]
+        centre = [
+            index % width + rng.normal(0, reach[0] / 2),
+            index // width + rng.normal(0, reach[1] / 2),
+        ]
     return [
         float(np.clip(c, r, n - r)) if r < n / 2 else n / 2
         for c, r, n in zip(centre, reach, (width, height), strict=True)
@@ -214,7 +217,10 @@ class Crops(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     ) -> None:
         if not images:
             raise InputError(
-                "training data", found="no labelled image", expected="at least one", remedy="check the folder"
+                "training data",
+                found="no labelled image",
+                expected="at least one",
+                remedy="check the folder",
             )
         self.by_modality: dict[str, list[LabelledImage]] = {}
         for image in images:
@@ -233,7 +239,9 @@ class Crops(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
             image = simulated_image(rng)
         else:
             names = list(self.by_modality)
-            group = self.by_modality[names[rng.choice(len(names), p=self.weights / self.weights.sum())]]
+            group = self.by_modality[
+                names[rng.choice(len(names), p=self.weights / self.weights.sum())]
+            ]
             image = group[rng.integers(len(group))]
         pixels, labels = random_crop(image, rng)
         return torch.from_numpy(pixels), to_target(labels)
@@ -289,8 +297,8 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
             remedy="add them",
         )
     images = [
-        _load(root, row.image, row.label, row.modality)
-        for row in rows[rows["split"] == split].itertuples()
+        _load(root, row["image"], row["label"], row["modality"])
+        for row in rows[rows["split"] == split].to_dict("records")
     ]
     if not images:
         raise InputError(
@@ -304,7 +312,7 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
 
 def _load(root: Path, image: str, label: str, modality: str) -> LabelledImage:
     pixels, labels = imread(root / image), imread(root / label).astype(np.int32)
-    grey = to_grey(pixels[..., :3]) if pixels.ndim == 3 else pixels
+    grey = to_grey(np.moveaxis(pixels[..., :3], -1, 0)) if pixels.ndim == 3 else pixels
     if grey.shape != labels.shape:
         raise InputError(
             root / label,

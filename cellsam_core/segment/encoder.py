@@ -60,7 +60,8 @@ class AttentionBlock(nn.Module):
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, h * w, c)
         tokens = tokens + self.projection(attended)
         tokens = tokens + self.mlp(self.norm_mlp(tokens))
-        return tokens.transpose(1, 2).reshape(n, c, h, w)
+        result: Tensor = tokens.transpose(1, 2).reshape(n, c, h, w)
+        return result
 
 
 class ImageEncoder(nn.Module):

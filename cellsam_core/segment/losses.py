@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from cellsam_core.segment.boxes import area, paired_iou, pairwise_iou
 from cellsam_core.segment.cellfinder import STRIDE, Boxes, anchor_points
-from cellsam_core.segment.masks import MASK_PX, WindowMaskDecoder, mask_windows
+from cellsam_core.segment.encoder import sample_windows
+from cellsam_core.segment.masks import MASK_PX, TOKENS, WindowMaskDecoder, mask_windows
+from cellsam_core.segment.masks import STRIDE as MASK_STRIDE
 
 N_CANDIDATES = 7
 """Proposals a cell may claim in the one-to-many matching."""
@@ -96,7 +98,8 @@ def detection_loss(dense: Boxes, refined: list[Boxes], targets: list[Target]) ->
     stages = [("dense", dense, assign_one_to_many)]
     stages += [(f"query{i}", found, assign_one_to_one) for i, found in enumerate(refined)]
     for name, found, assign in stages:
-        total_class, total_box, norm = 0.0, 0.0, torch.tensor(1e-6)
+        zero = found.logits.new_zeros(())
+        total_class, total_box, norm = zero, zero, zero + 1e-6
         for boxes, logits, target in zip(found.boxes, found.logits, targets, strict=True):
             if len(target.ids) == 0:
                 total_class = total_class + quality_focal(logits, torch.zeros_like(logits))
@@ -140,21 +143,19 @@ def mask_loss(
 ) -> dict[str, Tensor]:
     """BCE, dice and predicted-IoU losses on jittered true boxes (Kirillov et al. 2023, A)."""
     share = max(1, max_boxes // len(targets))
-    logits, predicted, truth = [], [], []
+    sampled, prompts, truth = [], [], []
     for image, target in zip(features, targets, strict=True):
         pick = torch.randperm(len(target.ids), generator=generator)[:share]
         pick = pick[area(target.boxes[pick]) > 9]
-        if len(pick) == 0:
-            continue
         boxes = jitter_boxes(target.boxes[pick], 0.1, generator)
-        mask, iou = decoder(image, boxes)
-        logits.append(mask)
-        predicted.append(iou)
+        sampled.append(sample_windows(image, mask_windows(boxes), TOKENS, MASK_STRIDE))
+        prompts.append(boxes)
         truth.append(mask_targets(boxes, target.ids[pick], target.labels))
-    if not logits:
+    boxes, true = torch.cat(prompts), torch.cat(truth)
+    if len(boxes) == 0:
         zero = features.sum() * 0
         return {"mask_bce": zero, "mask_dice": zero, "mask_iou": zero}
-    mask, iou, true = torch.cat(logits), torch.cat(predicted), torch.cat(truth)
+    mask, iou = decoder.decode(torch.cat(sampled), boxes, mask_windows(boxes))
     probability = mask.sigmoid()
     inter, total = (probability * true).sum((1, 2)), (probability + true).sum((1, 2))
     drawn = mask.detach() > 0

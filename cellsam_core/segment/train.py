@@ -50,11 +50,11 @@ class TrainingPlan:
         Of weights and crops.
     """
 
-    n_steps: int = 4000
+    n_steps: int = 4200
     stage2_share: float = 0.12
     batch_size: int = 6
     n_queries: int = 150
-    n_mask_boxes: int = 60
+    n_mask_boxes: int = 48
     learning_rate: float = 6e-4
     ema_decay: float = 0.998
     simulated_share: float = 0.25
@@ -79,7 +79,11 @@ def _cosine(progress: float) -> float:
 
 
 def train(
-    images: Sequence[LabelledImage], plan: TrainingPlan, folder: Path, *, checkpoint_every: int = 100
+    images: Sequence[LabelledImage],
+    plan: TrainingPlan,
+    folder: Path,
+    *,
+    checkpoint_every: int = 100,
 ) -> dict[str, Tensor]:
     """Train, or go on where ``folder/checkpoint.pt`` stops; return the averaged weights.
 
@@ -186,7 +190,7 @@ def _step(
         )
     total = torch.stack([v.float() for v in losses.values()]).sum()
     optimizer.zero_grad(set_to_none=True)
-    total.backward()
+    total.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     if torch.isfinite(norm):
         optimizer.step()
@@ -234,5 +238,9 @@ class _History:
             means.append(f"{sum(values) / len(values):.5g}" if values else "")
         with self.path.open("a") as file:
             file.write(",".join((str(step), f"{rate:.4g}", *means)) + "\n")
-        log.info("step %d: %s", step, ", ".join(f"{c} {m}" for c, m in zip(self.COLUMNS, means, strict=True) if m))
+        log.info(
+            "step %d: %s",
+            step,
+            ", ".join(f"{c} {m}" for c, m in zip(self.COLUMNS, means, strict=True) if m),
+        )
         self.rows.clear()

@@ -1,0 +1,192 @@
+"""``cellsam-core segment``: images in, label images and cell tables out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellsam_core.cli.segment_options import (
+    add_model_arguments,
+    given_diameter_px,
+    load_segmenter,
+)
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from cellsam_core.io.manifest import Manifest
+    from cellsam_core.segment.instances import Instance
+    from cellsam_core.segment.predict import Segmenter
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="TIFF, PNG or JPEG")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--nuclear-channel", help="name of the nuclear stain")
+    parser.add_argument("--cell-channel", help="name of the cytoplasm, membrane or phase channel")
+    parser.add_argument("--channels", help="names of the channels, comma separated, in file order")
+    parser.add_argument(
+        "--boxes",
+        type=Path,
+        help="CSV with image, x0, y0, x1, y1 in px: draw the cells in these boxes",
+    )
+    parser.add_argument(
+        "--min-area-px", type=int, default=25, help="smaller cells are left out, px"
+    )
+    add_model_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.io.labels import write_label_tiff
+    from cellsam_core.segment.cells import cell_table
+    from cellsam_core.segment.instances import paint
+
+    _refuse_same_stems(args.images)
+    boxes = None if args.boxes is None else _read_boxes(args.boxes, args.images)
+    diameter = given_diameter_px(args.cell_diameter_px)
+    inputs = [_open(path, args) for path in args.images]
+    segmenter, _ = load_segmenter(args)
+    for path, (manifest, roles) in zip(args.images, inputs, strict=True):
+        pixels = _preprocess(manifest, roles)
+        if boxes is None:
+            cells = _segment(segmenter, pixels, diameter, args)
+        else:
+            cells = _prompt(segmenter, pixels, boxes[boxes["image"] == path.name], diameter)
+        height, width = pixels.shape[1:]
+        write_label_tiff(args.output / f"{path.stem}.tif", paint(cells, 0, height, width))
+        with atomic_path(args.output / f"{path.stem}_cells.csv") as temporary:
+            table = cell_table(0, cells, (height, width), manifest.pixel_size_um)
+            table.to_csv(temporary, index=False)
+        log.info("%s: %d cells", path, len(cells))
+
+
+def _open(path: Path, args: argparse.Namespace) -> tuple[Manifest, dict[str, list[str]]]:
+    """Read what the image says of itself and decide on its channels, before any is segmented."""
+    from cellsam_core.cli.preprocess import choose_roles
+    from cellsam_core.io.movies import inspect_movie
+
+    channels = args.channels.split(",") if args.channels else None
+    manifest = inspect_movie(path, sample=path.stem, assay="movie", channels=channels)
+    if manifest.n_frames != 1:
+        raise InputError(
+            path,
+            found=f"{manifest.n_frames} frames",
+            expected="a single image",
+            remedy="list the movie in a sample sheet and run the workflow",
+        )
+    return manifest, choose_roles(manifest, args.nuclear_channel, args.cell_channel)
+
+
+def _preprocess(manifest: Manifest, roles: dict[str, list[str]]) -> NDArray[np.float32]:
+    import numpy as np
+
+    from cellsam_core.io.planes import read_frame
+    from cellsam_core.preprocess import preprocess_plane, to_grey
+    from cellsam_core.segment.image import ROLES
+
+    pixels = np.zeros((2, *manifest.shape_yx), np.float32)
+    for role, names in roles.items():
+        planes = read_frame(manifest, 0, channels=names)
+        pixels[ROLES.index(role)] = preprocess_plane(
+            planes[0] if len(planes) == 1 else to_grey(planes)
+        )
+    return pixels
+
+
+def _segment(
+    segmenter: Segmenter,
+    pixels: NDArray[np.float32],
+    diameter_px: float | None,
+    args: argparse.Namespace,
+) -> list[Instance]:
+    from cellsam_core.segment.autoscale import estimate_diameter_px
+    from cellsam_core.segment.image import segment_image
+
+    return segment_image(
+        segmenter,
+        pixels,
+        diameter_px=diameter_px or estimate_diameter_px(segmenter, [pixels]),
+        tile_px=args.tile_px,
+        min_area_px=args.min_area_px,
+    )
+
+
+def _prompt(
+    segmenter: Segmenter,
+    pixels: NDArray[np.float32],
+    boxes: pd.DataFrame,
+    diameter_px: float | None,
+) -> list[Instance]:
+    """Draw the cells in given boxes; without a diameter, the boxes tell it."""
+    import numpy as np
+
+    from cellsam_core.segment.instances import settle
+
+    corners = boxes[["x0", "y0", "x1", "y1"]].to_numpy(np.float32)
+    if len(corners) == 0:
+        return []
+    sides = np.sqrt((corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1]))
+    found = segmenter.prompt(pixels, diameter_px or float(np.median(sides)), corners)
+    return settle(found, min_area_px=1)
+
+
+def _read_boxes(path: Path, images: list[Path]) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    columns = ["image", "x0", "y0", "x1", "y1"]
+    try:
+        table = pd.read_csv(path, dtype={"image": str})
+    except (OSError, ValueError) as error:
+        raise InputError(
+            path, found=str(error), expected="a CSV file", remedy="check the option `boxes`"
+        ) from error
+    if missing := [c for c in columns if c not in table.columns]:
+        raise InputError(
+            path,
+            found=f"columns {', '.join(table.columns)}",
+            expected=f"also {', '.join(missing)}",
+            remedy="name the columns image, x0, y0, x1, y1",
+        )
+    corners = table[columns[1:]].apply(pd.to_numeric, errors="coerce")
+    bad = (
+        ~np.isfinite(corners).all(axis=1) | (corners.x1 <= corners.x0) | (corners.y1 <= corners.y0)
+    )
+    if bad.any():
+        raise InputError(
+            path,
+            found=f"no box in row {int(np.flatnonzero(bad)[0]) + 1}",
+            expected="numbers with x0 < x1 and y0 < y1",
+            remedy="correct the row",
+        )
+    if unknown := sorted(set(table["image"]) - {p.name for p in images}):
+        raise InputError(
+            path,
+            found=f"boxes for {unknown[0]}",
+            expected=f"the images given: {', '.join(p.name for p in images)}",
+            remedy="write the file's name with its extension in the column `image`",
+        )
+    return table.assign(**corners)
+
+
+def _refuse_same_stems(images: list[Path]) -> None:
+    """Two images of one name would overwrite each other's result."""
+    seen: dict[str, Path] = {}
+    for path in images:
+        if path.stem in seen:
+            raise InputError(
+                path,
+                found=f"the same name as {seen[path.stem]}",
+                expected="images that differ in their names",
+                remedy="segment them into different folders",
+            )
+        seen[path.stem] = path

@@ -1,0 +1,66 @@
+"""``segment-batch``: one share of the tiles of a preprocessed sample."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellsam_core.cli.segment_options import (
+    add_model_arguments,
+    given_diameter_px,
+    load_segmenter,
+)
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("frames", type=Path, help="frames.zarr written by `preprocess`")
+    parser.add_argument("--batch", required=True, help="K-of-N: which share of the tiles")
+    add_model_arguments(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
+
+
+def run(args: argparse.Namespace) -> None:
+    from cellsam_core.io import omezarr
+    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.io.instances import BatchWriter
+    from cellsam_core.segment.image import estimate_diameter_of_frames, read_tile, tiles_of
+    from cellsam_core.segment.instances import place
+    from cellsam_core.segment.tiles import take_batch
+
+    batch, n_batches = _parse_batch(args.batch)
+    frames = omezarr.open_(args.frames)
+    diameter = given_diameter_px(args.cell_diameter_px)
+    segmenter, settings = load_segmenter(args)
+    if diameter is None:
+        diameter = estimate_diameter_of_frames(segmenter, frames)
+    settings["cell_diameter_px"] = diameter
+    tiles = take_batch(tiles_of(frames, diameter, args.tile_px), batch, n_batches)
+    log.info("%d tiles on %s, cells of %.3g px", len(tiles), settings["device"], diameter)
+    n_cells = 0
+    with atomic_path(args.output) as temporary, BatchWriter(temporary, settings) as writer:
+        for done, tile in enumerate(tiles, start=1):
+            found = segmenter.segment(read_tile(frames, tile), diameter)
+            writer.add(tile.frame, [place(i, tile, frames.shape_yx) for i in found])
+            n_cells += len(found)
+            if done * 10 // len(tiles) > (done - 1) * 10 // len(tiles):
+                log.info("%d of %d tiles, %d cells", done, len(tiles), n_cells)
+
+
+def _parse_batch(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)-of-(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(
+            "option `batch`",
+            found=repr(text),
+            expected="K-of-N with K from 1 to N",
+            remedy="correct it",
+        )
+    return int(match[1]), int(match[2])

@@ -1,0 +1,98 @@
+"""Whole images: tiles are read from an image on disk or in memory and put together again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellsam_core.segment.autoscale import REGION_PX, estimate_diameter_px
+from cellsam_core.segment.cellfinder import REFERENCE_PX
+from cellsam_core.segment.instances import find_distinct, place, settle
+from cellsam_core.segment.tiles import OVERLAP_DIAMETERS, Tile, plan_tiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cellsam_core.io.omezarr import OmeZarr
+    from cellsam_core.segment.instances import Instance
+    from cellsam_core.segment.predict import Segmenter
+
+ROLES = ("nuclear", "cell")
+N_SAMPLED_FRAMES = 3
+
+
+def plan(n_frames: int, shape_yx: tuple[int, int], diameter_px: float, tile_px: int) -> list[Tile]:
+    """Plan tiles of `tile_px` model pixels for cells of a given size."""
+    image_px = diameter_px / REFERENCE_PX
+    return plan_tiles(
+        n_frames,
+        shape_yx,
+        tile_px=max(1, round(tile_px * image_px)),
+        overlap_px=min(round(tile_px * image_px / 2), round(OVERLAP_DIAMETERS * diameter_px)),
+    )
+
+
+def tiles_of(frames: OmeZarr, diameter_px: float, tile_px: int) -> list[Tile]:
+    """Plan the tiles of all frames of a preprocessed sample."""
+    return plan(frames.n_frames, frames.shape_yx, diameter_px, tile_px)
+
+
+def read_tile(frames: OmeZarr, tile: Tile) -> NDArray[np.float32]:
+    """Read a tile as ``(2, y, x)`` in [0, 1]: nuclear, whole cell."""
+    window = np.s_[:, tile.y0 : tile.y1, tile.x0 : tile.x1]
+    pixels = frames.array[tile.frame, *window] if "t" in frames.axes else frames.array[window]
+    out = np.zeros((2, *pixels.shape[1:]), np.float32)
+    for plane, role in zip(pixels, frames.channels, strict=True):
+        out[ROLES.index(role)] = plane / np.float32(65535)
+    return out
+
+
+def estimate_diameter_of_frames(segmenter: Segmenter, frames: OmeZarr) -> float:
+    """Measure the cell diameter on the middle of the first, middle and last frame, px."""
+    height, width = frames.shape_yx
+    h, w = min(REGION_PX, height), min(REGION_PX, width)
+    y, x = (height - h) // 2, (width - w) // 2
+    indices = sorted({round(f) for f in np.linspace(0, frames.n_frames - 1, N_SAMPLED_FRAMES)})
+    return estimate_diameter_px(
+        segmenter, [read_tile(frames, Tile(f, 0, y, x, y + h, x + w)) for f in indices]
+    )
+
+
+def segment_image(
+    segmenter: Segmenter,
+    pixels: NDArray[np.float32],
+    *,
+    diameter_px: float,
+    tile_px: int,
+    min_area_px: int,
+) -> list[Instance]:
+    """Segment an image held in memory.
+
+    Parameters
+    ----------
+    segmenter
+        The model.
+    pixels
+        ``(2, y, x)`` float32 in [0, 1]: nuclear and whole-cell channel; an absent one is 0.
+    diameter_px
+        Typical cell diameter.
+    tile_px
+        Side of a tile in the model's pixels.
+    min_area_px
+        Smaller cells are left out.
+
+    Returns
+    -------
+    list of Instance
+        Disjoint, in label order; :func:`cellsam_core.segment.instances.paint` draws them.
+    """
+    shape_yx = pixels.shape[1], pixels.shape[2]
+    found = [
+        place(instance, tile, shape_yx)
+        for tile in plan(1, shape_yx, diameter_px, tile_px)
+        for instance in segmenter.segment(
+            pixels[:, tile.y0 : tile.y1, tile.x0 : tile.x1], diameter_px
+        )
+    ]
+    return settle([found[k] for k in find_distinct(found)], min_area_px=min_area_px)

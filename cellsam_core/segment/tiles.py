@@ -1,0 +1,57 @@
+"""Overlapping tiles that cover an image, in a fixed order."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+OVERLAP_DIAMETERS = 4
+"""Neighbouring tiles share this many cell diameters, so a cell is whole in one of them."""
+
+
+class Tile(NamedTuple):
+    """Window of one frame, image pixels, half-open."""
+
+    frame: int
+    number: int
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+
+
+def plan_tiles(
+    n_frames: int, shape_yx: tuple[int, int], *, tile_px: int, overlap_px: int
+) -> list[Tile]:
+    """Cover every frame with tiles, evenly spaced, row by row.
+
+    Parameters
+    ----------
+    n_frames, shape_yx
+        Of the movie or image.
+    tile_px, overlap_px
+        Side of a tile and least overlap with its neighbours, in image pixels.
+    """
+    rows = _starts(shape_yx[0], tile_px, overlap_px)
+    columns = _starts(shape_yx[1], tile_px, overlap_px)
+    height, width = min(tile_px, shape_yx[0]), min(tile_px, shape_yx[1])
+    return [
+        Tile(frame, i * len(columns) + j, y, x, y + height, x + width)
+        for frame in range(n_frames)
+        for i, y in enumerate(rows)
+        for j, x in enumerate(columns)
+    ]
+
+
+def _starts(length: int, tile: int, overlap: int) -> list[int]:
+    if length <= tile:
+        return [0]
+    n = math.ceil((length - overlap) / (tile - overlap))
+    return [round(i * (length - tile) / (n - 1)) for i in range(n)]
+
+
+def take_batch(tiles: list[Tile], batch: int, n_batches: int) -> list[Tile]:
+    """Return the contiguous share of the tiles that belongs to batch 1..n_batches."""
+    low = (batch - 1) * len(tiles) // n_batches
+    high = batch * len(tiles) // n_batches
+    return tiles[low:high]
