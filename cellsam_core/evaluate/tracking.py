@@ -186,7 +186,7 @@ def _complete_tracks(
     complete = 0
     for label, first, last, _ in truth.tolist():
         present = [f for f in range(first, last + 1) if (f, label) in matches.truth]
-        found = {matches.of_truth.get((frame, label), (frame, 0))[1] for frame in present}
+        found = {(matches.unique((frame, label)) or (frame, 0))[1] for frame in present}
         complete += len(found) == 1 and span.get(found.pop()) == (first, last)
     return 2 * complete / (len(result) + len(truth))
 
@@ -207,7 +207,7 @@ def _division_counts(
     truth: NDArray[np.int64],
     tolerance: int,
 ) -> tuple[int, int, int]:
-    """True positives, false positives and false negatives of divisions, BC(tolerance)."""
+    """Count true positives, false positives and false negatives of divisions, BC(tolerance)."""
     found, true = _divisions(result), _divisions(truth)
     hits = 0
     for parent, (end, children) in true.items():

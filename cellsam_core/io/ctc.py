@@ -164,10 +164,7 @@ def relabel(
         ``(n,)`` values.
     """
     values, index = np.unique(labels, return_inverse=True)
+    _, at, source = np.intersect1d(values, old, assume_unique=True, return_indices=True)
     replacement = np.zeros(len(values), dtype=np.int64)
-    order = np.argsort(old)
-    at = np.searchsorted(old[order], values)
-    known = at < len(old)
-    known[known] = old[order[at[known]]] == values[known]
-    replacement[known] = new[order[at[known]]]
+    replacement[at] = new[source]
     return replacement[index].reshape(labels.shape)

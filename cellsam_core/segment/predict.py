@@ -198,7 +198,7 @@ def _resample(
         return None
     rows = _interpolation(np.arange(y0, y1), window[1], window[3], logits.shape[0])
     columns = _interpolation(np.arange(x0, x1), window[0], window[2], logits.shape[1])
-    drawn: NDArray[np.float32] = rows @ logits @ columns.T
+    drawn = np.asarray(rows @ logits @ columns.T, np.float32)
     return _Drawing(y0, x0, drawn, score, iou)
 
 

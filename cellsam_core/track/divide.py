@@ -17,7 +17,7 @@ from cellsam_core.track.graph import NONE, Event, Link, LinkGraph
 from cellsam_core.track.link import area_cost
 
 if TYPE_CHECKING:
-    from cellsam_core.track.overlap import Floats
+    from cellsam_core.track.overlap import Floats, Ints
     from cellsam_core.track.parameters import TrackParameters
 
 RECENT_FRAMES = 4
@@ -27,20 +27,17 @@ def find_divisions(graph: LinkGraph, parameters: TrackParameters) -> list[Event]
     """Find mitoses, cut the links that they replace, and set the daughters' parents.
 
     Frame by frame, a parent divides once and a daughter is born once. Conflicts are settled in
-    favour of parents that did not appear just before, then of daughters that appear together
-    right after the parent (of a late sister's possible parents the latest is the cell that
-    divided), then by score. A cell born less than ``min_daughter_length_frames`` ago does not
-    divide.
+    favour of parents that did not appear just before, then by score. A cell born less than
+    ``min_daughter_length_frames`` ago does not divide.
     """
     candidates: dict[int, list[Event]] = defaultdict(list)
     for event in _candidates(graph, parameters):
         candidates[int(graph.frame[list(event.daughters)].max())].append(event)
 
-    def priority(event: Event) -> tuple[bool, int, float, int, tuple[int, ...]]:
+    def priority(event: Event) -> tuple[bool, float, int, tuple[int, ...]]:
         start = _recent_start(graph, event.parent, parameters)
         appeared = start != NONE and graph.frame[start] > 0
-        delay = int((graph.frame[list(event.daughters)] - graph.frame[event.parent]).sum())
-        return bool(appeared), delay, -event.score, event.parent, event.daughters
+        return bool(appeared), -event.score, event.parent, event.daughters
 
     events: list[Event] = []
     for frame in sorted(candidates):
@@ -126,12 +123,14 @@ def _recent_area(graph: LinkGraph) -> Floats:
     Chromatin at metaphase is half as large as before, so the last area alone misleads.
     """
     areas = np.full((RECENT_FRAMES, len(graph)), np.nan)
-    now = before = np.arange(len(graph))
+    now: Ints = np.arange(len(graph))
+    before = now
     for area in areas:
         area[now] = graph.area_px[before]
         before = graph.previous[before]
         now, before = now[before != NONE], before[before != NONE]
-    return np.nanmedian(areas, axis=0)
+    median: Floats = np.nanmedian(areas, axis=0)
+    return median
 
 
 def _shared_pixels(graph: LinkGraph) -> dict[tuple[int, int], int]:
@@ -160,9 +159,9 @@ def _appeared_near(
             tree, first_row = trees[int(graph.frame[new]) - lag]
             if tree is None:
                 continue
-            older = first_row + np.arange(tree.n)
             point = graph.fixed_yx[new]
-            for row in tree.query_ball_point(point, reach[older].max()):
+            furthest = reach[first_row : first_row + tree.n].max()
+            for row in tree.query_ball_point(point, furthest):
                 parent = first_row + int(row)
                 if np.linalg.norm(graph.fixed_yx[parent] - point) <= reach[parent]:
                     near[parent].add(new)
@@ -210,7 +209,8 @@ def _judge(
     ):
         return None
     nearness = max(overlap, 1 - float(distance.max()) / reach if reach else 0.0)
-    cues = (nearness, symmetry, min(ratio, 1 / ratio), (1 - cosine) / 2)
+    balance = 1 - float(np.linalg.norm(offsets.sum(axis=0)) / distance.sum())
+    cues = (nearness, symmetry, min(ratio, 1 / ratio), balance)
     score = float(np.prod(np.clip(cues, 0, 1)) ** (1 / len(cues)))
     return Event(
         kind="mitosis",

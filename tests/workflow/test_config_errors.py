@@ -22,6 +22,7 @@ SHEET = "sample\tassay\tpath\na\tmovie\t.\n"
         ("", SHEET.replace("movie", "film"), ["assay", "'film'", "'movie'"]),
         ("", SHEET.replace("path", "paht"), ["'paht'", "did you mean 'path'?"]),
         ("", SHEET.replace("a\tm", "../a\tm"), ["'../a'"]),
+        ("", SHEET.replace("\t.", "\tday {1}"), ["'a'", "path", "day {1}"]),
         ("", SHEET.replace("\t.", "\tno such folder"), ["'a'", "path", "no such folder"]),
         (
             "",

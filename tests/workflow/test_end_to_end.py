@@ -32,7 +32,7 @@ SIZES = {
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Working directory of a run that succeeded; its raw folders have an awkward name."""
     directory = tmp_path_factory.mktemp("run")
-    raw = directory / "raw dåta, 'a' & \"b\" {c}"
+    raw = directory / "raw dåta, 'a' & \"b\" $c"
     for kind, sizes in SIZES.items():
         command = [sys.executable, "-m", "cellsam_core", "simulate", kind, "--seed", "1"]
         subprocess.run([*command, *sizes, "-o", str(raw / kind)], check=True)
