@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage.io import imsave
+
+from cellsam_core.errors import InputError
+from cellsam_core.segment.dataset import (
+    CROP_PX,
+    Crops,
+    load_manifest,
+    median_diameter_px,
+    simulated_image,
+    split_reflections,
+    to_target,
+)
+from cellsam_core.segment.train import TrainingPlan, train
+
+PLAN = TrainingPlan(
+    n_steps=4, stage2_share=0.25, batch_size=1, n_queries=20, n_mask_boxes=4, simulated_share=1.0
+)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return [simulated_image(np.random.default_rng(0))]
+
+
+def test_crops_depend_on_seed_and_index_alone(images) -> None:
+    crops = [Crops(images, simulated_share=0.5, n=10, seed=s) for s in (1, 1, 2)]
+    for index in (7, 0):
+        torch.testing.assert_close(crops[0][index][0], crops[1][index][0])
+    assert not torch.equal(crops[0][0][0], crops[2][0][0])
+    pixels, target = crops[0][3]
+    assert pixels.shape == (3, CROP_PX, CROP_PX)
+    assert pixels[0].max() == 0
+    assert pixels.min() >= 0
+    assert pixels.max() <= 1
+    assert len(target.boxes) == len(target.ids)
+
+
+def test_targets_are_the_boxes_of_the_labels() -> None:
+    labels = np.zeros((64, 64), np.int32)
+    labels[10:20, 30:50] = 3
+    labels[0, 0] = 1
+    target = to_target(labels)
+    assert target.boxes.tolist() == [[30, 10, 50, 20]]
+    assert target.ids.tolist() == [3]
+    assert median_diameter_px(labels[5:]) == pytest.approx(np.sqrt(800 / np.pi))
+
+
+def test_mirrored_cells_become_cells_of_their_own() -> None:
+    labels = np.zeros((10, 30), np.int32)
+    labels[2:5, 2:5] = labels[2:5, 20:23] = 4
+    assert sorted(np.unique(split_reflections(labels))) == [0, 1, 2]
+
+
+def test_a_killed_training_resumes_to_the_same_weights(images, tmp_path) -> None:
+    whole = train(images, PLAN, tmp_path / "whole", checkpoint_every=2)
+
+    class Killed(Exception):
+        pass
+
+    def stop(*args, **kwargs):
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        steps = []
+        real = torch.optim.AdamW.step
+
+        def step(self, *args, **kwargs):
+            if len(steps) == 3:
+                raise Killed
+            steps.append(0)
+            return real(self, *args, **kwargs)
+
+        patch.setattr(torch.optim.AdamW, "step", step)
+        with pytest.raises(Killed):
+            train(images, PLAN, tmp_path / "killed", checkpoint_every=2)
+    resumed = train(images, PLAN, tmp_path / "killed", checkpoint_every=2)
+    for name, value in whole.items():
+        torch.testing.assert_close(resumed[name], value, rtol=1e-4, atol=1e-5)
+    curves = [(tmp_path / k / "loss.csv").read_text().splitlines() for k in ("whole", "killed")]
+    assert len(curves[0]) == len(curves[1]) == 3
+    with pytest.raises(ValueError, match="another plan"):
+        train(images, TrainingPlan(n_steps=9), tmp_path / "killed")
+
+
+def test_a_manifest_reads_its_split_and_names_what_is_wrong(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((40, 50), np.uint16)
+    labels[5:15, 5:15] = 1
+    for name, pixels in (("a", rng.integers(0, 255, (40, 50, 3))), ("b", labels)):
+        imsave(tmp_path / f"{name}.png", pixels.astype(np.uint8), check_contrast=False)
+    imsave(tmp_path / "l.tif", labels, check_contrast=False)
+    manifest = tmp_path / "m.tsv"
+    header = "image\tlabel\tmodality\tsplit\tlicence\n"
+    manifest.write_text(header + "a.png\tl.tif\thistology\ttrain\tCC0-1.0\n")
+    (image,) = load_manifest(manifest, tmp_path, "train")
+    assert image.channels.shape == (2, 40, 50)
+    assert image.channels[0].max() == 0
+    with pytest.raises(InputError, match="no row with split validation"):
+        load_manifest(manifest, tmp_path, "validation")
+    manifest.write_text("image\tlabel\n")
+    with pytest.raises(InputError, match="modality, split"):
+        load_manifest(manifest, tmp_path, "train")
