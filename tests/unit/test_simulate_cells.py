@@ -16,7 +16,7 @@ def assert_connected(labels: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_field_is_valid(style, seed):
     field = render_field(np.random.default_rng(seed), (120, 144), style=style, diameter_px=24)
     assert field.image.shape == (2, 120, 144)
@@ -47,10 +47,10 @@ def test_same_seed_same_field(style):
 @pytest.mark.parametrize("diameter_px", [16, 40])
 def test_cells_have_the_wanted_size(style, diameter_px):
     areas = []
-    for seed in range(6):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         labels = render_field(
-            rng, (256, 256), style=style, diameter_px=diameter_px, density=0.7
+            rng, (192, 192), style=style, diameter_px=diameter_px, density=0.8
         ).labels
         border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
         area = np.bincount(labels.ravel())
@@ -62,7 +62,7 @@ def test_cells_have_the_wanted_size(style, diameter_px):
 
 @pytest.mark.parametrize("style", ["tissue", "fluo"])
 def test_stains_are_brighter_where_they_belong(style):
-    for seed in range(4):
+    for seed in range(2):
         field = render_field(np.random.default_rng(seed), style=style, diameter_px=28)
         nuclear, cell = field.image
         assert nuclear[field.nucleus_labels > 0].mean() > 1.5 * nuclear[field.labels == 0].mean()
