@@ -179,6 +179,34 @@ def test_measures_and_outlines_are_exact_for_any_tile_size(seed, tile_px):
         np.testing.assert_array_equal(inside, labels == cell.label)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 1.0))
+def test_outlines_of_any_mask_are_valid_and_cover_its_pixels(seed, density):
+    mask = np.random.default_rng(seed).random((6, 7)) < density
+    mask[2, 3] = True
+    polygon = outline(mask, 10, 20)
+    assert polygon.is_valid
+    assert polygon.area == mask.sum()
+    centres = shapely.points(*np.mgrid[20:27, 10:16].reshape(2, -1))
+    np.testing.assert_array_equal(shapely.contains(polygon, centres).reshape(7, 6).T, mask)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "n_holes"),
+    [
+        (["###", "#.#", "###"], "Polygon", 1),
+        (["##.", "##.", "..#"], "MultiPolygon", 0),
+        (["###", ".##", "###"], "Polygon", 0),
+        (["#.#", "#.#", "###"], "Polygon", 0),
+        (["#.#", "...", "#.#"], "MultiPolygon", 0),
+    ],
+)
+def test_outlines_of_shapes(rows, kind, n_holes):
+    polygon = outline(np.array([[c == "#" for c in row] for row in rows]), 0, 0)
+    assert polygon.geom_type == kind
+    assert sum(len(part.interiors) for part in getattr(polygon, "geoms", [polygon])) == n_holes
+
+
 def test_quality_figures_by_hand():
     features = pd.DataFrame(
         {
