@@ -102,7 +102,8 @@ def add_ratio(
     Returns
     -------
     pandas.DataFrame
-        A copy. The ratio is NaN where the denominator does not exceed its background. It is kept,
+        A copy. Signals below 3 standard deviations of the background's pixels are low. The ratio
+        is NaN where the denominator does not exceed its background. It is kept,
         and only flagged, where another reason applies.
     """
     table = table.copy()
@@ -114,11 +115,15 @@ def add_ratio(
     missing = table[[f"{num}_background", f"{den}_background"]].isna().any(axis=1).to_numpy()
     saturated = (table[f"{num}_n_saturated"] + table[f"{den}_n_saturated"]).to_numpy() > 0
     empty = table["n_px"].to_numpy() == 0
-    weak = (denominator <= 0) | (denominator < MIN_SNR * table[f"{den}_background_sd"].to_numpy())
+    weak = {
+        name: (signal <= 0) | (signal < MIN_SNR * table[f"{name}_background_sd"].to_numpy())
+        for name, signal in ((num, numerator), (den, denominator))
+    }
     reasons = {
         "no pixels": empty,
         "no background": missing,
-        "low signal": weak,
+        "low denominator": weak[den],
+        "low numerator": weak[num],  # R0 near 0 would make R/R0 noise
         "saturated": saturated,
         "touches border": table["touches_border"].to_numpy(),
         "division window": near_division,

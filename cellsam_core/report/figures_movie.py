@@ -81,7 +81,7 @@ def figure_counts(n_cells: npt.NDArray[np.int64], division_frames: Any, units: U
     right.set_ylim(0, max(1.0, 1.08 * len(division_frames)))
     right.set_ylabel("divisions (cumulative)")
     for axes in (left, right):
-        axes.set_xlabel(units.time_label)
+        _time_axis(axes, units)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     return figure
 
@@ -153,7 +153,7 @@ def figure_lineages(tracks: pd.DataFrame, units: Units) -> Figure:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_ylabel("tracks by lineage")
-    axes.set_xlabel(units.time_label)
+    _time_axis(axes, units)
     return figure
 
 
@@ -165,6 +165,8 @@ def figure_track_lengths(lengths: npt.NDArray[np.int64], n_frames: int, units: U
     edges = (np.arange(0, n_frames + step, step) + 0.5) * units.per_frame
     axes.hist(lengths * units.per_frame, bins=edges.tolist(), color=ACCENT)
     axes.set_xlabel(f"track length ({units.time if units.time == 'min' else 'frames'})")
+    if not units.frame_interval_s:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("tracks")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     return figure
@@ -208,7 +210,7 @@ def figure_heat_map(matrix: FloatArray, baseline_frames: int, units: Units) -> F
     )
     if baseline_frames < ordered.shape[1]:
         _mark_baseline(axes, baseline_frames * units.per_frame)
-    axes.set_xlabel(units.time_label)
+    _time_axis(axes, units)
     axes.set_ylabel("cells, by response")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     bar = figure.colorbar(picture, ax=axes, label="R/R0", pad=0.02)
@@ -250,7 +252,7 @@ def figure_traces(matrix: FloatArray, baseline_frames: int, units: Units) -> Fig
         axes.axhline(1, color="0.6", lw=0.8, zorder=0)
         if baseline_frames < matrix.shape[1]:
             _mark_baseline(axes, (baseline_frames - 0.5) * units.per_frame)
-        axes.set_xlabel(units.time_label)
+        _time_axis(axes, units)
         axes.set_ylabel("R/R0")
     return figure
 
@@ -271,9 +273,16 @@ def figure_intensities(matrices: dict[str, FloatArray], units: Units) -> Figure:
         _plot_mean(axes, np.arange(matrix.shape[1]) * units.per_frame, matrix)
         # A channel's name is the user's: a dollar sign is no mathematics.
         axes.set_title(channel, parse_math=False)
-        axes.set_xlabel(units.time_label)
-        axes.set_ylabel("mean - background (grey values)")
+        _time_axis(axes, units)
+        axes.set_ylabel("intensity (grey values)")
     return figure
+
+
+def _time_axis(axes: Axes, units: Units) -> None:
+    """Label the axis of time; frames are whole numbers."""
+    axes.set_xlabel(units.time_label)
+    if not units.frame_interval_s:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _plot_mean(axes: Axes, times: npt.NDArray[Any], matrix: FloatArray) -> None:

@@ -116,15 +116,19 @@ def test_saturation_border_and_weak_denominator_are_named():
     labels[0:4, 0:4] = 9
     rng = np.random.default_rng(2)
     image = rng.normal(100, 5, (2, *labels.shape)).round().astype(np.uint16)
+    labels[26:30, 82:86] = 11
     image[0, labels > 0] = 400
     image[1, labels == 7] = 200
+    image[1, labels == 11] = 300
+    image[0, labels == 11] = 104  # the same in the numerator
     image[1, labels == 3] = 108  # 8 above a background of noise 5
     image[0, 20, 20] = 65535
-    table = add_ratio(measure_frame(image, labels, CHANNELS, RATIO), CHANNELS, np.zeros(3, bool))
+    table = add_ratio(measure_frame(image, labels, CHANNELS, RATIO), CHANNELS, np.zeros(4, bool))
     reasons = table.set_index("label")["invalid_reason"]
     assert reasons[7] == "saturated"
-    assert reasons[3] == "low signal"
-    assert reasons[9] == "low signal;touches border"
+    assert reasons[3] == "low denominator"
+    assert reasons[11] == "low numerator"
+    assert reasons[9] == "low denominator;touches border"
     assert table.set_index("label").loc[7, "num_n_saturated"] == 1
     lower = TraceOptions(ratio=CHANNELS, saturation_value=400)
     table = by_label(measure_frame(image, labels, CHANNELS, lower))

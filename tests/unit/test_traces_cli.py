@@ -81,7 +81,7 @@ def test_ring_and_mode_options(tmp_path):
     assert set(traces["background_source"]) == {"mode"}
     ring = traces[traces["compartment"] == "ring"]
     assert (ring["GFP_mean"] - ring["GFP_background"]).abs().max() < 3  # nothing but background
-    assert ring["invalid_reason"].str.startswith("low signal").all()
+    assert ring["invalid_reason"].str.startswith("low denominator;low numerator").all()
 
 
 def test_ratio_names():
