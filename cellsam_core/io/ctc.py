@@ -12,6 +12,8 @@ import tifffile
 
 from cellsam_core.errors import InputError
 from cellsam_core.io.atomic import atomic_path
+from cellsam_core.io.manifest import Plane
+from cellsam_core.io.planes import read_plane
 from cellsam_core.track.lineage import split_tracks
 
 if TYPE_CHECKING:
@@ -42,18 +44,13 @@ class CtcMovie:
     def frame(self, index: int) -> NDArray[Any]:
         """Read the ``(y, x)`` labels of a frame."""
         path = self.masks[index]
-        try:
-            labels: NDArray[Any] = tifffile.imread(path)
-        except (tifffile.TiffFileError, OSError, ValueError) as error:
-            raise InputError(
-                path, found="an unreadable file", expected="a TIFF", remedy="write it again"
-            ) from error
-        if labels.ndim != 2 or labels.dtype.kind not in "iu":
+        labels = read_plane(Plane(str(path)))
+        if labels.dtype.kind not in "iu":
             raise InputError(
                 path,
-                found=f"{labels.dtype} with {labels.ndim} dimensions",
-                expected="a two-dimensional label image of integers",
-                remedy="give a two-dimensional movie",
+                found=f"pixels of type {labels.dtype}",
+                expected="a label image of integers",
+                remedy="give label images",
             )
         return labels
 

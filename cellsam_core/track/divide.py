@@ -21,23 +21,27 @@ if TYPE_CHECKING:
     from cellsam_core.track.parameters import TrackParameters
 
 RECENT_FRAMES = 4
+# Of the daughters about the parent's centroid: 0 opposite and equally far, 0.7 at right angles.
+MAX_IMBALANCE = 0.7
 
 
 def find_divisions(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
     """Find mitoses, cut the links that they replace, and set the daughters' parents.
 
     Frame by frame, a parent divides once and a daughter is born once. Conflicts are settled in
-    favour of parents that did not appear just before, then by score. A cell born less than
-    ``min_daughter_length_frames`` ago does not divide.
+    favour of parents that did not appear just before, then of daughters that appear together
+    right after the parent (a cell that only shrinks before it divides is not yet a daughter),
+    then by score. A cell born less than ``min_daughter_length_frames`` ago does not divide.
     """
     candidates: dict[int, list[Event]] = defaultdict(list)
     for event in _candidates(graph, parameters):
         candidates[int(graph.frame[list(event.daughters)].max())].append(event)
 
-    def priority(event: Event) -> tuple[bool, float, int, tuple[int, ...]]:
+    def priority(event: Event) -> tuple[bool, int, float, int, tuple[int, ...]]:
         start = _recent_start(graph, event.parent, parameters)
         appeared = start != NONE and graph.frame[start] > 0
-        return bool(appeared), -event.score, event.parent, event.daughters
+        delay = int((graph.frame[list(event.daughters)] - graph.frame[event.parent]).sum())
+        return bool(appeared), delay, -event.score, event.parent, event.daughters
 
     events: list[Event] = []
     for frame in sorted(candidates):
@@ -199,18 +203,17 @@ def _judge(
     offsets = graph.fixed_yx[rows] - graph.fixed_yx[parent]
     distance = np.linalg.norm(offsets, axis=1)
     reach = parameters.division_max_distance_radii * float(np.sqrt(parent_area / np.pi))
-    cosine = float(offsets[0] @ offsets[1]) / max(float(distance.prod()), 1e-9)
+    imbalance = float(np.linalg.norm(offsets.sum(axis=0))) / max(float(distance.sum()), 1e-9)
     beside = float(distance.max()) <= reach
     if (
         (overlap < parameters.division_min_overlap and not beside)
         or not parameters.division_area_min <= ratio <= parameters.division_area_max
         or symmetry < parameters.division_min_symmetry
-        or cosine >= 0
+        or imbalance > MAX_IMBALANCE
     ):
         return None
     nearness = max(overlap, 1 - float(distance.max()) / reach if reach else 0.0)
-    balance = 1 - float(np.linalg.norm(offsets.sum(axis=0)) / distance.sum())
-    cues = (nearness, symmetry, min(ratio, 1 / ratio), balance)
+    cues = (nearness, symmetry, min(ratio, 1 / ratio), 1 - imbalance)
     score = float(np.prod(np.clip(cues, 0, 1)) ** (1 / len(cues)))
     return Event(
         kind="mitosis",

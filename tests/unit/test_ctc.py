@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from ctc_metrics.scripts.validate import validate_sequence
+from disc_movies import budding_movie, crowd, division_movie, draw
+
+from cellsam_core.cli import main
+from cellsam_core.errors import InputError
+from cellsam_core.io.ctc import read_ctc, relabel, write_ctc
+from cellsam_core.track import TrackParameters, track_labels
+from cellsam_core.track.lineage import split_tracks
+
+
+def export(folder: Path, frames: list[np.ndarray], parameters: TrackParameters | None = None):
+    result = track_labels(frames, parameters)
+    write_ctc(folder / "ctc", frames, len(frames), result.objects, result.tracks)
+    return result, read_ctc(folder / "ctc")
+
+
+@pytest.mark.parametrize(
+    ("frames", "division"),
+    [
+        (division_movie(), "mitosis"),
+        (budding_movie(), "budding"),
+        (crowd(), "mitosis"),  # has gaps
+        ([draw([]), draw([(3, 40, 40, 9)]), draw([])], "none"),
+    ],
+    ids=["division", "budding", "gaps", "mostly empty"],
+)
+def test_validator_accepts(tmp_path: Path, frames: list[np.ndarray], division: str) -> None:
+    result, movie = export(tmp_path, frames, TrackParameters(division=division))
+    assert validate_sequence(str(tmp_path / "ctc"), threads=1) == {"Valid": 1}
+    for t, frame in enumerate(frames):
+        assert ((movie.frame(t) > 0) == (frame > 0)).all()
+        assert movie.frame(t).dtype == np.uint16
+    if division == "mitosis":
+        assert len(movie.tracks) == len(result.tracks) + result.tracks["n_gaps"].sum()
+
+
+def test_lineage_survives(tmp_path: Path) -> None:
+    _, movie = export(tmp_path, division_movie())
+    at = {label: int(movie.frame(t)[y, x]) for label, t, y, x in ((1, 0, 60, 60), (2, 9, 60, 46))}
+    rows = {row[0]: row[1:] for row in movie.tracks.tolist()}
+    assert rows[at[1]] == [0, 3, 0]
+    assert rows[at[2]] == [4, 9, at[1]]
+
+
+def test_gap_and_bud_start_a_new_label(tmp_path: Path) -> None:
+    frames = [draw([(5, 48, 60, 9)] if t != 2 else []) for t in range(5)]
+    _, movie = export(tmp_path, frames)
+    assert movie.tracks.tolist() == [[1, 0, 1, 0], [2, 3, 4, 1]]
+    _, movie = export(tmp_path, budding_movie(), TrackParameters(division="budding"))
+    mother = int(movie.frame(0)[48, 30])
+    children = movie.tracks[movie.tracks[:, 3] == mother]
+    assert children[:, 1].tolist() == [2, 2]
+    assert int(movie.frame(8)[48, 30]) in children[:, 0]
+
+
+def test_movie_without_cells(tmp_path: Path) -> None:
+    """The file is empty, as it must be; validators want a track and can't accept it."""
+    _, movie = export(tmp_path, [draw([])] * 3)
+    assert movie.tracks.shape == (0, 4)
+    assert [movie.frame(t).max() for t in range(3)] == [0, 0, 0]
+    with pytest.raises(ValueError, match="zero-size"), pytest.warns(UserWarning, match="No tracks"):
+        validate_sequence(str(tmp_path / "ctc"), threads=1)
+
+
+def test_many_labels_and_long_movies(tmp_path: Path) -> None:
+    grid = np.arange(1, 66_001, dtype=np.uint32).reshape(200, 330)
+    _, movie = export(tmp_path, [grid], TrackParameters(registration="none"))
+    assert movie.frame(0).dtype == np.uint32
+    assert len(np.unique(movie.frame(0))) == 66_000
+    few = track_labels([draw([])] * 2)
+    write_ctc(tmp_path / "long", [draw([])] * 2, 1001, few.objects, few.tracks)
+    assert (tmp_path / "long" / "mask0001.tif").exists()
+
+
+def test_pieces_do_not_branch_for_graphs_without_gaps() -> None:
+    result = track_labels(budding_movie(), TrackParameters(division="budding"))
+    piece, pieces = split_tracks(result.objects, result.tracks, at_gaps=False)
+    assert piece.index.equals(result.objects.index)
+    assert pieces["piece"].tolist() == list(range(1, 6))
+    assert pieces["parent"].gt(0).sum() == 2
+
+
+def test_relabel_drops_what_has_no_new_label() -> None:
+    labels = np.array([[0, 4, 4], [7, 900, 2]], dtype=np.uint16)
+    new = relabel(labels, np.array([900, 4]), np.array([1, 2]))
+    assert new.tolist() == [[0, 2, 2], [0, 1, 0]]
+
+
+def test_unreadable_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"res_track\.txt"):
+        read_ctc(tmp_path)
+    tifffile.imwrite(tmp_path / "mask000.tif", np.zeros((4, 4), np.uint16))
+    (tmp_path / "res_track.txt").write_text("1 0 0\n")
+    with pytest.raises(InputError, match="four integers"):
+        read_ctc(tmp_path)
+    (tmp_path / "res_track.txt").write_text("1 0 0 0\n")
+    (tmp_path / "mask000.tif").write_bytes(b"II*\0")
+    with pytest.raises(InputError, match=r"mask000\.tif"):
+        read_ctc(tmp_path).frame(0)
+
+
+def run(labels: Path, out: Path, *options: str) -> int:
+    return main(["track", str(labels), "-o", str(out), *options])
+
+
+def test_command_writes_every_file_the_same_each_time(tmp_path: Path) -> None:
+    import pandas as pd
+
+    (tmp_path / "in").mkdir()
+    for t, frame in enumerate(division_movie()):
+        tifffile.imwrite(tmp_path / "in" / f"t{t}.tif", frame)
+    assert run(tmp_path / "in", tmp_path / "a") == run(tmp_path / "in", tmp_path / "b") == 0
+    names = {"objects.parquet", "tracks.csv", "divisions.csv", "ctc", "tracks.geff"}
+    assert {p.name for p in (tmp_path / "a").iterdir()} == names
+    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.*"))
+    for name in files:
+        if (tmp_path / "a" / name).is_file():
+            assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    objects = pd.read_parquet(tmp_path / "a" / "objects.parquet")
+    expected = track_labels(division_movie()).objects
+    pd.testing.assert_frame_equal(objects, expected)
+    tracks = pd.read_csv(tmp_path / "a" / "tracks.csv")
+    assert tracks["parent_id"].tolist() == [0, 0, 2, 2]
+
+
+def test_command_passes_options_on(tmp_path: Path) -> None:
+    import pandas as pd
+
+    tifffile.imwrite(tmp_path / "movie.tif", np.stack(division_movie()))
+    assert run(tmp_path / "movie.tif", tmp_path / "a", "--division-min-symmetry", "1.1") == 0
+    assert pd.read_csv(tmp_path / "a" / "divisions.csv").empty
+    assert run(tmp_path / "movie.tif", tmp_path / "a", "--division", "none") == 0
+
+
+def test_command_on_a_movie_without_cells(tmp_path: Path) -> None:
+    import pandas as pd
+
+    tifffile.imwrite(tmp_path / "movie.tif", np.zeros((3, 32, 32), np.uint16))
+    assert run(tmp_path / "movie.tif", tmp_path / "a", "--pixel-size-um", "0.5") == 0
+    for name in ("tracks.csv", "divisions.csv"):
+        assert pd.read_csv(tmp_path / "a" / name).empty
+    assert pd.read_parquet(tmp_path / "a" / "objects.parquet").empty
+
+
+@pytest.mark.parametrize(
+    "option", [["--sigma-iou", "0"], ["--pixel-size-um", "-1"], ["--frame-interval-s", "nan"]]
+)
+def test_command_refuses_bad_options(
+    tmp_path: Path, option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "movie.tif", np.zeros((3, 32, 32), np.uint16))
+    assert run(tmp_path / "movie.tif", tmp_path / "a", *option) == 1
+    assert option[0].strip("-").split("-")[0] in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()

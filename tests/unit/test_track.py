@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from disc_movies import budding_movie, crowd, division_movie, draw
+
+from cellsam_core.errors import InputError
+from cellsam_core.track import TrackParameters, Tracks, track_labels
+
+
+def track_of(tracks: Tracks, frame: int, label: int) -> int:
+    rows = tracks.objects.query("frame == @frame and label == @label")
+    return int(rows["track_id"].iloc[0])
+
+
+def test_division_makes_two_daughters_and_ends_the_parent() -> None:
+    result = track_labels(division_movie())
+    parent, a, b = (track_of(result, f, v) for f, v in ((0, 1), (4, 2), (4, 3)))
+    assert len({parent, a, b}) == 3
+    tracks = result.tracks.set_index("track_id")
+    assert tracks.loc[[a, b], "parent_id"].tolist() == [parent, parent]
+    assert tracks.loc[[a, b], "sister_id"].tolist() == [b, a]
+    assert tracks.loc[[a, b], "generation"].tolist() == [1, 1]
+    assert set(tracks.loc[[parent, a, b], "lineage_id"]) == {parent}
+    assert tracks.loc[parent, ["end_kind", "last_frame"]].tolist() == ["division", 3]
+    assert tracks.loc[a, ["birth_kind", "end_kind"]].tolist() == ["division", "movie_end"]
+    assert result.divisions["daughter_ids"].tolist() == [f"{min(a, b)};{max(a, b)}"]
+    event = result.divisions.iloc[0]
+    assert event[["kind", "frame", "parent_id", "status"]].tolist() == [
+        "mitosis",
+        4,
+        parent,
+        "auto",
+    ]
+    assert 0 < event["score"] <= 1
+    kinds = result.objects.set_index(["frame", "label"])["link_kind"]
+    assert [kinds[0, 1], kinds[1, 1], kinds[4, 2], kinds[4, 3]] == [
+        "start",
+        "link",
+        "division",
+        "division",
+    ]
+
+
+def test_late_sister_belongs_to_the_division() -> None:
+    frames = division_movie()
+    frames[4] = np.where(frames[4] == 3, 0, frames[4])
+    result = track_labels(frames)
+    a, b = track_of(result, 4, 2), track_of(result, 5, 3)
+    parents = result.tracks.set_index("track_id").loc[[a, b], "parent_id"]
+    assert parents.tolist() == [track_of(result, 0, 1)] * 2
+    assert result.divisions["frame"].tolist() == [4]
+
+
+def test_division_can_be_switched_off() -> None:
+    result = track_labels(division_movie(), TrackParameters(division="none"))
+    assert result.divisions.empty
+    assert (result.tracks["parent_id"] == 0).all()
+
+
+@pytest.mark.parametrize("survivor", [2, 3])
+def test_flicker_is_not_a_division(survivor: int) -> None:
+    """A cell falls into two pieces for two frames, whichever piece the whole then overlaps."""
+    frames = [draw([(1, 48, 60, 12)]) for _ in range(9)]
+    cut = 60 if survivor == 2 else 61
+    for t in (3, 4):
+        whole = frames[t] == 1
+        frames[t][whole] = 2
+        frames[t][:, cut:][whole[:, cut:]] = 3
+    result = track_labels(frames)
+    assert result.divisions.empty
+    assert track_of(result, 0, 1) == track_of(result, 8, 1)
+    assert result.objects["flags"].str.contains("flicker").any()
+
+
+def test_debris_beside_a_cell_is_no_daughter() -> None:
+    frames = [draw([(1, 48, 60, 12)] + ([(2, 48, 75, 2)] if t > 3 else [])) for t in range(9)]
+    result = track_labels(frames)
+    assert result.divisions.empty
+    assert result.tracks["birth_kind"].tolist() == ["movie_start", "appeared"]
+
+
+@pytest.mark.parametrize(("missing", "closed"), [(1, True), (2, True), (3, False)])
+def test_gaps_are_closed_up_to_the_limit(missing: int, closed: bool) -> None:
+    frames = [
+        draw([(1, 48, 60 + t, 9), *([(2, 20, 20, 6)] if not 3 <= t < 3 + missing else [])])
+        for t in range(9)
+    ]
+    result = track_labels(frames)
+    assert len(result.tracks) == (2 if closed else 3)
+    if closed:
+        track = result.tracks.set_index("track_id").loc[track_of(result, 0, 2)]
+        assert track[["n_obs", "n_gaps", "last_frame"]].tolist() == [9 - missing, 1, 8]
+        row = result.objects.query("link_kind == 'gap'").iloc[0]
+        assert (row["frame"], row["label"], row["flags"]) == (3 + missing, 2, "gap")
+
+
+def test_stage_jump_is_corrected() -> None:
+    frames = crowd()
+    # A stage jump of a cell diameter: nothing overlaps itself any more.
+    moved = [np.roll(f, (10, 10), (0, 1)) if t >= 6 else f for t, f in enumerate(frames)]
+
+    def kept(parameters: TrackParameters) -> float:
+        identity = track_labels(moved, parameters).objects
+        still = track_labels(frames).objects
+        keys = ["frame", "y", "x"]
+        late = still["frame"] >= 6
+        still.loc[late, ["y", "x"]] += 10
+        both = identity.round(3).merge(still.round(3), on=keys)
+        pairs = both.groupby("track_id_y")["track_id_x"].nunique()
+        return float((pairs == 1).mean()) if len(both) > 600 else 0.0
+
+    assert kept(TrackParameters()) == 1.0
+    assert kept(TrackParameters(registration="none")) < 0.5
+
+
+def test_tracks_do_not_depend_on_label_values() -> None:
+    frames = division_movie()
+    rng = np.random.default_rng(3)
+    renamed, back = [], []
+    for frame in frames:
+        names = np.concatenate([[0], rng.permutation(60_000)[: int(frame.max())] + 1])
+        renamed.append(names[frame].astype(np.uint32))
+        back.append({int(new): old for old, new in enumerate(names)})
+    one, other = track_labels(frames), track_labels(renamed)
+    other.objects["label"] = [
+        back[f][v] for f, v in zip(other.objects["frame"], other.objects["label"], strict=True)
+    ]
+    pd.testing.assert_frame_equal(
+        one.objects, other.objects.sort_values(["frame", "label"], ignore_index=True)
+    )
+    pd.testing.assert_frame_equal(one.tracks, other.tracks)
+    pd.testing.assert_frame_equal(one.divisions, other.divisions)
+
+
+def test_crowd_is_followed_and_deterministic() -> None:
+    frames = crowd()
+    result = track_labels(iter(frames))
+    assert len(result.tracks) == 60
+    assert not result.objects.duplicated(["frame", "track_id"]).any()
+    again = track_labels(frames)
+    assert result.objects.to_csv() == again.objects.to_csv()
+    assert result.tracks.to_csv() == again.tracks.to_csv()
+    starts = result.objects.drop_duplicates("track_id").sort_values(["frame", "y", "x"])
+    assert starts["track_id"].tolist() == list(range(1, 61))
+
+
+def test_bud_gets_its_mother_who_keeps_her_identity() -> None:
+    result = track_labels(budding_movie(), TrackParameters(division="budding"))
+    mother, bud, stray = (track_of(result, 8, label) for label in (1, 3, 4))
+    tracks = result.tracks.set_index("track_id")
+    assert tracks.loc[mother, ["first_frame", "last_frame", "end_kind"]].tolist() == [
+        0,
+        8,
+        "movie_end",
+    ]
+    assert tracks.loc[bud, ["parent_id", "birth_kind", "generation"]].tolist() == [mother, "bud", 1]
+    assert tracks.loc[stray, ["parent_id", "birth_kind"]].tolist() == [0, "appeared"]
+    event = result.divisions.iloc[0]
+    assert len(result.divisions) == 1
+    assert event[["kind", "frame", "parent_id", "daughter_ids", "status"]].tolist() == [
+        "bud",
+        2,
+        mother,
+        str(bud),
+        "auto",
+    ]
+
+
+def test_undecidable_mothers_are_marked() -> None:
+    """A bud midway between two cells, and a second bud on a mother who has one."""
+    between = [
+        draw([(1, 48, 30, 12), (2, 48, 62, 12), *([(3, 48, 46, 3.6)] if t >= 2 else [])])
+        for t in range(8)
+    ]
+    result = track_labels(between, TrackParameters(division="budding"))
+    assert result.divisions["status"].tolist() == ["ambiguous"]
+    assert result.divisions["parent_id"].iloc[0] > 0
+    twins = [
+        draw([(1, 48, 60, 12), (2, 20, 20, 12)])
+        if t < 2
+        else draw([(1, 48, 60, 12), (2, 20, 20, 12), (3, 48, 76, 3.6), (4, 48, 44, 3.6)])
+        for t in range(8)
+    ]
+    result = track_labels(twins, TrackParameters(division="budding"))
+    assert sorted(result.divisions["status"]) == ["ambiguous", "auto"]
+    assert (result.divisions["parent_id"] == 0).sum() == 1
+
+
+@pytest.mark.parametrize("division", ["none", "mitosis", "budding"])
+@pytest.mark.parametrize("shown", [[], [0], [3], [0, 5]])
+def test_frames_without_cells(division: str, shown: list[int]) -> None:
+    frames = [draw([(5, 48, 60, 9)] if t in shown else []) for t in range(6)]
+    parameters = TrackParameters(division=division)  # type: ignore[arg-type]
+    result = track_labels(frames, parameters)
+    full = track_labels(division_movie())
+    assert len(result.objects) == len(shown)
+    assert len(result.tracks) == len(shown)
+    assert result.divisions.empty
+    for table in ("objects", "tracks", "divisions"):
+        assert getattr(result, table).dtypes.to_dict() == getattr(full, table).dtypes.to_dict()
+
+
+def test_single_frame_and_none() -> None:
+    one = track_labels([draw([(5, 48, 60, 9), (6, 20, 20, 9)])])
+    assert one.tracks["track_id"].tolist() == [1, 2]
+    assert one.tracks["end_kind"].tolist() == ["movie_end", "movie_end"]
+    assert track_labels([]).objects.empty
+
+
+@pytest.mark.parametrize(
+    ("frame", "word"),
+    [
+        (np.zeros((5, 6), np.uint8), "5 x 6"),
+        (np.zeros((96, 128), np.float32), "float32"),
+        (np.zeros((2, 96, 128), np.uint8), "3 dimensions"),
+        (np.full((96, 128), -1, np.int16), "label -1"),
+    ],
+)
+def test_bad_frames_are_refused(frame: np.ndarray, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        track_labels([draw([(1, 48, 60, 9)]), frame])
+
+
+def test_bad_parameters_are_refused() -> None:
+    for wrong in ({"division": "meiosis"}, {"sigma_iou": 1.5}, {"gap_closing_max_frame_count": -1}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            TrackParameters(**wrong)  # type: ignore[arg-type]
+
+
+def test_only_a_few_frames_are_held() -> None:
+    import weakref
+
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    def stream():
+        nonlocal most
+        for frame in crowd(14):
+            copy = frame.copy()
+            alive.append(weakref.ref(copy))
+            yield copy
+            del copy
+            most = max(most, sum(ref() is not None for ref in alive))
+
+    track_labels(stream())
+    assert most <= 1 + TrackParameters().look_back_frames
+
+
+@pytest.mark.data
+def test_real_cells_keep_their_identity(shared_data) -> None:
+    import tifffile
+
+    files = sorted((shared_data / "movies/PhC-C2DH-U373_02").glob("man_track*.tif"))
+    frames = [tifffile.imread(f) for f in files]
+    objects = track_labels(frames, TrackParameters(division="none")).objects
+    # In the truth 6, 7 and 9 are one cell that leaves and returns, and 14 and 18, which touch,
+    # are swapped in frame 56: only these may change.
+    clear = objects[~objects["label"].isin([6, 7, 9, 14, 18])]
+    pairs = clear[["track_id", "label"]].drop_duplicates()
+    assert len(pairs) == pairs["label"].nunique() == pairs["track_id"].nunique() == 7
+    assert set(clear["track_id"]).isdisjoint(objects.drop(clear.index)["track_id"])
+
+
+@pytest.mark.data
+def test_real_divisions_are_found(shared_data) -> None:
+    import tifffile
+
+    folder = shared_data / "movies/Fluo-N2DL-HeLa_02_first20"
+    frames = [tifffile.imread(f) for f in sorted((folder / "SEG_pred").glob("*.tif"))]
+    result = track_labels(frames)
+    identity = result.objects.set_index(["frame", "label"])["track_id"]
+    parent_of = result.tracks.set_index("track_id")["parent_id"]
+
+    def at(frame: int, true_label: int) -> int:
+        truth = tifffile.imread(folder / f"man_track{frame:03d}.tif")
+        under = frames[frame][truth == true_label]
+        return int(identity[frame, int(np.bincount(under[under > 0]).argmax())])
+
+    found = 0
+    for row in pd.read_csv(folder / "divisions_from_partial_gt.csv").itertuples():
+        parent = at(row.parent_last_frame, row.parent)
+        daughters = [at(row.parent_last_frame + 1, c) for c in (row.child1, row.child2)]
+        found += [parent_of[d] for d in daughters] == [parent, parent]
+    assert found >= 7
