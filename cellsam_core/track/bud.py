@@ -1,4 +1,4 @@
-"""Budding: a small new cell on a larger one is its bud; the mother keeps her identity.
+"""Budding: a small new cell on a larger, older one is its bud; the mother keeps her identity.
 
 As in Cell-ACDC, buds are assigned to mothers by linear assignment on their contact, here over
 the bud's first frames instead of one. What cannot be decided is marked, never a stop.
@@ -65,7 +65,9 @@ def _score(graph: LinkGraph, first: Ints) -> dict[int, list[_Candidate]]:
     is_start = graph.is_start
     for row, neighbour, n_px in graph.contacts.tolist():
         bud, mother = int(first[row]), int(first[neighbour])
-        if not is_start[bud] or graph.frame[mother] >= graph.frame[bud]:
+        older = graph.frame[mother] < graph.frame[bud]
+        larger = graph.area_px[neighbour] > graph.area_px[row]
+        if not (is_start[bud] and older and larger):
             continue
         pixels[bud][mother] += n_px
         frames[bud][mother] += 1
