@@ -7,6 +7,7 @@ rule assign:
         "results/{sample}/3_cells/transcripts.parquet",
         "results/{sample}/3_cells/cells.h5ad",
         "results/{sample}/3_cells/boundaries.parquet",
+        "results/{sample}/3_cells/assign_qc.json",
     log:
         "logs/{sample}/assign.log",
     benchmark:
