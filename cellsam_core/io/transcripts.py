@@ -33,6 +33,7 @@ GENE_COLUMNS = ("gene", "target", "feature_name", "feature", "name")
 Z_COLUMNS = ("z", "global_z")
 TYPE_COLUMN = "feature_type"
 BLOCK_BYTES = 16 << 20
+BUFFER_BYTES = 1 << 20
 CHUNK_ROWS = 1_000_000
 
 
@@ -206,7 +207,8 @@ def _delimiter(path: Path) -> str:
 
 def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterator[pa.RecordBatch]:
     if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
+        # Buffering ahead would keep all that was read until the end, the whole file at last.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
             for batch in file.iter_batches(batch_size=chunk_rows, columns=list(types)):
                 arrays = [_convert(batch[name], type_) for name, type_ in types.items()]
                 yield pa.RecordBatch.from_arrays(arrays, names=list(types))

@@ -77,6 +77,19 @@ def test_chunks_have_the_size_asked_for_and_the_same_rows(tmp_path, chunk_rows):
     assert [row["feature"] for row in found] == [f"g{i % 4}" for i in range(20)]
 
 
+def test_a_stream_does_not_keep_what_it_has_read(tmp_path):
+    path, rng = tmp_path / "t.parquet", np.random.default_rng(0)
+    schema = pa.schema([("x_um", pa.float64()), ("y_um", pa.float64()), ("gene", pa.string())])
+    with pq.ParquetWriter(path, schema) as writer:
+        for _ in range(60):
+            columns = [rng.random(20_000), rng.random(20_000), np.full(20_000, "a")]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in iter_transcripts(source(path), 20_000)]
+    assert len(held) == 60
+    assert max(held) < path.stat().st_size / 3
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
 def test_a_table_without_rows_is_an_empty_stream(tmp_path, name):
     assert rows(source(write(tmp_path / name, "x_um,y_um,gene\n"))) == []
