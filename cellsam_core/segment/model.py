@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cellsam_core.segment.cellfinder import Boxes, CellFinder
 from cellsam_core.segment.encoder import ImageEncoder
@@ -29,3 +30,19 @@ class CellSAM(nn.Module):
         p8, p4 = self.encoder(image)
         dense, refined = self.cellfinder(p8, n_queries)
         return dense, refined, p4
+
+
+def fold_batch_norm(model: nn.Module) -> None:
+    """Merge every batch norm into the convolution before it: the same function, fewer passes.
+
+    Parameters
+    ----------
+    model
+        In inference mode; changed in place and of no further use for training.
+    """
+    for chain in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
+        for k in range(len(chain) - 1):
+            convolution, norm = chain[k], chain[k + 1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                chain[k] = fuse_conv_bn_eval(convolution, norm)
+                chain[k + 1] = nn.Identity()

@@ -13,7 +13,7 @@ from safetensors.torch import load, save_file
 
 from cellsam_core.errors import InputError
 from cellsam_core.io.atomic import atomic_path
-from cellsam_core.segment.model import CellSAM
+from cellsam_core.segment.model import CellSAM, fold_batch_norm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +87,9 @@ def load_model(name: str, device: str) -> CellSAM:
             expected="weights of the tiny model, written by `cellsam-core train`",
             remedy="choose another file or train again",
         ) from error
-    return model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    model.eval()
+    fold_batch_norm(model)
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def save(state: dict[str, Tensor], path: Path) -> None:
