@@ -12,14 +12,13 @@ if TYPE_CHECKING:
     from cellsam_core.segment.predict import Segmenter
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+def add_model_arguments(
+    parser: argparse.ArgumentParser,
+    diameter_help: str = "typical cell diameter in px, or auto: measured on the image",
+) -> None:
     parser.add_argument("--weights", default="tiny", help="name (see `weights list`) or path")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
-    parser.add_argument(
-        "--cell-diameter-px",
-        default="auto",
-        help="typical cell diameter in px, or auto: measured on the image",
-    )
+    parser.add_argument("--cell-diameter-px", default="auto", help=diameter_help)
     parser.add_argument(
         "--score-threshold", type=float, default=0.4, help="least CellFinder score, 0-1"
     )
