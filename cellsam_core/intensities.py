@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from cellsam_core.traces import TraceOptions
-
     FloatArray = npt.NDArray[np.float64]
     IntArray = npt.NDArray[np.int64]
 
@@ -22,6 +21,37 @@ RING_MARGIN_PX = 2  # skips the blurred rim of the nucleus, where nuclear signal
 ANNULUS_PX = (5, 15)
 MIN_BACKGROUND_PX = 50
 MAD_TO_SD = 1.4826  # of a normal distribution
+
+
+@dataclass(frozen=True)
+class TraceOptions:
+    """What to measure.
+
+    Attributes
+    ----------
+    ratio
+        Names of numerator and denominator channel; None measures intensities only.
+    baseline_frames
+        R0 is the mean over the first `baseline_frames` frames of the movie.
+    background
+        ``"annulus"``: median of the pixels 5-15 px from the cell (from the ring, if there is
+        one) which are nearer to it than to any other cell and belong to none; a cell with fewer
+        than 50 such pixels takes the frame's ``"mode"``. ``"mode"``: mode of all pixels more
+        than 5 px from any cell. ``"none"``: 0, for images already corrected.
+    ring_px
+        Width of the perinuclear ring in pixels; above 0 the labels are taken to be nuclei.
+    division_margin_frames
+        Frames on either side of a division that are marked invalid.
+    saturation_value
+        A pixel at or above it is saturated; None for the largest value of the image's dtype.
+    """
+
+    ratio: tuple[str, str] | None = None
+    baseline_frames: int = 3
+    background: str = "annulus"
+    ring_px: int = 0
+    division_margin_frames: int = 2
+    saturation_value: float | None = None
 
 
 class PixelGroups:

@@ -8,14 +8,13 @@ the first frames of the movie, before the drug.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from cellsam_core.intensities import measure_frame
+from cellsam_core.intensities import TraceOptions, measure_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -52,37 +51,6 @@ RESULT_COLUMNS: dict[str, str] = {
     "touches_border": "bool",
     "background_source": "object",
 }
-
-
-@dataclass(frozen=True)
-class TraceOptions:
-    """What to measure.
-
-    Attributes
-    ----------
-    ratio
-        Names of numerator and denominator channel; None measures intensities only.
-    baseline_frames
-        R0 is the mean over the first `baseline_frames` frames of the movie.
-    background
-        ``"annulus"``: median of the pixels 5-15 px from the cell (from the ring, if there is
-        one) which are nearer to it than to any other cell and belong to none; a cell with fewer
-        than 50 such pixels takes the frame's ``"mode"``. ``"mode"``: mode of all pixels more
-        than 5 px from any cell. ``"none"``: 0, for images already corrected.
-    ring_px
-        Width of the perinuclear ring in pixels; above 0 the labels are taken to be nuclei.
-    division_margin_frames
-        Frames on either side of a division that are marked invalid.
-    saturation_value
-        A pixel at or above it is saturated; None for the largest value of the image's dtype.
-    """
-
-    ratio: tuple[str, str] | None = None
-    baseline_frames: int = 3
-    background: str = "annulus"
-    ring_px: int = 0
-    division_margin_frames: int = 2
-    saturation_value: float | None = None
 
 
 def add_ratio(

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from cellsam_core.intensities import TraceOptions
     from cellsam_core.io.manifest import Manifest
-    from cellsam_core.traces import TraceOptions
 
 log = logging.getLogger(__name__)
 PROGRESS_EVERY = 50
@@ -74,10 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import pandas as pd
 
+    from cellsam_core.intensities import TraceOptions
     from cellsam_core.io import omezarr
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.manifest import Manifest
-    from cellsam_core.traces import TraceOptions, trace_frames
+    from cellsam_core.traces import trace_frames
 
     manifest = Manifest.load(args.manifest)
     options = TraceOptions(
