@@ -66,7 +66,7 @@ def values(item: dict[str, Any]) -> str:
     types = item["type"] if isinstance(item["type"], list) else [item["type"]]
     signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
     limits = ", ".join(f"{sign} {item[key]}" for key, sign in signs.items() if key in item)
-    words = {"integer": "whole number", "string": "text", "boolean": "true, false"}
+    words = {"integer": "whole number", "string": "text"}
     if "pattern" in item and "number" in types:
         words["string"] = item["pattern"].strip("^$")
     return " or ".join(

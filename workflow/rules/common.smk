@@ -34,19 +34,25 @@ def check(values, schema, where):
     raise WorkflowError(f"{place}: {message} (every key is explained in config/README.md)")
 
 
-def parse_cell(cell, types):
-    """Turn the text of a cell into the type that its column asks for, if it can be one."""
-    if "boolean" in types and cell.lower() in ("true", "false"):
-        return cell.lower() == "true"
+def parse_text(text, types):
+    """Turn the text of a cell, or of `--config`, into the type asked for, if it can be one."""
+    if "null" in types and text == "null":
+        return None
     for name, number in (("integer", int), ("number", float)):
         if name in types:
             try:
-                value = number(cell)
+                value = number(text)
             except ValueError:
                 continue
             if math.isfinite(value):
                 return value
-    return cell
+    return text
+
+
+def typed(values, properties):
+    """Parse those values that are text but should be something else."""
+    types = {key: properties.get(key, {}).get("type", "string") for key in values}
+    return {k: parse_text(v, types[k]) if isinstance(v, str) else v for k, v in values.items()}
 
 
 def find_sheet(path):
@@ -82,8 +88,7 @@ def read_samples(path):
         schema["properties"] |= section["properties"]
     samples = {}
     for cells in read_cells(path):
-        types = {key: schema["properties"].get(key, {}).get("type", "string") for key in cells}
-        row = {key: parse_cell(cell, types[key]) for key, cell in cells.items()}
+        row = typed(cells, schema["properties"])
         check(row, schema, f"{path}, sample {cells.get('sample', '?')!r}")
         if row["sample"] in samples:
             raise WorkflowError(
@@ -101,7 +106,15 @@ ROOT = Path(
 CONFIG_SCHEMA = load_schema("config")
 SECTIONS = {k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"}
 MOVIES_ONLY = ("track", "traces")
-GIVEN = {key: value for key, value in config.items() if value is not None}
+GIVEN = {
+    key: (
+        typed(value, SECTIONS[key]["properties"])
+        if key in SECTIONS and isinstance(value, dict)
+        else value
+    )
+    for key, value in config.items()
+    if value is not None
+}
 check(GIVEN, CONFIG_SCHEMA, "config")
 SHEET = find_sheet(GIVEN.get("samples", CONFIG_SCHEMA["properties"]["samples"]["default"]))
 SAMPLES = read_samples(SHEET)
@@ -119,11 +132,11 @@ def settings(sample, section):
 
 
 def as_flags(values):
-    """Render options as quoted flags; null and false are options that are not given."""
+    """Render options as quoted flags; null is an option that is not given."""
     words = []
     for key, value in values.items():
-        if value is not None and value is not False:
-            words += [f"--{key.replace('_', '-')}"] + ([] if value is True else [str(value)])
+        if value is not None:
+            words += [f"--{key.replace('_', '-')}", str(value)]
     return shlex.join(words)
 
 
