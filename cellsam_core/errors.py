@@ -27,4 +27,10 @@ class InputError(ValueError):
 
     def __init__(self, where: str | Path, *, found: str, expected: str, remedy: str) -> None:
         self.where = str(where)
-        super().__init__(f"{where}: found {found}, expected {expected}; {remedy}.")
+        message = f"{where}: found {found}, expected {expected}; {remedy}."
+        super().__init__(" ".join(message.splitlines()))
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's message, or the error's type if there is none."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from cellsam_core.errors import InputError
 from cellsam_core.io.atomic import atomic_path
 
 
@@ -33,9 +34,37 @@ def test_error_leaves_the_old_file_and_no_temporary(tmp_path):
 def test_folder_is_replaced_whole(tmp_path):
     final = tmp_path / "a.zarr"
     final.mkdir()
-    (final / "old").touch()
+    for name in ("zarr.json", "old"):
+        (final / name).touch()
     with atomic_path(final) as temporary:
         temporary.mkdir()
-        (temporary / "new").touch()
-    assert [p.name for p in final.iterdir()] == ["new"]
+        for name in ("zarr.json", "new"):
+            (temporary / name).touch()
+    assert sorted(p.name for p in final.iterdir()) == ["new", "zarr.json"]
     assert list(tmp_path.iterdir()) == [final]
+
+
+@pytest.mark.parametrize("new_is_folder", [False, True])
+def test_a_folder_with_other_content_is_never_replaced(tmp_path, new_is_folder):
+    precious = tmp_path / "home" / "thesis.txt"
+    precious.parent.mkdir()
+    precious.write_text("years")
+
+    def write():
+        with atomic_path(precious.parent) as temporary:
+            if new_is_folder:
+                temporary.mkdir()
+                (temporary / "zarr.json").touch()
+            else:
+                temporary.touch()
+
+    with pytest.raises(InputError, match="choose another output"):
+        write()
+    assert precious.read_text() == "years"
+    assert list(tmp_path.iterdir()) == [precious.parent]
+
+
+def test_an_output_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="can't be written"), atomic_path(tmp_path / "file/a.csv"):
+        pytest.fail("nothing must be computed for it")
