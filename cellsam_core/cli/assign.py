@@ -63,13 +63,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.anndata import cell_anndata, write_h5ad
+    from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.boundaries import write_boundaries
 
     source, cells = _open(args)
     log.info("assigning %d transcripts to %d cells", source.n_rows, len(cells.table))
-    features, counts, quality = _assign(source, cells, args.output / "transcripts.parquet")
-    table = cell_anndata(args.sample, cells.table, features, counts)
-    write_boundaries(args.output / "boundaries.parquet", cells.outlines())
+    # Outlines tell whether cells and labels belong together: before them nothing may appear.
+    with atomic_path(args.output / "transcripts.parquet") as transcripts:
+        features, counts, quality = _assign(source, cells, transcripts)
+        table = cell_anndata(args.sample, cells.table, features, counts)
+        write_boundaries(args.output / "boundaries.parquet", cells.outlines())
     write_h5ad(args.output / "cells.h5ad", table)
     _write_json(args.output / "assign_qc.json", {"sample": args.sample} | quality)
     log.info(
@@ -172,15 +175,11 @@ def _assign(
     import pyarrow.parquet as pq
 
     from cellsam_core.assign import CountTable, FeatureIndex, assignment_quality
-    from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.transcripts import iter_transcripts
 
     index, table = FeatureIndex(), CountTable()
     n_outside = n_contested = n_done = 0
-    with (
-        atomic_path(path) as temporary,
-        pq.ParquetWriter(temporary, _schema(), compression="zstd") as writer,
-    ):
+    with pq.ParquetWriter(path, _schema(), compression="zstd") as writer:
         for batch in iter_transcripts(source):
             owners = cells.owners(batch)
             feature = _number_features(source, index, batch)
@@ -199,6 +198,13 @@ def _assign(
                 expected="every label in the cell table",
                 remedy="give the cell table that was written with these labels",
             )
+    if n_done != source.n_rows:
+        raise InputError(
+            source.path,
+            found=f"{n_done} transcripts",
+            expected=f"{source.n_rows}, as when the sample was inspected",
+            remedy="run `cellsam-core inspect` again, the table has changed since",
+        )
     features = pd.DataFrame(
         {"name": index.names, "feature_type": index.types, "n_transcripts": index.counts}
     )

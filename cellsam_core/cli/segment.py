@@ -54,6 +54,9 @@ def run(args: argparse.Namespace) -> None:
     boxes = None if args.boxes is None else _read_boxes(args.boxes, args.images)
     diameter = given_diameter_px(args.cell_diameter_px)
     inputs = [_open(path, args) for path in args.images]
+    if boxes is not None:
+        shapes = {p.name: m.shape_yx for p, (m, _) in zip(args.images, inputs, strict=True)}
+        _refuse_outside(args.boxes, boxes, shapes)
     segmenter, _ = load_segmenter(args)
     for path, (manifest, roles) in zip(args.images, inputs, strict=True):
         pixels = _preprocess(manifest, roles)
@@ -157,7 +160,7 @@ def _read_boxes(path: Path, images: list[Path]) -> pd.DataFrame:
             expected=f"also {', '.join(missing)}",
             remedy="name the columns image, x0, y0, x1, y1",
         )
-    corners = table[columns[1:]].apply(pd.to_numeric, errors="coerce")
+    corners = table[columns[1:]].apply(pd.to_numeric, errors="coerce").astype(float)
     bad = (
         ~np.isfinite(corners).all(axis=1) | (corners.x1 <= corners.x0) | (corners.y1 <= corners.y0)
     )
@@ -176,6 +179,20 @@ def _read_boxes(path: Path, images: list[Path]) -> pd.DataFrame:
             remedy="write the file's name with its extension in the column `image`",
         )
     return table.assign(**corners)
+
+
+def _refuse_outside(path: Path, boxes: pd.DataFrame, shapes: dict[str, tuple[int, int]]) -> None:
+    """Every box must touch its image, else it would silently give no cell."""
+    columns = boxes[["image", "x0", "y0", "x1", "y1"]].itertuples(index=False, name=None)
+    for row, (image, x0, y0, x1, y1) in enumerate(columns, start=1):
+        height, width = shapes[image]
+        if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+            raise InputError(
+                path,
+                found=f"a box outside of {image} in row {row}",
+                expected=f"x from 0 to {width} and y from 0 to {height} px",
+                remedy="correct the row",
+            )
 
 
 def _refuse_same_stems(images: list[Path]) -> None:

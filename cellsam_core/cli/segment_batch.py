@@ -28,15 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.io import omezarr
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.instances import BatchWriter
-    from cellsam_core.segment.image import estimate_diameter_of_frames, read_tile, tiles_of
+    from cellsam_core.segment.image import (
+        estimate_diameter_of_frames,
+        open_frames,
+        read_tile,
+        tiles_of,
+    )
     from cellsam_core.segment.instances import place
     from cellsam_core.segment.tiles import take_batch
 
     batch, n_batches = _parse_batch(args.batch)
-    frames = omezarr.open_(args.frames)
+    frames = open_frames(args.frames)
     diameter = given_diameter_px(args.cell_diameter_px)
     segmenter, settings = load_segmenter(args)
     if diameter is None:

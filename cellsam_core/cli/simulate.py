@@ -112,10 +112,10 @@ def _check(args: argparse.Namespace) -> None:
     }
     for name, low in least.items():
         value = getattr(args, name, low)
-        if value < low:
+        if not low <= value < float("inf"):
             option = "--" + name.replace("_", "-")
             raise InputError(
-                option, found=str(value), expected=f"at least {low}", remedy="give a larger number"
+                option, found=str(value), expected=f"at least {low}", remedy="give such a number"
             )
     # An existing folder is replaced whole: only an earlier simulation may be.
     if args.output.exists() and not (args.output / "truth").is_dir():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
@@ -32,10 +35,11 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.instances import iter_frames, read_settings
     from cellsam_core.segment.cells import cell_table
+    from cellsam_core.segment.image import open_frames
     from cellsam_core.segment.instances import find_distinct, paint, settle
 
-    frames = omezarr.open_(args.frames)
-    batches = sorted(args.batches, key=_batch_number)
+    frames = open_frames(args.frames)
+    batches = _all_batches(args.batches)
     settings = read_settings(batches) | {"min_area_px": args.min_area_px}
     movie = "t" in frames.axes
     height, width = frames.shape_yx
@@ -73,5 +77,26 @@ def run(args: argparse.Namespace) -> None:
         log.warning("no cell was found in any frame: the tables are empty")
 
 
-def _batch_number(path: Path) -> int:
-    return int(path.name.split("-of-")[0])
+def _all_batches(paths: list[Path]) -> list[Path]:
+    """Sort batches by number; one left out would be cells left out."""
+    numbered: dict[int, Path] = {}
+    n_batches = 0
+    for path in paths:
+        match = re.fullmatch(r"(\d+)-of-(\d+)", path.stem)
+        if match is None or int(match[1]) in numbered:
+            raise InputError(
+                path,
+                found="no batch number" if match is None else "a batch given twice",
+                expected="files named K-of-N.parquet, each once",
+                remedy="give the files as `segment-batch` wrote them",
+            )
+        numbered[int(match[1])] = path
+        n_batches = max(n_batches, int(match[2]))
+    if set(numbered) != set(range(1, n_batches + 1)):
+        raise InputError(
+            paths[0].parent,
+            found=f"the batches {', '.join(numbered[k].stem for k in sorted(numbered))}",
+            expected=f"all of 1-of-{n_batches} to {n_batches}-of-{n_batches}",
+            remedy="segment what is missing first",
+        )
+    return [numbered[k] for k in sorted(numbered)]

@@ -72,8 +72,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    import pandas as pd
-
     from cellsam_core.intensities import TraceOptions
     from cellsam_core.io import omezarr
     from cellsam_core.io.atomic import atomic_path
@@ -89,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
         division_margin_frames=_at_least(
             0, "--division-margin-frames", args.division_margin_frames
         ),
-        saturation_value=args.saturation_value,
+        saturation_value=_positive("--saturation-value", args.saturation_value),
     )
     masks = omezarr.open_(args.masks)
     if (masks.n_frames, masks.shape_yx) != (manifest.n_frames, manifest.shape_yx):
@@ -99,8 +97,7 @@ def run(args: argparse.Namespace) -> None:
             expected=f"{manifest.n_frames} of {manifest.shape_yx} px as in {args.manifest.name}",
             remedy="give masks and manifest of the same sample",
         )
-    objects = pd.read_parquet(args.objects, columns=["frame", "label", "track_id"])
-    tracks = pd.read_csv(args.tracks)
+    objects, tracks = _read_tables(args.objects, args.tracks)
     tables = trace_frames(
         _frames(manifest, masks, objects, args.objects),
         manifest.channels,
@@ -112,6 +109,24 @@ def run(args: argparse.Namespace) -> None:
         write_traces(path, tables, manifest.channels, options)
     with atomic_path(args.output / "traces_wide.csv") as wide:
         write_wide(wide, args.output / "traces.parquet", tracks["track_id"], manifest.n_frames)
+
+
+def _read_tables(objects_path: Path, tracks_path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Objects with frame, label and track_id, and the tracks that they belong to."""
+    from cellsam_core.io.tables import read_table
+
+    objects = read_table(objects_path, ["frame", "label", "track_id"])
+    needed = ["track_id", "lineage_id", "parent_id", "first_frame", "last_frame"]
+    tracks = read_table(tracks_path, needed)
+    unknown = objects.loc[~objects["track_id"].isin(tracks["track_id"]), "track_id"]
+    if len(unknown):
+        raise InputError(
+            tracks_path,
+            found=f"no track {unknown.iloc[0]}, which {objects_path.name} has",
+            expected="a row for every track",
+            remedy="give both files of one run of `cellsam-core track`",
+        )
+    return objects[["frame", "label", "track_id"]], tracks
 
 
 def parse_ratio(text: str, channels: Sequence[str]) -> tuple[str, str]:
@@ -139,6 +154,14 @@ def _at_least(smallest: int, option: str, value: int) -> int:
     if value < smallest:
         raise InputError(
             option, found=str(value), expected=f"{smallest} or more", remedy="give such a number"
+        )
+    return value
+
+
+def _positive(option: str, value: float | None) -> float | None:
+    if value is not None and not 0 < value < float("inf"):
+        raise InputError(
+            option, found=str(value), expected="a number above 0", remedy="give such a number"
         )
     return value
 

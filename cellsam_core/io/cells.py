@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from cellsam_core.assign import CellPolygons, assign_polygons, lookup
-from cellsam_core.errors import InputError
+from cellsam_core.errors import InputError, first_line
 from cellsam_core.io import omezarr
 from cellsam_core.io.boundaries import footprints, read_polygons
 from cellsam_core.io.labels import open_labels
@@ -180,17 +180,16 @@ def open_label_image(path: str | Path) -> LabelImage:
             expected="one, of the plane that transcripts are assigned on",
             remedy="give a single label image",
         )
-    pixel_size_um = None
-    if (path / "zarr.json").exists():
-        zarr_image = omezarr.open_(path)
-        array: Any = zarr_image.array
-        pixel_size_um = zarr_image.pixel_size_um
-    else:
-        array = source.frame(0)
-    lead = (0,) * (array.ndim - 2)
+    zarr_image = omezarr.open_(path) if path.is_dir() and (path / "zarr.json").exists() else None
+    array = None if zarr_image is not None else source.frame(0)
 
     def read_window(rows: slice, columns: slice) -> npt.NDArray[Any]:
-        window = np.asarray(array[(*lead, rows, columns)])
+        if zarr_image is not None:
+            lead = (0,) * (len(zarr_image.axes) - 2)
+            window: npt.NDArray[Any] = zarr_image.read((*lead, rows, columns))
+        else:
+            assert array is not None
+            window = array[rows, columns]
         if window.size and (window.min() < 0 or window.max() > np.iinfo(np.uint32).max):
             raise InputError(
                 path,
@@ -200,7 +199,7 @@ def open_label_image(path: str | Path) -> LabelImage:
             )
         return window
 
-    return LabelImage(LabelTiles(read_window, source.shape_yx), pixel_size_um)
+    return LabelImage(LabelTiles(read_window, source.shape_yx), source.pixel_size_um)
 
 
 def read_measured(path: str | Path) -> pd.DataFrame:
@@ -217,7 +216,7 @@ def read_measured(path: str | Path) -> pd.DataFrame:
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             path,
-            found=f"a file that can't be read ({error})",
+            found=f"a file that can't be read ({first_line(error)})",
             expected="the cells.parquet of the segmentation",
             remedy="check the path",
         ) from error
@@ -227,6 +226,14 @@ def read_measured(path: str | Path) -> pd.DataFrame:
             path,
             found=f"no column {missing[0]}" if missing else "cells of several frames",
             expected="the cells of one label image",
+            remedy="give the cells.parquet that was written with the labels",
+        )
+    twice = table.loc[table["label"].duplicated(), "label"]
+    if len(twice):
+        raise InputError(
+            path,
+            found=f"cell {twice.iloc[0]} more than once",
+            expected="one row a cell",
             remedy="give the cells.parquet that was written with the labels",
         )
     return table.sort_values("label", kind="stable").reset_index(drop=True)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
+from cellsam_core.io.tables import table_errors
 from cellsam_core.segment.instances import Instance
 
 if TYPE_CHECKING:
@@ -117,16 +118,27 @@ def iter_frames(paths: list[Path], n_frames: int) -> Iterator[list[Instance]]:
     current = 0
     held: list[Instance] = []
     for path in paths:
-        file = pq.ParquetFile(path)
-        for group in range(file.num_row_groups):
-            for row in file.read_row_group(group).to_pylist():
-                while row["frame"] > current:
-                    yield held
-                    current, held = current + 1, []
-                held.append(_instance(row))
+        for row in _rows(path):
+            if row["frame"] >= n_frames:
+                raise InputError(
+                    path,
+                    found=f"cells of frame {row['frame']}",
+                    expected=f"frames 0 to {n_frames - 1}",
+                    remedy="give the batches of this sample",
+                )
+            while row["frame"] > current:
+                yield held
+                current, held = current + 1, []
+            held.append(_instance(row))
     while current < n_frames:
         yield held
         current, held = current + 1, []
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with table_errors(path), pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group).to_pylist()
 
 
 def _instance(row: dict[str, Any]) -> Instance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import tifffile
 from cellsam_core.errors import InputError
 from cellsam_core.io import omezarr
 from cellsam_core.io.atomic import atomic_path
-from cellsam_core.io.filenames import is_label, list_images
+from cellsam_core.io.filenames import is_label, list_images, missing_frame
 from cellsam_core.io.planes import read_plane
 from cellsam_core.io.stack import read_stack
 
@@ -92,6 +93,7 @@ def open_labels(path: str | Path) -> LabelSource:
         files = [f for f in images if is_label(f)] or images
         if not files:
             raise _not_labels(root, "no images")
+        _refuse_gap(root, files)
         return _open_planes(root, [_only_plane(f, len(files)) for f in files])
     stack = read_stack(root, pages_are_frames=True)
     by_channel = len(stack.planes) == 1 and stack.planes[0][0].sample is None
@@ -129,6 +131,21 @@ def _not_labels(path: Path, found: str) -> InputError:
         expected="integer label images (y, x), 0 = background",
         remedy="give a folder of label TIFFs, a multi-page TIFF or a masks.zarr",
     )
+
+
+def _refuse_gap(root: Path, files: list[Path]) -> None:
+    """Where names are one word and a number, a number left out is a frame that is not there."""
+    names = [re.fullmatch(r"(.*?)(\d+)", f.stem) for f in files]
+    if not all(names) or len({m[1] for m in names if m}) > 1:
+        return
+    gap = missing_frame(int(m[2]) for m in names if m)
+    if gap is not None:
+        raise InputError(
+            root,
+            found=f"no frame {gap[0]} after frame {gap[1]}",
+            expected="frame numbers without a gap",
+            remedy="add the missing label image or renumber the images",
+        )
 
 
 def _only_plane(path: Path, n_files: int) -> tuple[Plane, tuple[int, int], str]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import zarr
 
-from cellsam_core.errors import InputError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from cellsam_core.errors import InputError, first_line
 
 AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
+AXES = ("yx", "cyx", "tyx", "tcyx")
 CHUNK_PX = 1024
 
 
@@ -23,6 +23,8 @@ class OmeZarr:
 
     Attributes
     ----------
+    path
+        Folder.
     array
         Zarr array; its axes are named by `axes`.
     axes
@@ -35,6 +37,7 @@ class OmeZarr:
         Seconds between frames; None where it is not known.
     """
 
+    path: Path
     array: zarr.Array[Any]
     axes: str
     channels: tuple[str, ...]
@@ -53,7 +56,25 @@ class OmeZarr:
 
     def frame(self, index: int) -> Any:
         """Read one frame: ``(c, y, x)`` for an image, ``(y, x)`` for labels."""
-        return self.array[index] if "t" in self.axes else self.array[:]
+        return self.read((index,) if "t" in self.axes else ())
+
+    def read(self, index: tuple[Any, ...]) -> Any:
+        """Read part of the array.
+
+        Raises
+        ------
+        InputError
+            A chunk is damaged.
+        """
+        try:
+            return np.asarray(self.array[index])
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(
+                self.path,
+                found=f"a damaged chunk ({first_line(error)})",
+                expected="a complete OME-Zarr image",
+                remedy="delete the folder and make it again",
+            ) from error
 
 
 def create(
@@ -114,7 +135,7 @@ def create(
         compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
         fill_value=0,
     )
-    return OmeZarr(array, axes, tuple(channels), pixel_size_um, frame_interval_s)
+    return OmeZarr(Path(path), array, axes, tuple(channels), pixel_size_um, frame_interval_s)
 
 
 def open_(path: str | Path) -> OmeZarr:
@@ -131,20 +152,22 @@ def open_(path: str | Path) -> OmeZarr:
         scales = ome["multiscales"][0]
         axes = "".join(axis["name"] for axis in scales["axes"])
         array = group[scales["datasets"][0]["path"]]
-    except (KeyError, FileNotFoundError, ValueError, OSError) as error:
+        factors = scales["datasets"][0]["coordinateTransformations"][0]["scale"]
+        scale = dict(zip(axes, factors, strict=True))
+        has_unit = {axis["name"]: "unit" in axis for axis in scales["axes"]}
+        channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
+        if axes not in AXES or len(axes) != array.ndim:
+            raise ValueError(f"axes {axes}")
+    except (LookupError, TypeError, AttributeError, ValueError, OSError) as error:
         raise InputError(
             path,
-            found="no OME-Zarr image",
+            found=f"no OME-Zarr image ({first_line(error)})",
             expected="a folder written by this pipeline or an OME-Zarr 0.5 image",
             remedy="check the path or make the file again",
         ) from error
     assert isinstance(array, zarr.Array)
-    scale = dict(
-        zip(axes, scales["datasets"][0]["coordinateTransformations"][0]["scale"], strict=True)
-    )
-    has_unit = {axis["name"]: "unit" in axis for axis in scales["axes"]}
-    channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
     return OmeZarr(
+        Path(path),
         array,
         axes,
         channels,

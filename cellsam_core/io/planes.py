@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from cellsam_core.errors import InputError
+from cellsam_core.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ def read_plane(plane: Plane, window: Window | None = None) -> NDArray[Any]:
     except InputError:
         raise
     except READ_ERRORS as error:
-        found = f"an unreadable image ({error or type(error).__name__})"
+        found = f"an unreadable image ({first_line(error)})"
         raise unreadable(plane.path, found) from error
     return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
 

@@ -15,6 +15,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.io.manifest import Manifest, Plane
 from cellsam_core.io.placement import place_transcripts
 from cellsam_core.io.stack import RGB, Stack, read_stack
+from cellsam_core.io.tables import table_errors
 from cellsam_core.io.transcripts import TABLE_SUFFIXES, pixel_size_of
 from cellsam_core.io.transform import check_transform, read_transform
 
@@ -337,11 +338,12 @@ def _vendor_boundaries(folder: Path) -> tuple[str | None, list[str]]:
     """Find the GeoParquet file with the vendor's own cells."""
     import pyarrow.parquet as pq
 
-    files = [
-        str(file)
-        for file in sorted(folder.glob("*.parquet"))
-        if b"geo" in (pq.read_schema(file).metadata or {})
-    ]
+    files = []
+    for file in sorted(folder.glob("*.parquet")):
+        with table_errors(file):
+            metadata = pq.read_schema(file).metadata or {}
+        if b"geo" in metadata:
+            files.append(str(file))
     if len(files) < 2:
         return (files[0] if files else None), []
     listed = ", ".join(Path(file).name for file in files)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from cellsam_core.errors import InputError
+from cellsam_core.errors import InputError, first_line
 from cellsam_core.io.manifest import Plane
 from cellsam_core.io.planes import (
     RASTER_SUFFIXES,
@@ -95,7 +95,7 @@ def read_stack(
     except InputError:
         raise
     except READ_ERRORS as error:
-        raise unreadable(path, f"an unreadable TIFF ({error or type(error).__name__})") from error
+        raise unreadable(path, f"an unreadable TIFF ({first_line(error)})") from error
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _read_raster_header(path: Path) -> Stack:
     try:
         image = read_raster(str(path))
     except READ_ERRORS as error:
-        raise unreadable(path, f"an unreadable image ({error or type(error).__name__})") from error
+        raise unreadable(path, f"an unreadable image ({first_line(error)})") from error
     is_rgb = image.ndim == 3
     planes = [Plane(str(path), 0, s) for s in range(3)] if is_rgb else [Plane(str(path))]
     shape_yx = (int(image.shape[0]), int(image.shape[1]))

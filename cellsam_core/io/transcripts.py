@@ -74,7 +74,7 @@ def find_columns(path: str | Path) -> TranscriptColumns:
     if gene is None:
         raise InputError(
             path,
-            found=f"the columns {listed}",
+            found=f"the columns {listed}" if names else "an empty file",
             expected=f"the gene of each transcript in a column named {' or '.join(GENE_COLUMNS)}",
             remedy="rename the column",
         )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy import ndimage
 from skimage.io import imread
 from torch.nn import functional as F
 
-from cellsam_core.errors import InputError
+from cellsam_core.errors import InputError, first_line
+from cellsam_core.io.planes import READ_ERRORS, unreadable
+from cellsam_core.io.tables import read_table
 from cellsam_core.preprocess import preprocess_plane, to_grey
 from cellsam_core.segment.cellfinder import REFERENCE_PX
 from cellsam_core.segment.losses import Target
@@ -287,15 +288,7 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
     InputError
         A column is missing, the split is empty, or an image and its labels differ in shape.
     """
-    rows = pd.read_csv(manifest, sep="\t", dtype=str)
-    missing = {"image", "label", "modality", "split"} - set(rows.columns)
-    if missing:
-        raise InputError(
-            manifest,
-            found=f"columns {', '.join(rows.columns)}",
-            expected=f"also {', '.join(sorted(missing))}",
-            remedy="add them",
-        )
+    rows = read_table(manifest, ["image", "label", "modality", "split"], sep="\t", dtype=str)
     images = [
         _load(root, row["image"], row["label"], row["modality"])
         for row in rows[rows["split"] == split].to_dict("records")
@@ -310,8 +303,15 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
     return images
 
 
+def _read(path: Path) -> NDArray[Any]:
+    try:
+        return np.asarray(imread(path))
+    except READ_ERRORS as error:
+        raise unreadable(path, f"an unreadable image ({first_line(error)})") from error
+
+
 def _load(root: Path, image: str, label: str, modality: str) -> LabelledImage:
-    pixels, labels = imread(root / image), imread(root / label).astype(np.int32)
+    pixels, labels = _read(root / image), _read(root / label).astype(np.int32)
     grey = to_grey(np.moveaxis(pixels[..., :3], -1, 0)) if pixels.ndim == 3 else pixels
     if grey.shape != labels.shape:
         raise InputError(

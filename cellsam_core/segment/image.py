@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellsam_core.errors import InputError
+from cellsam_core.io import omezarr
 from cellsam_core.segment.autoscale import REGION_PX, estimate_diameter_px
 from cellsam_core.segment.cellfinder import REFERENCE_PX
 from cellsam_core.segment.instances import find_distinct, place, settle
 from cellsam_core.segment.tiles import OVERLAP_DIAMETERS, Tile, plan_tiles
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from cellsam_core.io.omezarr import OmeZarr
@@ -33,6 +37,25 @@ def plan(n_frames: int, shape_yx: tuple[int, int], diameter_px: float, tile_px: 
     )
 
 
+def open_frames(path: Path) -> OmeZarr:
+    """Open a preprocessed sample.
+
+    Raises
+    ------
+    InputError
+        `path` was not written by ``preprocess``.
+    """
+    frames = omezarr.open_(path)
+    if "c" not in frames.axes or not set(frames.channels) <= set(ROLES):
+        raise InputError(
+            path,
+            found=f"axes {frames.axes} and channels {', '.join(frames.channels) or 'none'}",
+            expected=f"channels {' and/or '.join(ROLES)}",
+            remedy="give the frames.zarr that `cellsam-core preprocess` wrote",
+        )
+    return frames
+
+
 def tiles_of(frames: OmeZarr, diameter_px: float, tile_px: int) -> list[Tile]:
     """Plan the tiles of all frames of a preprocessed sample."""
     return plan(frames.n_frames, frames.shape_yx, diameter_px, tile_px)
@@ -41,7 +64,7 @@ def tiles_of(frames: OmeZarr, diameter_px: float, tile_px: int) -> list[Tile]:
 def read_tile(frames: OmeZarr, tile: Tile) -> NDArray[np.float32]:
     """Read a tile as ``(2, y, x)`` in [0, 1]: nuclear, whole cell."""
     window = np.s_[:, tile.y0 : tile.y1, tile.x0 : tile.x1]
-    pixels = frames.array[tile.frame, *window] if "t" in frames.axes else frames.array[window]
+    pixels = frames.read((tile.frame, *window) if "t" in frames.axes else window)
     out = np.zeros((2, *pixels.shape[1:]), np.float32)
     for plane, role in zip(pixels, frames.channels, strict=True):
         out[ROLES.index(role)] = plane / np.float32(65535)

@@ -88,8 +88,8 @@ class TrackParameters:
                 raise _bad(name, getattr(self, name), "1 or more")
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, str) and value < 0:
-                raise _bad(field.name, value, "no negative number")
+            if not isinstance(value, str) and not 0 <= value < float("inf"):
+                raise _bad(field.name, value, "0 or a positive number")
 
     @property
     def look_back_frames(self) -> int:

@@ -1,0 +1,66 @@
+"""Small tables that a stage or the user left: parquet, csv or tsv."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from cellsam_core.errors import InputError, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@contextmanager
+def table_errors(path: str | Path) -> Iterator[None]:
+    """Turn what readers of tables raise on missing and damaged files into InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(
+            path,
+            found=f"no table that can be read ({first_line(error)})",
+            expected="a complete table",
+            remedy="check the path, or make the file again",
+        ) from error
+
+
+def read_table(path: str | Path, columns: Sequence[str] = (), **options: Any) -> pd.DataFrame:
+    """Read a whole table; its suffix .parquet, .tsv or anything else (csv) tells how.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Names that it must have; it may have more.
+    options
+        For pandas' reader.
+
+    Raises
+    ------
+    InputError
+        It can't be read, or lacks a column.
+    """
+    path = Path(path)
+    with table_errors(path):
+        if path.suffix == ".parquet":
+            table: pd.DataFrame = pd.read_parquet(path, **options)
+        else:
+            sep = "\t" if path.suffix == ".tsv" else ","
+            table = pd.DataFrame(pd.read_csv(path, **{"sep": sep} | options))
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise InputError(
+            path,
+            found=f"the columns {', '.join(map(str, table.columns))}",
+            expected=f"also {', '.join(missing)}",
+            remedy="add them, or give the right table",
+        )
+    return table
