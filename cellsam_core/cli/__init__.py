@@ -34,6 +34,13 @@ COMMANDS = {
 }
 
 
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, but no ``(default: None)``, which says nothing."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; see ``cellsam-core --help``."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -51,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_HelpFormatter,
         )
         if name == chosen:
             module = importlib.import_module(f"cellsam_core.cli.{name.replace('-', '_')}")

@@ -20,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", help="folder or file of the sample")
     parser.add_argument("--sample", required=True, help="name of the sample")
     parser.add_argument("--assay", required=True, choices=ASSAYS, help="kind of experiment")
-    parser.add_argument("--format", default="auto", help="reader, or auto")
+    parser.add_argument(
+        "--format",
+        default="auto",
+        help="layout of the files, see config/README.md; auto finds out",
+    )
     parser.add_argument(
         "--pixel-size-um", type=float, help="side of a pixel in um, wins over what the files say"
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("list", help="names of the shipped weights")
+    actions.add_parser("list", help="names and licences of the shipped weights")
     show = actions.add_parser("info", help="file, sha256 and licence as JSON")
     show.add_argument("name", help="a shipped name or a path")
 
