@@ -52,5 +52,6 @@ def build_report(results: Results, provenance: dict[str, Any], benchmarks: Path 
         run_section(benchmarks),
         versions_section(provenance),
     ]
-    subtitle = f"{manifest.assay}, read as {manifest.format}; cellsam_core report"
+    version = provenance["packages"]["cellsam_core"]
+    subtitle = f"{manifest.assay}, read as {manifest.format} by cellsam_core {version}"
     return render(manifest.sample, subtitle, headline, all_sections)

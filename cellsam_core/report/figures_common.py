@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ ACCENT = "#1f6f8b"
 WARM = "#c8553d"
 WIDTH_IN = 8.2
 DPI = 110
+MAX_LABELS = 80  # of cells in one picture
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Units:
         return self.pixel_size_um or 1.0
 
     @property
+    def timed(self) -> bool:
+        """Whether times are known."""
+        return bool(self.frame_interval_s)
+
+    @property
     def time(self) -> str:
         """Unit of time."""
         return "min" if self.frame_interval_s else "frame"
@@ -79,6 +86,10 @@ class Units:
     def time_label(self) -> str:
         """Label of a time axis."""
         return "time (min)" if self.frame_interval_s else "frame"
+
+    def at(self, time: float) -> str:
+        """Give a point in time, in words."""
+        return f"{time:.4g} min" if self.timed else f"frame {time:g}"
 
     def label(self, name: str) -> str:
         """Label of an axis of lengths."""
@@ -98,14 +109,15 @@ def encode(draw: Callable[[], Figure], *, photograph: bool = False) -> str:
     draw
         Makes the figure; called with the style set, since axes take it at their creation.
     photograph
-        JPEG instead of PNG: a tenth of the size for micrographs.
+        JPEG instead of PNG: a tenth of the size for micrographs, so there can be more pixels,
+        for a reader who zooms in.
     """
     buffer = io.BytesIO()
     # after_reset: a matplotlibrc of the user's does not change the report
     with style.context(STYLE, after_reset=True):
         figure = draw()
         if photograph:
-            figure.savefig(buffer, format="jpg", dpi=DPI, pil_kwargs={"quality": 88})
+            figure.savefig(buffer, format="jpg", dpi=1.6 * DPI, pil_kwargs={"quality": 85})
         else:
             # matplotlib's version has no place in the bytes of a result
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
@@ -119,15 +131,17 @@ def show_window(axes: Axes, rgb: npt.NDArray[Any], window: Window, units: Units)
     axes.imshow(rgb, extent=(left, right, bottom, top), interpolation="nearest")
     axes.set_xlabel(units.label("x"))
     axes.set_ylabel(units.label("y"))
+    axes.set_anchor("W")  # flush with the text
 
 
-def figure_window(title: str, rgb: npt.NDArray[Any], window: Window, units: Units) -> Figure:
-    """Micrograph of `window`, ``(y, x, 3)`` uint8, with axes in physical units."""
-    figure = figure_for(window)
-    axes = figure.add_subplot()
-    show_window(axes, rgb, window, units)
-    axes.set_title(title)
-    return figure
+def label_ids(axes: Axes, xy: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
+    """Write ids at the points ``(n, 2)``; none where there would be too many."""
+    if len(ids) > MAX_LABELS:
+        return
+    halo = [withStroke(linewidth=1.5, foreground="black")]
+    style: dict[str, Any] = {"color": "white", "fontsize": 7, "path_effects": halo}
+    for (x, y), number in zip(xy, ids, strict=True):
+        axes.text(x, y, str(number), ha="center", va="center", clip_on=True, **style)
 
 
 def figure_for(window: Window) -> Figure:
@@ -136,8 +150,15 @@ def figure_for(window: Window) -> Figure:
     return new_figure(float(np.clip(height, 2.5, 8.0)))
 
 
+def time_axis(axes: Axes, units: Units) -> None:
+    """Label the axis of time; frames are whole numbers."""
+    axes.set_xlabel(units.time_label)
+    if not units.frame_interval_s:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def figure_histograms(
-    panels: Sequence[tuple[npt.NDArray[Any], str]], ylabel: str = "cells", bins: int = 40
+    panels: Sequence[tuple[npt.NDArray[Any], str]], ylabel: str = "cells"
 ) -> Figure:
     """Histograms side by side, the median marked; the last bin holds the top 0.5 %, too.
 
@@ -149,11 +170,12 @@ def figure_histograms(
     figure = new_figure(2.6)
     for i, (values, xlabel) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), i + 1)
-        edges = histogram_bins(values, bins)
+        # Few cells in many bins are but a comb.
+        edges = histogram_bins(values, int(np.clip(2 * np.sqrt(len(values)), 10, 40)))
         axes.hist(np.minimum(values, edges[-1]), bins=edges.tolist(), color=ACCENT)
         median = float(np.median(values))
         axes.axvline(median, color=WARM, lw=1.2)
-        axes.set_title(f"median {median:.4g}", color=WARM, fontsize=9)
+        axes.set_title(f"median {median:.3g}", color=WARM, fontsize=9)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

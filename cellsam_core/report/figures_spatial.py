@@ -6,20 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.colors import LogNorm
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import LogNorm, to_rgba
 
 from cellsam_core.report.figures_common import WIDTH_IN, Units, new_figure, show_window
-from cellsam_core.report.images import id_colours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from cellsam_core.report.images import Rgb, Window
 
-N_COLOURED_GENES = 8
+    FloatArray = npt.NDArray[np.float64]
+
+# Cyan, magenta, green, red, lemon, blue, pink: none is the amber of the outlines.
+GENE_COLOURS = ("#22d3ff", "#ff3df0", "#3dff4d", "#ff3b30", "#f6ff4a", "#6f86ff", "#ffb0c8")
+NO_COUNT_COLOUR = "0.8"
 
 
 @dataclass(frozen=True)
@@ -34,76 +40,146 @@ class Spots:
         ``(n,)`` names.
     """
 
-    xy_px: npt.NDArray[np.float64]
+    xy_px: FloatArray
     gene: npt.NDArray[np.object_]
 
 
-def figure_zooms(panels: Sequence[tuple[str, Rgb, Window, Spots]], units: Units) -> Figure:
-    """Outlines over the stain with transcripts at several zooms, one below the other.
+@dataclass(frozen=True)
+class Panel:
+    """A micrograph and the transcripts on it: picture, the window it shows, transcripts."""
 
-    The most frequent genes of a panel are coloured, the others are white.
+    title: str
+    rgb: Rgb
+    window: Window
+    spots: Spots
+
+
+def frequent_genes(spots: Spots) -> list[str]:
+    """Names of the most frequent genes, as many as there are colours, most frequent first."""
+    names, counts = np.unique(spots.gene.astype(str), return_counts=True)
+    top = names[np.argsort(-counts, kind="stable")][: len(GENE_COLOURS)]
+    return [str(name) for name in top]
+
+
+def draw_panel(axes: Axes, panel: Panel, genes: Sequence[str], units: Units) -> None:
+    """Draw transcripts over a micrograph: `genes` in colour, the others white."""
+    window, spots = panel.window, panel.spots
+    show_window(axes, panel.rgb, window, units)
+    axes.set_title(panel.title)
+    side = window.x1 - window.x0
+    size = 9.0 if side < 300 else 3.0 if side < 1500 else 0.6
+    xy = spots.xy_px * units.per_px
+    names = spots.gene.astype(str)
+    others = ~np.isin(names, genes)
+    axes.scatter(xy[others, 0], xy[others, 1], s=size, c="white", alpha=0.6, lw=0)
+    for gene, colour in zip(genes, GENE_COLOURS, strict=False):
+        here = names == gene
+        # A gene's name is the user's: a dollar sign is no mathematics.
+        label = gene.replace("$", r"\$")
+        axes.scatter(xy[here, 0], xy[here, 1], s=size, color=colour, lw=0, label=label)
+    if genes:
+        axes.legend(
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+            markerscale=5 / size**0.5,
+            handletextpad=0.2,
+            labelcolor="white",
+            facecolor="0.15",
+            frameon=True,
+        )
+    left, right, bottom, top = (edge * units.per_px for edge in window.extent)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+
+
+def figure_zooms(panels: Sequence[Panel], units: Units) -> Figure:
+    """Draw panels one below the other; a gene has the same colour in all.
 
     Parameters
     ----------
     panels
-        Title, picture, the window it shows and the transcripts in it; at least one.
+        At least one; the genes in colour are the most frequent ones of the first.
     """
     heights = [
-        float(np.clip(0.72 * WIDTH_IN * (w.y1 - w.y0) / (w.x1 - w.x0), 2.0, 6.5))
-        for _, _, w, _ in panels
+        float(np.clip(0.75 * WIDTH_IN * (w.y1 - w.y0) / (w.x1 - w.x0), 2.0, 6.5))
+        for w in (panel.window for panel in panels)
     ]
+    genes = frequent_genes(panels[0].spots)
     figure = new_figure(sum(heights) + 0.5 * len(panels))
     grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
-    for axes, (title, rgb, window, spots) in zip(grid[:, 0], panels, strict=True):
-        show_window(axes, rgb, window, units)
-        axes.set_title(title)
-        size = 9 if window.x1 - window.x0 < 300 else 3 if window.x1 - window.x0 < 1500 else 0.6
-        names, counts = np.unique(spots.gene.astype(str), return_counts=True)
-        top = names[np.argsort(-counts, kind="stable")][:N_COLOURED_GENES]
-        xy = spots.xy_px * units.per_px
-        others = ~np.isin(spots.gene.astype(str), top)
-        axes.scatter(xy[others, 0], xy[others, 1], s=size, c="white", alpha=0.6, lw=0)
-        for gene, colour in zip(top, id_colours(np.arange(1, len(top) + 1)), strict=True):
-            here = spots.gene == gene
-            # A gene's name is the user's: a dollar sign is no mathematics.
-            label = str(gene).replace("$", r"\$")
-            axes.scatter(xy[here, 0], xy[here, 1], s=size, color=colour, lw=0, label=label)
-        if len(names):
-            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=3 / size**0.5)
-        left, right, bottom, top_edge = (edge * units.per_px for edge in window.extent)
-        axes.set(xlim=(left, right), ylim=(bottom, top_edge))
+    for axes, panel in zip(grid[:, 0], panels, strict=True):
+        draw_panel(axes, panel, genes, units)
     return figure
 
 
-def figure_cell_map(
-    xy: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], label: str, units: Units
-) -> Figure:
-    """Cells at their centroids, coloured by `counts` on a logarithmic scale; 0 is grey.
+def draw_cell_map(
+    axes: Axes,
+    shapes: FloatArray | Sequence[FloatArray],
+    counts: npt.NDArray[np.int64],
+    label: str,
+    units: Units,
+) -> None:
+    """Cells coloured by `counts` on a logarithmic scale, 0 grey; y points down, as in the image.
 
     Parameters
     ----------
-    xy
-        ``(n, 2)`` centroids, in the unit of length of `units`.
+    shapes
+        Either centroids ``(n, 2)``, drawn as dots, or n outlines ``(m, 2)``, drawn filled; x and
+        y in the unit of length of `units`.
     counts
         ``(n,)``.
     label
         Of the colour bar.
     """
-    span = np.ptp(xy, axis=0) if len(xy) else np.ones(2)
-    figure = new_figure(float(np.clip(0.8 * WIDTH_IN * span[1] / max(span[0], 1e-9), 2.5, 7.0)))
-    axes = figure.add_subplot(aspect="equal")
-    size = float(np.clip(30_000 / max(len(xy), 1), 0.5, 30))
-    empty = counts == 0
-    axes.scatter(xy[empty, 0], xy[empty, 1], s=size, c="0.8", lw=0)
-    if (~empty).any():
-        norm = LogNorm(int(counts[~empty].min()), max(int(counts.max()), 2))
-        filled = ~empty
-        dots = axes.scatter(xy[filled, 0], xy[filled, 1], s=size, c=counts[filled], norm=norm, lw=0)
-        figure.colorbar(dots, ax=axes, label=label, pad=0.02)
-    axes.invert_yaxis()  # as in the image
+    seen = counts[counts > 0]
+    norm = LogNorm(int(seen.min()) if len(seen) else 1, max(int(counts.max(initial=0)), 2))
+    filling = ScalarMappable(norm, "viridis")
+    colours = filling.to_rgba(np.maximum(counts, 1))
+    colours[counts == 0] = to_rgba(NO_COUNT_COLOUR)
+    if isinstance(shapes, np.ndarray):
+        size = float(np.clip(30_000 / max(len(shapes), 1), 0.5, 30))
+        axes.scatter(shapes[:, 0], shapes[:, 1], s=size, c=colours, lw=0)
+    else:
+        cells = PolyCollection(shapes, facecolors=colours, edgecolors="white", linewidths=0.3)
+        axes.add_collection(cells)
+        axes.margins(0.02)
+        axes.autoscale_view()
+    if len(seen):
+        bar = axes.figure.colorbar(filling, ax=axes, label=label, pad=0.02)
+        ticks = _one_two_five(int(seen.min()), int(seen.max()))
+        bar.set_ticks(ticks, labels=[f"{n:,}".replace(",", "\u202f") for n in ticks], minor=False)
+        bar.minorticks_off()
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
     axes.set_xlabel(units.label("x"))
     axes.set_ylabel(units.label("y"))
+
+
+def _one_two_five(low: int, high: int) -> list[int]:
+    """1, 2, 5, 10, 20, 50, ... between `low` and `high`."""
+    steps = [n * 10**power for power in range(10) for n in (1, 2, 5)]
+    return [n for n in steps if low <= n <= high] or [low]
+
+
+def figure_cell_map(
+    shapes: FloatArray | Sequence[FloatArray],
+    counts: npt.NDArray[np.int64],
+    label: str,
+    units: Units,
+) -> Figure:
+    """Map of the cells; see :func:`draw_cell_map`."""
+    points = shapes if isinstance(shapes, np.ndarray) else np.concatenate([*shapes])
+    span = np.ptp(points, axis=0)
+    figure = _figure_for_map(float(span[1]), float(span[0]))
+    draw_cell_map(figure.add_subplot(), shapes, counts, label, units)
     return figure
+
+
+def _figure_for_map(height: float, width: float) -> Figure:
+    """Empty figure in the proportions of a map with a colour bar."""
+    ratio = height / max(width, 1e-9)
+    height_in = float(np.clip(0.75 * WIDTH_IN * ratio, 2.5, 6.5))
+    width_in = float(np.clip((height_in - 0.5) / max(ratio, 1e-9) + 1.6, 4.0, WIDTH_IN))
+    return new_figure(height_in, width_in)
 
 
 def figure_density(
@@ -122,7 +198,7 @@ def figure_density(
     """
     height, width = (side * units.per_px for side in extent_px)
     area = height * width / counts.size
-    figure = new_figure(float(np.clip(0.8 * WIDTH_IN * height / width, 2.5, 7.0)))
+    figure = _figure_for_map(height, width)
     axes = figure.add_subplot()
     picture = axes.imshow(
         counts / area, extent=(0, width, height, 0), cmap="magma", interpolation="nearest"

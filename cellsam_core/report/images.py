@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_SIDE_PX = 900
 GOLDEN_RATIO = 0.618033988749895
+LUMA = np.array([0.299, 0.587, 0.114])  # of red, green, blue; ITU-R BT.601
+MIN_LUMA = 0.5
 AMBER = (255, 190, 60)
 
 
@@ -76,7 +78,7 @@ def read_window(source: OmeZarr, frame: int, channel: int, window: Window) -> np
         "y": slice(window.y0, window.y1, window.stride),
         "x": slice(window.x0, window.x1, window.stride),
     }
-    return np.asarray(source.array[tuple(index[axis] for axis in source.axes)])
+    return np.asarray(source.read(tuple(index[axis] for axis in source.axes)))
 
 
 def stretch(plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -92,7 +94,11 @@ def id_colours(ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
     """One bright colour an id, ``(n, 3)`` in 0-1; the same id has the same colour everywhere."""
     hue = (np.asarray(ids, dtype=np.float64) * GOLDEN_RATIO) % 1
     value = 0.85 + 0.15 * ((np.asarray(ids, dtype=np.int64) % 3) / 2)
-    return np.asarray(hsv_to_rgb(np.stack([hue, np.full_like(hue, 0.75), value], axis=-1)))
+    rgb = hsv_to_rgb(np.stack([hue, np.full_like(hue, 0.75), value], axis=-1))
+    # Blue and violet would be too dark on a black image: those get as much white as they lack.
+    luma = (rgb @ LUMA)[..., None]
+    white = ((MIN_LUMA - luma) / (1 - luma)).clip(0, 1)
+    return np.asarray(rgb + (1 - rgb) * white)
 
 
 def outlines(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -108,7 +114,10 @@ def outlines(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def overlay(
-    plane: npt.NDArray[Any], labels: npt.NDArray[Any], ids: npt.NDArray[np.int64] | None = None
+    plane: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    ids: npt.NDArray[np.int64] | None = None,
+    brightness: float = 1.0,
 ) -> Rgb:
     """Grey image with outlines drawn on it.
 
@@ -118,8 +127,10 @@ def overlay(
         ``(y, x)`` of the same shape.
     ids
         Id that gives the colour of label i at index i, 0 for grey; None draws all in amber.
+    brightness
+        Of the image, 0-1; that of the outlines stays.
     """
-    rgb = np.repeat(stretch(plane)[..., None], 3, axis=2)
+    rgb = np.repeat((brightness * stretch(plane)).astype(np.uint8)[..., None], 3, axis=2)
     edge = outlines(labels)
     if ids is None:
         rgb[edge] = AMBER

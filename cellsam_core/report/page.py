@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import jinja2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+NUMBER = re.compile(r"[-+]?[\d.\u202f]*(e[-+]\d+)?%?")
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Header, rows of plain values, and the sentence above."""
+    """Sentence above, header (empty: the rows are names and values) and rows of plain values."""
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
+
+    def is_numeric(self, column: int) -> bool:
+        """Whether a column is aligned right; names and their values, without header, are not."""
+        texts = [cell(row[column]) for row in self.rows]
+        return bool(self.header) and all(NUMBER.fullmatch(text) for text in texts)
 
 
 @dataclass
@@ -44,16 +52,24 @@ class Section:
 
 
 def cell(value: Any) -> str:
-    """Text of a table cell: short floats, grouped thousands, nothing for missing values."""
+    """Text of a value: three digits of a fraction, grouped thousands, nothing where missing."""
     if value is None or value != value:  # NaN
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:.4g}"
-    if isinstance(value, (int, float)):
-        return f"{int(value):,}".replace(",", "\u202f")
-    return str(value)
+    if isinstance(value, float) and not value.is_integer() and abs(value) < 100:
+        return f"{value:.3g}"
+    return count(value) if isinstance(value, (int, float)) else str(value)
+
+
+def count(value: float) -> str:
+    """Whole number with its thousands grouped by narrow spaces."""
+    return f"{round(value):,}".replace(",", "\u202f")
+
+
+def percent(part: int, whole: int) -> str:
+    """Share with one decimal; nothing of nothing is the empty text."""
+    return f"{part / whole:.1%}" if whole else ""
 
 
 def render(

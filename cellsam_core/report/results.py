@@ -13,12 +13,11 @@ import zarr
 from cellsam_core.errors import InputError
 from cellsam_core.io import omezarr
 from cellsam_core.io.manifest import Manifest
+from cellsam_core.io.tables import read_table, table_errors
 from cellsam_core.report.figures_common import Units
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import numpy.typing as npt
 
     from cellsam_core.io.omezarr import OmeZarr
 
@@ -86,6 +85,7 @@ class Results:
         path = self.folder / "2_masks/masks.zarr"
         if not path.is_dir():
             return {}
+        omezarr.open_(path)  # says what is wrong with a damaged folder
         recorded: Any = zarr.open_group(str(path), mode="r").attrs.get("cellsam", {})
         return dict(recorded)
 
@@ -94,17 +94,14 @@ class Results:
         path = self.folder / name
         if not path.is_file():
             return None
-        if path.suffix == ".csv":
-            return pd.read_csv(path)
-        if columns is not None:
+        if path.suffix == ".csv" or columns is None:
+            return read_table(path)
+        with table_errors(path):
             present = set(pq.read_schema(path).names)
-            columns = [c for c in columns if c in present]
-        return pd.read_parquet(path, columns=columns)
+            return pd.read_parquet(path, columns=[c for c in columns if c in present])
 
 
-def trace_matrix(
-    rows: pd.DataFrame, values: pd.Series[float], n_frames: int
-) -> npt.NDArray[np.float64]:
+def trace_matrix(rows: pd.DataFrame, values: pd.Series[float], n_frames: int) -> pd.DataFrame:
     """Arrange a long table as cells x time.
 
     Parameters
@@ -118,9 +115,9 @@ def trace_matrix(
 
     Returns
     -------
-    ndarray, (n_tracks, n_frames)
-        NaN where there is no value. Tracks without any are left out; of more than 5000 those with
-        most values are kept. In order of track_id.
+    pandas.DataFrame, (n_tracks, n_frames)
+        float64, the index is the track_id, in order; NaN where there is no value. Tracks without
+        any are left out; of more than 5000 those with most values are kept.
     """
     rows = rows.loc[values.notna(), ["track_id", "frame"]]
     values = values[values.notna()]
@@ -131,4 +128,4 @@ def trace_matrix(
     matrix = np.full((len(ids), n_frames), np.nan)
     positions = np.searchsorted(ids, rows["track_id"].to_numpy()[kept])
     matrix[positions, rows["frame"].to_numpy()[kept]] = values.to_numpy()[kept]
-    return matrix
+    return pd.DataFrame(matrix, index=pd.Index(ids, name="track_id"))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cellsam_core.io.tables import read_table
 from cellsam_core.report.figures_common import encode, figure_histograms
-from cellsam_core.report.page import Picture, Section, Table
+from cellsam_core.report.page import Picture, Section, Table, count, percent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,17 +30,17 @@ def input_section(results: Results) -> Section:
         ("frames", manifest.n_frames),
         ("image size (px)", f"{width} x {height}"),
         ("pixel type", manifest.dtype),
-        ("pixel size (µm)", manifest.pixel_size_um or unknown),
+        ("pixel size (µm)", f"{manifest.pixel_size_um:.4g}" if manifest.pixel_size_um else unknown),
     ]
     if results.is_movie:
         interval = manifest.frame_interval_s or "not known: times are in frames"
         rows.append(("frame interval (s)", interval))
     if manifest.transcripts is not None:
         rows.append(("transcripts", manifest.transcripts.n_rows))
-    section = Section("Input", tables=[Table("As the files say of themselves.", ("", ""), rows)])
+    section = Section("Input", tables=[Table("As the files say of themselves.", (), rows)])
     if manifest.warnings:
         section.tables.append(
-            Table("Warnings of the reader.", ("",), [(text,) for text in manifest.warnings])
+            Table("Warnings of the reader.", (), [(text,) for text in manifest.warnings])
         )
     else:
         section.paragraphs.append("The reader had no warnings.")
@@ -50,7 +51,9 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
     """Summarise number of cells, scores, areas, cells at the border."""
     section = Section("Segmentation")
     if cells is None:
-        section.paragraphs.append("There is no 2_masks/cells.parquet.")
+        section.paragraphs.append(
+            "There is no 2_masks/cells.parquet: the image was not segmented here."
+        )
         return section
     if cells.empty:
         section.paragraphs.append("No cell was found in any frame.")
@@ -62,14 +65,17 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
         ("masks", len(cells)),
         ("masks per frame (mean)", len(cells) / results.manifest.n_frames),
         (f"median area ({units.area})", float(np.median(area))),
-        ("touching the image border", f"{border.sum()} ({border.mean():.1%})"),
+        (
+            "touching the image border",
+            f"{count(border.sum())} ({percent(border.sum(), len(border))})",
+        ),
     ]
     panels = [(area, f"cell area ({units.area})")]
     if "score" in cells and cells["score"].notna().any():
         score = cells["score"].dropna().to_numpy(np.float64)
         rows.append(("median score", float(np.median(score))))
         panels.append((score, "detection score (0-1)"))
-    section.tables.append(Table("All frames together.", ("", ""), rows))
+    section.tables.append(Table("All frames together.", (), rows))
     picture = encode(lambda: figure_histograms(panels, "masks"))
     caption = "Distribution over all masks, the top 0.5 % in the last bin; the line: median."
     section.pictures.append(Picture(picture, caption))
@@ -87,7 +93,7 @@ def benchmark_table(folder: Path | None) -> pd.DataFrame:
     rows = []
     for path in sorted(folder.rglob("*.tsv")) if folder is not None else []:
         assert folder is not None
-        table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        table = read_table(path, na_values=["-", "NA"])
         for record in table.to_dict("records"):
             job = path.relative_to(folder).with_suffix("").as_posix()
             rows.append((job, record.get("s"), record.get("cpu_time"), record.get("max_rss")))
@@ -121,18 +127,18 @@ def versions_section(provenance: dict[str, Any]) -> Section:
     ]
     section = Section("Versions and parameters")
     if segmentation:
-        section.tables.append(
-            Table("Segmentation, as recorded in the masks.", ("", ""), segmentation)
-        )
+        section.tables.append(Table("Segmentation, as recorded in the masks.", (), segmentation))
     else:
         section.paragraphs.append("The masks do not record how they were made.")
     if config:
         section.tables.append(Table("Configuration.", ("section", "key", "value"), config))
-    section.tables.append(Table("Versions.", ("", ""), packages))
+    section.tables.append(Table("Versions.", (), packages))
     section.paragraphs.append(f"SHA-256 of the manifest: {provenance['manifest_sha256']}.")
     return section
 
 
 def _plain(value: Any) -> str:
     """Text of a configuration value; identifiers and hashes are not grouped as numbers are."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

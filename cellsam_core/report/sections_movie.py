@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from cellsam_core.report import figures_movie as draw
-from cellsam_core.report.figures_common import encode, figure_window
+from cellsam_core.report import figures_traces, figures_tracks
+from cellsam_core.report.figures_common import MAX_LABELS, Units, encode
 from cellsam_core.report.images import overlay, read_window, stretch, window_around
-from cellsam_core.report.page import Picture, Section, Table
+from cellsam_core.report.page import Picture, Section, Table, count
 from cellsam_core.report.results import Results, trace_matrix
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from cellsam_core.io.omezarr import OmeZarr
+    from cellsam_core.report.images import Rgb, Window
 
 MAX_LINEAGES = 30
 MAX_DIVISION_ROWS = 100
@@ -57,18 +60,33 @@ def outlines_section(results: Results, objects: pd.DataFrame | None) -> Section:
     if image is None or masks is None:
         section.paragraphs.append("The frames or the masks are missing.")
         return section
-    window = window_around(masks.shape_yx)
+    units = results.units
     last = masks.n_frames - 1
-    colour = "Outlines" if objects is None else "Outlines in the colour of their track"
+    colour = "Outlines" if objects is None else "Outlines in the colour of their track, with its id"
     for frame in sorted({0, last // 2, last}):
-        labels = read_window(masks, frame, 0, window)
-        plane = read_window(image, frame, len(image.channels) - 1, window)
-        ids = None if objects is None else _track_of_label(objects, frame, int(labels.max()))
-        figure = partial(figure_window, f"frame {frame}", overlay(plane, labels, ids), window)
-        uri = encode(partial(figure, results.units), photograph=True)
+        rgb, window, here = frame_overlay(image, masks, objects, frame)
+        title = f"frame {frame}" + (f", {units.at(frame * units.per_frame)}" if units.timed else "")
+        uri = encode(
+            partial(figures_tracks.figure_masks, title, rgb, window, units, here), photograph=True
+        )
         caption = f"{colour}, over channel {image.channels[-1]}, frame {frame}."
+        if here is not None and len(here) > MAX_LABELS:
+            caption += f" No ids are written for more than {MAX_LABELS} cells."
         section.pictures.append(Picture(uri, caption))
     return section
+
+
+def frame_overlay(
+    image: OmeZarr, masks: OmeZarr, objects: pd.DataFrame | None, frame: int
+) -> tuple[Rgb, Window, pd.DataFrame | None]:
+    """Picture of a frame with outlines in the colours of tracks, its window, its objects."""
+    window = window_around(masks.shape_yx)
+    labels = read_window(masks, frame, 0, window)
+    plane = read_window(image, frame, len(image.channels) - 1, window)
+    if objects is None:
+        return overlay(plane, labels), window, None
+    ids = _track_of_label(objects, frame, int(labels.max()))
+    return overlay(plane, labels, ids), window, objects[objects["frame"] == frame]
 
 
 def _track_of_label(objects: pd.DataFrame, frame: int, max_label: int) -> npt.NDArray[np.int64]:
@@ -95,15 +113,21 @@ def tracks_section(
     if image is not None:
         window = window_around(image.shape_yx)
         grey = stretch(read_window(image, image.n_frames - 1, len(image.channels) - 1, window))
-        uri = encode(lambda: draw.figure_tracks(grey, window, objects, units), photograph=True)
-        caption = "Paths of all cells over the last frame; a dot marks where a track ends."
+        paths = figures_tracks.track_paths(objects, tracks)
+        uri = encode(
+            lambda: figures_tracks.figure_tracks(grey, window, units, paths), photograph=True
+        )
+        caption = (
+            "Paths of all cells over the last frame, darkened; a dot marks where a track ends, "
+            "and daughters begin at the dot of their mother."
+        )
         section.pictures.append(Picture(uri, caption))
     if results.manifest.n_frames == 1:
         section.paragraphs.append(f"{SINGLE_FRAME}: nothing was linked.")
         return section
     lengths = (tracks["last_frame"] - tracks["first_frame"] + 1).to_numpy(np.int64)
     n_frames = results.manifest.n_frames
-    uri = encode(lambda: draw.figure_track_lengths(lengths, n_frames, units))
+    uri = encode(lambda: figures_tracks.figure_track_lengths(lengths, n_frames, units))
     whole = int((lengths == n_frames).sum())
     caption = f"Track lengths; {whole} of {len(tracks)} tracks span the whole movie."
     section.pictures.append(Picture(uri, caption))
@@ -122,18 +146,28 @@ def counts_section(
     if len(n_cells) == 1:
         section.paragraphs.append(f"{SINGLE_FRAME}: it holds {n_cells[0]} cells.")
         return section
-    uri = encode(lambda: draw.figure_counts(n_cells, divisions["frame"], results.units))
+    uri = encode(lambda: figures_tracks.figure_counts(n_cells, divisions["frame"], results.units))
     section.pictures.append(Picture(uri, "Number of tracked cells and of divisions over time."))
     if divisions.empty:
         section.paragraphs.append("No division was found.")
         return section
+    section.tables.append(divisions_table(divisions, results.units))
+    return section
+
+
+def divisions_table(divisions: pd.DataFrame, units: Units) -> Table:
+    """List the first divisions."""
     names = ["event_id", "kind", "frame", "parent_id", "daughter_ids", "score", "status"]
     shown = divisions.sort_values("frame", kind="stable")[names].head(MAX_DIVISION_ROWS)
-    caption = "Divisions."
+    shown["daughter_ids"] = shown["daughter_ids"].astype(str).str.replace(";", ", ")
+    header = ["event", "kind", "frame", "mother", "daughters", "score", "status"]
+    if units.timed:
+        shown.insert(3, "time", shown["frame"] * units.per_frame)
+        header.insert(3, units.time_label)
+    caption = "Divisions: frame and time of the first frame with daughters."
     if len(divisions) > len(shown):
         caption = f"The first {len(shown)} of {len(divisions)} divisions; all: divisions.csv."
-    section.tables.append(Table(caption, names, list(shown.itertuples(index=False, name=None))))
-    return section
+    return Table(caption, header, list(shown.itertuples(index=False, name=None)))
 
 
 def lineage_section(
@@ -151,31 +185,43 @@ def lineage_section(
         return section
     largest = dividing.sort_values(ascending=False, kind="stable").index[:MAX_LINEAGES]
     shown = tracks[tracks["lineage_id"].isin(largest)]
-    uri = encode(lambda: draw.figure_lineages(shown, results.units))
+    uri = encode(lambda: figures_tracks.figure_lineages(shown, results.units))
     caption = (
         f"The {len(largest)} largest of {len(dividing)} lineages with a division, out of "
-        f"{len(sizes)}; colours as in the pictures above."
+        f"{len(sizes)}; ids and colours of the tracks as in the pictures above. Dots: divisions."
     )
     section.pictures.append(Picture(uri, caption))
     return section
 
 
-def traces_section(results: Results) -> Section:
-    """Heat map, single traces and mean of R/R0; mean intensities without a ratio."""
-    section = Section("Reporter traces")
+def read_traces(results: Results) -> tuple[pd.DataFrame | None, dict[str, Any]]:
+    """Read the rows of ``traces.parquet`` on whole cells, and the options of `traces`."""
     path = results.folder / "3_tracks/traces.parquet"
-    if not path.is_file():
-        section.paragraphs.append("There is no traces.parquet.")
-        return section
-    metadata = pq.read_schema(path).metadata or {}
-    options: dict[str, Any] = json.loads(metadata.get(b"cellsam_traces", b"{}"))
-    traces = results.table(
+    table = results.table(
         "3_tracks/traces.parquet",
         ["track_id", "frame", "compartment", "r_over_r0", "valid", "invalid_reason"]
         + [f"{c}_{name}" for c in results.manifest.channels for name in ("mean", "background")],
     )
-    assert traces is not None
-    traces = traces[traces["compartment"] == "cell"]
+    if table is None:
+        return None, {}
+    metadata = pq.read_schema(path).metadata or {}
+    options: dict[str, Any] = json.loads(metadata.get(b"cellsam_traces", b"{}"))
+    return table[table["compartment"] == "cell"], options
+
+
+def ratio_matrix(results: Results, traces: pd.DataFrame) -> pd.DataFrame:
+    """Arrange valid values of R/R0 as tracks x frames; see :func:`trace_matrix`."""
+    values = traces["r_over_r0"].where(traces["valid"])
+    return trace_matrix(traces, values, results.manifest.n_frames)
+
+
+def traces_section(results: Results) -> Section:
+    """Heat map, single traces and mean of R/R0; mean intensities without a ratio."""
+    section = Section("Reporter traces")
+    traces, options = read_traces(results)
+    if traces is None:
+        section.paragraphs.append("There is no traces.parquet.")
+        return section
     if traces.empty:
         section.paragraphs.append("No cell was traced.")
         return section
@@ -199,7 +245,7 @@ def _add_intensities(section: Section, results: Results, traces: pd.DataFrame) -
         c: trace_matrix(traces, traces[f"{c}_mean"] - traces[f"{c}_background"], n_frames)
         for c in results.manifest.channels
     }
-    uri = encode(lambda: draw.figure_intensities(matrices, results.units))
+    uri = encode(lambda: figures_traces.figure_intensities(matrices, results.units))
     caption = "Mean over cells of the intensity above local background, with its 95 % CI."
     section.pictures.append(Picture(uri, caption))
 
@@ -216,27 +262,29 @@ def _add_ratio(
     reasons = reasons.sort_index().sort_values(ascending=False, kind="stable")
     section.paragraphs.append(
         f"R = {ratio[0]} / {ratio[1]}, both above local background; R0 = mean over the first "
-        f"{baseline_frames} frame(s). {valid.sum()} of {len(traces)} values are valid."
+        f"{baseline_frames} frame(s). {count(valid.sum())} of {count(len(traces))} values are "
+        "valid."
     )
     if len(reasons):
         caption = "Why values are flagged invalid (several reasons may apply to one)."
         section.tables.append(Table(caption, ("reason", "values"), list(reasons.items())))
-    matrix = trace_matrix(traces, traces["r_over_r0"].where(valid), results.manifest.n_frames)
+    matrix = ratio_matrix(results, traces)
     if not len(matrix):
         section.paragraphs.append("No valid value is left to draw.")
         return
     units = results.units
     section.pictures.append(
         Picture(
-            encode(lambda: draw.figure_heat_map(matrix, baseline_frames, units)),
+            encode(lambda: figures_traces.figure_heat_map(matrix, baseline_frames, units)),
             f"R/R0 of {len(matrix)} cells with a valid value, strongest mean response on top; "
-            "grey: absent or flagged. Dashed: end of the baseline.",
+            "grey: absent or flagged.",
         )
     )
     section.pictures.append(
         Picture(
-            encode(lambda: draw.figure_traces(matrix, baseline_frames, units)),
-            "R/R0 of single cells and their mean with the 95 % confidence interval over cells.",
+            encode(lambda: figures_traces.figure_traces(matrix, baseline_frames, units)),
+            "R/R0 of single cells and their mean with the 95 % confidence interval over cells; up "
+            f"to {figures_traces.MAX_COLOURED_TRACES} cells in the colours of their tracks.",
         )
     )
 

@@ -2,84 +2,139 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 
+from cellsam_core.io.tables import table_errors
+from cellsam_core.io.transcripts import apply_affine
 from cellsam_core.report import figures_spatial as draw
-from cellsam_core.report.figures_common import Units, encode, figure_histograms
+from cellsam_core.report.figures_common import encode, figure_histograms
 from cellsam_core.report.images import Window, overlay, read_window, window_around
-from cellsam_core.report.page import Picture, Section, Table
-from cellsam_core.report.transcript_summary import TranscriptSummary, summarise
+from cellsam_core.report.page import Picture, Section, Table, count, percent
+from cellsam_core.report.transcript_summary import MAX_SPOTS, TranscriptSummary, summarise
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
     from cellsam_core.report.results import Results
 
 ZOOM_SIDES_PX = (1000, 250)
 TOP_GENES = 25
-UM = Units(pixel_size_um=1.0, frame_interval_s=None)
+MAX_POLYGONS = 20_000  # cells drawn as polygons; more are drawn as dots
+STAIN_BRIGHTNESS = 0.6  # transcripts are to stand out
+NO_CELLS = "There is no 3_cells/cells.h5ad."
+NO_TRANSCRIPTS = "There is no 3_cells/transcripts.parquet."
+NO_QUALITY = "There is no 3_cells/assign_qc.json."
 
 
 def spatial_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Section]]:
     """Build the headline and the sections of a spatial sample, from its ``3_cells`` folder."""
-    cells = read_cells(results)
-    path = results.folder / "3_cells/transcripts.parquet"
+    cells, genes = read_cells(results)
+    quality = read_quality(results)
     windows = zoom_windows(results, cells)
     summary = None
+    path = results.folder / "3_cells/transcripts.parquet"
     if path.is_file() and results.manifest.transcripts is not None:
         affine = results.manifest.transcripts.um_to_px
         summary = summarise(path, affine, results.manifest.shape_yx, windows)
     headline: list[tuple[str, Any]] = []
-    if cells is not None:
-        headline.append(("cells", len(cells)))
-    if summary is not None:
-        headline.append(("transcripts", summary.n_rows))
-        assigned = int(summary.features["in_cells"].sum())
-        headline.append(("in cells", _percent(assigned, summary.n_rows)))
-    if cells is not None and len(cells):
-        headline.append(("transcripts per cell (median)", float(cells["n_transcripts"].median())))
-        headline.append(("genes per cell (median)", float(cells["n_genes"].median())))
+    if quality is not None:
+        headline = [
+            ("cells", quality["n_cells"]),
+            ("transcripts", quality["n_transcripts"]),
+            ("in cells", percent(quality["n_assigned"], quality["n_transcripts"])),
+            ("transcripts per cell (median)", quality["median_transcripts_per_cell"]),
+            ("genes per cell (median)", quality["median_genes_per_cell"]),
+        ]
     sections = [
         overlay_section(results, windows, summary),
-        cells_section(cells),
-        assignment_section(results, summary),
-        controls_section(summary),
+        cells_section(results, cells),
+        assignment_section(results, quality, genes, summary),
+        controls_section(quality),
     ]
     return headline, sections
 
 
-def read_cells(results: Results) -> pd.DataFrame | None:
-    """Read ``obs`` of ``cells.h5ad`` with columns x_um, y_um added; the counts stay on disk."""
+def read_cells(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Read the cells and the genes of ``cells.h5ad``; the counts stay on disk.
+
+    Returns
+    -------
+    cells
+        ``obs``, with the centroid in image pixels as x, y; touches_border is missing where it
+        is not known. None without the file.
+    genes
+        ``var``, or None.
+    """
     import anndata
 
     path = results.folder / "3_cells/cells.h5ad"
+    source = results.manifest.transcripts
+    if not path.is_file() or source is None:
+        return None, None
+    with table_errors(path):
+        table = anndata.read_h5ad(path, backed="r")
+    xy_um = np.asarray(table.obsm["spatial"], dtype=np.float64)
+    x, y = apply_affine(np.asarray(source.um_to_px), xy_um.T)
+    border = table.obs["touches_border"].astype("boolean")
+    cells: pd.DataFrame = table.obs.assign(x=x, y=y, touches_border=border)
+    genes: pd.DataFrame = table.var
+    table.file.close()
+    return cells, genes
+
+
+def read_quality(results: Results) -> dict[str, Any] | None:
+    """Read the figures that ``assign`` left in ``assign_qc.json``."""
+    path = results.folder / "3_cells/assign_qc.json"
     if not path.is_file():
         return None
-    table = anndata.read_h5ad(path, backed="r")
-    xy = np.asarray(table.obsm["spatial"], dtype=np.float64)
-    cells: pd.DataFrame = table.obs.assign(x_um=xy[:, 0], y_um=xy[:, 1])
-    table.file.close()
-    return cells
+    with table_errors(path):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def zoom_windows(results: Results, cells: pd.DataFrame | None) -> list[Window]:
     """Whole image and two windows about the cell with most transcripts that is off the border."""
     shape = results.manifest.shape_yx
     windows = [window_around(shape)]
-    source = results.manifest.transcripts
-    if cells is None or cells.empty or source is None:
+    if cells is None or cells.empty:
         return windows
-    inner = cells[~cells["touches_border"].astype(bool)]
+    inner = cells[~cells["touches_border"].fillna(False).to_numpy(bool)]
     pool = inner if len(inner) else cells
     richest = pool.iloc[int(np.argmax(pool["n_transcripts"].to_numpy()))]
-    affine = np.asarray(source.um_to_px, dtype=np.float64)
-    x, y, _ = affine @ (richest["x_um"], richest["y_um"], 1.0)
     for side in ZOOM_SIDES_PX:
         if side < max(shape):
-            windows.append(window_around(shape, (y, x), side))
+            windows.append(window_around(shape, (richest["y"], richest["x"]), side))
     return windows
+
+
+def overlay_panels(
+    results: Results, windows: list[Window], summary: TranscriptSummary | None
+) -> list[draw.Panel]:
+    """Outlines over the stain, with transcripts, in each window; none without image or masks."""
+    image, masks = results.image(), results.masks()
+    if image is None or masks is None:
+        return []
+    channel = len(image.channels) - 1
+    no_spots = draw.Spots(np.zeros((0, 2)), np.zeros(0, dtype=object))
+    spots = [no_spots] * len(windows) if summary is None else summary.spots
+    names = ["whole image", "around the cell with most transcripts", "the same, closer"]
+    return [
+        draw.Panel(
+            name,
+            overlay(
+                read_window(image, 0, channel, window),
+                read_window(masks, 0, 0, window),
+                brightness=STAIN_BRIGHTNESS,
+            ),
+            window,
+            here,
+        )
+        for name, window, here in zip(names, windows, spots, strict=False)
+    ]
 
 
 def overlay_section(
@@ -87,140 +142,173 @@ def overlay_section(
 ) -> Section:
     """Outlines over the stain, with transcripts."""
     section = Section("Cells and transcripts over the stain")
-    image, masks = results.image(), results.masks()
-    if image is None or masks is None:
-        section.paragraphs.append("The frames or the masks are missing.")
-        return section
-    channel = len(image.channels) - 1
-    no_spots = draw.Spots(np.zeros((0, 2)), np.zeros(0, dtype=object))
-    spots = [no_spots] * len(windows) if summary is None else summary.spots
-    names = ["whole image", "around the cell with most transcripts", "the same, closer"]
-    panels = [
-        (
-            name,
-            overlay(read_window(image, 0, channel, window), read_window(masks, 0, 0, window)),
-            window,
-            here,
+    panels = overlay_panels(results, windows, summary)
+    image = results.image()
+    if not panels or image is None:
+        section.paragraphs.append(
+            "There is no 1_preprocessed/frames.zarr or no 2_masks/masks.zarr, so no outline is "
+            "drawn over a stain."
         )
-        for name, window, here in zip(names, windows, spots, strict=False)
-    ]
+        return section
     uri = encode(lambda: draw.figure_zooms(panels, results.units), photograph=True)
     caption = (
-        f"Cell outlines over channel {image.channels[channel]}, transcripts as dots; the most "
-        "frequent genes of each picture in colour, the others white. Pictures with more than "
-        "20 000 transcripts show an even part of them."
+        f"Cell outlines over channel {image.channels[-1]}, transcripts as dots: the most "
+        "frequent genes in colour, all others white. Pictures with more than "
+        f"{count(MAX_SPOTS)} transcripts show an even part of them."
     )
     section.pictures.append(Picture(uri, caption))
     if summary is None:
-        section.paragraphs.append("There is no transcripts.parquet, so no transcript is drawn.")
+        section.paragraphs.append(NO_TRANSCRIPTS)
     return section
 
 
-def cells_section(cells: pd.DataFrame | None) -> Section:
+def cell_outlines(results: Results, cells: pd.DataFrame) -> tuple[list[Any], npt.NDArray[np.int64]]:
+    """Outer rings of the cells in ``boundaries.parquet``.
+
+    Returns
+    -------
+    rings
+        ``(n, 2)`` x, y in the unit of length of the sample, from the corner of the image; a cell
+        of several parts has as many rings.
+    counts
+        Transcripts of the cell of each ring.
+    """
+    table = results.table("3_cells/boundaries.parquet", ["cell_id", "geometry"])
+    source = results.manifest.transcripts
+    assert table is not None
+    assert source is not None
+    parts, owner = shapely.get_parts(shapely.from_wkb(table["geometry"]), return_index=True)
+    xy, ring = shapely.get_coordinates(shapely.get_exterior_ring(parts), return_index=True)
+    xy = apply_affine(np.asarray(source.um_to_px), xy.T).T * results.units.per_px
+    counts = cells.set_index("cell_id")["n_transcripts"].loc[table["cell_id"].to_numpy()[owner]]
+    rings = np.split(xy, np.flatnonzero(np.diff(ring)) + 1)
+    return rings, counts.to_numpy(np.int64)
+
+
+def cell_shapes(results: Results, cells: pd.DataFrame) -> tuple[Any, npt.NDArray[np.int64], str]:
+    """Shapes for the cell map, the transcripts of each, and what they are, in words."""
+    path = results.folder / "3_cells/boundaries.parquet"
+    if path.is_file() and len(cells) <= MAX_POLYGONS:
+        return *cell_outlines(results, cells), "Cells"
+    why = f"more than {count(MAX_POLYGONS)} cells" if path.is_file() else "no boundaries.parquet"
+    centroids = cells[["x", "y"]].to_numpy(np.float64) * results.units.per_px
+    return centroids, cells["n_transcripts"].to_numpy(np.int64), f"Cells as dots ({why})"
+
+
+def cells_section(results: Results, cells: pd.DataFrame | None) -> Section:
     """Map of the cells, transcripts and genes per cell, areas."""
     section = Section("Cells")
     if cells is None:
-        section.paragraphs.append("There is no cells.h5ad.")
+        section.paragraphs.append(NO_CELLS)
         return section
     if cells.empty:
         section.paragraphs.append("No cell was found.")
         return section
-    transcripts = cells["n_transcripts"].to_numpy(np.int64)
-    genes = cells["n_genes"].to_numpy(np.int64)
-    xy = cells[["x_um", "y_um"]].to_numpy(np.float64)
-    uri = encode(lambda: draw.figure_cell_map(xy, transcripts, "transcripts per cell", UM))
-    caption = "Cells at their centroids, coloured by transcripts; cells without any are grey."
+    shapes, counts, what = cell_shapes(results, cells)
+    uri = encode(
+        lambda: draw.figure_cell_map(shapes, counts, "transcripts per cell", results.units)
+    )
+    caption = f"{what}, coloured by transcripts of genes; grey: none. x and y as in the image."
     section.pictures.append(Picture(uri, caption))
+    transcripts = cells["n_transcripts"].to_numpy(np.int64)
     panels: list[tuple[np.ndarray[Any, Any], str]] = [
         (transcripts, "transcripts per cell"),
-        (genes, "genes per cell"),
+        (cells["n_genes"].to_numpy(np.int64), "genes per cell"),
         (cells["area_um2"].to_numpy(np.float64), "cell area (µm²)"),
     ]
     uri = encode(lambda: figure_histograms(panels))
     caption = "Distribution over cells, the top 0.5 % in the last bin; the line: median."
     section.pictures.append(Picture(uri, caption))
-    n = len(cells)
+    border = cells["touches_border"].dropna()
     rows = [
-        ("without transcripts", _percent(int((transcripts == 0).sum()), n)),
-        ("below 10 transcripts", _percent(int((transcripts < 10).sum()), n)),
-        ("touching the image border", _percent(int(cells["touches_border"].sum()), n)),
+        ("without transcripts", percent(int((transcripts == 0).sum()), len(cells))),
+        ("below 10 transcripts", percent(int((transcripts < 10).sum()), len(cells))),
+        ("touching the image border", percent(int(border.sum()), len(border)) or "not known"),
     ]
-    section.tables.append(Table("Share of cells.", ("", ""), rows))
+    section.tables.append(Table("Share of cells.", (), rows))
     return section
 
 
-def assignment_section(results: Results, summary: TranscriptSummary | None) -> Section:
+def assignment_section(
+    results: Results,
+    quality: dict[str, Any] | None,
+    genes: pd.DataFrame | None,
+    summary: TranscriptSummary | None,
+) -> Section:
     """Give the assigned fraction, frequent genes, where unassigned transcripts lie."""
     section = Section("Assignment")
-    if summary is None or summary.n_rows == 0:
-        missing = (
-            "There is no transcripts.parquet." if summary is None else "No transcript was read."
+    if summary is None:
+        section.paragraphs.append(NO_TRANSCRIPTS)
+    elif summary.unassigned.any():
+        uri = encode(
+            lambda: draw.figure_density(
+                summary.unassigned,
+                results.manifest.shape_yx,
+                "transcripts in no cell",
+                results.units,
+            )
         )
-        section.paragraphs.append(missing)
-        return section
-    assigned = int(summary.features["in_cells"].sum())
+        caption = "Density of transcripts in no cell: bright areas hint at cells that were missed."
+        section.pictures.append(Picture(uri, caption))
+    if quality is None:
+        section.paragraphs.append(NO_QUALITY)
+    else:
+        n = quality["n_transcripts"]
+        rows = [
+            ("transcripts", n),
+            ("in cells", f"{count(quality['n_assigned'])} ({percent(quality['n_assigned'], n)})"),
+            ("outside the image", quality["n_outside_image"]),
+            ("in more than one polygon", quality["n_contested"]),
+            ("genes seen", quality["n_genes"]),
+            ("cells without transcripts", quality["n_cells_without_transcripts"]),
+        ]
+        section.tables.append(Table("Every transcript of the input.", (), rows))
+    if genes is not None and len(genes):
+        section.tables.append(genes_table(genes))
+    return section
+
+
+def genes_table(genes: pd.DataFrame) -> Table:
+    """List the most frequent genes, from ``var`` of ``cells.h5ad``."""
+    named = genes.rename_axis("gene").reset_index()
+    top = named.sort_values(["n_transcripts", "gene"], ascending=[False, True]).head(TOP_GENES)
+    columns = ["gene", "n_transcripts", "n_assigned"]
     rows = [
-        ("transcripts", summary.n_rows),
-        ("in cells", f"{assigned} ({_percent(assigned, summary.n_rows)})"),
-        ("outside the image", summary.n_outside),
-    ]
-    section.tables.append(Table("Every transcript of the input.", ("", ""), rows))
-    shape = results.manifest.shape_yx
-    uri = encode(
-        lambda: draw.figure_density(
-            summary.unassigned, shape, "transcripts in no cell", results.units
-        )
-    )
-    caption = "Density of transcripts in no cell: bright areas hint at cells that were missed."
-    section.pictures.append(Picture(uri, caption))
-    genes = summary.features.reset_index()
-    genes = genes[genes["feature_type"] == "gene"]
-    top = genes.sort_values(["total", "feature"], ascending=[False, True]).head(TOP_GENES)
-    table = [
-        (name, total, in_cells, _percent(in_cells, total))
-        for name, total, in_cells in top[["feature", "total", "in_cells"]].itertuples(index=False)
+        (name, total, in_cells, percent(in_cells, total))
+        for name, total, in_cells in top[columns].itertuples(index=False)
     ]
     caption = f"The {len(top)} most frequent of {len(genes)} genes."
-    header = ("gene", "transcripts", "in cells", "share in cells")
-    section.tables.append(Table(caption, header, table))
-    return section
+    return Table(caption, ("gene", "transcripts", "in cells", "share in cells"), rows)
 
 
-def controls_section(summary: TranscriptSummary | None) -> Section:
-    """Rate of blanks and other controls."""
+def controls_section(quality: dict[str, Any] | None) -> Section:
+    """Rate of blanks and other controls, as ``assign`` counted them."""
     section = Section("Controls")
-    if summary is None:
-        section.paragraphs.append("There is no transcripts.parquet.")
+    if quality is None:
+        section.paragraphs.append(NO_QUALITY)
         return section
-    by_type = summary.features.groupby("feature_type")
-    types = by_type.sum().assign(features=by_type.size())
-    if set(types.index) <= {"gene"}:
-        section.paragraphs.append("The panel has no controls, so no error rate can be given.")
+    n_controls = quality["n_control_transcripts"]
+    if not n_controls:
+        section.paragraphs.append("No control was seen, so no error rate can be given.")
         return section
-    all_in_cells = int(types["in_cells"].sum())
-    rows = [
-        (
-            name,
-            n_features,
-            total,
-            _percent(total, summary.n_rows),
-            _percent(in_cells, all_in_cells),
-            total / n_features,
+    rate = quality["misidentification_rate"]
+    if rate is not None:
+        section.paragraphs.append(
+            f"Misidentification rate: {rate:.1%}. That is the mean count of the blanks seen "
+            f"({quality['n_blanks_seen']}) over the mean count of the genes seen "
+            f"({quality['n_genes']}), over all transcripts: the share of a gene's calls that "
+            "chance would explain."
         )
-        for name, total, in_cells, n_features in types.itertuples(name=None)
+    total = quality["n_transcripts"]
+    by_type = quality["n_transcripts_by_type"]
+    rows = [(name, n, percent(n, total)) for name, n in sorted(by_type.items())]
+    header = ("feature type", "transcripts", "share of all")
+    section.tables.append(Table("Transcripts by type of feature.", header, rows))
+    in_cells = quality["n_control_transcripts_assigned"]
+    rows = [
+        ("control features seen", len(quality["controls"]), ""),
+        ("control transcripts", n_controls, percent(n_controls, total)),
+        ("of these in cells", in_cells, percent(in_cells, n_controls)),
     ]
-    header = (
-        "feature type",
-        "features",
-        "transcripts",
-        "share of all",
-        "share of those in cells",
-        "transcripts per feature",
-    )
-    caption = "Controls should be rare: their rate per feature is that of false calls per gene."
-    section.tables.append(Table(caption, header, rows))
+    section.tables.append(Table("Controls.", (), rows))
     return section
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else ""

@@ -1,14 +1,14 @@
-"""One pass over ``transcripts.parquet``, in batches: totals, densities, the spots to draw."""
+"""One pass over ``transcripts.parquet``, in batches: the spots to draw, where none is in a cell."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 
+from cellsam_core.io.transcripts import apply_affine
 from cellsam_core.report.figures_spatial import Spots
 
 if TYPE_CHECKING:
@@ -27,35 +27,18 @@ ROWS_PER_BIN = 10  # coarser where there are fewer, so that the map isn't speckl
 
 @dataclass
 class TranscriptSummary:
-    """Totals over all transcripts.
+    """Where transcripts are.
 
     Attributes
     ----------
-    n_rows
-        Transcripts.
-    features
-        Index (feature, feature_type); columns total, in_cells.
     unassigned
         ``(y, x)`` bins over the image: transcripts in no cell.
-    n_outside
-        Transcripts outside the image.
     spots
         For each window asked for, the transcripts to draw; evenly thinned where there are many.
     """
 
-    n_rows: int
-    features: pd.DataFrame
     unassigned: npt.NDArray[np.int64]
-    n_outside: int
-    spots: list[Spots] = field(default_factory=list)
-
-
-def um_to_px(
-    xy_um: npt.NDArray[np.float64], affine: Sequence[Sequence[float]]
-) -> npt.NDArray[np.float64]:
-    """Apply the manifest's 3x3 affine to ``(n, 2)`` points x, y."""
-    matrix = np.asarray(affine, dtype=np.float64)
-    return np.asarray(xy_um @ matrix[:2, :2].T + matrix[:2, 2])
+    spots: list[Spots]
 
 
 def summarise(
@@ -64,7 +47,7 @@ def summarise(
     shape_yx: tuple[int, int],
     windows: Sequence[Window],
 ) -> TranscriptSummary:
-    """Stream the table; memory depends on the number of features, not of transcripts.
+    """Stream the table; memory does not depend on the number of transcripts.
 
     Parameters
     ----------
@@ -77,6 +60,7 @@ def summarise(
     windows
         Where spots are to be drawn.
     """
+    matrix = np.asarray(affine, dtype=np.float64)
     file = pq.ParquetFile(path)
     n_rows = file.metadata.num_rows
     along = int(np.clip(np.sqrt(n_rows / ROWS_PER_BIN), 5, MAX_DENSITY_BINS))
@@ -84,34 +68,16 @@ def summarise(
     n_bins = tuple(int(np.ceil(side / bin_px)) for side in shape_yx)
     unassigned = np.zeros(n_bins, dtype=np.int64)
     edges = [np.linspace(-0.5, side - 0.5, n + 1) for side, n in zip(shape_yx, n_bins, strict=True)]
-    totals: list[pd.DataFrame] = []
     collectors = [_Collector(window) for window in windows]
-    n_outside = 0
-    columns = ["x_um", "y_um", "feature", "feature_type", "cell_id"]
-    for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-        table = batch.to_pandas().astype({"feature": str, "feature_type": str})
-        xy = um_to_px(table[["x_um", "y_um"]].to_numpy(np.float64), affine)
-        inside = ((xy >= -0.5) & (xy < np.array(shape_yx[::-1]) - 0.5)).all(axis=1)
-        n_outside += int((~inside).sum())
+    for batch in file.iter_batches(BATCH_ROWS, columns=["x_um", "y_um", "feature", "cell_id"]):
+        table = batch.to_pandas().astype({"feature": str})
+        xy = apply_affine(matrix, table[["x_um", "y_um"]].to_numpy(np.float64).T).T
         free = (table["cell_id"] == 0).to_numpy()
         counts, _, _ = np.histogram2d(xy[free, 1], xy[free, 0], bins=edges)
         unassigned += counts.astype(np.int64)
         for collector in collectors:
             collector.add(xy, table["feature"].to_numpy())
-        groups = table.assign(total=1, in_cells=~free).groupby(["feature", "feature_type"])
-        totals = [_add(totals, groups[["total", "in_cells"]].sum())]
-    features = totals[0] if totals else _add([], _no_features())
-    spots = [collector.spots() for collector in collectors]
-    return TranscriptSummary(n_rows, features, unassigned, n_outside, spots)
-
-
-def _no_features() -> pd.DataFrame:
-    index = pd.MultiIndex.from_arrays([[], []], names=["feature", "feature_type"])
-    return pd.DataFrame({"total": [], "in_cells": []}, index=index)
-
-
-def _add(totals: list[pd.DataFrame], more: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat([*totals, more]).groupby(level=[0, 1]).sum().astype(np.int64)
+    return TranscriptSummary(unassigned, [collector.spots() for collector in collectors])
 
 
 class _Collector:

@@ -25,14 +25,16 @@ REGION_DIAMETERS = 32
 """At most so much of an image, and so many cells along it, is looked at: the cost is bounded."""
 
 STEPS_PER_OCTAVE = 8
+N_SUREST = 8
 
 
 def estimate_diameter_px(segmenter: Segmenter, samples: Sequence[NDArray[np.float32]]) -> float:
-    """Try a ladder of scales on sample regions and keep the one that explains most, best.
+    """Try a ladder of scales on sample regions and keep the one at which the model is surest.
 
-    A scale explains the share of pixels that lie in the cells found with it, each cell weighted
-    by score and predicted IoU: too fine a scale finds unsure fragments, too coarse a one
-    merges or misses.
+    The model was trained with cells brought to one size, so its scores fall off on either side
+    of the right scale. A scale's evidence is the sum over the surest few cells of each sample
+    of score times predicted IoU, less for cells of another size than was looked for. Only a few
+    count, or many small fragments would outweigh few large cells.
     The estimate is then the median diameter found at that scale.
 
     Parameters
@@ -51,15 +53,12 @@ def estimate_diameter_px(segmenter: Segmenter, samples: Sequence[NDArray[np.floa
     best, best_value = REFERENCE_PX, 0.0
     for candidate in CANDIDATES_PX:
         side = round(min(REGION_PX, REGION_DIAMETERS * candidate))
-        regions = [central_region(sample, side) for sample in samples]
-        found = [i for region in regions for i in segmenter.segment(region, candidate)]
-        explained = sum(
-            i.score * i.predicted_iou * _fit(i, candidate) * float(i.mask.sum()) for i in found
-        )
-        value = explained / sum(region[0].size for region in regions)
-        log.info("cells of %g px: %d found, evidence %.3f", candidate, len(found), value)
+        found = [segmenter.segment(central_region(s, side), candidate) for s in samples]
+        value = sum(_evidence(cells, candidate) for cells in found)
+        sizes = [_diameter(cell) for cells in found for cell in cells]
+        log.info("cells of %g px: %d found, evidence %.2f", candidate, len(sizes), value)
         if value > best_value:
-            best, best_value = _median_diameter(found), value
+            best, best_value = float(np.median(sizes)), value
     step = round(np.log2(best) * STEPS_PER_OCTAVE)
     return float(2 ** (step / STEPS_PER_OCTAVE))
 
@@ -75,10 +74,10 @@ def _diameter(instance: Instance) -> float:
     return float(np.sqrt(4 * instance.mask.sum() / np.pi))
 
 
-def _fit(instance: Instance, candidate: float) -> float:
-    """Weight of a cell whose size is not the one that was looked for."""
-    return float(np.exp(-0.5 * (np.log(_diameter(instance) / candidate) / np.log(2)) ** 2))
-
-
-def _median_diameter(found: list[Instance]) -> float:
-    return float(np.median([_diameter(i) for i in found]))
+def _evidence(cells: list[Instance], candidate_px: float) -> float:
+    octaves = [np.log2(_diameter(i) / candidate_px) for i in cells]
+    sure = [
+        i.score * i.predicted_iou * np.exp(-(octave**2) / 2)
+        for i, octave in zip(cells, octaves, strict=True)
+    ]
+    return float(sum(sorted(sure)[-N_SUREST:]))

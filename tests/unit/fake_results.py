@@ -11,6 +11,7 @@ import pandas as pd
 import tifffile
 import zarr
 
+from cellsam_core.cli import main
 from cellsam_core.cli import traces as traces_cli
 from cellsam_core.io import omezarr
 from cellsam_core.io.manifest import Manifest, Plane, TranscriptSource
@@ -175,12 +176,8 @@ def write_spatial(folder: Path, *, with_cells: bool = True) -> Path:
 
     0.5 um a pixel, image origin at (100, 200) um, 500 transcripts of which 100 in no cell.
     """
-    import anndata
-    import scipy.sparse
-
     (folder / "1_preprocessed").mkdir(parents=True)
     (folder / "2_masks").mkdir()
-    (folder / "3_cells").mkdir()
     size, pixel = 300, 0.5
     rng = np.random.default_rng(6)
     labels = np.zeros((size, size), np.uint32)
@@ -209,45 +206,21 @@ def write_spatial(folder: Path, *, with_cells: bool = True) -> Path:
     y, x = y[kept], x[kept]
     names = np.array(["Gapdh", "Actb", "<b>Neg$r1", "Blank-1"])
     gene = names[rng.choice(4, len(kept), p=[0.5, 0.3, 0.18, 0.02])]
-    transcripts = pd.DataFrame(
-        {
-            "x_um": 100 + x * pixel,
-            "y_um": 200 + y * pixel,
-            "z": 0,
-            "feature": gene,
-            "feature_type": np.where(gene == "Blank-1", "blank", "gene"),
-            "cell_id": labels[y, x],
-        }
-    )
-    transcripts.to_parquet(folder / "3_cells/transcripts.parquet")
-    ids = np.unique(labels)[1:]
-    counts = pd.crosstab(transcripts["cell_id"], transcripts["feature"])
-    counts = counts.reindex(index=ids, columns=names[:3], fill_value=0)
-    centre_of = np.array([centres[i - 1] for i in ids], dtype=float).reshape(-1, 2)
-    obs = pd.DataFrame(
-        {
-            "cell_id": ids,
-            "area_um2": np.bincount(labels.ravel(), minlength=1)[ids] * pixel**2,
-            "n_transcripts": counts.sum(axis=1).to_numpy(np.int64),
-            "n_genes": (counts > 0).sum(axis=1).to_numpy(np.int64),
-            "touches_border": False,
-        },
-        index=[f"demo_{i}" for i in ids],
-    )
-    table = anndata.AnnData(scipy.sparse.csr_matrix(counts.to_numpy(np.int32)), obs=obs)
-    table.obsm["spatial"] = centre_of[:, ::-1] * pixel + [100, 200]
-    table.write_h5ad(folder / "3_cells/cells.h5ad")
+    raw = folder.parent / "transcripts.csv"
+    transcripts = pd.DataFrame({"x": 100 + x * pixel, "y": 200 + y * pixel, "gene": gene})
+    transcripts.to_csv(raw, index=False)
+    ids, areas_px = np.unique(labels[labels > 0], return_counts=True)
     pd.DataFrame(
         {
             "frame": 0,
             "label": ids,
-            "area_px": obs["area_um2"].to_numpy() / pixel**2,
+            "area_px": areas_px,
             "score": 0.8,
             "touches_border": False,
         }
     ).to_parquet(folder / "2_masks/cells.parquet")
     source = TranscriptSource(
-        path="transcripts.csv",
+        path=str(raw),
         x="x",
         y="y",
         gene="gene",
@@ -270,6 +243,10 @@ def write_spatial(folder: Path, *, with_cells: bool = True) -> Path:
         transcripts=source,
     )
     (folder / "0_manifest.json").write_text(manifest.to_json())
+    main(
+        ["assign", "--labels", str(masks_path), "--manifest", str(folder / "0_manifest.json")]
+        + ["-o", str(folder / "3_cells")]
+    )
     return folder
 
 

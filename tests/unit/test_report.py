@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -157,7 +158,9 @@ def test_spatial_report(tmp_path):
     transcripts = pd.read_parquet(results / "3_cells/transcripts.parquet")
     assert f"400 ({400 / len(transcripts):.1%})" in text
     blanks = transcripts["feature_type"] == "blank"
-    assert f"blank 1 {blanks.sum()} {blanks.mean():.1%}" in text
+    assert f"blank {blanks.sum()} {blanks.mean():.1%}" in text
+    assert f"Misidentification rate: {3 * blanks.sum() / (~blanks).sum():.1%}" in text
+    assert "touching the image border 0.0%" in text
     assert "<b>Neg$r1" in text
     assert "<b>" not in html
     assert record["inputs"][0] == {"name": "dapi.tif", "bytes": None}
@@ -169,9 +172,27 @@ def test_spatial_report_without_cells(tmp_path):
     assert "No cell was found." in text
     (results / "3_cells/transcripts.parquet").unlink()
     (results / "3_cells/cells.h5ad").unlink()
+    (results / "3_cells/assign_qc.json").unlink()
     text = words(report(results, tmp_path)[0])
-    assert "There is no cells.h5ad." in text
-    assert "There is no transcripts.parquet." in text
+    for name in ("cells.h5ad", "transcripts.parquet", "assign_qc.json"):
+        assert f"There is no 3_cells/{name}." in text
+
+
+def test_spatial_report_of_cells_from_polygons(tmp_path):
+    """Such cells have no known relation to the image's border, and there need be no image."""
+    results = write_spatial(tmp_path / "results")
+    polygons = tmp_path / "polygons.parquet"
+    (results / "3_cells/boundaries.parquet").rename(polygons)
+    for name in ("1_preprocessed", "2_masks", "3_cells"):
+        shutil.rmtree(results / name)
+    arguments = ["assign", "--polygons", str(polygons), "-o", str(results / "3_cells")]
+    assert main([*arguments, "--manifest", str(results / "0_manifest.json")]) == 0
+    html, _ = report(results, tmp_path)
+    text = words(html)
+    assert len(Checker(html).images) == 3  # map, histograms, density
+    assert "touching the image border not known" in text
+    assert "the image was not segmented here" in text
+    assert "so no outline is drawn over a stain" in text
 
 
 def test_unusable_arguments(tmp_path, capsys):
@@ -188,7 +209,8 @@ def test_cells_of_a_table():
     assert cell(float("nan")) == ""
     assert cell(True) == "yes"
     assert cell(1234567) == "1\u202f234\u202f567"
-    assert cell(0.123456) == "0.1235"
+    assert cell(0.123456) == "0.123"
+    assert cell(1234.56) == "1\u202f235"
     assert cell(3.0) == "3"
     assert cell("<b>") == "<b>"
 
@@ -199,3 +221,9 @@ def test_render_escapes_everywhere():
     html = render(evil, evil, [(evil, evil)], sections)
     assert "<script" not in html
     assert html.count("&#34;&gt;&lt;script&gt;") == 13
+
+
+def test_columns_of_numbers_are_aligned_right():
+    table = Table("", ("name", "n", "share"), [("a", 1234567, "5.0%"), ("b", None, "")])
+    assert [table.is_numeric(i) for i in range(3)] == [False, True, True]
+    assert not Table("", (), [("name", 3)]).is_numeric(1)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cellsam_core.io import omezarr
-from cellsam_core.report import figures_movie, figures_spatial
+from cellsam_core.report import figures_spatial, figures_traces, figures_tracks
 from cellsam_core.report.figures_common import Units, encode, figure_histograms, histogram_bins
 from cellsam_core.report.images import (
     id_colours,
@@ -68,18 +68,22 @@ def test_pictures_are_reproducible_and_hold_no_metadata():
 def test_axes_carry_units(units, x, t):
     objects = pd.DataFrame({"frame": [0, 1, 0], "track_id": [1, 1, 2], "y": 3.0, "x": [1, 5, 9]})
     window = window_around((10, 20))
-    axes = figures_movie.figure_tracks(np.zeros((10, 20), np.uint8), window, objects, units).axes[0]
+    rows = [(1, 0, 0, 1), (2, 0, 0, 0)]
+    tracks = pd.DataFrame(rows, columns=["track_id", "parent_id", "first_frame", "last_frame"])
+    paths = figures_tracks.track_paths(objects, tracks)
+    grey = np.zeros((10, 20), np.uint8)
+    axes = figures_tracks.figure_tracks(grey, window, units, paths).axes[0]
     assert axes.get_xlabel() == x
     path = axes.collections[0].get_segments()[0]
     np.testing.assert_allclose(path, np.array([[1, 3], [5, 3]]) * units.per_px)
-    figure = figures_movie.figure_counts(np.array([1, 2, 3]), [1, 1], units)
+    figure = figures_tracks.figure_counts(np.array([1, 2, 3]), [1, 1], units)
     assert figure.axes[0].get_xlabel() == t
     assert figure.axes[1].lines[0].get_ydata().tolist() == [0, 2, 2]
 
 
 def test_mean_and_confidence_interval():
     matrix = np.array([[1, np.nan, np.nan], [2, 5, np.nan], [3, np.nan, np.nan]])
-    mean, half_width, n = figures_movie.mean_and_ci(matrix)
+    mean, half_width, n = figures_traces.mean_and_ci(matrix)
     np.testing.assert_allclose(mean, [2, 5, np.nan])
     # Student's t(0.975, 2) = 4.303, sd = 1
     np.testing.assert_allclose(half_width, [4.303 / np.sqrt(3), np.nan, np.nan], rtol=1e-3)
@@ -87,22 +91,43 @@ def test_mean_and_confidence_interval():
 
 
 def test_rows_are_sorted_by_response():
-    matrix = np.array([[1, 1.1], [1, 2.0], [1, np.nan], [1, 1.5]])
-    assert figures_movie.sort_by_response(matrix, 1)[:, 1].tolist()[:3] == [2.0, 1.5, 1.1]
-    figure = figures_movie.figure_heat_map(matrix, 1, PX)
-    assert figure.axes[0].lines[0].get_xdata() == [1, 1]
-    figures_movie.figure_heat_map(np.full((2, 3), -0.5), 1, PX)
+    matrix = pd.DataFrame([[1, 1.1], [1, 2.0], [1, np.nan], [1, 1.5]], index=[3, 5, 6, 9])
+    assert figures_traces.sort_by_response(matrix, 1).index.tolist() == [5, 9, 3, 6]
+    axes = figures_traces.figure_heat_map(matrix, 1, PX).axes[0]
+    assert axes.lines[0].get_xdata() == [0.5, 0.5]  # between frames 0 and 1
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["5", "9", "3", "6"]
+    figures_traces.figure_heat_map(pd.DataFrame(np.full((2, 3), -0.5)), 1, PX)
+
+
+def test_traces_have_the_colours_of_their_tracks():
+    matrix = pd.DataFrame([[1, 1.1], [1, 2.0]], index=[3, 5])
+    lines = figures_traces.figure_traces(matrix, 1, PX).axes[0].lines[:2]
+    np.testing.assert_allclose([line.get_color() for line in lines], id_colours(matrix.index))
+
+
+def test_daughters_begin_where_their_mother_ended():
+    rows = [(0, 1, 5, 5), (1, 1, 5, 6), (2, 2, 4, 6), (2, 3, 6, 6), (1, 4, 9, 9), (2, 4, 9, 8)]
+    objects = pd.DataFrame(rows, columns=["frame", "track_id", "y", "x"])
+    rows = [(1, 0, 0, 1), (2, 1, 2, 2), (3, 1, 2, 2), (4, 1, 1, 2)]  # 4 is a bud
+    tracks = pd.DataFrame(rows, columns=["track_id", "parent_id", "first_frame", "last_frame"])
+    ids, paths = figures_tracks.track_paths(objects, tracks)
+    assert ids.tolist() == [1, 2, 3, 4]
+    assert paths[1].tolist() == [[6, 5], [6, 4]]
+    assert paths[2].tolist() == [[6, 5], [6, 6]]
+    assert paths[3].tolist() == [[9, 9], [8, 9]]
 
 
 def test_lineage_layout():
     rows = [(1, 0, 0, 4), (2, 1, 5, 9), (3, 1, 5, 7), (4, 3, 8, 9), (5, 3, 8, 9), (9, 99, 3, 9)]
     tracks = pd.DataFrame(rows, columns=["track_id", "parent_id", "first_frame", "last_frame"])
-    layout = figures_movie.lineage_layout(tracks)
+    layout = figures_tracks.lineage_layout(tracks)
     assert layout == {2: 0, 4: 1, 5: 2, 3: 1.5, 1: 0.75, 9: 3}
     budding = pd.DataFrame([(1, 0, 0, 9), (2, 1, 3, 9)], columns=tracks.columns)
-    assert figures_movie.lineage_layout(budding) == {1: 0, 2: 1}
-    axes = figures_movie.figure_lineages(tracks, UM).axes[0]
+    assert figures_tracks.lineage_layout(budding) == {1: 0, 2: 1}
+    axes = figures_tracks.figure_lineages(tracks, UM).axes[0]
     assert axes.get_xlabel() == "time (min)"
+    texts = [text.get_text() for text in axes.texts]
+    assert {"5 min", "8 min", "1", "2"} <= set(texts)
 
 
 def test_histogram_bins():
@@ -118,6 +143,7 @@ def test_histogram_bins():
 def test_trace_matrix():
     rows = pd.DataFrame({"track_id": [3, 1, 3, 2], "frame": [0, 1, 2, 0]})
     matrix = trace_matrix(rows, pd.Series([1.0, 2.0, 3.0, np.nan]), 3)
+    assert matrix.index.tolist() == [1, 3]
     np.testing.assert_array_equal(matrix, [[np.nan, 2, np.nan], [1, np.nan, 3]])
 
 
@@ -129,7 +155,6 @@ def test_transcripts_are_summed_and_thinned(tmp_path):
             "x_um": rng.uniform(0, 10, n),
             "y_um": rng.uniform(0, 5, n),
             "feature": rng.choice(["A", "B"], n),
-            "feature_type": "gene",
             "cell_id": rng.integers(0, 3, n),
         }
     )
@@ -139,13 +164,6 @@ def test_transcripts_are_summed_and_thinned(tmp_path):
     affine = [[10, 0, 0], [0, 10, 0], [0, 0, 1]]
     window, corner = window_around((51, 101)), window_around((51, 101), (5, 5), 10)
     summary = summarise(path, affine, (51, 101), [window, corner])
-    assert summary.n_rows == n
-    assert summary.n_outside == 1
-    assert summary.features["total"].to_dict() == {
-        ("A", "gene"): (table["feature"] == "A").sum(),
-        ("B", "gene"): (table["feature"] == "B").sum(),
-    }
-    assert summary.features["in_cells"].sum() == (table["cell_id"] > 0).sum()
     outside_and_free = int(table.loc[0, "cell_id"] == 0)
     assert summary.unassigned.sum() == (table["cell_id"] == 0).sum() - outside_and_free
     assert MAX_SPOTS / 2 < len(summary.spots[0].xy_px) <= MAX_SPOTS
@@ -153,10 +171,17 @@ def test_transcripts_are_summed_and_thinned(tmp_path):
     assert len(summary.spots[1].xy_px) == in_corner.sum()
 
 
-def test_cell_map_of_empty_cells():
+def test_cell_map():
     xy = np.array([[0.0, 0.0], [1.0, 2.0]])
     figure = figures_spatial.figure_cell_map(xy, np.array([0, 0]), "transcripts", UM)
     assert len(figure.axes) == 1  # no colour bar
-    assert figure.axes[0].get_ylabel() == "y (µm)"
-    figure = figures_spatial.figure_cell_map(xy, np.array([1, 1]), "transcripts", UM)
-    assert figure.axes[1].get_ylabel() == "transcripts"
+    squares = [np.array([[0, 0], [0, 1], [1, 1], [1, 0]]) + corner for corner in xy]
+    figure = figures_spatial.figure_cell_map(squares, np.array([0, 30]), "transcripts", UM)
+    axes, bar = figure.axes
+    assert axes.get_ylabel() == "y (µm)"
+    assert bar.get_ylabel() == "transcripts"
+    bottom, top = axes.get_ylim()
+    assert bottom > top  # y points down, as in the image
+    (cells,) = axes.collections
+    assert cells.get_paths()[1].vertices[:4].tolist() == squares[1].tolist()
+    assert cells.get_facecolor()[0, :3].tolist() == [0.8, 0.8, 0.8]  # no transcript: grey
