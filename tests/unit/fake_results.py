@@ -243,10 +243,8 @@ def write_spatial(folder: Path, *, with_cells: bool = True) -> Path:
         transcripts=source,
     )
     (folder / "0_manifest.json").write_text(manifest.to_json())
-    main(
-        ["assign", "--labels", str(masks_path), "--manifest", str(folder / "0_manifest.json")]
-        + ["-o", str(folder / "3_cells")]
-    )
+    arguments = ["assign", "--labels", str(masks_path), "-o", str(folder / "3_cells")]
+    assert main([*arguments, "--manifest", str(folder / "0_manifest.json")]) == 0
     return folder
 
 
