@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    import pandas as pd
+    import pyarrow as pa
+
     from cellsam_core.io.labels import LabelSource
     from cellsam_core.track import Tracks
 
@@ -119,7 +122,7 @@ def _write(args: argparse.Namespace, source: LabelSource, tracks: Tracks) -> Non
 
     folder: Path = args.output
     with atomic_path(folder / "objects.parquet") as path:
-        tracks.objects.to_parquet(path, index=False)
+        tracks.objects.to_parquet(path, index=False, schema=_schema_of(tracks.objects))
     for name in ("tracks", "divisions"):
         with atomic_path(folder / f"{name}.csv") as path:
             getattr(tracks, name).to_csv(
@@ -134,6 +137,15 @@ def _write(args: argparse.Namespace, source: LabelSource, tracks: Tracks) -> Non
         pixel_size_um=args.pixel_size_um or source.pixel_size_um,
         frame_interval_s=args.frame_interval_s or source.frame_interval_s,
     )
+
+
+def _schema_of(objects: pd.DataFrame) -> pa.Schema:
+    """Words stay words where there are no rows to tell it by."""
+    import pyarrow as pa
+
+    found = pa.Schema.from_pandas(objects, preserve_index=False)
+    fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in found]
+    return pa.schema(fields, found.metadata)
 
 
 def _frames(source: LabelSource, verb: str) -> Iterator[Any]:
