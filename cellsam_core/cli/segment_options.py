@@ -17,7 +17,12 @@ def add_model_arguments(
     diameter_help: str = "typical cell diameter in px, or auto: measured on the image",
 ) -> None:
     parser.add_argument("--weights", default="tiny", help="name (see `weights list`) or path")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto: the GPU if there is one",
+    )
     parser.add_argument("--cell-diameter-px", default="auto", help=diameter_help)
     parser.add_argument(
         "--score-threshold", type=float, default=0.4, help="least CellFinder score, 0-1"

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     formatter = parser.formatter_class
     movie = kinds.add_parser(
         "movie",
-        help="live-cell movie: nuclear marker and ratiometric reporter",
+        help="live-cell movie below images/: nuclear marker and ratiometric reporter",
         formatter_class=formatter,
     )
     _add_common(movie, size_px=256, cells=20)

@@ -71,7 +71,7 @@ def inspect_movie(
     """
     root = Path(path).expanduser().resolve()
     if not root.exists():
-        raise _error(root, "nothing", "a folder or an image file", "correct the column `path`")
+        raise _error(root, "nothing", "a folder or an image file", "correct the path")
     if format not in FORMATS:
         choices = ", ".join(FORMATS)
         raise _error(root, f"format {format!r}", f"one of {choices}", "correct the column `format`")

@@ -164,7 +164,7 @@ def _candidates(
                 path,
                 found="coordinates in one unit and no pixel size",
                 expected="the pixel size, to tell where on the image they lie",
-                remedy="give pixel_size_um in the sample sheet",
+                remedy="give pixel_size_um in the sample sheet, or the option --pixel-size-um",
             )
         um_to_px = np.diag([1 / pixel_size_um, 1 / pixel_size_um, 1.0])
     if columns.um is not None:

@@ -1,0 +1,38 @@
+"""What `--help` says, and that it says so at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from cellsam_core.cli import COMMANDS, main
+
+HELP = """
+import sys
+from cellsam_core.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_help_imports_nothing_heavy():
+    result = subprocess.run(
+        [sys.executable, "-c", HELP], capture_output=True, text=True, check=True
+    )
+    imported = set(result.stdout.splitlines()[-1].split())
+    assert "cellsam_core" in imported
+    assert not imported & {"torch", "numpy", "pandas", "pyarrow", "zarr", "skimage", "scipy"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_of_a_command_is_explained(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: cellsam-core {command}")
+    assert "None" not in text
