@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellsam_core.segment.cellfinder import REFERENCE_PX
+from cellsam_core.segment.tiles import REFERENCE_PX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CANDIDATES_PX = (10.0, 20.0, 40.0, 80.0, 160.0)
-REGION_PX = 768
+REGION_PX = 2048
 REGION_DIAMETERS = 32
 """At most so much of an image, and so many cells along it, is looked at: the cost is bounded."""
 
@@ -28,7 +28,11 @@ STEPS_PER_OCTAVE = 8
 N_SUREST = 8
 
 
-def estimate_diameter_px(segmenter: Segmenter, samples: Sequence[NDArray[np.float32]]) -> float:
+def estimate_diameter_px(
+    segmenter: Segmenter,
+    samples: Sequence[NDArray[np.float32]],
+    limits_px: tuple[float, float] = (0.0, float("inf")),
+) -> float:
     """Try a ladder of scales on sample regions and keep the one at which the model is surest.
 
     The model was trained with cells brought to one size, so its scores fall off on either side
@@ -43,6 +47,8 @@ def estimate_diameter_px(segmenter: Segmenter, samples: Sequence[NDArray[np.floa
         The model.
     samples
         Images ``(2, y, x)`` in [0, 1]; their middle is looked at.
+    limits_px
+        Least and greatest diameter that is possible.
 
     Returns
     -------
@@ -51,7 +57,7 @@ def estimate_diameter_px(segmenter: Segmenter, samples: Sequence[NDArray[np.floa
         rounding. The model's own scale if no cell is found at any scale.
     """
     best, best_value = REFERENCE_PX, 0.0
-    for candidate in CANDIDATES_PX:
+    for candidate in candidates_px(limits_px):
         side = round(min(REGION_PX, REGION_DIAMETERS * candidate))
         found = [segmenter.segment(central_region(s, side), candidate) for s in samples]
         value = sum(_evidence(cells, candidate) for cells in found)
@@ -59,8 +65,15 @@ def estimate_diameter_px(segmenter: Segmenter, samples: Sequence[NDArray[np.floa
         log.info("cells of %g px: %d found, evidence %.2f", candidate, len(sizes), value)
         if value > best_value:
             best, best_value = float(np.median(sizes)), value
-    step = round(np.log2(best) * STEPS_PER_OCTAVE)
+    step = round(np.log2(np.clip(best, *limits_px)) * STEPS_PER_OCTAVE)
     return float(2 ** (step / STEPS_PER_OCTAVE))
+
+
+def candidates_px(limits_px: tuple[float, float]) -> list[float]:
+    """Choose the steps of the ladder inside the limits, or else the middle of the limits."""
+    low, high = limits_px
+    inside = [c for c in CANDIDATES_PX if low <= c <= high]
+    return inside or [float(np.sqrt(max(low, 1.0) * high))]
 
 
 def central_region(sample: NDArray[np.float32], side_px: int) -> NDArray[np.float32]:

@@ -19,12 +19,11 @@ from torchvision.ops import nms
 
 from cellsam_core.segment.boxes import to_centre, to_corners
 from cellsam_core.segment.encoder import conv_norm, sample_windows
+from cellsam_core.segment.tiles import REFERENCE_PX
 
 STRIDE = 8
 GRID = 5
 PROPOSAL_NMS_IOU = 0.8
-REFERENCE_PX = 24.0
-"""Typical cell diameter in the model's pixels: the unit of box sizes inside the network."""
 
 
 class Boxes(NamedTuple):

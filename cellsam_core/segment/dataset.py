@@ -15,8 +15,8 @@ from cellsam_core.errors import InputError, first_line
 from cellsam_core.io.planes import READ_ERRORS, unreadable
 from cellsam_core.io.tables import read_table
 from cellsam_core.preprocess import preprocess_plane, to_grey
-from cellsam_core.segment.cellfinder import REFERENCE_PX
 from cellsam_core.segment.losses import Target
+from cellsam_core.segment.tiles import REFERENCE_PX
 from cellsam_core.simulate.cells import STYLES, render_field
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import numpy as np
 from cellsam_core.errors import InputError
 from cellsam_core.io import omezarr
 from cellsam_core.segment.autoscale import REGION_PX, estimate_diameter_px
-from cellsam_core.segment.cellfinder import REFERENCE_PX
 from cellsam_core.segment.instances import find_distinct, place, settle
-from cellsam_core.segment.tiles import OVERLAP_DIAMETERS, Tile, plan_tiles
+from cellsam_core.segment.tiles import OVERLAP_DIAMETERS, REFERENCE_PX, Tile, plan_tiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 ROLES = ("nuclear", "cell")
 N_SAMPLED_FRAMES = 3
+TISSUE_DIAMETER_UM = (6.0, 30.0)
+"""Cells of the tissues that spatial transcriptomics images."""
 
 
 def plan(n_frames: int, shape_yx: tuple[int, int], diameter_px: float, tile_px: int) -> list[Tile]:
@@ -72,14 +73,19 @@ def read_tile(frames: OmeZarr, tile: Tile) -> NDArray[np.float32]:
 
 
 def estimate_diameter_of_frames(segmenter: Segmenter, frames: OmeZarr) -> float:
-    """Measure the cell diameter on the middle of the first, middle and last frame, px."""
+    """Measure the cell diameter on the middle of the first, middle and last frame, px.
+
+    In tissue of known pixel size, cells of 6 to 30 um are looked for.
+    """
     height, width = frames.shape_yx
     h, w = min(REGION_PX, height), min(REGION_PX, width)
     y, x = (height - h) // 2, (width - w) // 2
     indices = sorted({round(f) for f in np.linspace(0, frames.n_frames - 1, N_SAMPLED_FRAMES)})
-    return estimate_diameter_px(
-        segmenter, [read_tile(frames, Tile(f, 0, y, x, y + h, x + w)) for f in indices]
-    )
+    samples = [read_tile(frames, Tile(f, 0, y, x, y + h, x + w)) for f in indices]
+    if "t" in frames.axes or frames.pixel_size_um is None:
+        return estimate_diameter_px(segmenter, samples)
+    low, high = (um / frames.pixel_size_um for um in TISSUE_DIAMETER_UM)
+    return estimate_diameter_px(segmenter, samples, limits_px=(low, high))
 
 
 def segment_image(

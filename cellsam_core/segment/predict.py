@@ -10,9 +10,9 @@ import torch
 from torch.nn import functional as F
 from torchvision.ops import nms
 
-from cellsam_core.segment.cellfinder import REFERENCE_PX
 from cellsam_core.segment.instances import Instance, clean_mask, crop, find_distinct
 from cellsam_core.segment.masks import mask_windows
+from cellsam_core.segment.tiles import REFERENCE_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

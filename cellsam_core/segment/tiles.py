@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+REFERENCE_PX = 24.0
+"""Cell diameter that images are resampled to: the scale at which the model knows cells."""
+
 OVERLAP_DIAMETERS = 4
 """Neighbouring tiles share this many cell diameters, so a cell is whole in one of them."""
 

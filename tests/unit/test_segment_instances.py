@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
 from cellsam_core.io.instances import BatchWriter, iter_frames, read_settings
+from cellsam_core.segment.autoscale import candidates_px, estimate_diameter_px
 from cellsam_core.segment.cells import cell_table
 from cellsam_core.segment.image import segment_image
 from cellsam_core.segment.instances import (
@@ -128,3 +132,24 @@ def test_batches_of_different_settings_are_refused(tmp_path) -> None:
             pass
     with pytest.raises(InputError, match="another score_threshold"):
         read_settings(paths)
+
+
+def test_putting_cells_together_needs_no_torch() -> None:
+    code = "import sys, cellsam_core.segment.image, cellsam_core.io.instances; "
+    code += "assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Matched:
+    """A model that finds the same disc, the surer the nearer it is asked to its true size."""
+
+    def segment(self, pixels: np.ndarray, diameter_px: float) -> list[Instance]:
+        off = abs(np.log2(diameter_px / 70))
+        return [disc(100, 100, 35, score=max(0.0, 0.9 - 0.2 * off))]
+
+
+def test_the_scale_is_that_at_which_the_model_is_surest() -> None:
+    sample = np.zeros((2, 300, 300), np.float32)
+    assert estimate_diameter_px(Matched(), [sample]) == pytest.approx(70, rel=0.05)
+    assert estimate_diameter_px(Matched(), [sample], (10, 50)) == pytest.approx(50, rel=0.05)
+    assert candidates_px((21, 39)) == pytest.approx([np.sqrt(21 * 39)])
