@@ -117,9 +117,9 @@ def figure_traces(matrix: pd.DataFrame, baseline_frames: int, units: Units) -> F
     style = {"lw": 1.1, "alpha": 0.9} if few else {"lw": 0.7, "alpha": 0.3}
     for row, colour in zip(shown.to_numpy(), colours, strict=True):
         left.plot(times, row, color=colour, marker="." if len(times) <= 40 else "", ms=3, **style)
-    left.set_title(f"single cells ({len(shown)} of {len(matrix)})", loc="right")
+    left.set_title(f"single cells ({len(shown)} of {len(matrix)})", loc="right", pad=14)
     _plot_mean(right, times, matrix.to_numpy())
-    right.set_title("mean and 95 % CI", loc="right")
+    right.set_title("mean and 95 % CI", loc="right", pad=14)
     for axes in (left, right):
         axes.axhline(1, color="0.6", lw=0.8, zorder=0)
         if baseline_frames < matrix.shape[1]:
