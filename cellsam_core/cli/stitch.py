@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.instances import iter_frames, read_settings
     from cellsam_core.segment.cells import cell_table
     from cellsam_core.segment.image import open_frames
-    from cellsam_core.segment.instances import find_distinct, paint, settle
+    from cellsam_core.segment.instances import merge_tiles, paint
 
     frames = open_frames(args.frames)
     batches = _all_batches(args.batches)
@@ -56,8 +56,7 @@ def run(args: argparse.Namespace) -> None:
         zarr.open_group(masks_path).attrs["cellsam"] = settings
         writer = None
         for frame, found in enumerate(iter_frames(batches, frames.n_frames)):
-            distinct = [found[k] for k in find_distinct(found)]
-            cells = settle(distinct, min_area_px=args.min_area_px)
+            cells = merge_tiles(found, min_area_px=args.min_area_px)
             for y0 in range(0, height, omezarr.CHUNK_PX):
                 y1 = min(height, y0 + omezarr.CHUNK_PX)
                 rows = np.s_[frame, y0:y1] if movie else np.s_[y0:y1]

@@ -9,7 +9,7 @@ import numpy as np
 from cellsam_core.errors import InputError
 from cellsam_core.io import omezarr
 from cellsam_core.segment.autoscale import REGION_PX, estimate_diameter_px
-from cellsam_core.segment.instances import find_distinct, place, settle
+from cellsam_core.segment.instances import merge_tiles, place
 from cellsam_core.segment.tiles import OVERLAP_DIAMETERS, REFERENCE_PX, Tile, plan_tiles
 
 if TYPE_CHECKING:
@@ -124,4 +124,4 @@ def segment_image(
             pixels[:, tile.y0 : tile.y1, tile.x0 : tile.x1], diameter_px
         )
     ]
-    return settle([found[k] for k in find_distinct(found)], min_area_px=min_area_px)
+    return merge_tiles(found, min_area_px=min_area_px)

@@ -117,6 +117,19 @@ def find_distinct(instances: list[Instance]) -> list[int]:
     return [k for k, keep in zip(order, kept, strict=True) if keep]
 
 
+def merge_tiles(found: list[Instance], *, min_area_px: int) -> list[Instance]:
+    """Turn what all tiles of a frame found into its cells: distinct, disjoint, in label order.
+
+    Parameters
+    ----------
+    found
+        In the image's pixels, see :func:`place`.
+    min_area_px
+        Smaller cells are left out.
+    """
+    return settle([found[k] for k in find_distinct(found)], min_area_px=min_area_px)
+
+
 def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
     """Make masks disjoint and put the cells in reading order: cell k gets label k + 1.
 
