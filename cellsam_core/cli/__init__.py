@@ -29,6 +29,7 @@ COMMANDS = {
     "report": "write the HTML report and provenance of a sample",
     "evaluate": "score a segmentation or a tracking against ground truth",
     "simulate": "write a synthetic experiment with ground truth",
+    "split": "fill a manifest of labelled images: source, and training or validation",
     "train": "train the tiny CellSAM model",
     "weights": "list the available weights",
 }

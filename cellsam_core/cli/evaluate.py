@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _score_model(args: argparse.Namespace) -> dict[str, dict[str, float | int | None]]:
-    from cellsam_core.segment.dataset import load_manifest
+    from cellsam_core.segment.labelled import load_manifest
     from cellsam_core.segment.validate import score_by_modality
 
     given = args.cell_diameter_px

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "manifest", type=Path, help="tab-separated: image, label, modality, split, licence"
+        "manifest", type=Path, help="tab-separated: set, image, label, modality, split, weight"
     )
     parser.add_argument(
         "--data", type=Path, required=True, help="folder the manifest's paths are in"
@@ -21,20 +21,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         required=True,
-        help="folder for weights, checkpoint and loss curve",
+        help="folder for weights, checkpoint and loss curve; a killed run goes on there",
     )
-    parser.add_argument("--steps", type=int, default=4200, help="optimiser steps of both stages")
+    parser.add_argument("--steps", type=int, default=7000, help="optimiser steps of both stages")
     parser.add_argument(
-        "--simulated-share", type=float, default=0.25, help="fraction of simulated crops"
+        "--stage2-share", type=float, default=0.1, help="fraction of the steps that tune masks"
+    )
+    parser.add_argument(
+        "--simulated-share", type=float, default=0.22, help="fraction of simulated crops"
+    )
+    parser.add_argument(
+        "--candidates", type=int, default=7, help="proposals a cell may claim; 1 is one to one"
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights and crops")
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.segment.dataset import load_manifest
+    from cellsam_core.segment.labelled import load_manifest
     from cellsam_core.segment.train import TrainingPlan, train
     from cellsam_core.segment.weights import save
 
     images = load_manifest(args.manifest, args.data, "train")
-    plan = TrainingPlan(n_steps=args.steps, simulated_share=args.simulated_share, seed=args.seed)
+    plan = TrainingPlan(
+        n_steps=args.steps,
+        stage2_share=args.stage2_share,
+        simulated_share=args.simulated_share,
+        n_candidates=args.candidates,
+        seed=args.seed,
+    )
     save(train(images, plan, args.output), args.output / "weights.safetensors")

@@ -15,9 +15,6 @@ from cellsam_core.segment.encoder import sample_windows
 from cellsam_core.segment.masks import MASK_PX, TOKENS, WindowMaskDecoder, mask_windows
 from cellsam_core.segment.masks import STRIDE as MASK_STRIDE
 
-N_CANDIDATES = 7
-"""Proposals a cell may claim in the one-to-many matching."""
-
 COST_CLASS, COST_L1, COST_GIOU = 2.0, 1.0, 2.0
 """Weights of matching and loss after Carion et al. 2020; L1 is relative to the cell's size."""
 
@@ -47,10 +44,13 @@ def box_loss(boxes: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def assign_one_to_many(boxes: Tensor, logits: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+def assign_one_to_many(
+    boxes: Tensor, logits: Tensor, target: Target, n_candidates: int
+) -> tuple[Tensor, Tensor]:
     """Match proposals to cells by task alignment (Feng et al. 2021, TOOD, eq. 1-3).
 
-    A cell may claim anchor points that lie on its mask, or the one nearest to its box centre.
+    A cell may claim `n_candidates` anchor points that lie on its mask, or the one nearest to
+    its box centre.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def assign_one_to_many(boxes: Tensor, logits: Tensor, target: Target) -> tuple[T
     allowed[torch.arange(len(nearest)), nearest] = True
     iou = pairwise_iou(target.boxes, boxes)[0]
     alignment = logits.sigmoid()[None].sqrt() * iou.clamp(min=1e-3) ** 4 * allowed
-    best = alignment.topk(min(N_CANDIDATES, alignment.shape[1]), dim=1)
+    best = alignment.topk(min(n_candidates, alignment.shape[1]), dim=1)
     chosen = torch.zeros_like(allowed).scatter_(1, best.indices, best.values > 0)
     claim = torch.where(chosen, iou + 1e-3, torch.zeros_like(iou))
     value, owner = claim.max(0)
@@ -91,23 +91,30 @@ def assign_one_to_one(boxes: Tensor, logits: Tensor, target: Target) -> tuple[Te
     return owner, quality
 
 
-def detection_loss(dense: Boxes, refined: list[Boxes], targets: list[Target]) -> dict[str, Tensor]:
-    """Losses of the proposals and of every query layer, each an average a cell."""
+def detection_loss(
+    dense: Boxes, refined: list[Boxes], targets: list[Target], n_candidates: int
+) -> dict[str, Tensor]:
+    """Losses of the proposals and of every query layer, each an average a cell.
+
+    Proposals are matched one to many, up to `n_candidates` a cell; queries one to one.
+    """
     losses: dict[str, Tensor] = {}
     n_cells = max(1, sum(len(t.ids) for t in targets))
-    stages = [("dense", dense, assign_one_to_many)]
-    stages += [(f"query{i}", found, assign_one_to_one) for i, found in enumerate(refined)]
-    for name, found, assign in stages:
+    stages = [("dense", dense), *((f"query{i}", found) for i, found in enumerate(refined))]
+    for name, found in stages:
         zero = found.logits.new_zeros(())
         total_class, total_box, norm = zero, zero, zero + 1e-6
         for boxes, logits, target in zip(found.boxes, found.logits, targets, strict=True):
             if len(target.ids) == 0:
                 total_class = total_class + quality_focal(logits, torch.zeros_like(logits))
                 continue
-            owner, quality = assign(boxes, logits, target)
+            if found is dense:
+                owner, quality = assign_one_to_many(boxes, logits, target, n_candidates)
+            else:
+                owner, quality = assign_one_to_one(boxes, logits, target)
             total_class = total_class + quality_focal(logits, quality)
             hit = owner >= 0
-            weight = quality[hit] if assign is assign_one_to_many else torch.ones_like(quality[hit])
+            weight = quality[hit] if found is dense else torch.ones_like(quality[hit])
             total_box = total_box + box_loss(boxes[hit], target.boxes[owner[hit]], weight)
             norm = norm + weight.sum()
         losses[f"{name}_class"] = COST_CLASS * total_class / max(1.0, min(n_cells, float(norm)))
@@ -118,7 +125,8 @@ def detection_loss(dense: Boxes, refined: list[Boxes], targets: list[Target]) ->
 def jitter_boxes(boxes: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """Move each side by up to `amount` of the box's size: CellFinder's boxes are not perfect."""
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    return boxes + size * amount * (2 * torch.rand(boxes.shape, generator=generator) - 1)
+    shift = 2 * torch.rand(boxes.shape, generator=generator) - 1
+    return boxes + size * amount * shift.to(boxes.device)
 
 
 def mask_targets(boxes: Tensor, ids: Tensor, labels: Tensor) -> Tensor:

@@ -17,13 +17,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from cellsam_core.io.atomic import atomic_path
-from cellsam_core.segment.dataset import Crops, LabelledImage, collate
+from cellsam_core.segment.crops import Crops, collate
 from cellsam_core.segment.losses import Target, detection_loss, mask_loss
 from cellsam_core.segment.model import CellSAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from cellsam_core.segment.labelled import LabelledImage
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +48,21 @@ class TrainingPlan:
         Of the averaged weights.
     simulated_share
         Fraction of simulated crops.
+    n_candidates
+        Proposals that a cell may claim in the one-to-many matching; 1 makes it one to one.
     seed
         Of weights and crops.
     """
 
-    n_steps: int = 4200
-    stage2_share: float = 0.12
+    n_steps: int = 7000
+    stage2_share: float = 0.1
     batch_size: int = 6
     n_queries: int = 150
     n_mask_boxes: int = 48
     learning_rate: float = 6e-4
     ema_decay: float = 0.998
-    simulated_share: float = 0.25
+    simulated_share: float = 0.22
+    n_candidates: int = 7
     seed: int = 0
 
     @property
@@ -102,7 +107,9 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = CellSAM().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    optimizer = torch.optim.AdamW(_groups(model), lr=plan.learning_rate, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        _groups(model), lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
+    )
     start = 0
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
@@ -183,7 +190,7 @@ def _step(
             dense, refined, features = model(
                 pixels.contiguous(memory_format=torch.channels_last), plan.n_queries
             )
-            losses = detection_loss(dense, refined, on_device)
+            losses = detection_loss(dense, refined, on_device, plan.n_candidates)
         n_boxes = 2 * plan.n_mask_boxes if stage2 else plan.n_mask_boxes
         losses |= mask_loss(
             model.decoder, features, on_device, max_boxes=n_boxes, generator=generator

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.segment.dataset import LabelledImage
+    from cellsam_core.segment.labelled import LabelledImage
     from cellsam_core.segment.predict import Segmenter
 
 log = logging.getLogger(__name__)

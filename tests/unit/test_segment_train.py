@@ -6,15 +6,9 @@ import torch
 from skimage.io import imsave
 
 from cellsam_core.errors import InputError
-from cellsam_core.segment.dataset import (
-    CROP_PX,
-    Crops,
-    load_manifest,
-    median_diameter_px,
-    simulated_image,
-    split_reflections,
-    to_target,
-)
+from cellsam_core.segment.augment import CROP_PX, split_reflections
+from cellsam_core.segment.crops import Crops, simulated_image, to_target
+from cellsam_core.segment.labelled import load_manifest, median_diameter_px
 from cellsam_core.segment.train import TrainingPlan, train
 
 PLAN = TrainingPlan(
@@ -95,13 +89,13 @@ def test_a_manifest_reads_its_split_and_names_what_is_wrong(tmp_path) -> None:
         imsave(tmp_path / f"{name}.png", pixels.astype(np.uint8), check_contrast=False)
     imsave(tmp_path / "l.tif", labels, check_contrast=False)
     manifest = tmp_path / "m.tsv"
-    header = "image\tlabel\tmodality\tsplit\tlicence\n"
-    manifest.write_text(header + "a.png\tl.tif\thistology\ttrain\tCC0-1.0\n")
+    header = "set\timage\tlabel\tmodality\tsplit\tlicence\tweight\n"
+    manifest.write_text(header + "own\ta.png\tl.tif\thistology\ttrain\tCC0-1.0\t\n")
     (image,) = load_manifest(manifest, tmp_path, "train")
     assert image.channels.shape == (2, 40, 50)
     assert image.channels[0].max() == 0
     with pytest.raises(InputError, match="no row with split validation"):
         load_manifest(manifest, tmp_path, "validation")
     manifest.write_text("image\tlabel\n")
-    with pytest.raises(InputError, match="modality, split"):
+    with pytest.raises(InputError, match="modality, split, weight"):
         load_manifest(manifest, tmp_path, "train")
