@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CROP_PX = 224
 
 SCALE_SPREAD = 0.33
-"""Standard deviation of the log of the scale: the cells of an image differ, and the autopilot errs."""
+"""Standard deviation of the log of the scale: cells differ, and the autopilot errs."""
 
 CLAHE_SHARE = 0.65
 """Of the crops; the workflow equalises unless it is told not to."""

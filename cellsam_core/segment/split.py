@@ -7,7 +7,7 @@ tiles by borders that continue each other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.fft import dctn
@@ -31,7 +31,7 @@ BORDER_MAX_OFFSET = 0.5
 """Difference of the two borders' means, in standard deviations along them."""
 
 
-def perceptual_hash(grey: NDArray[np.floating]) -> NDArray[np.bool_]:
+def perceptual_hash(grey: NDArray[Any]) -> NDArray[np.bool_]:
     """Signs of the low frequencies of a small copy, brightest left out (Zauner 2010, pHash).
 
     Parameters
@@ -49,8 +49,8 @@ def perceptual_hash(grey: NDArray[np.floating]) -> NDArray[np.bool_]:
     return np.asarray(low > np.median(low))
 
 
-def group_by_source(images: Sequence[NDArray[np.floating]]) -> NDArray[np.int_]:
-    """Number the sources of images: duplicates and tiles of one field share a number.
+def group_by_source(images: Sequence[NDArray[Any]]) -> NDArray[np.int_]:
+    """Give each image the number of its source: duplicates and tiles of one field share a number.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def group_by_source(images: Sequence[NDArray[np.floating]]) -> NDArray[np.int_]:
     return np.asarray(connected_components(coo_array(alike), directed=False)[1])
 
 
-def _duplicates(images: Sequence[NDArray[np.floating]]) -> NDArray[np.bool_]:
+def _duplicates(images: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
     """Compare hashes under the eight turns and flips: ``(n, n)``."""
     turned = np.array(
         [[perceptual_hash(np.rot90(v, k)) for v in (i, i.T) for k in range(4)] for i in images]
@@ -77,7 +77,7 @@ def _duplicates(images: Sequence[NDArray[np.floating]]) -> NDArray[np.bool_]:
     return np.asarray(bits <= DUPLICATE_MAX_BITS)
 
 
-def _neighbours(images: Sequence[NDArray[np.floating]]) -> NDArray[np.bool_]:
+def _neighbours(images: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
     """Find pairs where the last column of one continues in the first column of the other."""
     found = np.zeros((len(images), len(images)), bool)
     heights = np.array([len(i) for i in images])
@@ -93,7 +93,7 @@ def _neighbours(images: Sequence[NDArray[np.floating]]) -> NDArray[np.bool_]:
     return found
 
 
-def _standard(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+def _standard(rows: NDArray[Any]) -> NDArray[Any]:
     centred = rows - rows.mean(1, keepdims=True)
     return np.asarray(centred / (rows.std(1, keepdims=True) + 1e-9))
 
@@ -118,7 +118,7 @@ def choose_split(rows: pd.DataFrame, *, validation_share: float, seed: int) -> p
     """
     rng = np.random.default_rng(seed)
     given = rows[rows["split"].notna()].groupby("source")["split"].first()
-    split = rows["source"].map(given)
+    split = rows["source"].map(given).astype(object)
     for _, group in rows[split.isna()].groupby("modality"):
         sources = group["source"].value_counts(sort=False).sort_index()
         wanted = round(validation_share * len(group))
