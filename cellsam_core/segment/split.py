@@ -83,8 +83,8 @@ def _neighbours(images: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
     heights = np.array([len(i) for i in images])
     for height in np.unique(heights):
         index = np.flatnonzero(heights == height)
-        last = np.array([images[k][:, -1] for k in index], float)
-        first = np.array([images[k][:, 0] for k in index], float)
+        last = np.array([images[k][:, -1] for k in index.tolist()])
+        first = np.array([images[k][:, 0] for k in index.tolist()])
         correlation = _standard(last) @ _standard(first).T / height
         spread = np.minimum(last.std(1)[:, None], first.std(1)[None]) + 1e-9
         offset = np.abs(last.mean(1)[:, None] - first.mean(1)[None]) / spread
@@ -94,8 +94,8 @@ def _neighbours(images: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
 
 
 def _standard(rows: NDArray[Any]) -> NDArray[Any]:
-    centred = rows - rows.mean(1, keepdims=True)
-    return np.asarray(centred / (rows.std(1, keepdims=True) + 1e-9))
+    centred = rows - rows.mean(1, keepdims=True, dtype=float)
+    return np.asarray(centred / (rows.std(1, keepdims=True, dtype=float) + 1e-9))
 
 
 def choose_split(rows: pd.DataFrame, *, validation_share: float, seed: int) -> pd.Series:
