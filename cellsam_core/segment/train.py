@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from cellsam_core.io.atomic import atomic_path
 from cellsam_core.segment.crops import Crops, collate
+from cellsam_core.segment.history import History
 from cellsam_core.segment.losses import Target, detection_loss, mask_loss
 from cellsam_core.segment.model import CellSAM
 
@@ -122,7 +123,7 @@ def train(
         optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
         log.info("resuming at step %d", start)
-    history = _History(folder / "loss.csv", start)
+    history = History(folder / "loss.csv", start)
     for step, (pixels, targets) in enumerate(_batches(images, plan, start), start=start):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(step)
@@ -213,41 +214,3 @@ def _update_average(average: dict[str, Tensor], model: nn.Module, decay: float) 
             average[name].lerp_(value, 1 - decay)
         else:
             average[name].copy_(value)
-
-
-class _History:
-    """Loss curve as CSV: a mean over each stretch between checkpoints; resumes cut to `start`."""
-
-    COLUMNS = (
-        "dense_class", "dense_box", "query0_class", "query0_box", "query1_class", "query1_box",
-        "mask_bce", "mask_dice", "mask_iou", "gradient_norm",
-    )  # fmt: skip
-
-    def __init__(self, path: Path, start: int) -> None:
-        self.path = path
-        self.rows: list[tuple[int, float, dict[str, float]]] = []
-        kept = []
-        if path.exists():
-            lines = path.read_text().splitlines()[1:]
-            kept = [line for line in lines if int(line.split(",")[0]) < start]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        header = ",".join(("step", "learning_rate", *self.COLUMNS))
-        path.write_text("\n".join([header, *kept]) + "\n")
-
-    def add(self, step: int, rate: float, losses: dict[str, float]) -> None:
-        self.rows.append((step, rate, losses))
-
-    def flush(self) -> None:
-        step, rate, _ = self.rows[-1]
-        means = []
-        for column in self.COLUMNS:
-            values = [losses[column] for _, _, losses in self.rows if column in losses]
-            means.append(f"{sum(values) / len(values):.5g}" if values else "")
-        with self.path.open("a") as file:
-            file.write(",".join((str(step), f"{rate:.4g}", *means)) + "\n")
-        log.info(
-            "step %d: %s",
-            step,
-            ", ".join(f"{c} {m}" for c, m in zip(self.COLUMNS, means, strict=True) if m),
-        )
-        self.rows.clear()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from skimage.io import imsave
+from skimage.io import imread, imsave
 
 from cellsam_core.errors import InputError
 from cellsam_core.segment.augment import CROP_PX, split_reflections
@@ -77,6 +77,7 @@ def test_a_killed_training_resumes_to_the_same_weights(images, tmp_path) -> None
         torch.testing.assert_close(resumed[name], value, rtol=1e-4, atol=1e-5)
     curves = [(tmp_path / k / "loss.csv").read_text().splitlines() for k in ("whole", "killed")]
     assert len(curves[0]) == len(curves[1]) == 3
+    assert imread(tmp_path / "killed" / "loss.png").std() > 0
     with pytest.raises(ValueError, match="another plan"):
         train(images, TrainingPlan(n_steps=9), tmp_path / "killed")
 
