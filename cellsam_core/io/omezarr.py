@@ -54,6 +54,11 @@ class OmeZarr:
         """Height and width in pixels."""
         return int(self.array.shape[-2]), int(self.array.shape[-1])
 
+    @property
+    def version(self) -> str:
+        """Changes when the image is written anew, since it is only ever replaced whole."""
+        return str((self.path / "zarr.json").stat().st_mtime_ns)
+
     def frame(self, index: int) -> Any:
         """Read one frame: ``(c, y, x)`` for an image, ``(y, x)`` for labels."""
         return self.read((index,) if "t" in self.axes else ())

@@ -320,7 +320,7 @@ def ctc_table_is_missing(data):
 
 
 def training_image_is_missing(data):
-    text = "image\tlabel\tmodality\tsplit\nno.tif\tlabels.tif\tx\ttrain\n"
+    text = "set\timage\tlabel\tmodality\tsplit\tweight\nown\tno.tif\tlabels.tif\tx\ttrain\t1\n"
     manifest = write(data / "train.tsv", text)
     return ["train", manifest, "--data", data, "-o", "OUT"], ["no.tif: found an unreadable image"]
 

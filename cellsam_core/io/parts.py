@@ -1,0 +1,84 @@
+"""A batch of tiles written part by part: a killed job goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cellsam_core.io.atomic import atomic_path
+from cellsam_core.io.instances import SCHEMA, BatchWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+PART_TILES = 16
+"""Tiles that are lost at most when a job is killed."""
+
+
+class BatchParts:
+    """The parts of one batch, in a folder beside its file until they are joined.
+
+    Parameters
+    ----------
+    output
+        The batch's file; the parts lie in ``<output>.parts``.
+    settings
+        How the cells are found.
+    input_version
+        Changes when the images do: parts of other images or settings are thrown away.
+    """
+
+    def __init__(self, output: Path, settings: dict[str, Any], input_version: str) -> None:
+        self.output = output
+        self.folder = output.with_name(f"{output.name}.parts")
+        self.settings = settings
+        self._key = json.dumps({"settings": settings, "input": input_version}, sort_keys=True)
+        key_file = self.folder / "key.json"
+        if self.folder.exists() and not (key_file.exists() and key_file.read_text() == self._key):
+            log.info("what an earlier run left in %s is of other input: begun anew", self.folder)
+            shutil.rmtree(self.folder)
+        with atomic_path(key_file) as temporary:
+            temporary.write_text(self._key)
+
+    def missing(self, n_tiles: int) -> Iterator[tuple[range, Path]]:
+        """Yield the tiles of each part that is not there yet, and where to write it."""
+        for part, start in enumerate(range(0, n_tiles, PART_TILES)):
+            path = self._path(part)
+            if path.exists():
+                log.info("part %d is there already", part)
+                continue
+            yield range(start, min(n_tiles, start + PART_TILES)), path
+
+    def writer(self, path: Path) -> BatchWriter:
+        """Open the writer of a part, inside an :func:`cellsam_core.io.atomic.atomic_path`."""
+        return BatchWriter(path, self.settings)
+
+    def join(self, n_tiles: int) -> int:
+        """Write the batch from its parts, remove them and return the number of cells."""
+        n_cells = 0
+        metadata = {"cellsam": json.dumps(self.settings, sort_keys=True)}
+        with (
+            atomic_path(self.output) as temporary,
+            pq.ParquetWriter(
+                temporary, SCHEMA.with_metadata(metadata), compression="zstd"
+            ) as writer,
+        ):
+            for part in range(-(-n_tiles // PART_TILES)):
+                with pq.ParquetFile(self._path(part)) as file:
+                    for group in range(file.num_row_groups):
+                        table: pa.Table = file.read_row_group(group)
+                        writer.write_table(table)
+                        n_cells += len(table)
+        shutil.rmtree(self.folder)
+        return n_cells
+
+    def _path(self, part: int) -> Path:
+        return self.folder / f"{part:06d}.parquet"
