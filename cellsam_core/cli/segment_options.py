@@ -62,7 +62,8 @@ def load_segmenter(args: argparse.Namespace) -> tuple[Segmenter, dict[str, Any]]
     device = choose_device(args.device)
     weights = info(args.weights)
     thresholds = Thresholds(args.score_threshold, args.iou_threshold, args.mask_threshold)
-    segmenter = Segmenter(load_model(args.weights, device), device, thresholds)
+    model = load_model(args.weights, device)
+    segmenter = Segmenter(model, device, thresholds, weights.diameter_limits_px)
     settings = {
         "weights": weights.name,
         "sha256": weights.sha256,

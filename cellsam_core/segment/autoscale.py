@@ -31,7 +31,7 @@ N_SUREST = 8
 def estimate_diameter_px(
     segmenter: Segmenter,
     samples: Sequence[NDArray[np.float32]],
-    limits_px: tuple[float, float] = (0.0, float("inf")),
+    limits_px: tuple[float, float] | None = None,
 ) -> float:
     """Try a ladder of scales on sample regions and keep the one at which the model is surest.
 
@@ -48,7 +48,7 @@ def estimate_diameter_px(
     samples
         Images ``(2, y, x)`` in [0, 1]; their middle is looked at.
     limits_px
-        Least and greatest diameter that is possible.
+        Least and greatest diameter that is possible; None: what the weights are for.
 
     Returns
     -------
@@ -56,6 +56,7 @@ def estimate_diameter_px(
         Diameter in pixels, on a grid of 8 steps an octave so that it does not depend on
         rounding. The model's own scale if no cell is found at any scale.
     """
+    limits_px = limits_px or segmenter.diameter_limits_px
     best, best_value = REFERENCE_PX, 0.0
     for candidate in candidates_px(limits_px):
         side = round(min(REGION_PX, REGION_DIAMETERS * candidate))

@@ -58,12 +58,21 @@ class Segmenter:
         ``cpu`` or ``cuda``.
     thresholds
         See :class:`Thresholds`.
+    diameter_limits_px
+        Least and greatest cell diameter that these weights are for.
     """
 
-    def __init__(self, model: CellSAM, device: str, thresholds: Thresholds) -> None:
+    def __init__(
+        self,
+        model: CellSAM,
+        device: str,
+        thresholds: Thresholds,
+        diameter_limits_px: tuple[float, float] = (0.0, float("inf")),
+    ) -> None:
         self.model = model
         self.device = device
         self.thresholds = thresholds
+        self.diameter_limits_px = diameter_limits_px
 
     @torch.inference_mode()
     def segment(self, pixels: NDArray[np.float32], diameter_px: float) -> list[Instance]:

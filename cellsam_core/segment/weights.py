@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 
-from cellsam_core.errors import InputError
+from cellsam_core.errors import InputError, first_line
 from cellsam_core.io.atomic import atomic_path
 from cellsam_core.segment.model import CellSAM, fold_batch_norm
 
@@ -23,15 +24,34 @@ FOLDER = Path(__file__).parent / "weights"
 
 LICENCES = {"tiny": "BSD-3-Clause (trained by this project on CC0, MIT and BSD data)"}
 
+METADATA_KEY = "cellsam_core"
+
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """Identity of a weights file, as provenance records it."""
+    """Identity of a weights file, as provenance records it.
+
+    Attributes
+    ----------
+    name, path, sha256, licence
+        Of the file.
+    metadata
+        What the command that wrote the file says of it; empty for those of ``train``.
+    """
 
     name: str
     path: str
     sha256: str
     licence: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def diameter_limits_px(self) -> tuple[float, float]:
+        """Half and double the cell diameter that ``finetune`` saw; no limits for other weights."""
+        if "cell_diameter_px" not in self.metadata:
+            return 0.0, float("inf")
+        diameter: float = self.metadata["cell_diameter_px"]
+        return diameter / 2, diameter * 2
 
 
 def resolve(name: str) -> Path:
@@ -57,7 +77,13 @@ def info(name: str) -> WeightsInfo:
     """Identify weights by name or path."""
     path = resolve(name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return WeightsInfo(path.stem, str(path), digest, LICENCES.get(name, "unknown (user's file)"))
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+    except SafetensorError as error:
+        raise _unfit(path, error) from error
+    licence = LICENCES.get(name, "unknown (user's file)")
+    return WeightsInfo(path.stem, str(path), digest, licence, metadata)
 
 
 def load_model(name: str, device: str) -> CellSAM:
@@ -75,30 +101,49 @@ def load_model(name: str, device: str) -> CellSAM:
     InputError
         The file is damaged or belongs to another model.
     """
-    path = resolve(name)
-    try:
-        state = load(path.read_bytes())
-        model = CellSAM()
-        model.load_state_dict({k: v.float() for k, v in state.items()})
-    except (SafetensorError, RuntimeError) as error:
-        raise InputError(
-            path,
-            found=str(error).splitlines()[0],
-            expected="weights of the tiny model, written by `cellsam-core train`",
-            remedy="choose another file or train again",
-        ) from error
-    model.eval()
+    model = load_trainable(name)
     fold_batch_norm(model)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def save(state: dict[str, Tensor], path: Path) -> None:
-    """Write weights as half precision; counters of the training are left out of the numbers."""
+def load_trainable(name: str) -> CellSAM:
+    """Build the model on the CPU and fill it, its batch norm not folded; see :func:`load_model`."""
+    path = resolve(name)
+    model = CellSAM().eval()
+    try:
+        model.load_state_dict({k: v.float() for k, v in load(path.read_bytes()).items()})
+    except (SafetensorError, RuntimeError) as error:
+        raise _unfit(path, error) from error
+    return model
+
+
+def _unfit(path: Path, error: Exception) -> InputError:
+    return InputError(
+        path,
+        found=first_line(error),
+        expected="weights of the tiny model, written by `cellsam-core train` or `finetune`",
+        remedy="choose another file or train again",
+    )
+
+
+def save(state: dict[str, Tensor], path: Path, metadata: dict[str, Any] | None = None) -> None:
+    """Write weights as half precision.
+
+    Parameters
+    ----------
+    state
+        Of the model, before batch norm is folded; integer counters are kept as they are.
+    path
+        To write.
+    metadata
+        As JSON has it, for :func:`info`; ``cell_diameter_px`` limits the search for the cell scale.
+    """
     half = {
         k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()
     }
     with atomic_path(path) as temporary:
-        save_file(half, temporary)
+        # One entry: safetensors writes several in an order that changes from run to run.
+        save_file(half, temporary, metadata and {METADATA_KEY: json.dumps(metadata)})
 
 
 def choose_device(name: str) -> str:

@@ -143,6 +143,8 @@ def test_putting_cells_together_needs_no_torch() -> None:
 class Matched:
     """A model that finds the same disc, the surer the nearer it is asked to its true size."""
 
+    diameter_limits_px = (0.0, float("inf"))
+
     def segment(self, pixels: np.ndarray, diameter_px: float) -> list[Instance]:
         off = abs(np.log2(diameter_px / 70))
         return [disc(100, 100, 35, score=max(0.0, 0.9 - 0.2 * off))]
@@ -152,4 +154,7 @@ def test_the_scale_is_that_at_which_the_model_is_surest() -> None:
     sample = np.zeros((2, 300, 300), np.float32)
     assert estimate_diameter_px(Matched(), [sample]) == pytest.approx(70, rel=0.05)
     assert estimate_diameter_px(Matched(), [sample], (10, 50)) == pytest.approx(50, rel=0.05)
+    narrow = Matched()
+    narrow.diameter_limits_px = (10, 50)
+    assert estimate_diameter_px(narrow, [sample]) == pytest.approx(50, rel=0.05)
     assert candidates_px((21, 39)) == pytest.approx([np.sqrt(21 * 39)])
