@@ -19,6 +19,9 @@ DUPLICATE_SHARE = 0.5
 
 MARGIN_CAP_PX = 32
 
+PAIR_CHUNK = 20_000
+"""Instances whose neighbours are looked up at once: bounds the memory."""
+
 
 @dataclass
 class Instance:
@@ -109,7 +112,7 @@ def find_distinct(instances: list[Instance]) -> list[int]:
     ranked = [instances[k] for k in order]
     areas = [int(i.mask.sum()) for i in ranked]
     kept = np.ones(len(ranked), bool)
-    for better, worse in _near_pairs(ranked):
+    for better, worse in _near_pairs(ranked).tolist():
         if kept[better] and kept[worse]:
             smaller = min(areas[better], areas[worse])
             if shared_px(ranked[better], ranked[worse]) > DUPLICATE_SHARE * smaller:
@@ -144,7 +147,7 @@ def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
     """
     ranked = sorted(instances, key=lambda i: (-i.score, i.y0, i.x0))
     free = [i.mask.copy() for i in ranked]
-    for surer, other in _near_pairs(ranked):
+    for surer, other in _near_pairs(ranked).tolist():
         window = _common(ranked[surer], ranked[other])
         if window is not None:
             in_surer, in_other = window
@@ -192,13 +195,22 @@ def _centrality(instance: Instance) -> tuple[float, ...]:
     return -instance.margin, -instance.score, instance.y0, instance.x0
 
 
-def _near_pairs(instances: list[Instance]) -> list[tuple[int, int]]:
-    """Index pairs, smaller first and sorted, of all instances whose boxes may overlap."""
-    if not instances:
-        return []
-    centres = np.array([((i.y0 + i.y1) / 2, (i.x0 + i.x1) / 2) for i in instances])
+def _near_pairs(instances: list[Instance]) -> NDArray[np.int32]:
+    """Index pairs ``(n, 2)``, smaller first and sorted, of the instances whose boxes overlap."""
+    boxes = np.array([(i.y0, i.x0, i.y1, i.x1) for i in instances], float).reshape(-1, 4)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     # Boxes overlap only if their centres are nearer than half the sum of their sides, so
     # the larger of two finds the smaller within its own side.
-    sides = [float(max(i.mask.shape)) for i in instances]
-    near = cKDTree(centres).query_ball_point(centres, sides, p=np.inf)
-    return sorted({(min(k, n), max(k, n)) for k, ns in enumerate(near) for n in ns if n != k})
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(1)
+    tree = cKDTree(centres)
+    pairs = [np.empty((0, 2), np.int32)]
+    for start in range(0, len(boxes), PAIR_CHUNK):
+        chunk = np.arange(start, min(len(boxes), start + PAIR_CHUNK))
+        near = tree.query_ball_point(centres[chunk], sides[chunk], p=np.inf)
+        a = np.repeat(chunk, [len(n) for n in near])
+        b = np.concatenate([np.asarray(n, int) for n in near])
+        low = np.maximum(boxes[a, :2], boxes[b, :2])
+        meet = (low < np.minimum(boxes[a, 2:], boxes[b, 2:])).all(1) & (a != b)
+        found = np.stack((np.minimum(a, b), np.maximum(a, b)), 1)[meet]
+        pairs.append(found.astype(np.int32))
+    return np.unique(np.concatenate(pairs), axis=0)
