@@ -31,6 +31,7 @@ COMMANDS = {
     "simulate": "write a synthetic experiment with ground truth",
     "split": "fill a manifest of labelled images: source, and training or validation",
     "train": "train the tiny CellSAM model",
+    "finetune": "adapt weights to a few labelled images of your own",
     "weights": "list the available weights",
 }
 

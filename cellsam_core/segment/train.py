@@ -109,7 +109,7 @@ def train(
     model = CellSAM().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.AdamW(
-        _groups(model), lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
+        parameter_groups(model), lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
     )
     start = 0
     checkpoint = folder / "checkpoint.pt"
@@ -124,11 +124,11 @@ def train(
         start = state["step"]
         log.info("resuming at step %d", start)
     history = History(folder / "loss.csv", start)
-    for step, (pixels, targets) in enumerate(_batches(images, plan, start), start=start):
+    for step, (pixels, targets) in enumerate(batches(images, plan, start), start=start):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(step)
         losses = _step(model, optimizer, pixels.to(device), targets, plan, step)
-        _update_average(average, model, min(plan.ema_decay, (step + 1) / (step + 20)))
+        update_average(average, model, min(plan.ema_decay, (step + 1) / (step + 20)))
         history.add(step, plan.rate(step), losses)
         if (step + 1) % checkpoint_every == 0 or step + 1 == plan.n_steps:
             history.flush()
@@ -146,16 +146,17 @@ def train(
     return average
 
 
-def _groups(model: nn.Module) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     """Decay matrices and kernels, not norms, biases and embeddings."""
     decay = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
     return [{"params": decay, "weight_decay": 0.03}, {"params": rest, "weight_decay": 0.0}]
 
 
-def _batches(
-    images: Sequence[LabelledImage], plan: TrainingPlan, start: int
+def batches(
+    images: Sequence[LabelledImage], plan: TrainingPlan, start: int = 0
 ) -> Iterator[tuple[Tensor, list[Target]]]:
+    """Yield the crops and targets of each step from `start` on."""
     crops = Crops(
         images,
         simulated_share=plan.simulated_share,
@@ -180,6 +181,31 @@ def _step(
     model.train(not stage2)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not stage2 or name.startswith(("encoder.neck", "decoder")))
+    return descend(model, optimizer, pixels, targets, plan, step)
+
+
+def descend(
+    model: CellSAM,
+    optimizer: torch.optim.Optimizer,
+    pixels: Tensor,
+    targets: list[Target],
+    plan: TrainingPlan,
+    step: int,
+) -> dict[str, float]:
+    """Take one step on what requires a gradient; return the losses and the gradient's norm.
+
+    Parameters
+    ----------
+    model
+        On the device of `pixels`; whether batch norm learns is its mode's business.
+    optimizer
+        Of its parameters.
+    pixels, targets
+        Crops ``(n, 3, h, w)`` and what is asked for.
+    plan, step
+        Decide on the stage, and seed the choice of boxes.
+    """
+    stage2 = step >= plan.n_stage1
     generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     device = pixels.device
     on_device = [Target(*(v.to(device) for v in t)) for t in targets]
@@ -208,7 +234,8 @@ def _step(
 
 
 @torch.no_grad()
-def _update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
+def update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
+    """Move the averaged weights towards those of the model, by ``1 - decay``."""
     for name, value in model.state_dict().items():
         if value.is_floating_point():
             average[name].lerp_(value, 1 - decay)

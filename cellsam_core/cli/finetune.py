@@ -1,0 +1,145 @@
+"""``cellsam-core finetune``: adapt the weights to a user's few labelled images."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cellsam_core.segment.finetune import Tuned
+    from cellsam_core.segment.labelled import LabelledImage
+    from cellsam_core.segment.weights import WeightsInfo
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, help="1 to 20 images <id>.tif or .png, each with <id>_label"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="file to write, WEIGHTS.safetensors"
+    )
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        help="folder of labelled images to judge by; else a part of FOLDER is held out",
+    )
+    parser.add_argument(
+        "--stain",
+        choices=("cell", "nuclear"),
+        default="cell",
+        help="what the images show, as they will be segmented: the channel they are put in",
+    )
+    parser.add_argument("--weights", default="tiny", help="to start from: a name or a path")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto: the GPU if there is one",
+    )
+    parser.add_argument("--steps", type=int, default=200, help="optimiser steps, of 4 crops each")
+    parser.add_argument("--seed", type=int, default=0, help="of the crops")
+
+
+def run(args: argparse.Namespace) -> None:
+    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.segment.finetune import finetune, hold_out, tuning_plan
+    from cellsam_core.segment.weights import choose_device, info, load_trainable, save
+
+    _check_options(args)
+    images = _load(args.folder, args.stain)
+    if args.validation is None:
+        training, validation = hold_out(images)
+    else:
+        training, validation = images, _load(args.validation, args.stain)
+    start, device = info(args.weights), choose_device(args.device)
+    log.info("%d images or parts to learn from, %d held out", len(training), len(validation))
+    with atomic_path(args.output) as temporary:
+        plan = tuning_plan(args.steps, args.seed)
+        tuned = finetune(load_trainable(args.weights), training, validation, plan, device=device)
+        save(tuned.state, temporary, _metadata(args, start, images, tuned))
+    if tuned.step == 0:
+        log.info(
+            "nothing beat %s on the held-out cells (F1 %.3f): %s holds its weights unchanged",
+            start.name,
+            tuned.before.f1_50,
+            args.output,
+        )
+    else:
+        log.info(
+            "F1 on the held-out cells %.3f -> %.3f, PQ %.3f -> %.3f: use --weights %s",
+            tuned.before.f1_50,
+            tuned.after.f1_50,
+            tuned.before.pq,
+            tuned.after.pq,
+            args.output,
+        )
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    if args.steps < 1:
+        raise InputError(
+            "option `steps`", found=str(args.steps), expected="at least 1", remedy="raise it"
+        )
+    if args.output.suffix != ".safetensors":
+        raise InputError(
+            "option `output`",
+            found=str(args.output),
+            expected="the name of a .safetensors file",
+            remedy="add the ending",
+        )
+
+
+def _load(folder: Path, stain: str) -> list[LabelledImage]:
+    """Read labelled images with cells and put them in the channel they will be segmented in."""
+    from cellsam_core.segment.labelled import load_folder
+
+    images = load_folder(folder)
+    if not any(image.labels.any() for image in images):
+        raise InputError(
+            folder,
+            found=f"{len(images)} label images without a cell",
+            expected="at least one cell",
+            remedy="label some cells",
+        )
+    if stain == "cell":
+        return images
+    return [
+        replace(
+            image,
+            modality="nuclear",
+            channels=image.channels[::-1].copy(),
+            plain=image.plain[::-1].copy(),
+        )
+        for image in images
+    ]
+
+
+def _metadata(
+    args: argparse.Namespace, start: WeightsInfo, images: list[LabelledImage], tuned: Tuned
+) -> dict[str, Any]:
+    """Say where the weights come from; the cell diameter limits where `segment` looks."""
+    from cellsam_core import __version__
+    from cellsam_core.segment.finetune import typical_diameter_px
+
+    return {
+        "command": f"finetune of cellsam-core {__version__}",
+        "start": start.name,
+        "start_sha256": start.sha256,
+        "stain": args.stain,
+        "n_images": len(images),
+        "own_validation": args.validation is not None,
+        "steps": args.steps,
+        "seed": args.seed,
+        "best_step": tuned.step,
+        "validation_before": tuned.before._asdict(),
+        "validation_after": tuned.after._asdict(),
+        "cell_diameter_px": round(typical_diameter_px(images), 2),
+    }
