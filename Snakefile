@@ -33,6 +33,7 @@ include: "workflow/rules/segment.smk"
 include: "workflow/rules/track.smk"
 include: "workflow/rules/assign.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/finetune.smk"
 
 
 rule all:

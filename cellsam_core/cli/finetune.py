@@ -53,12 +53,12 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.segment.finetune import finetune, hold_out, tuning_plan
     from cellsam_core.segment.weights import choose_device, info, load_trainable, save
 
-    _check_options(args)
-    images = _load(args.folder, args.stain)
+    _check(args)
+    images = read_images(args.folder, args.stain)
     if args.validation is None:
         training, validation = hold_out(images)
     else:
-        training, validation = images, _load(args.validation, args.stain)
+        training, validation = images, read_images(args.validation, args.stain)
     start, device = info(args.weights), choose_device(args.device)
     log.info("%d images or parts to learn from, %d held out", len(training), len(validation))
     with atomic_path(args.output) as temporary:
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
         )
 
 
-def _check_options(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace) -> None:
     if args.steps < 1:
         raise InputError(
             "option `steps`", found=str(args.steps), expected="at least 1", remedy="raise it"
@@ -97,7 +97,7 @@ def _check_options(args: argparse.Namespace) -> None:
         )
 
 
-def _load(folder: Path, stain: str) -> list[LabelledImage]:
+def read_images(folder: Path, stain: str) -> list[LabelledImage]:
     """Read labelled images with cells and put them in the channel they will be segmented in."""
     from cellsam_core.segment.labelled import load_folder
 

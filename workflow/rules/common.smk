@@ -159,6 +159,16 @@ def sheet_flags(*columns):
     return render
 
 
+def finetune_data(wildcards):
+    """Input function: the folder of labelled images; a relative path starts where you are."""
+    path = GIVEN.get("finetune_data")
+    if path is None:
+        raise WorkflowError("config, finetune_data: name a folder of labelled images")
+    if not os.path.isdir(path):
+        raise WorkflowError(f"config, finetune_data: there is no folder {path}")
+    return path
+
+
 def sample_config(wildcards):
     """All that was decided for a sample, as JSON."""
     row = SAMPLES[wildcards.sample]

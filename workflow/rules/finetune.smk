@@ -1,0 +1,20 @@
+# Not part of `all`: snakemake finetune --config finetune_data=DIR. Then put the path of its output
+# into the config, key `weights` of the section `segment`.
+rule finetune:
+    input:
+        finetune_data,
+    output:
+        "results/finetune/weights.safetensors",
+    log:
+        "logs/finetune.log",
+    benchmark:
+        "benchmarks/finetune.tsv"
+    conda:
+        "../../envs/segment.yaml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=mem_mb(8000),
+        runtime=60,
+    shell:
+        "python -m cellsam_core finetune {input:q} -o {output:q} > {log:q} 2>&1"
