@@ -18,6 +18,7 @@ from cellsam_core.segment.augment import random_crop
 from cellsam_core.segment.crops import simulated_image
 from cellsam_core.segment.finetune import Score, cut, finetune, hold_out, tuning_plan
 from cellsam_core.segment.labelled import LabelledImage
+from cellsam_core.segment.model import CellSAM
 from cellsam_core.segment.weights import info, load_model, load_trainable, resolve
 
 
@@ -36,6 +37,11 @@ def put(folder: Path, name: str, pixels: np.ndarray, labels: np.ndarray | None) 
     imsave(folder / f"{name}.png", pixels, check_contrast=False)
     if labels is not None:
         imsave(folder / f"{name}_label.tif", labels.astype(np.uint16), check_contrast=False)
+
+
+def bump(model: CellSAM, *_: object) -> None:
+    """Stand in for a step of training."""
+    model.encoder.lateral4.weight.data += 1
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +103,12 @@ def test_an_image_is_cut_along_the_axis_its_cells_lie_on() -> None:
 def test_the_best_on_the_held_out_cells_is_kept(monkeypatch, scores, step) -> None:
     seen, rest = [], [Score(*s) for s in scores]
 
-    def fake_descend(model, *_):
-        model.encoder.lateral4.weight.data += 1
-
     def fake_score(state, images, device):
         seen.append(state["encoder.lateral4.weight"].clone())
         return rest[len(seen) - 1]
 
     monkeypatch.setattr(module, "score", fake_score)
-    monkeypatch.setattr(module, "descend", fake_descend)
+    monkeypatch.setattr(module, "descend", bump)
     images, plan = [field(4)], replace(tuning_plan(3, 0), batch_size=1)
     start = load_trainable("tiny")
     tuned = finetune(start, images, images, plan, device="cpu", check_every=1)
@@ -139,6 +142,7 @@ def test_the_start_is_kept_in_plain_words_when_nothing_beats_it(
     one_image, tmp_path, monkeypatch, caplog
 ) -> None:
     monkeypatch.setattr(module, "score", lambda *_: Score(0.9, 0.8))
+    monkeypatch.setattr(module, "descend", bump)
     path = tmp_path / "same.safetensors"
     with caplog.at_level(logging.INFO):
         assert main(["finetune", str(one_image), "-o", str(path), "--steps", "1"]) == 0
