@@ -1,10 +1,11 @@
 # make run: install and run the bundled example.  make test: install and run every check.
+# make bench: score the weights on simulated images, or on labelled ones with DATA=folder.
 PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test lint setup setup-dev config-table
+.PHONY: run test bench lint setup setup-dev config-table
 
 run: setup example/movie example/merfish
 	snakemake --cores $(CORES)
@@ -12,6 +13,9 @@ run: setup example/movie example/merfish
 
 test: lint
 	python -m pytest
+
+bench: setup
+	python -m cellsam_core benchmark $(if $(DATA),--data $(DATA)) -o results/benchmark
 
 lint: setup-dev
 	ruff check .

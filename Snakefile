@@ -34,6 +34,7 @@ include: "workflow/rules/track.smk"
 include: "workflow/rules/assign.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/finetune.smk"
+include: "workflow/rules/benchmark.smk"
 
 
 rule all:

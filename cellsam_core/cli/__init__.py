@@ -28,6 +28,7 @@ COMMANDS = {
     "assign": "assign transcripts to cells and count genes",
     "report": "write the HTML report and provenance of a sample",
     "evaluate": "score a segmentation or a tracking against ground truth",
+    "benchmark": "compare segmentation methods on labelled images",
     "simulate": "write a synthetic experiment with ground truth",
     "split": "fill a manifest of labelled images: source, and training or validation",
     "train": "train the tiny CellSAM model",

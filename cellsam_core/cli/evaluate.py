@@ -6,11 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cellsam_core.cli.segment_options import (
-    add_model_arguments,
-    given_diameter_px,
-    load_segmenter,
-)
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,46 +21,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     masks = what.add_parser("segmentation", help="label images against label images of one name")
     masks.add_argument("predicted", type=Path, help="folder of label images")
     masks.add_argument("truth", type=Path, help="folder with <name>.tif or <name>_label.tif|png")
-    model = what.add_parser("model", help="weights on the labelled images of a manifest")
-    model.add_argument("manifest", type=Path, help="image, label, modality, split; see `train`")
-    model.add_argument("--data", type=Path, required=True, help="folder of the manifest's paths")
-    model.add_argument("--split", default="validation", help="rows of the manifest to score")
-    model.add_argument("--min-area-px", type=int, default=25, help="smaller cells are left out, px")
-    add_model_arguments(model, diameter_help="px, auto, or truth: the median of the labels")
     tracks = what.add_parser("tracking", help="Cell Tracking Challenge folders")
     tracks.add_argument("predicted", type=Path, help="folder with mask*.tif and res_track.txt")
     tracks.add_argument("truth", type=Path, help="folder with man_track*.tif and man_track.txt")
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.what == "model":
-        scores: object = _score_model(args)
-    elif args.what == "segmentation":
+    if args.what == "segmentation":
         from cellsam_core.evaluate.segmentation import evaluate_segmentation
 
-        scores = evaluate_segmentation(_pairs(args.predicted, args.truth))
+        scores: object = evaluate_segmentation(_pairs(args.predicted, args.truth))
     else:
         from cellsam_core.evaluate.tracking import evaluate_tracking
 
         scores = evaluate_tracking(args.predicted, args.truth)
     print(json.dumps(scores, indent=1))
-
-
-def _score_model(args: argparse.Namespace) -> dict[str, dict[str, float | int | None]]:
-    from cellsam_core.segment.labelled import load_manifest
-    from cellsam_core.segment.validate import score_by_modality
-
-    given = args.cell_diameter_px
-    diameter = given if given == "truth" else given_diameter_px(given)
-    images = load_manifest(args.manifest, args.data, args.split)
-    segmenter, _ = load_segmenter(args)
-    return score_by_modality(
-        segmenter,
-        images,
-        diameter_px=diameter,
-        tile_px=args.tile_px,
-        min_area_px=args.min_area_px,
-    )
 
 
 def _pairs(

@@ -8,14 +8,14 @@ than half of them, 0 without one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_matrix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,26 +44,69 @@ def overlap_iou(
     return inter / np.maximum(union, 1), inter / np.maximum(area_t[None], 1)
 
 
-def count_matches(iou: NDArray[np.float64], threshold: float) -> tuple[int, int, int, float]:
-    """Return TP, FP, FN and the sum of the matched IoUs at an IoU threshold."""
+def match(iou: NDArray[np.float64], threshold: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of the largest one-to-one matching with an IoU of at least that."""
     if 0 in iou.shape:
-        return 0, iou.shape[0], iou.shape[1], 0.0
+        return np.empty(0, np.intp), np.empty(0, np.intp)
     good = iou >= threshold
     rows, columns = linear_sum_assignment(-(good + iou / 2 / max(iou.shape)))
     hit = good[rows, columns]
-    tp = int(hit.sum())
-    return tp, iou.shape[0] - tp, iou.shape[1] - tp, float(iou[rows, columns][hit].sum())
+    return rows[hit], columns[hit]
+
+
+class ImageMatches(NamedTuple):
+    """How the cells of one image match.
+
+    Attributes
+    ----------
+    counts
+        ``(10, 3)`` int: TP, FP, FN at each of `IOU_THRESHOLDS`.
+    iou_sum
+        Of the pairs matched at 0.5.
+    jaccard
+        ``(n_true,)``: of each true cell with the one that covers more than half of it, else 0.
+    """
+
+    counts: NDArray[np.int64]
+    iou_sum: float
+    jaccard: NDArray[np.float64]
+
+    @property
+    def f1_50(self) -> float:
+        """F1 at an IoU of 0.5; 1 where there is nothing and nothing was found."""
+        tp, fp, fn = (int(n) for n in self.counts[0])
+        return 1.0 if tp + fp + fn == 0 else 2 * tp / (2 * tp + fp + fn)
+
+
+def match_image(predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> ImageMatches:
+    """Match the cells of two label images of one shape."""
+    iou, covered = overlap_iou(predicted, truth)
+    n_predicted, n_true = iou.shape
+    counts, iou_sum = np.zeros((len(IOU_THRESHOLDS), 3), np.int64), 0.0
+    for k, threshold in enumerate(IOU_THRESHOLDS):
+        pairs = match(iou, float(threshold))
+        tp = len(pairs[0])
+        counts[k] = tp, n_predicted - tp, n_true - tp
+        if k == 0:
+            iou_sum = float(iou[pairs].sum())
+    best = np.where(covered > 0.5, iou, 0).max(0, initial=0)
+    return ImageMatches(counts, iou_sum, best)
 
 
 def evaluate_segmentation(
     pairs: Iterable[tuple[NDArray[np.integer], NDArray[np.integer]]],
 ) -> dict[str, float | int | None]:
-    """Score predicted against true label images.
+    """Score predicted against true label images, image by image; see :func:`summarise`."""
+    return summarise([match_image(predicted, truth) for predicted, truth in pairs])
+
+
+def summarise(images: Sequence[ImageMatches]) -> dict[str, float | int | None]:
+    """Score a set of images.
 
     Parameters
     ----------
-    pairs
-        Predicted and true label image, image by image.
+    images
+        From :func:`match_image`.
 
     Returns
     -------
@@ -73,31 +116,19 @@ def evaluate_segmentation(
         ``n_images``, ``n_true``, ``n_predicted``. An image without cells in either is perfect.
         None where nothing could be scored.
     """
-    per_image: list[float] = []
-    pooled = np.zeros((len(IOU_THRESHOLDS), 3), np.int64)
-    iou_sum = 0.0
-    jaccard: list[NDArray[np.float64]] = []
-    for predicted, truth in pairs:
-        iou, covered = overlap_iou(predicted, truth)
-        for k, threshold in enumerate(IOU_THRESHOLDS):
-            tp, fp, fn, matched = count_matches(iou, float(threshold))
-            pooled[k] += tp, fp, fn
-            if k == 0:
-                iou_sum += matched
-                per_image.append(1.0 if tp + fp + fn == 0 else 2 * tp / (2 * tp + fp + fn))
-        if iou.shape[1]:
-            best = np.where(covered > 0.5, iou, 0)
-            jaccard.append(best.max(0) if len(best) else np.zeros(iou.shape[1]))
+    pooled = sum((i.counts for i in images), np.zeros((len(IOU_THRESHOLDS), 3), np.int64))
+    iou_sum = sum(i.iou_sum for i in images)
+    jaccard = np.concatenate([np.empty(0), *(i.jaccard for i in images)])
     tp, fp, fn = (int(v) for v in pooled[0])
     found = 2 * tp + fp + fn
     ap = pooled[:, 0] / np.maximum(pooled.sum(1), 1)
     scores: dict[str, float | int | None] = {
-        "f1_50": float(np.mean(per_image)) if per_image else None,
+        "f1_50": float(np.mean([i.f1_50 for i in images])) if images else None,
         "f1_50_pooled": 2 * tp / found if found else None,
         "pq": 2 * iou_sum / found if found else None,
-        "seg": float(np.concatenate(jaccard).mean()) if jaccard else None,
+        "seg": float(jaccard.mean()) if len(jaccard) else None,
         "ap_mean": float(ap.mean()) if found else None,
     }
     for threshold, value in zip(IOU_THRESHOLDS, ap, strict=True):
         scores[f"ap_{round(100 * threshold)}"] = float(value) if found else None
-    return scores | {"n_images": len(per_image), "n_true": tp + fn, "n_predicted": tp + fp}
+    return scores | {"n_images": len(images), "n_true": tp + fn, "n_predicted": tp + fp}

@@ -24,11 +24,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Sentence above, header (empty: the rows are names and values) and rows of plain values."""
+    """Sentence above, header (empty: the rows are names and values) and rows of plain values.
+
+    `blocks` are names and widths in columns of an upper header, if there is one.
+    """
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
+    blocks: Sequence[tuple[str, int]] = ()
 
     def is_numeric(self, column: int) -> bool:
         """Whether a column is aligned right; names and their values, without header, are not."""

@@ -159,6 +159,14 @@ def sheet_flags(*columns):
     return render
 
 
+def benchmark_flags(wildcards):
+    """Params function: data, weights and device of the benchmark, which belongs to no sample."""
+    defaults = {key: item["default"] for key, item in SECTIONS["segment"]["properties"].items()}
+    model = defaults | GIVEN.get("segment", {})
+    values = {"data": GIVEN.get("benchmark_data"), "weights": model["weights"]}
+    return as_flags(values | {"device": model["device"]})
+
+
 def finetune_data(wildcards):
     """Input function: the folder of labelled images; a relative path starts where you are."""
     path = GIVEN.get("finetune_data")

@@ -1,0 +1,188 @@
+"""The benchmark as an HTML page: tables, bars, and the best, median and worst image."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsam_core import __version__
+from cellsam_core.benchmark.score import ALL_SETS, segment_timed
+from cellsam_core.evaluate.segmentation import match, overlap_iou
+from cellsam_core.report.figures_common import ACCENT, WARM, encode, new_figure
+from cellsam_core.report.images import outlines, stretch
+from cellsam_core.report.page import Picture, Section, Table, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from cellsam_core.benchmark.methods import Segment
+    from cellsam_core.benchmark.score import Diameter, Result
+    from cellsam_core.segment.labelled import LabelledImage
+
+COLOURS = (ACCENT, WARM, "#7a9a3a", "#8a6fa8", "#b08d3c")
+MATCHED, UNMATCHED = (60, 220, 200), (255, 90, 60)
+COLUMNS = {
+    "f1_50": "F1",
+    "error": "error",
+    "ap_50_95": "AP",
+    "pq": "PQ",
+    "seconds_per_image": "s/image",
+}
+
+INTRODUCTION = (
+    "F1 counts cells matched at an intersection over union (IoU) of 0.5 and is the mean over "
+    "images; error is 1 - F1. AP is TP / (TP + FP + FN), averaged over IoU 0.5 to 0.95; it and "
+    "PQ come from the pooled cells. Seconds are the method's alone, its search for the cells' "
+    "scale included; loading, reading and contrast enhancement are not."
+)
+
+
+def build_page(
+    summary: pd.DataFrame, speed: pd.DataFrame | None, pictures: Sequence[Section]
+) -> str:
+    """Render the page; see :func:`picture_sections` for the pictures."""
+    whole = summary[summary["set"] == ALL_SETS]
+    sets = summary[summary["set"] != ALL_SETS]
+    scores = Section(
+        "Scores",
+        [INTRODUCTION],
+        [Picture(encode(lambda: figure_bars(whole)), "F1 at IoU 0.5, mean over images.")],
+        [block_table(whole, "By modality.", []), block_table(sets, "By set.", ["set"])],
+    )
+    sections = [scores, *([] if speed is None else [speed_section(speed)]), *pictures]
+    methods = list(dict.fromkeys(summary["method"]))
+    one = whole[whole["method"] == methods[0]]
+    headline = [("images", int(one["n_images"].sum())), ("cells", int(one["n_cells"].sum()))]
+    headline += [("methods", len(methods)), ("modalities", one["modality"].nunique())]
+    return render(
+        "Benchmark", f"{', '.join(methods)}; cellsam_core {__version__}", headline, sections
+    )
+
+
+def block_table(rows: pd.DataFrame, caption: str, extra: list[str]) -> Table:
+    """One row a split and modality, one block of columns a method."""
+    methods = list(dict.fromkeys(rows["method"]))
+    keys = ["split", "modality", *extra]
+    body = []
+    for key, group in rows.groupby(keys, sort=False):
+        by_method = group.set_index("method")
+        first = by_method.iloc[0]
+        values = by_method.loc[methods, list(COLUMNS)].to_numpy().ravel().tolist()
+        body.append([*key, int(first["n_images"]), int(first["n_cells"]), *values])
+    header = [*keys, "images", "cells", *list(COLUMNS.values()) * len(methods)]
+    blocks = [("", len(keys) + 2), *((m, len(COLUMNS)) for m in methods)]
+    return Table(caption, header, body, blocks)
+
+
+def figure_bars(whole: pd.DataFrame) -> Figure:
+    """Bars of F1, grouped by split and modality."""
+    methods = list(dict.fromkeys(whole["method"]))
+    groups = list(dict.fromkeys(zip(whole["split"], whole["modality"], strict=True)))
+    figure = new_figure(0.7 + 0.2 * len(groups) * (len(methods) + 1))
+    axes = figure.add_subplot()
+    height = 0.8 / len(methods)
+    for i, method in enumerate(methods):
+        values = whole[whole["method"] == method].set_index(["split", "modality"])["f1_50"]
+        y = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * height
+        heights = [float(values[group]) for group in groups]
+        bars = axes.barh(y, heights, height, color=COLOURS[i % len(COLOURS)], label=method)
+        axes.bar_label(bars, fmt="%.3f", padding=3, fontsize=7)
+    axes.set_yticks(range(len(groups)), [f"{modality} ({split})" for split, modality in groups])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.08)
+    axes.set_xlabel("F1 at IoU 0.5")
+    figure.legend(loc="outside upper right", ncols=len(methods))
+    return figure
+
+
+def speed_section(speed: pd.DataFrame) -> Section:
+    """Tell how fast the methods are."""
+    text = (
+        "One simulated image of 512 px, from raw pixels to labels, without loading the model; "
+        "each method in a process of its own. The floor is the least that a pipeline of SAM's "
+        "ViT-B at 1024 px, such as the official CellSAM, takes on this machine: its encoder "
+        "twice and its mask decoder once a box, all else left out."
+    )
+    names = {
+        "name": "method",
+        "seconds": "seconds",
+        "cpu_seconds": "CPU seconds",
+        "images_per_second": "images/s",
+        "n_cells": "cells",
+        "peak_rss_mb": "peak memory (MB)",
+        "times_faster": "times faster",
+    }
+    rows = speed[list(names)].astype(object).to_numpy().tolist()
+    table = Table("Medians of up to five runs.", list(names.values()), rows)
+    return Section("Speed", [text], [], [table])
+
+
+def picture_sections(
+    results: Sequence[Result], method: str, segment: Segment, diameter_px: Diameter
+) -> list[Section]:
+    """Show the best, median and worst image of each modality, segmented once more by `method`."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for r in results:
+        if r.method == method:
+            groups.setdefault((r.entry.split, r.entry.modality), []).append(r)
+    sections = []
+    for (split, modality), members in sorted(groups.items()):
+        ranked = sorted(members, key=lambda r: (-r.matches.f1_50, r.entry.name))
+        chosen = {len(ranked) - 1: "worst", len(ranked) // 2: "median", 0: "best"}
+        pictures = []
+        for rank, word in sorted(chosen.items()):
+            result = ranked[rank]
+            image = result.entry.read()
+            labels, _ = segment_timed(image, method, segment, diameter_px)
+            tp, fp, fn = result.matches.counts[0]
+            caption = (
+                f"{word.capitalize()} of {len(ranked)}: {result.entry.name}. F1 "
+                f"{result.matches.f1_50:.3f}; {tp} matched, {fn} missed, {fp} false."
+            )
+            picture = encode(partial(figure_pair, image, labels, method), photograph=True)
+            pictures.append(Picture(picture, caption))
+        text = (
+            f"Truth and what {method} found. Turquoise: matched at IoU 0.5; "
+            "red: missed (in the truth) or false (in the prediction)."
+        )
+        sections.append(Section(f"{modality}, {split}", [text], pictures))
+    return sections
+
+
+def figure_pair(image: LabelledImage, predicted: NDArray[np.integer], method: str) -> Figure:
+    """Truth and prediction side by side."""
+    iou, _ = overlap_iou(predicted, image.labels)
+    rows, columns = match(iou, 0.5)
+    plane = image.plain[1] if image.plain[1].any() else image.plain[0]
+    height, width = plane.shape
+    figure = new_figure(float(np.clip(4.1 * height / width + 0.3, 1.5, 6.0)))
+    for axes, labels, matched, title in zip(
+        figure.subplots(1, 2),
+        (image.labels, predicted),
+        (columns, rows),
+        ("truth", method),
+        strict=True,
+    ):
+        axes.imshow(draw_matches(plane, labels, matched), interpolation="nearest")
+        axes.set_title(title)
+        axes.set_axis_off()
+    return figure
+
+
+def draw_matches(
+    plane: NDArray[Any], labels: NDArray[np.integer], matched: NDArray[np.intp]
+) -> NDArray[np.uint8]:
+    """Outline cells by whether they match; `matched` are indices into the sorted labels."""
+    rgb = np.repeat(stretch(plane)[..., None], 3, axis=2)
+    ids = np.unique(labels[labels > 0])
+    edge = outlines(labels)
+    hit = np.isin(labels, ids[matched])
+    rgb[edge & hit] = MATCHED
+    rgb[edge & ~hit] = UNMATCHED
+    return rgb

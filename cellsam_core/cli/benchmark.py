@@ -1,0 +1,126 @@
+"""``cellsam-core benchmark``: compare methods on labelled images, by set and modality."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellsam_core.cli.segment_options import (
+    add_model_arguments,
+    given_diameter_px,
+    load_segmenter,
+)
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
+
+    import pandas as pd
+
+    from cellsam_core.benchmark.images import Entry
+    from cellsam_core.benchmark.methods import Segment
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "manifest",
+        type=Path,
+        nargs="?",
+        help="set, image, label, modality, split; without it, that of the shipped weights",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of the manifest's paths; without it, a small simulated set is scored",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--methods",
+        default="",
+        help="tiny, otsu_watershed, cellpose, stardist, official, comma separated;"
+        " without it, the first two and all that are installed",
+    )
+    parser.add_argument(
+        "--split",
+        default="validation,test",
+        help="rows of the manifest to score, comma separated",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the simulated set")
+    parser.add_argument(
+        "--min-area-px", type=int, default=25, help="tiny: least area of a cell, px"
+    )
+    parser.add_argument("--no-speed", action="store_true", help="leave the speed table out")
+    add_model_arguments(
+        parser,
+        diameter_help="px, auto, or truth: the median of the labels; where a method takes it",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    from cellsam_core.benchmark.methods import choose_methods
+    from cellsam_core.benchmark.page import build_page, picture_sections
+    from cellsam_core.benchmark.score import image_table, run_methods, summary_table
+    from cellsam_core.io.atomic import atomic_path
+
+    given = args.cell_diameter_px
+    diameter_px = given if given == "truth" else given_diameter_px(given)
+    methods = choose_methods([name for name in args.methods.split(",") if name])
+    entries = _entries(args)
+    segments = {method: load_method(method, args) for method in methods}
+    results = run_methods(entries, segments, diameter_px)
+    summary = summary_table(results)
+    tables = {"benchmark": summary, "images": image_table(results)}
+    pictures = picture_sections(results, methods[0], segments[methods[0]], diameter_px)
+    speed = None
+    if not args.no_speed:
+        from cellsam_core.benchmark.speed import speed_table
+
+        speed = speed_table({name: partial(load_method, name, args) for name in methods})
+        tables["speed"] = speed
+    for name, table in tables.items():
+        with atomic_path(args.output / f"{name}.tsv") as temporary:
+            table.to_csv(temporary, sep="\t", index=False, float_format="%.4f")
+    with atomic_path(args.output / "benchmark.html") as temporary:
+        temporary.write_text(build_page(summary, speed, pictures), encoding="utf-8")
+    print(_text(summary))
+    if speed is not None:
+        print(f"\n{_text(speed)}")
+    print(args.output / "benchmark.html")
+
+
+def load_method(name: str, args: argparse.Namespace) -> Segment:
+    """Load one method; picklable, so that its speed can be measured in a process of its own."""
+    from cellsam_core.benchmark import methods
+
+    if name == "tiny":
+        segmenter, _ = load_segmenter(args)
+        return methods.tiny(segmenter, tile_px=args.tile_px, min_area_px=args.min_area_px)
+    if name == "otsu_watershed":
+        from cellsam_core.benchmark.otsu import segment_otsu_watershed
+
+        return segment_otsu_watershed
+    from cellsam_core.segment.weights import choose_device
+
+    return methods.FOREIGN[name].load(choose_device(args.device))
+
+
+def _entries(args: argparse.Namespace) -> list[Entry]:
+    from cellsam_core.benchmark.images import manifest_entries, simulated_entries
+    from cellsam_core.segment.weights import FOLDER
+
+    if args.data is None:
+        if args.manifest is not None:
+            raise InputError(
+                args.manifest,
+                found="no folder for its paths",
+                expected="the option `data`",
+                remedy="name the folder that the manifest's paths start from",
+            )
+        return simulated_entries(args.seed)
+    splits = [name for name in args.split.split(",") if name]
+    return manifest_entries(args.manifest or FOLDER / "tiny_data.tsv", args.data, splits)
+
+
+def _text(table: pd.DataFrame) -> str:
+    return str(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))

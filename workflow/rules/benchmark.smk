@@ -1,0 +1,21 @@
+# Not part of `all`: snakemake benchmark [--config benchmark_data=DIR]. Scores the weights of the
+# section `segment` beside the classical baseline and the packages that are installed.
+rule benchmark:
+    output:
+        scores="results/benchmark/benchmark.tsv",
+        images="results/benchmark/images.tsv",
+        speed="results/benchmark/speed.tsv",
+        html="results/benchmark/benchmark.html",
+    log:
+        "logs/benchmark.log",
+    conda:
+        "../../envs/segment.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+        mem_mb=mem_mb(16000),
+        runtime=480,
+    params:
+        options=benchmark_flags,
+    shell:
+        "python -m cellsam_core benchmark {params.options} -o results/benchmark > {log:q} 2>&1"
