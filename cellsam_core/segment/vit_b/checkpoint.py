@@ -1,0 +1,188 @@
+"""Loads the published CellSAM weights, strictly.
+
+A checkpoint holds three networks: ``cellfinder`` (Anchor DETR on its own ViT-B), ``model_cp``
+(SAM ViT-B of which the neck was trained) and ``model``, SAM as it came, which is of no use once
+``model_cp`` is there. Weights of version 1.0 lack ``model_cp``; then ``model`` is used.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from cellsam_core.errors import InputError, first_line
+from cellsam_core.segment.vit_b.anchor_detr import (
+    N_LAYERS,
+    RCDA,
+    AnchorDETR,
+    FeedForward,
+    SelfAttention,
+)
+from cellsam_core.segment.vit_b.encoder import Attention, ImageEncoder, PatchEmbed
+from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DETECTOR = "cellfinder.decode_head."
+TUNED, ORIGINAL = "model_cp.", "model."
+HEADS = ("class_embed", "bbox_embed")
+EXPECTED = "the CellSAM weights of the authors (`cellsam_general.pt`, versions 1.0 to 1.2)"
+
+
+@dataclass
+class VitB:
+    """The networks of the published CellSAM.
+
+    Attributes
+    ----------
+    detector, encoder, decoder
+        CellFinder, and SAM's two parts for masks.
+    stretched
+        The weights expect every channel stretched to 0-1, see :mod:`inputs`.
+    """
+
+    detector: AnchorDETR
+    encoder: ImageEncoder
+    decoder: BoxDecoder
+    stretched: bool
+
+    @property
+    def parts(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """The three networks."""
+        return self.detector, self.encoder, self.decoder
+
+
+def build() -> VitB:
+    """Return the networks without storage; see :func:`load`."""
+    with torch.device("meta"):
+        detector, encoder, decoder = AnchorDETR(), ImageEncoder(neck=True), BoxDecoder()
+    return VitB(detector.eval(), encoder.eval(), decoder.eval(), stretched=True)
+
+
+def expected_shapes() -> dict[str, tuple[int, ...]]:
+    """List the 1041 keys of a checkpoint of version 1.2 and their shapes."""
+    model = build()
+    shapes = {}
+    for key, tensor in _sam_state(model).items():
+        shapes[TUNED + key] = shapes[ORIGINAL + key] = tuple(tensor.shape)
+    for key, tensor in model.detector.state_dict().items():
+        for name in _repeated(key):
+            shapes[DETECTOR + name] = tuple(tensor.shape)
+    return shapes
+
+
+def load(path: Path, *, device: str, bfloat16: bool = False) -> VitB:
+    """Load a checkpoint; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path
+        Of the ``.pt`` file, or of one that wraps its content as ``state_dict``.
+    device
+        ``cpu`` or ``cuda``.
+    bfloat16
+        Keep and apply the large linear layers in bfloat16.
+
+    Raises
+    ------
+    InputError
+        Anything but exactly the keys and shapes of a published checkpoint.
+    """
+    return from_state(_read(path), path, device=device, bfloat16=bfloat16)
+
+
+def from_state(state: dict[str, Any], path: Path, *, device: str, bfloat16: bool = False) -> VitB:
+    """Fill the networks with the tensors of a checkpoint, without a copy; see :func:`load`."""
+    model = build()
+    model.stretched = any(key.startswith(TUNED) for key in state)
+    _check(path, state, tuned=model.stretched)
+    prefix = TUNED if model.stretched else ORIGINAL
+    detector = {key: state[DETECTOR + _repeated(key)[-1]] for key in model.detector.state_dict()}
+    encoder = {key: state[prefix + "image_encoder." + key] for key in model.encoder.state_dict()}
+    decoder = {key: state[prefix + key] for key in model.decoder.state_dict()}
+    for part, tensors in zip(model.parts, (detector, encoder, decoder), strict=True):
+        part.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
+        part.requires_grad_(requires_grad=False)
+        if bfloat16:
+            lower(part)
+        part.to(device)
+    return model
+
+
+def lower(part: nn.Module) -> None:
+    """Turn the large layers of a network to bfloat16, in place.
+
+    Norms, the residual stream, class and box heads, tokens and the predicted IoU stay float32.
+    """
+    for module in part.modules():
+        if isinstance(module, Attention | PatchEmbed | RCDA | SelfAttention):
+            module.bfloat16()
+        elif isinstance(module, FeedForward):
+            module.linear1.bfloat16()
+            module.linear2.bfloat16()
+        elif isinstance(module, BoxDecoder):
+            module.image_dtype = torch.bfloat16
+        elif type(module).__name__ == "MLPBlock" and isinstance(part, ImageEncoder | AnchorDETR):
+            module.bfloat16()
+
+
+def _sam_state(model: VitB) -> dict[str, Tensor]:
+    encoder = {"image_encoder." + k: v for k, v in model.encoder.state_dict().items()}
+    return encoder | model.decoder.state_dict()
+
+
+def _repeated(key: str) -> list[str]:
+    """Name a key of CellFinder as a checkpoint does: heads once for every decoder layer."""
+    for head in HEADS:
+        before, found, after = key.partition(f"{head}.")
+        if found:
+            return [f"{before}{head}.{k}.{after}" for k in range(N_LAYERS)]
+    return [key]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        # Mapped files are read where used: SAM's unused copy never enters memory.
+        content = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+        raise _unfit(path, first_line(error)) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict):
+        raise _unfit(path, f"a {type(content).__name__}")
+    return content
+
+
+def _check(path: Path, state: dict[str, Any], *, tuned: bool) -> None:
+    shapes = expected_shapes()
+    if not tuned:
+        shapes = {k: v for k, v in shapes.items() if not k.startswith(TUNED)}
+    missing = sorted(shapes.keys() - state.keys())
+    unknown = sorted(map(str, state.keys() - shapes.keys()))
+    if missing or unknown:
+        parts = [
+            f"{len(keys)} {word} keys such as {keys[0]!r}"
+            for word, keys in (("missing", missing), ("unknown", unknown))
+            if keys
+        ]
+        raise _unfit(path, " and ".join(parts))
+    for key, shape in shapes.items():
+        tensor = state[key]
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            raise _unfit(path, f"no floating-point tensor under {key!r}")
+        if tuple(tensor.shape) != shape:
+            raise _unfit(path, f"{key!r} of shape {tuple(tensor.shape)} instead of {shape}")
+
+
+def _unfit(path: Path, found: str) -> InputError:
+    return InputError(
+        path, found=found, expected=EXPECTED, remedy="choose that file, or other weights"
+    )

@@ -1,0 +1,171 @@
+"""SAM's ViT-B image encoder (Kirillov et al. 2023; Li et al. 2022, ViTDet), made for inference.
+
+Modules and their names are those of segment-anything (Apache-2.0), so that its weights load;
+the computation is exact but arranged otherwise: attention never holds all 4096 x 4096 weights
+of a head, and tokens that only pad a window are not projected.
+
+Linear layers may be in bfloat16; norms, the residual stream and the neck stay in float32.
+"""
+
+from __future__ import annotations
+
+import torch
+from segment_anything.modeling.common import LayerNorm2d, MLPBlock
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+GRID = 64
+"""Tokens along each side."""
+INPUT_PX = 1024
+PATCH_PX = 16
+WIDTH = 768
+DEPTH = 12
+N_HEADS = 12
+HEAD_WIDTH = WIDTH // N_HEADS
+WINDOW = 14
+GLOBAL_BLOCKS = (2, 5, 8, 11)
+NECK_WIDTH = 256
+
+QUERIES_AT_ONCE = 1024
+"""Of one head of global attention: bounds its memory to 16 MB and stays in the cache."""
+
+
+class PatchEmbed(nn.Module):
+    """Image to tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, WIDTH, PATCH_PX, PATCH_PX)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(n, 3, 1024, 1024)`` to ``(n, 64, 64, 768)``."""
+        tokens: Tensor = self.proj(image).permute(0, 2, 3, 1)
+        return tokens
+
+
+class Attention(nn.Module):
+    """Multi-head attention with decomposed relative positions, inside windows or global.
+
+    Parameters
+    ----------
+    size
+        Tokens along each side of the attended square: 14 in windows, else 64.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
+        self.proj = nn.Linear(WIDTH, WIDTH)
+        self.rel_pos_h = nn.Parameter(torch.zeros(2 * size - 1, HEAD_WIDTH))
+        self.rel_pos_w = nn.Parameter(torch.zeros(2 * size - 1, HEAD_WIDTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, 64, 64, 768)`` to the same shape, in the dtype of the weights."""
+        qkv = self.qkv(x.to(self.qkv.weight.dtype))
+        attended = self._global(qkv) if self.size == GRID else self._windowed(qkv)
+        projected: Tensor = self.proj(attended)
+        return projected
+
+    def _global(self, qkv: Tensor) -> Tensor:
+        n = qkv.shape[0]
+        q, k, v = qkv.view(n, GRID * GRID, 3, N_HEADS, HEAD_WIDTH).permute(2, 0, 3, 1, 4)
+        out = qkv.new_empty(n, N_HEADS, GRID * GRID, HEAD_WIDTH)
+        rows = QUERIES_AT_ONCE // GRID
+        bias = qkv.new_empty(1, 1, QUERIES_AT_ONCE, GRID, GRID)
+        for image in range(n):
+            for head in range(N_HEADS):
+                one = (slice(image, image + 1), slice(head, head + 1))
+                by_row, by_column = self._relative(q[one].view(1, 1, GRID, GRID, HEAD_WIDTH))
+                keys, values = k[one].contiguous(), v[one].contiguous()
+                for first in range(0, GRID, rows):
+                    part = slice(first * GRID, (first + rows) * GRID)
+                    band = slice(first, first + rows)
+                    torch.add(
+                        by_row[:, :, band].reshape(1, 1, -1, GRID, 1),
+                        by_column[:, :, band].reshape(1, 1, -1, 1, GRID),
+                        out=bias,
+                    )
+                    out[(*one, part)] = F.scaled_dot_product_attention(
+                        q[(*one, part)], keys, values, bias.flatten(3)
+                    )
+        return out.transpose(1, 2).reshape(n, GRID, GRID, WIDTH)
+
+    def _windowed(self, qkv: Tensor) -> Tensor:
+        n = qkv.shape[0]
+        side = -(-GRID // WINDOW)
+        # A padding token is zero before the projection, so its query, key and value are
+        # the bias; it takes part in the softmax as in ViTDet.
+        padded = self.qkv.bias.expand(n, side * WINDOW, side * WINDOW, -1).clone()
+        padded[:, :GRID, :GRID] = qkv
+        windows = padded.view(n, side, WINDOW, side, WINDOW, 3, N_HEADS, HEAD_WIDTH)
+        q, k, v = windows.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(
+            3, n * side * side, N_HEADS, WINDOW * WINDOW, HEAD_WIDTH
+        )
+        by_row, by_column = self._relative(q.view(-1, N_HEADS, WINDOW, WINDOW, HEAD_WIDTH))
+        bias = (by_row[..., :, None] + by_column[..., None, :]).flatten(4).flatten(2, 3)
+        out = F.scaled_dot_product_attention(q, k, v, bias)
+        out = out.view(n, side, side, N_HEADS, WINDOW, WINDOW, HEAD_WIDTH)
+        whole = out.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, side * WINDOW, side * WINDOW, WIDTH)
+        return whole[:, :GRID, :GRID]
+
+    def _relative(self, q: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what each query adds to the logits of every key row and key column."""
+        steps = torch.arange(self.size, device=q.device)
+        distance = steps[:, None] - steps + self.size - 1
+        by_row = torch.einsum("bnyxc,ykc->bnyxk", q, self.rel_pos_h[distance])
+        by_column = torch.einsum("bnyxc,xkc->bnyxk", q, self.rel_pos_w[distance])
+        return by_row, by_column
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(WIDTH, eps=1e-6)
+        self.attn = Attention(size)
+        self.norm2 = nn.LayerNorm(WIDTH, eps=1e-6)
+        self.mlp = MLPBlock(WIDTH, 4 * WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, 64, 64, 768)`` float32 to the same."""
+        x = x + self.attn(self.norm1(x))
+        inner = self.norm2(x).to(self.mlp.lin1.weight.dtype)
+        return x + self.mlp(inner)
+
+
+class ImageEncoder(nn.Module):
+    """ViT-B over a 1024 x 1024 px image.
+
+    Parameters
+    ----------
+    neck
+        End with the convolutions to 256 channels that the mask decoder needs; CellFinder's
+        own encoder has none.
+    """
+
+    def __init__(self, *, neck: bool) -> None:
+        super().__init__()
+        self.patch_embed = PatchEmbed()
+        self.pos_embed = nn.Parameter(torch.zeros(1, GRID, GRID, WIDTH))
+        self.blocks = nn.ModuleList(
+            Block(GRID if k in GLOBAL_BLOCKS else WINDOW) for k in range(DEPTH)
+        )
+        if neck:
+            self.neck = nn.Sequential(
+                nn.Conv2d(WIDTH, NECK_WIDTH, 1, bias=False),
+                LayerNorm2d(NECK_WIDTH),
+                nn.Conv2d(NECK_WIDTH, NECK_WIDTH, 3, padding=1, bias=False),
+                LayerNorm2d(NECK_WIDTH),
+            )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(n, 3, 1024, 1024)`` float32 to features ``(n, 256 or 768, 64, 64)`` float32."""
+        x = self.patch_embed(image) + self.pos_embed
+        for block in self.blocks:
+            x = block(x)
+        features = x.permute(0, 3, 1, 2)
+        if hasattr(self, "neck"):
+            features = self.neck(features)
+        return features

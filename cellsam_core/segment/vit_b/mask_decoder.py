@@ -1,0 +1,258 @@
+"""SAM's mask decoder for many boxes of one image (Kirillov et al. 2023), made for inference.
+
+The parameters are segment-anything's own (Apache-2.0). A box has only 7 tokens, so that it is
+cheaper to bring the projections of the image's 4096 keys to the token side: with heads written
+as blocks of one matrix, ``q . (W k) = (W' q) . k``. What the first layer projects of the image,
+and every projection of its positions, is the same for all boxes and is computed once.
+All of this is exact but for rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cellsam_core.segment.vit_b.encoder import GRID, INPUT_PX, NECK_WIDTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+N_HEADS = 8
+INNER = NECK_WIDTH // 2
+N_KEYS = GRID * GRID
+BOXES_AT_ONCE = 8
+"""More would not fit the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One box, decoded but not yet drawn.
+
+    Attributes
+    ----------
+    keys
+        ``(64, 64, 256)``: the image as this box sees it.
+    weights
+        ``(32,)``: of the upscaled features in the mask's logits.
+    iou
+        Predicted by the decoder.
+    """
+
+    keys: Tensor
+    weights: Tensor
+    iou: float
+
+
+@dataclass(frozen=True)
+class _Image:
+    """What all boxes of an image share: keys and their projections in the first layer."""
+
+    keys: Tensor
+    k: Tensor
+    v: Tensor
+    q: Tensor
+
+
+class BoxDecoder(nn.Module):
+    """Boxes to masks.
+
+    `image_dtype` is that of everything with one entry per image position; tokens, predicted
+    IoU and the mask's weights stay in float32.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prompt_encoder = PromptEncoder(
+            embed_dim=NECK_WIDTH,
+            image_embedding_size=(GRID, GRID),
+            input_image_size=(INPUT_PX, INPUT_PX),
+            mask_in_chans=16,
+        )
+        self.mask_decoder = MaskDecoder(
+            transformer_dim=NECK_WIDTH,
+            transformer=TwoWayTransformer(
+                depth=2, embedding_dim=NECK_WIDTH, num_heads=N_HEADS, mlp_dim=2048
+            ),
+            num_multimask_outputs=3,
+        )
+        self.image_dtype = torch.float32
+        self._positions: Tensor | None = None
+
+    def decode(self, features: Tensor, boxes: Tensor) -> Iterator[Decoded]:
+        """Decode boxes in batches.
+
+        Parameters
+        ----------
+        features
+            ``(256, 64, 64)`` of the image encoder with its neck.
+        boxes
+            ``(n, 4)``: x0, y0, x1, y1 in px of the encoder's input.
+        """
+        image = self._share(features)
+        for first in range(0, len(boxes), BOXES_AT_ONCE):
+            yield from self._decode(image, boxes[first : first + BOXES_AT_ONCE])
+
+    def draw(self, decoded: Decoded, window: tuple[slice, slice]) -> Tensor:
+        """Return the mask's logits in a window.
+
+        Parameters
+        ----------
+        decoded
+            Of :meth:`decode`.
+        window
+            Rows and columns of the 64 x 64 grid.
+
+        Returns
+        -------
+        Tensor
+            Float32, 4 x 4 px a token. Upscaling is local: a window holds the same values as
+            the whole.
+        """
+        first, norm, activate, second, _ = self.mask_decoder.output_upscaling
+        x = decoded.keys[window]
+        height, width = x.shape[:2]
+        x = x @ _as_linear(first, x.dtype) + first.bias.to(x.dtype).repeat(4)
+        x = x.view(height, width, 4, -1)
+        x = F.layer_norm(x, x.shape[-1:], norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
+        x = activate(x)
+        x = activate(x @ _as_linear(second, x.dtype) + second.bias.to(x.dtype).repeat(4))
+        logits = x.view(height, width, 2, 2, 2, 2, -1).float() @ decoded.weights
+        return logits.permute(0, 2, 4, 1, 3, 5).reshape(4 * height, 4 * width)
+
+    def _share(self, features: Tensor) -> _Image:
+        if self._positions is None:
+            position = self.prompt_encoder.get_dense_pe()[0].flatten(1).T.contiguous()
+            self._positions = position
+        layer = self.mask_decoder.transformer.layers[0]
+        keys = features.flatten(1).T + self.prompt_encoder.no_mask_embed.weight
+        placed = keys + self._positions
+        to_image, to_token = layer.cross_attn_token_to_image, layer.cross_attn_image_to_token
+        projected = (to_image.k_proj(placed), to_image.v_proj(keys), to_token.q_proj(placed))
+        return _Image(*(x.to(self.image_dtype) for x in (keys, *projected)))
+
+    def _decode(self, image: _Image, boxes: Tensor) -> Iterator[Decoded]:
+        decoder, transformer = self.mask_decoder, self.mask_decoder.transformer
+        corners, _ = self.prompt_encoder(points=None, boxes=boxes, masks=None)
+        output = torch.cat((decoder.iou_token.weight, decoder.mask_tokens.weight))
+        prompt = torch.cat((output.expand(len(boxes), -1, -1), corners), 1)
+        first, second = transformer.layers
+
+        tokens = first.norm1(_attend(first.self_attn, prompt, prompt, prompt))
+        looked = _look_shared(first.cross_attn_token_to_image, tokens + prompt, image.k, image.v)
+        tokens = _settle_tokens(first, tokens + looked)
+        keys = _update(first, image.keys, tokens, prompt, image.q.expand(len(boxes), -1, -1), None)
+
+        placed = tokens + prompt
+        tokens = second.norm1(tokens + _attend(second.self_attn, placed, placed, tokens))
+        looked = self._look(second.cross_attn_token_to_image, tokens + prompt, keys)
+        tokens = _settle_tokens(second, tokens + looked)
+        q = second.cross_attn_image_to_token.q_proj
+        positions = F.linear(self._placed(), q.weight, q.bias).to(keys.dtype)
+        keys = _update(second, keys, tokens, prompt, positions, q.weight)
+
+        looked = self._look(transformer.final_attn_token_to_image, tokens + prompt, keys)
+        tokens = transformer.norm_final_attn(tokens + looked)
+        iou = decoder.iou_prediction_head(tokens[:, 0])[:, 0].tolist()
+        weights = decoder.output_hypernetworks_mlps[0](tokens[:, 1])
+        for k in range(len(boxes)):
+            yield Decoded(keys[k].view(GRID, GRID, -1), weights[k], iou[k])
+
+    def _placed(self) -> Tensor:
+        assert self._positions is not None
+        return self._positions
+
+    def _look(self, attention: nn.Module, placed: Tensor, keys: Tensor) -> Tensor:
+        """Tokens ``(b, 7, 256)`` attend to keys ``(b, 4096, 256)`` of their own box."""
+        queries = _spread(attention.q_proj(placed)) * (INNER // N_HEADS) ** -0.5
+        positions = F.linear(self._placed(), attention.k_proj.weight)
+        absorbed = (queries @ attention.k_proj.weight).to(keys.dtype)
+        # The bias of the keys adds the same to all logits of a query.
+        logits = absorbed @ keys.mT + queries.to(keys.dtype) @ positions.to(keys.dtype).T
+        seen = (logits.float().softmax(-1).to(keys.dtype) @ keys).float()
+        return _gather(attention, attention.v_proj(seen))
+
+
+def _as_linear(up: nn.ConvTranspose2d, dtype: torch.dtype) -> Tensor:
+    """Return the weights of a transposed convolution without overlap, ``(in, 4 * out)``."""
+    return up.weight.permute(0, 2, 3, 1).flatten(1).to(dtype)
+
+
+def _heads(x: Tensor) -> Tensor:
+    return x.unflatten(-1, (N_HEADS, -1)).transpose(-3, -2)
+
+
+def _attend(attention: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    attended = F.scaled_dot_product_attention(
+        _heads(attention.q_proj(q)), _heads(attention.k_proj(k)), _heads(attention.v_proj(v))
+    )
+    out: Tensor = attention.out_proj(attended.transpose(1, 2).flatten(2))
+    return out
+
+
+def _look_shared(attention: nn.Module, placed: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Tokens of all boxes attend to the same keys, already projected ``(4096, 128)``."""
+    n, n_tokens, _ = placed.shape
+    q = _heads(attention.q_proj(placed).flatten(0, 1))[None].to(k.dtype)
+    attended = F.scaled_dot_product_attention(q, _heads(k)[None], _heads(v)[None])
+    attended = attended[0].transpose(0, 1).reshape(n, n_tokens, -1).float()
+    out: Tensor = attention.out_proj(attended)
+    return out
+
+
+def _settle_tokens(layer: nn.Module, tokens: Tensor) -> Tensor:
+    tokens = layer.norm2(tokens)
+    out: Tensor = layer.norm3(tokens + layer.mlp(tokens))
+    return out
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Give every head of ``(b, t, 128)`` its own row, zero elsewhere: ``(b, 8 * t, 128)``."""
+    n, n_tokens, _ = x.shape
+    own = torch.eye(N_HEADS, dtype=x.dtype, device=x.device).repeat_interleave(
+        INNER // N_HEADS, dim=1
+    )
+    return (x[:, None] * own[:, None]).view(n, N_HEADS * n_tokens, INNER)
+
+
+def _gather(attention: nn.Module, values: Tensor) -> Tensor:
+    """Take each head's own part of ``(b, 8 * t, 128)`` and project: ``(b, t, 256)``."""
+    n = len(values)
+    blocks = values.view(n, N_HEADS, -1, N_HEADS, INNER // N_HEADS)
+    own = blocks.diagonal(dim1=1, dim2=3).permute(0, 1, 3, 2)
+    out: Tensor = attention.out_proj(own.flatten(2))
+    return out
+
+
+def _update(
+    layer: nn.Module,
+    keys: Tensor,
+    tokens: Tensor,
+    prompt: Tensor,
+    projected: Tensor,
+    weight: Tensor | None,
+) -> Tensor:
+    """Let the image attend to the tokens.
+
+    `projected` holds the query projections ``(4096, 128)`` of the whole input, or, with
+    `weight`, only of its positions; the rest is then absorbed into the tokens.
+    """
+    attention = layer.cross_attn_image_to_token
+    dtype = keys.dtype
+    k = _spread(attention.k_proj(tokens + prompt)) * (INNER // N_HEADS) ** -0.5
+    logits = projected @ k.to(dtype).mT
+    if weight is not None:
+        logits = logits + keys @ (k @ weight).to(dtype).mT
+    n, _, n_rows = logits.shape
+    share = logits.view(n, N_KEYS, N_HEADS, n_rows // N_HEADS).float().softmax(-1).to(dtype)
+    moves = _spread(attention.v_proj(tokens)) @ attention.out_proj.weight.T
+    bias = attention.out_proj.bias.to(dtype)
+    moved = share.view(n, N_KEYS, n_rows) @ moves.to(dtype) + bias + keys
+    norm = layer.norm4
+    return F.layer_norm(
+        moved, moved.shape[-1:], norm.weight.to(dtype), norm.bias.to(dtype), norm.eps
+    )
