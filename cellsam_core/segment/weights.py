@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save_file
+from safetensors.torch import load
+from safetensors.torch import save as serialize
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.io.atomic import atomic_path
@@ -141,9 +142,10 @@ def save(state: dict[str, Tensor], path: Path, metadata: dict[str, Any] | None =
     half = {
         k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()
     }
+    # One entry: safetensors writes several in an order that changes from run to run.
+    content = serialize(half, metadata and {METADATA_KEY: json.dumps(metadata)})
     with atomic_path(path) as temporary:
-        # One entry: safetensors writes several in an order that changes from run to run.
-        save_file(half, temporary, metadata and {METADATA_KEY: json.dumps(metadata)})
+        temporary.write_bytes(content)
 
 
 def choose_device(name: str) -> str:
