@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.segment.predict import Segmenter
+    from cellsam_core.segment.segmenter import TileSegmenter
 
     Segment = Callable[[NDArray[np.float32], float | None], NDArray[np.integer]]
 
@@ -47,7 +47,7 @@ class Foreign:
     load: Callable[[str], Segment]
 
 
-def tiny(segmenter: Segmenter, *, tile_px: int, min_area_px: int) -> Segment:
+def tiny(segmenter: TileSegmenter, *, tile_px: int, min_area_px: int) -> Segment:
     """CellSAM of this project with automatic cell scale."""
     from cellsam_core.segment.autoscale import estimate_diameter_px
     from cellsam_core.segment.image import segment_image

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.io.manifest import Manifest
     from cellsam_core.segment.instances import Instance
-    from cellsam_core.segment.predict import Segmenter
+    from cellsam_core.segment.segmenter import TileSegmenter
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def _preprocess(manifest: Manifest, roles: dict[str, list[str]]) -> NDArray[np.f
 
 
 def _segment(
-    segmenter: Segmenter,
+    segmenter: TileSegmenter,
     pixels: NDArray[np.float32],
     diameter_px: float | None,
     args: argparse.Namespace,
@@ -124,7 +124,7 @@ def _segment(
 
 
 def _prompt(
-    segmenter: Segmenter,
+    segmenter: TileSegmenter,
     pixels: NDArray[np.float32],
     boxes: pd.DataFrame,
     diameter_px: float | None,

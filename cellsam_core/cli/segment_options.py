@@ -9,7 +9,8 @@ from cellsam_core.errors import InputError
 if TYPE_CHECKING:
     import argparse
 
-    from cellsam_core.segment.predict import Segmenter
+    from cellsam_core.segment.predict import Thresholds
+    from cellsam_core.segment.segmenter import TileSegmenter
 
 
 def add_model_arguments(
@@ -18,6 +19,12 @@ def add_model_arguments(
 ) -> None:
     parser.add_argument("--weights", default="tiny", help="name (see `weights list`) or path")
     parser.add_argument(
+        "--preset",
+        choices=("official", "paper", "fast"),
+        default="official",
+        help="thresholds and precision for the published CellSAM (vit_b or a .pt file)",
+    )
+    parser.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
         default="auto",
@@ -25,24 +32,72 @@ def add_model_arguments(
     )
     parser.add_argument("--cell-diameter-px", default="auto", help=diameter_help)
     parser.add_argument(
-        "--score-threshold", type=float, default=0.4, help="least CellFinder score, 0-1"
+        "--score-threshold",
+        type=float,
+        default=0.4,
+        help="least CellFinder score, 0-1; not for the published CellSAM: see --preset",
     )
     parser.add_argument(
-        "--iou-threshold", type=float, default=0.5, help="least predicted IoU of a mask, 0-1"
+        "--iou-threshold",
+        type=float,
+        default=0.5,
+        help="least predicted IoU of a mask, 0-1; likewise",
     )
     parser.add_argument(
-        "--mask-threshold", type=float, default=0.5, help="least probability of a mask pixel, 0-1"
+        "--mask-threshold",
+        type=float,
+        default=0.5,
+        help="least probability of a mask pixel, 0-1; likewise",
     )
     parser.add_argument(
         "--tile-px", type=int, default=512, help="side of a tile in the model's pixels"
     )
 
 
-def load_segmenter(args: argparse.Namespace) -> tuple[Segmenter, dict[str, Any]]:
+def load_segmenter(args: argparse.Namespace) -> tuple[TileSegmenter, dict[str, Any]]:
     """Load the model; return it with what provenance records of it."""
-    from cellsam_core.segment.predict import Segmenter, Thresholds
-    from cellsam_core.segment.weights import choose_device, info, load_model
+    from cellsam_core.segment.weights import choose_device, info, is_published, resolve
 
+    _check(args)
+    device = choose_device(args.device)
+    weights = info(args.weights)
+    load = _published if is_published(resolve(args.weights)) else _tiny
+    segmenter, settings = load(args, device)
+    identity = {"weights": weights.name, "sha256": weights.sha256, "device": device}
+    return segmenter, identity | settings | {"tile_px": args.tile_px}
+
+
+def _tiny(args: argparse.Namespace, device: str) -> tuple[TileSegmenter, dict[str, Any]]:
+    from cellsam_core.segment.predict import Segmenter, Thresholds
+    from cellsam_core.segment.weights import info, load_model
+
+    thresholds = Thresholds(args.score_threshold, args.iou_threshold, args.mask_threshold)
+    limits = info(args.weights).diameter_limits_px
+    segmenter = Segmenter(load_model(args.weights, device), device, thresholds, limits)
+    return segmenter, _recorded(thresholds)
+
+
+def _published(args: argparse.Namespace, device: str) -> tuple[TileSegmenter, dict[str, Any]]:
+    from cellsam_core.segment.vit_b.checkpoint import load, supports_bfloat16
+    from cellsam_core.segment.vit_b.predict import PRESETS, VitBSegmenter
+    from cellsam_core.segment.weights import resolve
+
+    preset = PRESETS[args.preset]
+    low = preset.bfloat16 and supports_bfloat16(device)
+    model = load(resolve(args.weights), device=device, bfloat16=low)
+    settings = {"preset": args.preset, "precision": "bfloat16" if low else "float32"}
+    return VitBSegmenter(model, device, preset), settings | _recorded(preset.thresholds)
+
+
+def _recorded(thresholds: Thresholds) -> dict[str, float]:
+    return {
+        "score_threshold": thresholds.score,
+        "iou_threshold": thresholds.iou,
+        "mask_threshold": thresholds.mask,
+    }
+
+
+def _check(args: argparse.Namespace) -> None:
     for option in ("score_threshold", "iou_threshold", "mask_threshold"):
         value = getattr(args, option)
         if not 0 <= value <= 1 or (option == "mask_threshold" and value in (0, 1)):
@@ -59,21 +114,6 @@ def load_segmenter(args: argparse.Namespace) -> tuple[Segmenter, dict[str, Any]]
             expected="at least 128 px",
             remedy="raise it",
         )
-    device = choose_device(args.device)
-    weights = info(args.weights)
-    thresholds = Thresholds(args.score_threshold, args.iou_threshold, args.mask_threshold)
-    model = load_model(args.weights, device)
-    segmenter = Segmenter(model, device, thresholds, weights.diameter_limits_px)
-    settings = {
-        "weights": weights.name,
-        "sha256": weights.sha256,
-        "device": device,
-        "score_threshold": args.score_threshold,
-        "iou_threshold": args.iou_threshold,
-        "mask_threshold": args.mask_threshold,
-        "tile_px": args.tile_px,
-    }
-    return segmenter, settings
 
 
 def given_diameter_px(value: str) -> float | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.segment.instances import Instance
-    from cellsam_core.segment.predict import Segmenter
+    from cellsam_core.segment.segmenter import TileSegmenter
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ N_SUREST = 8
 
 
 def estimate_diameter_px(
-    segmenter: Segmenter,
+    segmenter: TileSegmenter,
     samples: Sequence[NDArray[np.float32]],
     limits_px: tuple[float, float] | None = None,
 ) -> float:
@@ -57,6 +57,8 @@ def estimate_diameter_px(
         rounding. The model's own scale if no cell is found at any scale.
     """
     limits_px = limits_px or segmenter.diameter_limits_px
+    if limits_px[0] == limits_px[1]:
+        return limits_px[0]
     best, best_value = REFERENCE_PX, 0.0
     for candidate in candidates_px(limits_px):
         side = round(min(REGION_PX, REGION_DIAMETERS * candidate))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.io.omezarr import OmeZarr
     from cellsam_core.segment.instances import Instance
-    from cellsam_core.segment.predict import Segmenter
+    from cellsam_core.segment.segmenter import TileSegmenter
 
 ROLES = ("nuclear", "cell")
 N_SAMPLED_FRAMES = 3
@@ -72,7 +72,7 @@ def read_tile(frames: OmeZarr, tile: Tile) -> NDArray[np.float32]:
     return out
 
 
-def estimate_diameter_of_frames(segmenter: Segmenter, frames: OmeZarr) -> float:
+def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: OmeZarr) -> float:
     """Measure the cell diameter on the middle of the first, middle and last frame, px.
 
     In tissue of known pixel size, cells of 6 to 30 um are looked for.
@@ -89,7 +89,7 @@ def estimate_diameter_of_frames(segmenter: Segmenter, frames: OmeZarr) -> float:
 
 
 def segment_image(
-    segmenter: Segmenter,
+    segmenter: TileSegmenter,
     pixels: NDArray[np.float32],
     *,
     diameter_px: float,

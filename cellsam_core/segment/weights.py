@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "weights"
 """Of the weights that travel inside the package."""
 
-LICENCES = {"tiny": "BSD-3-Clause (trained by this project on CC0, MIT and BSD data)"}
+VIT_B = Path.home() / ".deepcell" / "models" / "cellsam_v1.2" / "cellsam_general.pt"
+"""Where the authors' own package keeps the weights of the published CellSAM."""
+
+LICENCES = {
+    "tiny": "BSD-3-Clause (trained by this project on CC0, MIT and BSD data)",
+    "vit_b": "CellSAM's own, non-commercial academic use only; from the authors, not included",
+}
 
 METADATA_KEY = "cellsam_core"
 
@@ -63,21 +69,32 @@ def resolve(name: str) -> Path:
     InputError
         Neither a shipped name nor a file.
     """
-    path = FOLDER / f"{name}.safetensors" if name in LICENCES else Path(name)
+    shipped = {"tiny": FOLDER / "tiny.safetensors", "vit_b": VIT_B}
+    path = shipped.get(name, Path(name))
     if not path.is_file():
         raise InputError(
             f"weights {name!r}",
-            found="no such file",
-            expected=f"{' or '.join(LICENCES)}, or the path of a .safetensors file",
-            remedy="correct the option `weights`",
+            found=f"no file {path}" if name == "vit_b" else "no such file",
+            expected=f"{' or '.join(LICENCES)}, or the path of a .safetensors or .pt file",
+            remedy="get cellsam_general.pt from the authors of CellSAM and give its path"
+            if name == "vit_b"
+            else "correct the option `weights`",
         )
     return path
+
+
+def is_published(path: Path) -> bool:
+    """Tell the published CellSAM's weights, a torch file, from those of the tiny model."""
+    return path.suffix in (".pt", ".pth")
 
 
 def info(name: str) -> WeightsInfo:
     """Identify weights by name or path."""
     path = resolve(name)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if is_published(path):
+        return WeightsInfo(path.stem, str(path), digest, LICENCES["vit_b"])
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))

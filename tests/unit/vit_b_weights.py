@@ -129,3 +129,19 @@ def _fit(state: dict[str, torch.Tensor], heads: Heads) -> None:
         head = f"{decoder}iou_prediction_head.layers.2."
         state[head + "weight"] *= heads.iou_scale
         state[head + "bias"] = torch.full((4,), heads.iou_bias)
+
+
+def cells_image(height: int, width: int, n_cells: int, seed: int) -> np.ndarray:
+    """Draw soft ellipses with a nuclear and a whole-cell channel: ``(2, y, x)`` in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    image = np.zeros((2, height, width))
+    for _ in range(n_cells):
+        centre_y, centre_x = rng.uniform(0, height), rng.uniform(0, width)
+        radius, aspect, brightness = rng.uniform(5, 9), rng.uniform(0.7, 1.4), rng.uniform(0.4, 1)
+        distance = np.hypot((y - centre_y) * aspect, (x - centre_x) / aspect)
+        for channel, share in enumerate((0.6, 1.0)):
+            edge = np.clip(distance - radius * share, -30, 30)
+            image[channel] = np.maximum(image[channel], brightness / (1 + np.exp(edge)))
+    image += rng.normal(0, 0.02, image.shape)
+    return np.clip(image, 0, 1).astype(np.float32)

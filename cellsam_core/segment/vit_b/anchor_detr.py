@@ -106,10 +106,13 @@ class SelfAttention(nn.Module):
     def forward(self, query: Tensor, value: Tensor) -> Tensor:
         """Attend from ``(q, 256)``, which are the keys too, to values ``(q, 256)``."""
         dtype = self.in_proj_weight.dtype
-        both, last = self.in_proj_weight.split((2 * D_MODEL, D_MODEL))
-        bias_both, bias_last = self.in_proj_bias.split((2 * D_MODEL, D_MODEL))
-        q, k = F.linear(query.to(dtype), both, bias_both).chunk(2, -1)
-        v = F.linear(value.to(dtype), last, bias_last)
+        inputs = (query, query, value)
+        q, k, v = (
+            F.linear(x.to(dtype), w, b)
+            for x, w, b in zip(
+                inputs, self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True
+            )
+        )
         attended = F.scaled_dot_product_attention(_heads(q)[None], _heads(k)[None], _heads(v)[None])
         out: Tensor = self.out_proj(attended[0].transpose(0, 1).flatten(1))
         return out
@@ -215,7 +218,8 @@ class Transformer(nn.Module):
         axis, both, x, y, target = self._fixed
         for encode in self.encoder_layers:
             source = encode(source, axis)
-        for k, decode in enumerate(self.decoder_layers):
+        decode: DecoderLayer
+        for k, decode in enumerate(self.decoder_layers):  # type: ignore[assignment]
             if k > 0:
                 target = decode.compare(target, both)
             target = decode.look(target, (x, y), source, axis)
@@ -230,7 +234,8 @@ class Transformer(nn.Module):
         halves = [sine_embedding(anchor[:, k], D_MODEL // 2) for k in (1, 0)]
         both = self.adapt_pos2d(torch.cat(halves, -1))
         x, y = (self.adapt_pos1d(sine_embedding(anchor[:, k], D_MODEL)) for k in (0, 1))
-        target = self.decoder_layers[0].compare(self.pattern.weight.expand(N_QUERIES, -1), both)
+        first: DecoderLayer = self.decoder_layers[0]  # type: ignore[assignment]
+        target = first.compare(self.pattern.weight.expand(N_QUERIES, -1), both)
         return axis, both, x, y, target
 
 

@@ -115,6 +115,14 @@ def from_state(state: dict[str, Any], path: Path, *, device: str, bfloat16: bool
     return model
 
 
+def supports_bfloat16(device: str) -> bool:
+    """Tell whether the device multiplies bfloat16 matrices in hardware."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
 def lower(part: nn.Module) -> None:
     """Turn the large layers of a network to bfloat16, in place.
 

@@ -132,7 +132,8 @@ class Block(nn.Module):
         """``(n, 64, 64, 768)`` float32 to the same."""
         x = x + self.attn(self.norm1(x))
         inner = self.norm2(x).to(self.mlp.lin1.weight.dtype)
-        return x + self.mlp(inner)
+        x = x + self.mlp(inner)
+        return x
 
 
 class ImageEncoder(nn.Module):
@@ -165,7 +166,7 @@ class ImageEncoder(nn.Module):
         x = self.patch_embed(image) + self.pos_embed
         for block in self.blocks:
             x = block(x)
-        features = x.permute(0, 3, 1, 2)
+        features: Tensor = x.permute(0, 3, 1, 2)
         if hasattr(self, "neck"):
             features = self.neck(features)
         return features

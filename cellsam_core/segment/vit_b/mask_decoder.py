@@ -10,7 +10,7 @@ All of this is exact but for rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
@@ -121,7 +121,7 @@ class BoxDecoder(nn.Module):
         x = F.layer_norm(x, x.shape[-1:], norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
         x = activate(x)
         x = activate(x @ _as_linear(second, x.dtype) + second.bias.to(x.dtype).repeat(4))
-        logits = x.view(height, width, 2, 2, 2, 2, -1).float() @ decoded.weights
+        logits: Tensor = x.view(height, width, 2, 2, 2, 2, -1).float() @ decoded.weights
         return logits.permute(0, 2, 4, 1, 3, 5).reshape(4 * height, 4 * width)
 
     def _share(self, features: Tensor) -> _Image:
@@ -166,7 +166,7 @@ class BoxDecoder(nn.Module):
         assert self._positions is not None
         return self._positions
 
-    def _look(self, attention: nn.Module, placed: Tensor, keys: Tensor) -> Tensor:
+    def _look(self, attention: Any, placed: Tensor, keys: Tensor) -> Tensor:
         """Tokens ``(b, 7, 256)`` attend to keys ``(b, 4096, 256)`` of their own box."""
         queries = _spread(attention.q_proj(placed)) * (INNER // N_HEADS) ** -0.5
         positions = F.linear(self._placed(), attention.k_proj.weight)
@@ -183,10 +183,10 @@ def _as_linear(up: nn.ConvTranspose2d, dtype: torch.dtype) -> Tensor:
 
 
 def _heads(x: Tensor) -> Tensor:
-    return x.unflatten(-1, (N_HEADS, -1)).transpose(-3, -2)
+    return x.view(*x.shape[:-1], N_HEADS, -1).transpose(-3, -2)
 
 
-def _attend(attention: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     attended = F.scaled_dot_product_attention(
         _heads(attention.q_proj(q)), _heads(attention.k_proj(k)), _heads(attention.v_proj(v))
     )
@@ -194,7 +194,7 @@ def _attend(attention: nn.Module, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return out
 
 
-def _look_shared(attention: nn.Module, placed: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _look_shared(attention: Any, placed: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Tokens of all boxes attend to the same keys, already projected ``(4096, 128)``."""
     n, n_tokens, _ = placed.shape
     q = _heads(attention.q_proj(placed).flatten(0, 1))[None].to(k.dtype)
@@ -204,7 +204,7 @@ def _look_shared(attention: nn.Module, placed: Tensor, k: Tensor, v: Tensor) -> 
     return out
 
 
-def _settle_tokens(layer: nn.Module, tokens: Tensor) -> Tensor:
+def _settle_tokens(layer: Any, tokens: Tensor) -> Tensor:
     tokens = layer.norm2(tokens)
     out: Tensor = layer.norm3(tokens + layer.mlp(tokens))
     return out
@@ -219,7 +219,7 @@ def _spread(x: Tensor) -> Tensor:
     return (x[:, None] * own[:, None]).view(n, N_HEADS * n_tokens, INNER)
 
 
-def _gather(attention: nn.Module, values: Tensor) -> Tensor:
+def _gather(attention: Any, values: Tensor) -> Tensor:
     """Take each head's own part of ``(b, 8 * t, 128)`` and project: ``(b, t, 256)``."""
     n = len(values)
     blocks = values.view(n, N_HEADS, -1, N_HEADS, INNER // N_HEADS)
@@ -229,7 +229,7 @@ def _gather(attention: nn.Module, values: Tensor) -> Tensor:
 
 
 def _update(
-    layer: nn.Module,
+    layer: Any,
     keys: Tensor,
     tokens: Tensor,
     prompt: Tensor,

@@ -11,12 +11,13 @@ from scipy import ndimage
 
 from cellsam_core.segment.instances import Instance, crop
 from cellsam_core.segment.predict import Thresholds
+from cellsam_core.segment.tiles import REFERENCE_PX
 from cellsam_core.segment.vit_b.encoder import GRID, INPUT_PX, PATCH_PX
 from cellsam_core.segment.vit_b.inputs import detector_input, encoder_input, to_square
 from cellsam_core.segment.vit_b.resample import make_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -69,7 +70,7 @@ class Mask(NamedTuple):
 
 
 class VitBSegmenter:
-    """The published CellSAM with the interface of :class:`cellsam_core.segment.predict.Segmenter`.
+    """The published CellSAM as a :class:`cellsam_core.segment.segmenter.TileSegmenter`.
 
     As in the authors' code, a tile is stretched to 1024 x 1024 px whatever its aspect, and where
     masks overlap the box with the lower score is on top. Other than there, all of an image
@@ -92,15 +93,19 @@ class VitBSegmenter:
         self.model = model
         self.device = device
         self.preset = preset
+        self.diameter_limits_px = (REFERENCE_PX, REFERENCE_PX)
 
     @torch.inference_mode()
-    def segment(self, pixels: NDArray[np.float32]) -> list[Instance]:
+    def segment(self, pixels: NDArray[np.float32], diameter_px: float) -> list[Instance]:
         """Find and draw all cells of a tile.
 
         Parameters
         ----------
         pixels
             ``(c, y, x)`` in [0, 1]: 1 channel (whole cell), 2 (nuclear, whole cell) or 3.
+        diameter_px
+            Has no effect here: a tile is stretched whole, so that its size, which follows from
+            the diameter, decides on the scale.
 
         Returns
         -------
@@ -109,20 +114,25 @@ class VitBSegmenter:
         """
         square = to_square(torch.from_numpy(pixels).float())
         boxes, scores = self.detect(square)
-        features = self.encode(square) if len(boxes) > 0 else None
-        if features is None:
+        if len(boxes) == 0:
             return []
-        return self._paint(self.draw(features, boxes, scores, pixels.shape[1:]), pixels.shape[1:])
+        masks = self.draw(self.encode(square), boxes, scores, pixels.shape[1:])
+        return self.paint(masks, pixels.shape[1:])
 
     @torch.inference_mode()
-    def prompt(self, pixels: NDArray[np.float32], boxes: NDArray[np.float32]) -> list[Instance]:
-        """Draw the cells in boxes ``(n, 4)`` x0, y0, x1, y1, px; none is dropped as unsure."""
+    def prompt(
+        self, pixels: NDArray[np.float32], diameter_px: float, boxes: NDArray[np.float32]
+    ) -> list[Instance]:
+        """Draw the cells in boxes ``(n, 4)`` x0, y0, x1, y1, px; none is dropped as unsure.
+
+        For `pixels` and `diameter_px` see :meth:`segment`.
+        """
         height, width = pixels.shape[1:]
         scale = np.array([INPUT_PX / width, INPUT_PX / height] * 2)
         placed = torch.from_numpy((boxes * scale).astype(np.float32)).to(self.device)
         features = self.encode(to_square(torch.from_numpy(pixels).float()))
         masks = self.draw(features, placed, torch.ones(len(boxes)), (height, width), -np.inf)
-        return self._paint(masks, (height, width))
+        return self.paint(masks, (height, width))
 
     def detect(self, square: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes (px of the 1024 px square) and scores above the adapted threshold."""
@@ -155,7 +165,8 @@ class VitBSegmenter:
                 if mask.any():
                     yield Mask(*crop(y0, x0, mask), score, one.iou)
 
-    def _paint(self, masks: Iterator[Mask], shape_yx: tuple[int, ...]) -> list[Instance]:
+    def paint(self, masks: Iterable[Mask], shape_yx: tuple[int, ...]) -> list[Instance]:
+        """Paint masks one over the other, clean the result and cut it into cells."""
         canvas = np.zeros(shape_yx, np.int32)
         drawn = []
         for label, m in enumerate(masks, start=1):

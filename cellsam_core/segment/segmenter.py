@@ -1,0 +1,26 @@
+"""What tiles, autopilot and command line ask of a loaded model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cellsam_core.segment.instances import Instance
+
+
+class TileSegmenter(Protocol):
+    """A model with thresholds, such as :class:`cellsam_core.segment.predict.Segmenter`."""
+
+    diameter_limits_px: tuple[float, float]
+    """Least and greatest cell diameter that these weights are for."""
+
+    def segment(self, pixels: NDArray[np.float32], diameter_px: float) -> list[Instance]:
+        """Find and draw all cells of a tile ``(2, y, x)`` in [0, 1]."""
+
+    def prompt(
+        self, pixels: NDArray[np.float32], diameter_px: float, boxes: NDArray[np.float32]
+    ) -> list[Instance]:
+        """Draw the cells in boxes ``(n, 4)`` x0, y0, x1, y1, px; none is dropped as unsure."""
