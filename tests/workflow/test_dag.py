@@ -53,6 +53,14 @@ def test_options_reach_the_commands(snakemake: Snakemake):
     assert diameters == {"45.5", "auto", "20"}
 
 
+def test_the_benchmark_is_a_target_of_its_own(snakemake: Snakemake):
+    result = snakemake("-n", "-p", "benchmark", "--config", "benchmark_data=my images")
+    assert jobs(result) == {"benchmark": 1}
+    options = "--data 'my images' --weights tiny --device auto -o results/benchmark"
+    assert f"cellsam_core benchmark {options}" in result.stdout
+    assert "--data" not in snakemake("-n", "-p", "benchmark").stdout
+
+
 def test_a_working_directory_has_its_own_config(snakemake: Snakemake, tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text("samples: mine.tsv\n")
