@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,9 @@ from cellsam_core.simulate.cells import STYLES, render_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
+
+MANIFEST = Path(__file__).parents[1] / "segment" / "weights" / "tiny_data.tsv"
+"""Of the images that the shipped weights were trained and judged on."""
 
 N_FIELDS = 4
 """Simulated fields of each style."""

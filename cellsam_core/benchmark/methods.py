@@ -48,7 +48,7 @@ class Foreign:
 
 
 def tiny(segmenter: TileSegmenter, *, tile_px: int, min_area_px: int) -> Segment:
-    """The model that the option `weights` names, with automatic cell scale."""
+    """Run the model that the option `weights` names, with automatic cell scale."""
     from cellsam_core.segment.autoscale import estimate_diameter_px
     from cellsam_core.segment.image import segment_image
     from cellsam_core.segment.instances import paint

@@ -29,6 +29,7 @@ COLOURS = (ACCENT, WARM, "#7a9a3a", "#8a6fa8", "#b08d3c")
 MATCHED, UNMATCHED = (60, 220, 200), (255, 90, 60)
 COLUMNS = {
     "f1_50": "F1",
+    "f1_50_pooled": "pooled",
     "error": "error",
     "ap_50_95": "AP",
     "pq": "PQ",
@@ -37,9 +38,9 @@ COLUMNS = {
 
 INTRODUCTION = (
     "F1 counts cells matched at an intersection over union (IoU) of 0.5 and is the mean over "
-    "images; error is 1 - F1. AP is TP / (TP + FP + FN), averaged over IoU 0.5 to 0.95; it and "
-    "PQ come from the pooled cells. Seconds are the method's alone, its search for the cells' "
-    "scale included; loading, reading and contrast enhancement are not."
+    "images, or pooled: over all cells at once; error is 1 - F1. AP is TP / (TP + FP + FN), "
+    "averaged over IoU 0.5 to 0.95; it and PQ are pooled. Seconds are the method's alone, its "
+    "search for the cells' scale included; loading, reading and contrast enhancement are not."
 )
 
 
@@ -73,11 +74,15 @@ def block_table(rows: pd.DataFrame, caption: str, extra: list[str]) -> Table:
     for key, group in rows.groupby(keys, sort=False):
         by_method = group.set_index("method")
         first = by_method.iloc[0]
-        values = by_method.loc[methods, list(COLUMNS)].to_numpy().ravel().tolist()
-        body.append([*key, int(first["n_images"]), int(first["n_cells"]), *values])
+        values = by_method.loc[methods, list(COLUMNS)].to_numpy(float).ravel()
+        body.append([*key, int(first["n_images"]), int(first["n_cells"]), *map(_fixed, values)])
     header = [*keys, "images", "cells", *list(COLUMNS.values()) * len(methods)]
     blocks = [("", len(keys) + 2), *((m, len(COLUMNS)) for m in methods)]
     return Table(caption, header, body, blocks)
+
+
+def _fixed(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.3f}"
 
 
 def figure_bars(whole: pd.DataFrame) -> Figure:
@@ -111,15 +116,19 @@ def speed_section(speed: pd.DataFrame) -> Section:
     )
     names = {
         "name": "method",
-        "seconds": "seconds",
-        "cpu_seconds": "CPU seconds",
+        "seconds": "s",
+        "cpu_seconds": "CPU s",
         "images_per_second": "images/s",
         "n_cells": "cells",
-        "peak_rss_mb": "peak memory (MB)",
+        "peak_rss_mb": "MB",
         "times_faster": "times faster",
     }
     rows = speed[list(names)].astype(object).to_numpy().tolist()
-    table = Table("Medians of up to five runs.", list(names.values()), rows)
+    table = Table(
+        "Medians of up to five runs; MB is the peak memory; CPU s adds up all threads.",
+        list(names.values()),
+        rows,
+    )
     return Section("Speed", [text], [], [table])
 
 

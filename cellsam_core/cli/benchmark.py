@@ -106,8 +106,7 @@ def load_method(name: str, args: argparse.Namespace) -> Segment:
 
 
 def _entries(args: argparse.Namespace) -> list[Entry]:
-    from cellsam_core.benchmark.images import manifest_entries, simulated_entries
-    from cellsam_core.segment.weights import FOLDER
+    from cellsam_core.benchmark.images import MANIFEST, manifest_entries, simulated_entries
 
     if args.data is None:
         if args.manifest is not None:
@@ -119,7 +118,7 @@ def _entries(args: argparse.Namespace) -> list[Entry]:
             )
         return simulated_entries(args.seed)
     splits = [name for name in args.split.split(",") if name]
-    return manifest_entries(args.manifest or FOLDER / "tiny_data.tsv", args.data, splits)
+    return manifest_entries(args.manifest or MANIFEST, args.data, splits)
 
 
 def _text(table: pd.DataFrame) -> str:
