@@ -69,7 +69,7 @@ def main() -> None:
 
 def _panels(image: LabelledImage, segment: Segment) -> list[NDArray[np.uint8]]:
     """Truth and prediction around the middle of the image."""
-    found = segment(image.channels.astype(np.float32) / 255, None)
+    found = segment((image.channels / 255).astype(np.float32), None)
     rows, columns = match(overlap_iou(found, image.labels)[0], 0.5)
     height, width = image.labels.shape
     side = min(height, width, round(SIDE_DIAMETERS * image.diameter_px))
