@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage as ndi
 
 from cellsam_core import __version__
 from cellsam_core.benchmark.score import ALL_SETS, segment_timed
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 COLOURS = (ACCENT, WARM, "#7a9a3a", "#8a6fa8", "#b08d3c")
 MATCHED, UNMATCHED = (60, 220, 200), (255, 90, 60)
+THIN_UP_TO_PX = 500
+"""In larger images, outlines would be lost in the smaller picture."""
+
 COLUMNS = {
     "f1_50": "F1",
     "f1_50_pooled": "pooled",
@@ -143,7 +147,7 @@ def picture_sections(
     sections = []
     for (split, modality), members in sorted(groups.items()):
         ranked = sorted(members, key=lambda r: (-r.matches.f1_50, r.entry.name))
-        chosen = {len(ranked) - 1: "worst", len(ranked) // 2: "median", 0: "best"}
+        chosen = {(len(ranked) - 1) // 2: "median", len(ranked) - 1: "worst", 0: "best"}
         pictures = []
         for rank, word in sorted(chosen.items()):
             result = ranked[rank]
@@ -192,6 +196,8 @@ def draw_matches(
     ids = np.unique(labels[labels > 0])
     edge = outlines(labels)
     hit = np.isin(labels, ids[matched])
-    rgb[edge & hit] = MATCHED
-    rgb[edge & ~hit] = UNMATCHED
+    for colour, part in ((MATCHED, edge & hit), (UNMATCHED, edge & ~hit)):
+        for _ in range(max(labels.shape) // THIN_UP_TO_PX):
+            part = ndi.binary_dilation(part)
+        rgb[part] = colour
     return rgb

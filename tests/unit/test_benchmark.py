@@ -269,7 +269,7 @@ def test_command_writes_tables_and_page(data, capsys):
     pd.testing.assert_frame_equal(written.drop(columns=TIMES), expected, atol=1e-4)
     page = (data / "out" / "benchmark.html").read_text()
     assert page.count("<img") == 1 + 3
-    assert "Worst of 3" in page
+    assert [page.count(f"{word} of 3:") for word in ("Best", "Median", "Worst")] == [2, 2, 2]
     assert "http" not in page
 
 
