@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from cellsam_core.segment.vit_b import anchor_detr, encoder
 from cellsam_core.segment.vit_b.anchor_detr import RCDA, SelfAttention, sine_embedding
+from cellsam_core.segment.vit_b.checkpoint import lower
 from cellsam_core.segment.vit_b.inputs import detector_input, encoder_input, to_square
 from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
 from cellsam_core.segment.vit_b.predict import adapted_threshold, clean, token_window
@@ -166,3 +167,21 @@ def test_token_window_surrounds_the_box_and_stays_inside():
     assert (columns.start, columns.stop) == (5, 25)
     assert (rows.start, rows.stop) == (18, 23)
     assert token_window([-50.0, 1010, -10, 1100]) == (slice(60, 64), slice(0, 2))
+
+
+def test_lowered_layers_take_and_give_what_float32_neighbours_do():
+    image = torch.rand(1, 3, 32, 32)
+    embed = randomise(encoder.PatchEmbed())
+    block = randomise(encoder.Block(64), 0.02)
+    exact = embed(image)
+    tokens = torch.randn(1, 64, 64, 768)
+    expected = block(tokens)
+    embed.bfloat16()
+    lower(block)
+    assert block.mlp.lin1.weight.dtype == torch.bfloat16
+    assert block.norm1.weight.dtype == torch.float32
+    torch.testing.assert_close(embed(image).float(), exact, rtol=0.05, atol=0.05)
+    found = block(tokens)
+    assert found.dtype == torch.float32
+    error = (found - expected).std() / (expected - tokens).std()
+    assert float(error) < 0.02

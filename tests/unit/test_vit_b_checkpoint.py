@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import pickle
 
 import pytest
 import torch
 
+from cellsam_core.cli.segment_options import add_model_arguments, load_segmenter
 from cellsam_core.errors import InputError
+from cellsam_core.segment import weights
 from cellsam_core.segment.vit_b.checkpoint import expected_shapes, load
+from cellsam_core.segment.vit_b.predict import VitBSegmenter
 
 
 def zeros(prefix_to_skip: str = "none") -> dict[str, torch.Tensor]:
@@ -96,3 +101,23 @@ def test_other_files_are_refused(folder, data):
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"bad\.bin"):
         load(path, device="cpu")
+
+
+def test_command_line_loads_it_with_a_preset(folder):
+    path = folder / "cellsam_general.pt"
+    torch.save(zeros(), path)
+    parser = argparse.ArgumentParser()
+    add_model_arguments(parser)
+    args = parser.parse_args(["--weights", str(path), "--preset", "paper", "--device", "cpu"])
+    segmenter, settings = load_segmenter(args)
+    assert isinstance(segmenter, VitBSegmenter)
+    assert settings["preset"] == "paper"
+    assert settings["precision"] == "float32"
+    assert (settings["iou_threshold"], settings["mask_threshold"]) == (0.4, 0.5)
+    assert settings["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_name_without_the_file_says_where_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(weights, "VIT_B", tmp_path / "absent.pt")
+    with pytest.raises(InputError, match=r"get cellsam_general\.pt from the authors"):
+        weights.info("vit_b")

@@ -1,7 +1,7 @@
 """A seeded stand-in for the published weights: same keys and shapes, random values.
 
 Values are structured where noise would make the networks meaningless: positions are sharp
-enough that a mask depends on its box, and the three numbers of `Heads` are fitted so that some
+enough that a mask depends on its box, and the last layers in `Heads` are fitted so that some
 of the boxes and masks pass the thresholds.
 """
 
@@ -46,7 +46,7 @@ GAIN = {
 class Heads:
     """Fitted last layers: class logits, the mask's weights, predicted IoU."""
 
-    class_scale: float = 1.0
+    class_weight: tuple[tuple[float, ...], ...] = ()
     class_bias: float = 0.0
     mask: tuple[float, ...] = ()
     iou_scale: float = 1.0
@@ -100,7 +100,8 @@ def _fit(state: dict[str, torch.Tensor], heads: Heads) -> None:
         last = f"{transformer}bbox_embed.{k}.layers.2."
         state[last + "weight"] *= 0.3
         state[last + "bias"] = torch.tensor([0.0, 0.0, -3.0, -3.0])
-        state[f"{transformer}class_embed.{k}.weight"] *= heads.class_scale
+        if heads.class_weight:
+            state[f"{transformer}class_embed.{k}.weight"] = torch.tensor(heads.class_weight)
         state[f"{transformer}class_embed.{k}.bias"] = torch.full((2,), heads.class_bias)
     for tree in ("model.", "model_cp."):
         decoder = f"{tree}mask_decoder."

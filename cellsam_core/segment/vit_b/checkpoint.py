@@ -23,7 +23,7 @@ from cellsam_core.segment.vit_b.anchor_detr import (
     FeedForward,
     SelfAttention,
 )
-from cellsam_core.segment.vit_b.encoder import Attention, ImageEncoder, PatchEmbed
+from cellsam_core.segment.vit_b.encoder import Attention, Block, ImageEncoder, PatchEmbed
 from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def from_state(state: dict[str, Any], path: Path, *, device: str, bfloat16: bool
         part.requires_grad_(requires_grad=False)
         if bfloat16:
             lower(part)
+            _release(part)
         part.to(device)
     return model
 
@@ -136,8 +137,15 @@ def lower(part: nn.Module) -> None:
             module.linear2.bfloat16()
         elif isinstance(module, BoxDecoder):
             module.image_dtype = torch.bfloat16
-        elif type(module).__name__ == "MLPBlock" and isinstance(part, ImageEncoder | AnchorDETR):
-            module.bfloat16()
+        elif isinstance(module, Block):
+            module.mlp.bfloat16()
+
+
+def _release(part: nn.Module) -> None:
+    """Copy what stayed float32, so that the mapped file leaves memory."""
+    for tensor in (*part.parameters(), *part.buffers()):
+        if tensor.dtype == torch.float32:
+            tensor.data = tensor.data.clone()
 
 
 def _sam_state(model: VitB) -> dict[str, Tensor]:

@@ -39,7 +39,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """``(n, 3, 1024, 1024)`` to ``(n, 64, 64, 768)``."""
-        tokens: Tensor = self.proj(image).permute(0, 2, 3, 1)
+        tokens: Tensor = self.proj(image.to(self.proj.weight.dtype)).permute(0, 2, 3, 1)
         return tokens
 
 
@@ -113,8 +113,9 @@ class Attention(nn.Module):
         """Return what each query adds to the logits of every key row and key column."""
         steps = torch.arange(self.size, device=q.device)
         distance = steps[:, None] - steps + self.size - 1
-        by_row = torch.einsum("bnyxc,ykc->bnyxk", q, self.rel_pos_h[distance])
-        by_column = torch.einsum("bnyxc,xkc->bnyxk", q, self.rel_pos_w[distance])
+        shape = (*q.shape[:-1], self.size)
+        by_row = (q @ self.rel_pos_h.T).gather(-1, distance[:, None].expand(shape))
+        by_column = (q @ self.rel_pos_w.T).gather(-1, distance.expand(shape))
         return by_row, by_column
 
 

@@ -145,7 +145,7 @@ class BoxDecoder(nn.Module):
         tokens = first.norm1(_attend(first.self_attn, prompt, prompt, prompt))
         looked = _look_shared(first.cross_attn_token_to_image, tokens + prompt, image.k, image.v)
         tokens = _settle_tokens(first, tokens + looked)
-        keys = _update(first, image.keys, tokens, prompt, image.q.expand(len(boxes), -1, -1), None)
+        keys = _update(first, image.keys, tokens, prompt, image.q, None)
 
         placed = tokens + prompt
         tokens = second.norm1(tokens + _attend(second.self_attn, placed, placed, tokens))
@@ -172,7 +172,8 @@ class BoxDecoder(nn.Module):
         positions = F.linear(self._placed(), attention.k_proj.weight)
         absorbed = (queries @ attention.k_proj.weight).to(keys.dtype)
         # The bias of the keys adds the same to all logits of a query.
-        logits = absorbed @ keys.mT + queries.to(keys.dtype) @ positions.to(keys.dtype).T
+        logits = queries.to(keys.dtype) @ positions.to(keys.dtype).T
+        logits = torch.baddbmm(logits, absorbed, keys.mT)
         seen = (logits.float().softmax(-1).to(keys.dtype) @ keys).float()
         return _gather(attention, attention.v_proj(seen))
 
@@ -244,14 +245,16 @@ def _update(
     attention = layer.cross_attn_image_to_token
     dtype = keys.dtype
     k = _spread(attention.k_proj(tokens + prompt)) * (INNER // N_HEADS) ** -0.5
-    logits = projected @ k.to(dtype).mT
+    logits = k.to(dtype) @ projected.mT
     if weight is not None:
-        logits = logits + keys @ (k @ weight).to(dtype).mT
-    n, _, n_rows = logits.shape
-    share = logits.view(n, N_KEYS, N_HEADS, n_rows // N_HEADS).float().softmax(-1).to(dtype)
-    moves = _spread(attention.v_proj(tokens)) @ attention.out_proj.weight.T
-    bias = attention.out_proj.bias.to(dtype)
-    moved = share.view(n, N_KEYS, n_rows) @ moves.to(dtype) + bias + keys
+        logits = torch.baddbmm(logits, (k @ weight).to(dtype), keys.mT)
+    n = len(logits)
+    # Tokens before positions: softmax over 7 neighbours in memory would be slow.
+    share = logits.view(n, N_HEADS, -1, N_KEYS).float().softmax(2).to(dtype)
+    # The shares of a head add up to 1, so the bias can ride on what tokens contribute.
+    bias = attention.out_proj.bias / N_HEADS
+    moves = _spread(attention.v_proj(tokens)) @ attention.out_proj.weight.T + bias
+    moved = torch.baddbmm(keys.expand(n, -1, -1), share.view(n, -1, N_KEYS).mT, moves.to(dtype))
     norm = layer.norm4
     return F.layer_norm(
         moved, moved.shape[-1:], norm.weight.to(dtype), norm.bias.to(dtype), norm.eps
