@@ -127,7 +127,7 @@ def supports_bfloat16(device: str) -> bool:
 def lower(part: nn.Module) -> None:
     """Turn the large layers of a network to bfloat16, in place.
 
-    Norms, the residual stream, class and box heads, tokens and the predicted IoU stay float32.
+    Norms, the residual stream, class and box heads and the mask decoder stay float32.
     """
     for module in part.modules():
         if isinstance(module, Attention | PatchEmbed | RCDA | SelfAttention):
@@ -135,8 +135,6 @@ def lower(part: nn.Module) -> None:
         elif isinstance(module, FeedForward):
             module.linear1.bfloat16()
             module.linear2.bfloat16()
-        elif isinstance(module, BoxDecoder):
-            module.image_dtype = torch.bfloat16
         elif isinstance(module, Block):
             module.mlp.bfloat16()
 

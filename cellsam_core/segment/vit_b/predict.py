@@ -55,7 +55,7 @@ class Preset:
 PRESETS = {
     "official": Preset(Thresholds(score=0.4, iou=0.5, mask=0.4), 25),
     "paper": Preset(Thresholds(score=0.4, iou=0.4, mask=0.5), 0),
-    "fast": Preset(Thresholds(score=0.4, iou=0.5, mask=0.4), 25, bfloat16=True, local=True),
+    "fast": Preset(Thresholds(score=0.4, iou=0.5, mask=0.4), 25, bfloat16=True),
 }
 
 
