@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.segment.predict import Thresholds
     from cellsam_core.segment.segmenter import TileSegmenter
+    from cellsam_core.segment.weights import WeightsInfo
 
 
 def add_model_arguments(
@@ -56,35 +58,38 @@ def add_model_arguments(
 
 def load_segmenter(args: argparse.Namespace) -> tuple[TileSegmenter, dict[str, Any]]:
     """Load the model; return it with what provenance records of it."""
-    from cellsam_core.segment.weights import choose_device, info, is_published, resolve
+    from cellsam_core.segment.weights import choose_device, info, is_published
 
     _check(args)
     device = choose_device(args.device)
     weights = info(args.weights)
-    load = _published if is_published(resolve(args.weights)) else _tiny
-    segmenter, settings = load(args, device)
+    load = _published if is_published(Path(weights.path)) else _tiny
+    segmenter, settings = load(args, weights, device)
     identity = {"weights": weights.name, "sha256": weights.sha256, "device": device}
     return segmenter, identity | settings | {"tile_px": args.tile_px}
 
 
-def _tiny(args: argparse.Namespace, device: str) -> tuple[TileSegmenter, dict[str, Any]]:
+def _tiny(
+    args: argparse.Namespace, weights: WeightsInfo, device: str
+) -> tuple[TileSegmenter, dict[str, Any]]:
     from cellsam_core.segment.predict import Segmenter, Thresholds
-    from cellsam_core.segment.weights import info, load_model
+    from cellsam_core.segment.weights import load_model
 
     thresholds = Thresholds(args.score_threshold, args.iou_threshold, args.mask_threshold)
-    limits = info(args.weights).diameter_limits_px
-    segmenter = Segmenter(load_model(args.weights, device), device, thresholds, limits)
+    model = load_model(args.weights, device)
+    segmenter = Segmenter(model, device, thresholds, weights.diameter_limits_px)
     return segmenter, _recorded(thresholds)
 
 
-def _published(args: argparse.Namespace, device: str) -> tuple[TileSegmenter, dict[str, Any]]:
+def _published(
+    args: argparse.Namespace, weights: WeightsInfo, device: str
+) -> tuple[TileSegmenter, dict[str, Any]]:
     from cellsam_core.segment.vit_b.checkpoint import load, supports_bfloat16
     from cellsam_core.segment.vit_b.predict import PRESETS, VitBSegmenter
-    from cellsam_core.segment.weights import resolve
 
     preset = PRESETS[args.preset]
     low = preset.bfloat16 and supports_bfloat16(device)
-    model = load(resolve(args.weights), device=device, bfloat16=low)
+    model = load(Path(weights.path), device=device, bfloat16=low)
     settings = {"preset": args.preset, "precision": "bfloat16" if low else "float32"}
     return VitBSegmenter(model, device, preset), settings | _recorded(preset.thresholds)
 
