@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.io.instances import BatchWriter
     from cellsam_core.io.parts import BatchParts
     from cellsam_core.segment.image import (
         estimate_diameter_of_frames,
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     log.info("%d tiles on %s, cells of %.3g px", len(tiles), settings["device"], diameter)
     parts = BatchParts(args.output, settings, frames.version)
     for numbers, path in parts.missing(len(tiles)):
-        with atomic_path(path) as temporary, parts.writer(temporary) as writer:
+        with atomic_path(path) as temporary, BatchWriter(temporary, settings) as writer:
             for tile in tiles[numbers.start : numbers.stop]:
                 found = segmenter.segment(read_tile(frames, tile), diameter)
                 writer.add(tile.frame, [place(i, tile, frames.shape_yx) for i in found])

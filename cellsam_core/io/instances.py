@@ -72,6 +72,13 @@ class BatchWriter:
         if rows:
             self._writer.write_table(pa.Table.from_pylist(rows, self._writer.schema))
 
+    def copy(self, path: Path) -> int:
+        """Append the cells of another batch; return their number."""
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                self._writer.write_table(file.read_row_group(group))
+            return int(file.metadata.num_rows)
+
 
 def read_settings(paths: list[Path]) -> dict[str, Any]:
     """Return the settings that all batches share.

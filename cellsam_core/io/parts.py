@@ -7,11 +7,8 @@ import logging
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from cellsam_core.io.atomic import atomic_path
-from cellsam_core.io.instances import SCHEMA, BatchWriter
+from cellsam_core.io.instances import BatchWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,26 +54,14 @@ class BatchParts:
                 continue
             yield range(start, min(n_tiles, start + PART_TILES)), path
 
-    def writer(self, path: Path) -> BatchWriter:
-        """Open the writer of a part, inside an :func:`cellsam_core.io.atomic.atomic_path`."""
-        return BatchWriter(path, self.settings)
-
     def join(self, n_tiles: int) -> int:
         """Write the batch from its parts, remove them and return the number of cells."""
-        n_cells = 0
-        metadata = {"cellsam": json.dumps(self.settings, sort_keys=True)}
+        parts = range(-(-n_tiles // PART_TILES))
         with (
             atomic_path(self.output) as temporary,
-            pq.ParquetWriter(
-                temporary, SCHEMA.with_metadata(metadata), compression="zstd"
-            ) as writer,
+            BatchWriter(temporary, self.settings) as writer,
         ):
-            for part in range(-(-n_tiles // PART_TILES)):
-                with pq.ParquetFile(self._path(part)) as file:
-                    for group in range(file.num_row_groups):
-                        table: pa.Table = file.read_row_group(group)
-                        writer.write_table(table)
-                        n_cells += len(table)
+            n_cells = sum(writer.copy(self._path(part)) for part in parts)
         shutil.rmtree(self.folder)
         return n_cells
 
