@@ -11,10 +11,11 @@ from skimage.io import imread
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.io.planes import READ_ERRORS, unreadable
 from cellsam_core.io.tables import read_table
-from cellsam_core.preprocess import preprocess_plane, to_grey
+from cellsam_core.preprocess import Contrast, preprocess_plane, to_grey
 from cellsam_core.segment.tiles import REFERENCE_PX
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -84,26 +85,39 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
     InputError
         A column is missing, the split is empty, or an image and its labels differ in shape.
     """
+    rows = rows_of(manifest, [split])
+    return [load_row(root, row) for row in rows.to_dict("records")]
+
+
+def load_row(root: Path, row: Mapping[Hashable, str]) -> LabelledImage:
+    """Read the image of a manifest's row; its paths are below `root`."""
+    return load_image(
+        root / row["image"],
+        root / row["label"],
+        name=row["image"],
+        set_name=row["set"],
+        modality=row["modality"],
+        weight=float(row["weight"]),
+    )
+
+
+def rows_of(manifest: Path, splits: Sequence[str]) -> pd.DataFrame:
+    """Read the manifest's rows of some splits, as text.
+
+    Raises
+    ------
+    InputError
+        The manifest can't be read, lacks a column, or has no row of one of the splits.
+    """
     rows = read_manifest(manifest)
-    images = [
-        load_image(
-            root / row["image"],
-            root / row["label"],
-            name=row["image"],
-            set_name=row["set"],
-            modality=row["modality"],
-            weight=float(row["weight"]),
-        )
-        for row in rows[rows["split"] == split].to_dict("records")
-    ]
-    if not images:
+    if missing := sorted(set(splits) - set(rows["split"])):
         raise InputError(
             manifest,
-            found=f"no row with split {split}",
+            found=f"no row with split {missing[0]}",
             expected="at least one",
-            remedy="mark images with that split",
+            remedy="mark images with that split, or ask for another",
         )
-    return images
+    return rows[rows["split"].isin(splits)]
 
 
 def read_manifest(manifest: Path) -> pd.DataFrame:
@@ -175,12 +189,27 @@ def load_image(
             expected=f"{grey.shape}, that of {image.name}",
             remedy="fix the label image",
         )
+    planes = np.stack((np.zeros_like(grey), grey))
+    return from_planes(planes, labels, name, set_name, modality, weight)
+
+
+def from_planes(
+    planes: NDArray[Any],
+    labels: NDArray[np.int32],
+    name: str,
+    set_name: str,
+    modality: str,
+    weight: float = 1.0,
+) -> LabelledImage:
+    """Bring raw planes ``(2, y, x)`` (nuclear, whole cell) to the contrast of the workflow."""
     clahe, plain = (
-        np.stack((np.zeros_like(plane), plane))
-        for plane in (
-            np.round(255 * preprocess_plane(grey, clahe_clip_limit=limit)).astype(np.uint8)
-            for limit in (0.01, 0.0)
+        np.stack(
+            [
+                np.round(255 * preprocess_plane(plane, clahe_clip_limit=limit)).astype(np.uint8)
+                for plane in planes
+            ]
         )
+        for limit in (Contrast.clahe_clip_limit, 0.0)
     )
     return LabelledImage(
         name, set_name, modality, clahe, plain, labels, median_diameter_px(labels), weight
