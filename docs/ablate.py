@@ -20,8 +20,9 @@ from cellsam_core.benchmark.images import manifest_entries
 from cellsam_core.benchmark.methods import tiny
 from cellsam_core.benchmark.score import ALL_SETS, run_methods, summary_table
 from cellsam_core.segment.labelled import load_manifest
+from cellsam_core.segment.plan import TrainingPlan
 from cellsam_core.segment.predict import Segmenter, Thresholds
-from cellsam_core.segment.train import TrainingPlan, train
+from cellsam_core.segment.train import train
 from cellsam_core.segment.weights import load_model, save
 
 VARIANTS: dict[str, dict[str, float]] = {

@@ -49,7 +49,6 @@ class Foreign:
 
 def tiny(segmenter: TileSegmenter, *, tile_px: int, min_area_px: int) -> Segment:
     """Run the model that the option `weights` names, with automatic cell scale."""
-    from cellsam_core.segment.autoscale import estimate_diameter_px
     from cellsam_core.segment.image import segment_image
     from cellsam_core.segment.instances import paint
 
@@ -57,7 +56,7 @@ def tiny(segmenter: TileSegmenter, *, tile_px: int, min_area_px: int) -> Segment
         cells = segment_image(
             segmenter,
             pixels,
-            diameter_px=diameter_px or estimate_diameter_px(segmenter, [pixels]),
+            diameter_px=diameter_px,
             tile_px=tile_px,
             min_area_px=min_area_px,
         )

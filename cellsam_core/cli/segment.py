@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.labels import write_label_tiff
     from cellsam_core.segment.cells import cell_table
+    from cellsam_core.segment.image import segment_image
     from cellsam_core.segment.instances import paint
 
     _refuse_same_stems(args.images)
@@ -61,7 +62,13 @@ def run(args: argparse.Namespace) -> None:
     for path, (manifest, roles) in zip(args.images, inputs, strict=True):
         pixels = _preprocess(manifest, roles)
         if boxes is None:
-            cells = _segment(segmenter, pixels, diameter, args)
+            cells = segment_image(
+                segmenter,
+                pixels,
+                diameter_px=diameter,
+                tile_px=args.tile_px,
+                min_area_px=args.min_area_px,
+            )
         else:
             cells = _prompt(segmenter, pixels, boxes[boxes["image"] == path.name], diameter)
         height, width = pixels.shape[1:]
@@ -103,24 +110,6 @@ def _preprocess(manifest: Manifest, roles: dict[str, list[str]]) -> NDArray[np.f
             planes[0] if len(planes) == 1 else to_grey(planes)
         )
     return pixels
-
-
-def _segment(
-    segmenter: TileSegmenter,
-    pixels: NDArray[np.float32],
-    diameter_px: float | None,
-    args: argparse.Namespace,
-) -> list[Instance]:
-    from cellsam_core.segment.autoscale import estimate_diameter_px
-    from cellsam_core.segment.image import segment_image
-
-    return segment_image(
-        segmenter,
-        pixels,
-        diameter_px=diameter_px or estimate_diameter_px(segmenter, [pixels]),
-        tile_px=args.tile_px,
-        min_area_px=args.min_area_px,
-    )
 
 
 def _prompt(

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.segment.plan import TrainingPlan
+
 if TYPE_CHECKING:
     import argparse
+
+PLAN = TrainingPlan()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,22 +27,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder for weights, checkpoint and loss curve; a killed run goes on there",
     )
-    parser.add_argument("--steps", type=int, default=7000, help="optimiser steps of both stages")
     parser.add_argument(
-        "--stage2-share", type=float, default=0.1, help="fraction of the steps that tune masks"
+        "--steps", type=int, default=PLAN.n_steps, help="optimiser steps of both stages"
     )
     parser.add_argument(
-        "--simulated-share", type=float, default=0.22, help="fraction of simulated crops"
+        "--stage2-share",
+        type=float,
+        default=PLAN.stage2_share,
+        help="fraction of the steps that tune masks",
     )
     parser.add_argument(
-        "--candidates", type=int, default=7, help="proposals a cell may claim; 1 is one to one"
+        "--simulated-share",
+        type=float,
+        default=PLAN.simulated_share,
+        help="fraction of simulated crops",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights and crops")
+    parser.add_argument(
+        "--candidates",
+        type=int,
+        default=PLAN.n_candidates,
+        help="proposals a cell may claim; 1 is one to one",
+    )
+    parser.add_argument("--seed", type=int, default=PLAN.seed, help="of weights and crops")
 
 
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.segment.labelled import load_manifest
-    from cellsam_core.segment.train import TrainingPlan, train
+    from cellsam_core.segment.train import train
     from cellsam_core.segment.weights import save
 
     images = load_manifest(args.manifest, args.data, "train")

@@ -17,16 +17,18 @@ import torch
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
+from cellsam_core.evaluate.segmentation import evaluate_segmentation
+from cellsam_core.segment.image import segment_image
+from cellsam_core.segment.instances import paint
 from cellsam_core.segment.model import CellSAM, fold_batch_norm
+from cellsam_core.segment.plan import TrainingPlan
 from cellsam_core.segment.predict import Segmenter, Thresholds
 from cellsam_core.segment.train import (
-    TrainingPlan,
     batches,
     descend,
     parameter_groups,
     update_average,
 )
-from cellsam_core.segment.validate import score_by_modality
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,14 +132,18 @@ def score(state: dict[str, Tensor], images: Sequence[LabelledImage], device: str
     model.load_state_dict(state)
     fold_batch_norm(model)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    own = [replace(image, modality="own") for image in images]
-    scores = score_by_modality(
-        Segmenter(model, device, Thresholds()),
-        own,
-        diameter_px="truth",
-        tile_px=512,
-        min_area_px=25,
-    )["own"]
+    segmenter = Segmenter(model, device, Thresholds())
+    pairs = []
+    for image in images:
+        cells = segment_image(
+            segmenter,
+            np.asarray(image.channels / np.float32(255), np.float32),
+            diameter_px=image.diameter_px,
+            tile_px=512,
+            min_area_px=25,
+        )
+        pairs.append((paint(cells, 0, *image.labels.shape), image.labels))
+    scores = evaluate_segmentation(pairs)
     return Score(float(scores["f1_50"] or 0), float(scores["pq"] or 0))
 
 

@@ -92,7 +92,7 @@ def segment_image(
     segmenter: TileSegmenter,
     pixels: NDArray[np.float32],
     *,
-    diameter_px: float,
+    diameter_px: float | None,
     tile_px: int,
     min_area_px: int,
 ) -> list[Instance]:
@@ -105,7 +105,7 @@ def segment_image(
     pixels
         ``(2, y, x)`` float32 in [0, 1]: nuclear and whole-cell channel; an absent one is 0.
     diameter_px
-        Typical cell diameter.
+        Typical cell diameter; None: measured on the image.
     tile_px
         Side of a tile in the model's pixels.
     min_area_px
@@ -117,6 +117,7 @@ def segment_image(
         Disjoint, in label order; :func:`cellsam_core.segment.instances.paint` draws them.
     """
     shape_yx = pixels.shape[1], pixels.shape[2]
+    diameter_px = diameter_px or estimate_diameter_px(segmenter, [pixels])
     found = [
         place(instance, tile, shape_yx)
         for tile in plan(1, shape_yx, diameter_px, tile_px)

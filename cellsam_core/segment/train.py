@@ -8,8 +8,7 @@ over time (EMA); a killed run resumes from its checkpoint with the same crops.
 from __future__ import annotations
 
 import logging
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,61 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cellsam_core.segment.labelled import LabelledImage
+    from cellsam_core.segment.plan import TrainingPlan
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """Everything that decides a training run besides its data.
-
-    Attributes
-    ----------
-    n_steps
-        Of both stages together.
-    stage2_share
-        Fraction of the steps, at the end, that belong to stage 2.
-    batch_size, n_queries, n_mask_boxes
-        Crops a step, queries a crop, boxes a step that are decoded to masks.
-    learning_rate
-        Peak, AdamW; one cycle of cosine a stage.
-    ema_decay
-        Of the averaged weights.
-    simulated_share
-        Fraction of simulated crops.
-    n_candidates
-        Proposals that a cell may claim in the one-to-many matching; 1 makes it one to one.
-    seed
-        Of weights and crops.
-    """
-
-    n_steps: int = 7000
-    stage2_share: float = 0.1
-    batch_size: int = 6
-    n_queries: int = 150
-    n_mask_boxes: int = 48
-    learning_rate: float = 6e-4
-    ema_decay: float = 0.998
-    simulated_share: float = 0.22
-    n_candidates: int = 7
-    seed: int = 0
-
-    @property
-    def n_stage1(self) -> int:
-        """Steps of stage 1."""
-        return round(self.n_steps * (1 - self.stage2_share))
-
-    def rate(self, step: int) -> float:
-        """Learning rate at a step: 200 steps of warm-up, then cosine, anew in stage 2."""
-        if step < self.n_stage1:
-            progress = step / self.n_stage1
-            return self.learning_rate * min(1, (step + 1) / 200) * _cosine(progress)
-        progress = (step - self.n_stage1) / max(1, self.n_steps - self.n_stage1)
-        return 0.3 * self.learning_rate * _cosine(progress)
-
-
-def _cosine(progress: float) -> float:
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def train(
@@ -127,7 +74,8 @@ def train(
     for step, (pixels, targets) in enumerate(batches(images, plan, start), start=start):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(step)
-        losses = _step(model, optimizer, pixels.to(device), targets, plan, step)
+        _enter_stage(model, stage2=plan.in_stage2(step))
+        losses = descend(model, optimizer, pixels.to(device), targets, plan, step)
         update_average(average, model, min(plan.ema_decay, (step + 1) / (step + 20)))
         history.add(step, plan.rate(step), losses)
         if (step + 1) % checkpoint_every == 0 or step + 1 == plan.n_steps:
@@ -169,19 +117,11 @@ def batches(
     )
 
 
-def _step(
-    model: CellSAM,
-    optimizer: torch.optim.Optimizer,
-    pixels: Tensor,
-    targets: list[Target],
-    plan: TrainingPlan,
-    step: int,
-) -> dict[str, float]:
-    stage2 = step >= plan.n_stage1
+def _enter_stage(model: CellSAM, *, stage2: bool) -> None:
+    """Let everything learn, or in stage 2 only what draws masks, with batch norm at rest."""
     model.train(not stage2)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not stage2 or name.startswith(("encoder.neck", "decoder")))
-    return descend(model, optimizer, pixels, targets, plan, step)
 
 
 def descend(
@@ -205,7 +145,7 @@ def descend(
     plan, step
         Decide on the stage, and seed the choice of boxes.
     """
-    stage2 = step >= plan.n_stage1
+    stage2 = plan.in_stage2(step)
     generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     device = pixels.device
     on_device = [Target(*(v.to(device) for v in t)) for t in targets]
