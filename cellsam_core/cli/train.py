@@ -23,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder for weights, checkpoint and loss curve; a killed run goes on there",
     )
-    parser.add_argument("--steps", type=int, default=7000, help="optimiser steps of both stages")
+    parser.add_argument("--steps", type=int, default=8000, help="optimiser steps of both stages")
     parser.add_argument(
         "--stage2-share", type=float, default=0.1, help="fraction of the steps that tune masks"
     )
     parser.add_argument(
-        "--simulated-share", type=float, default=0.22, help="fraction of simulated crops"
+        "--simulated-share", type=float, default=0.3, help="fraction of simulated crops"
     )
     parser.add_argument(
         "--candidates", type=int, default=7, help="proposals a cell may claim; 1 is one to one"

@@ -40,6 +40,8 @@ class LabelledImage:
         ``(2, y, x)`` uint8: nuclear, whole cell; an absent channel is 0.
     plain
         The same without CLAHE.
+    views
+        Other greys of a coloured image, as training may see it; empty for a grey one.
     labels
         ``(y, x)`` int32.
     diameter_px
@@ -56,6 +58,7 @@ class LabelledImage:
     labels: NDArray[np.int32]
     diameter_px: float
     weight: float = 1.0
+    views: tuple[NDArray[np.uint8], ...] = ()
 
 
 def median_diameter_px(labels: NDArray[np.integer]) -> float:
@@ -153,8 +156,18 @@ def _read(path: Path) -> NDArray[Any]:
 
 def read_grey(path: Path) -> NDArray[Any]:
     """Read an image, colours as grey: ``(y, x)``."""
-    pixels = _read(path)
+    return _grey(_read(path))
+
+
+def _grey(pixels: NDArray[Any]) -> NDArray[Any]:
     return to_grey(np.moveaxis(pixels[..., :3], -1, 0)) if pixels.ndim == 3 else pixels
+
+
+def _views(pixels: NDArray[Any]) -> list[NDArray[Any]]:
+    """Red and green alone, where they differ: stains absorb them to different degrees."""
+    if pixels.ndim != 3 or (pixels[..., 0] == pixels[..., 1]).all():
+        return []
+    return [pixels[..., 0], pixels[..., 1]]
 
 
 def load_image(
@@ -167,7 +180,8 @@ def load_image(
     InputError
         One can't be read, or their shapes differ.
     """
-    grey, labels = read_grey(image), _read(label).astype(np.int32)
+    pixels, labels = _read(image), _read(label).astype(np.int32)
+    grey = _grey(pixels)
     if grey.shape != labels.shape:
         raise InputError(
             label,
@@ -175,13 +189,29 @@ def load_image(
             expected=f"{grey.shape}, that of {image.name}",
             remedy="fix the label image",
         )
-    clahe, plain = (
-        np.stack((np.zeros_like(plane), plane))
-        for plane in (
-            np.round(255 * preprocess_plane(grey, clahe_clip_limit=limit)).astype(np.uint8)
-            for limit in (0.01, 0.0)
+    clahe, plain, *views = (
+        _channels(plane, limit)
+        for plane, limit in (
+            (grey, 0.01),
+            (grey, 0.0),
+            *((view, 0.01) for view in _views(pixels)),
         )
     )
     return LabelledImage(
-        name, set_name, modality, clahe, plain, labels, median_diameter_px(labels), weight
+        name,
+        set_name,
+        modality,
+        clahe,
+        plain,
+        labels,
+        median_diameter_px(labels),
+        weight,
+        tuple(views),
     )
+
+
+def _channels(plane: NDArray[Any], clahe_clip_limit: float) -> NDArray[np.uint8]:
+    """Preprocess a plane as the workflow does and put it into the whole-cell channel."""
+    stretched = preprocess_plane(plane, clahe_clip_limit=clahe_clip_limit)
+    cell = np.round(255 * stretched).astype(np.uint8)
+    return np.stack((np.zeros_like(cell), cell))
