@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
     from cellsam_core.segment.labelled import LabelledImage
 
-CROP_PX = 224
+CROP_PX = 256
 
 SCALE_SPREAD = 0.33
 """Standard deviation of the log of the scale: cells differ, and the autopilot errs."""
 
 CLAHE_SHARE = 0.65
 """Of the crops; the workflow equalises unless it is told not to."""
+
+VIEW_SHARE = 0.4
+"""Of the crops of coloured images that show another grey than the workflow's."""
 
 INVERTED = {
     "fluorescence": 0.03,
@@ -42,12 +45,14 @@ def random_crop(
     Returns
     -------
     tuple
-        Image ``(3, 224, 224)`` float32 in [0, 1] in CellSAM's order (blank, nuclear, whole
-        cell) and labels ``(224, 224)``.
+        Image ``(3, 256, 256)`` float32 in [0, 1] in CellSAM's order (blank, nuclear, whole
+        cell) and labels ``(256, 256)``.
     """
     wanted = REFERENCE_PX * float(np.exp(rng.normal(0, SCALE_SPREAD)))
     scale = float(np.clip(wanted / image.diameter_px, 0.15, 6.0))
     source = image.channels if rng.random() < CLAHE_SHARE else image.plain
+    if image.views and rng.random() < VIEW_SHARE:
+        source = image.views[rng.integers(len(image.views))]
     stretch = np.exp(rng.normal(0, 0.08, 2))
     theta = rng.integers(4) * np.pi / 2
     if rng.random() < 0.4:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class LabelledImage:
         ``(2, y, x)`` uint8: nuclear, whole cell; an absent channel is 0.
     plain
         The same without CLAHE.
+    views
+        Other greys of a coloured image, as training may see it; empty for a grey one.
     labels
         ``(y, x)`` int32.
     diameter_px
@@ -57,6 +59,7 @@ class LabelledImage:
     labels: NDArray[np.int32]
     diameter_px: float
     weight: float = 1.0
+    views: tuple[NDArray[np.uint8], ...] = ()
 
 
 def median_diameter_px(labels: NDArray[np.integer]) -> float:
@@ -167,8 +170,18 @@ def _read(path: Path) -> NDArray[Any]:
 
 def read_grey(path: Path) -> NDArray[Any]:
     """Read an image, colours as grey: ``(y, x)``."""
-    pixels = _read(path)
+    return _grey(_read(path))
+
+
+def _grey(pixels: NDArray[Any]) -> NDArray[Any]:
     return to_grey(np.moveaxis(pixels[..., :3], -1, 0)) if pixels.ndim == 3 else pixels
+
+
+def _views(pixels: NDArray[Any]) -> list[NDArray[Any]]:
+    """Red and green alone, where they differ: stains absorb them to different degrees."""
+    if pixels.ndim != 3 or (pixels[..., 0] == pixels[..., 1]).all():
+        return []
+    return [pixels[..., 0], pixels[..., 1]]
 
 
 def load_image(
@@ -181,7 +194,8 @@ def load_image(
     InputError
         One can't be read, or their shapes differ.
     """
-    grey, labels = read_grey(image), _read(label).astype(np.int32)
+    pixels, labels = _read(image), _read(label).astype(np.int32)
+    grey = _grey(pixels)
     if grey.shape != labels.shape:
         raise InputError(
             label,
@@ -189,8 +203,8 @@ def load_image(
             expected=f"{grey.shape}, that of {image.name}",
             remedy="fix the label image",
         )
-    planes = np.stack((np.zeros_like(grey), grey))
-    return from_planes(planes, labels, name, set_name, modality, weight)
+    labelled = from_planes(_as_cell(grey), labels, name, set_name, modality, weight)
+    return replace(labelled, views=tuple(_contrasted(_as_cell(view)) for view in _views(pixels)))
 
 
 def from_planes(
@@ -202,15 +216,29 @@ def from_planes(
     weight: float = 1.0,
 ) -> LabelledImage:
     """Bring raw planes ``(2, y, x)`` (nuclear, whole cell) to the contrast of the workflow."""
-    clahe, plain = (
-        np.stack(
-            [
-                np.round(255 * preprocess_plane(plane, clahe_clip_limit=limit)).astype(np.uint8)
-                for plane in planes
-            ]
-        )
-        for limit in (Contrast.clahe_clip_limit, 0.0)
-    )
     return LabelledImage(
-        name, set_name, modality, clahe, plain, labels, median_diameter_px(labels), weight
+        name,
+        set_name,
+        modality,
+        _contrasted(planes),
+        _contrasted(planes, clahe_clip_limit=0.0),
+        labels,
+        median_diameter_px(labels),
+        weight,
+    )
+
+
+def _as_cell(plane: NDArray[Any]) -> NDArray[Any]:
+    """Put a plane into the whole-cell channel, no nuclear one beside it."""
+    return np.stack((np.zeros_like(plane), plane))
+
+
+def _contrasted(
+    planes: NDArray[Any], clahe_clip_limit: float = Contrast.clahe_clip_limit
+) -> NDArray[np.uint8]:
+    return np.stack(
+        [
+            np.round(255 * preprocess_plane(p, clahe_clip_limit=clahe_clip_limit)).astype(np.uint8)
+            for p in planes
+        ]
     )

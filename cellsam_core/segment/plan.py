@@ -30,14 +30,14 @@ class TrainingPlan:
         Of weights and crops.
     """
 
-    n_steps: int = 7000
+    n_steps: int = 8000
     stage2_share: float = 0.1
     batch_size: int = 6
     n_queries: int = 150
     n_mask_boxes: int = 48
     learning_rate: float = 6e-4
     ema_decay: float = 0.998
-    simulated_share: float = 0.22
+    simulated_share: float = 0.3
     n_candidates: int = 7
     seed: int = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-REFERENCE_PX = 24.0
+REFERENCE_PX = 30.0
 """Cell diameter that images are resampled to: the scale at which the model knows cells."""
 
 OVERLAP_DIAMETERS = 4

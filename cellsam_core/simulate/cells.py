@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
     Labels = NDArray[np.int32]
 
-STYLES = ("tissue", "fluo", "phase", "rods")
+STYLES = ("tissue", "fluo", "phase", "rods", "stained")
 
 
 class Field(NamedTuple):
@@ -53,7 +53,8 @@ def render_field(
     style
         ``tissue`` (membrane or polyT stain over nuclei), ``fluo`` (reporter-bearing single
         and touching cells), ``phase`` (budding yeast or spread mammalian cells in
-        phase contrast or bright field) or ``rods`` (bacteria).
+        phase contrast or bright field), ``rods`` (bacteria) or ``stained`` (dark nuclei of a
+        section in transmitted light, as haematoxylin shows them).
     diameter_px
         Mean diameter of the circle of a cell's area.
     density
@@ -75,6 +76,8 @@ def render_field(
         return _unstained(draw(rng, shape_yx, diameter_px, density))
     if style == "rods":
         return _unstained(_rods(rng, shape_yx, diameter_px, density))
+    if style == "stained":
+        return _unstained(_section(rng, shape_yx, diameter_px, density))
     raise ValueError(f"style {style!r} is none of {', '.join(STYLES)}")
 
 
@@ -292,3 +295,39 @@ def _rods(
         contrast = -contrast
     image = _transmitted(rng, contrast.astype(np.float32), diameter_px=diameter_px, psf_px=psf_px)
     return image, labels
+
+
+def _section(
+    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
+) -> tuple[Image, Labels]:
+    n = int(np.clip(1.1 * density * np.prod(shape_yx) / diameter_px**2, 1, 250)) + 1
+    radii = 0.5 * diameter_px * np.clip(rng.normal(1, 0.2, size=n), 0.5, 1.7)
+    discs = shapes.place(rng, shape_yx, radii, clustering=float(rng.uniform(0, 0.9)), overlap=0.12)
+    labels = shapes.blobs(
+        rng, discs, shape_yx, elongation=rng.uniform(1.2, 3.2), roughness=rng.uniform(0.02, 0.12)
+    )
+    # What a section holds besides nuclei: fibres and plasma, gaps, and nuclei out of focus.
+    fibres = ndi.gaussian_filter(
+        rng.standard_normal(shape_yx).astype(np.float32),
+        sorted(rng.uniform(0.02, 0.5, 2) * diameter_px, reverse=bool(rng.random() < 0.5)),
+    )
+    fibres /= max(float(fibres.std()), 1e-6)
+    plasma = smooth_noise(rng, shape_yx, float(rng.uniform(0.3, 2)) * diameter_px)
+    light = rng.uniform(0.5, 0.9) * (1 + rng.uniform(0.03, 0.15) * fibres)
+    light += rng.uniform(0.02, 0.15) * plasma
+    gaps = smooth_noise(rng, shape_yx, 1.5 * diameter_px) > rng.uniform(1.0, 3.0)
+    light = np.where(gaps, rng.uniform(0.85, 1.0), light)
+    ghosts = debris(rng, shape_yx, n=int(rng.integers(0, 9)), sigma_px=0.35 * diameter_px)
+    rim = np.exp(-((shapes.depth_px(labels) / (0.07 * diameter_px + 0.6)) ** 2))
+    chromatin = 1 + rng.uniform(0.1, 0.5) * smooth_noise(
+        rng, shape_yx, max(float(rng.uniform(0.06, 0.2)) * diameter_px, 1.2)
+    )
+    body = rng.uniform(0.4, 1.0) * np.clip(chromatin, 0.2, 2) + rng.uniform(0, 0.6) * rim
+    stained = np.minimum(_brightness(rng, labels, rng.uniform(0.1, 0.5)) * body, 1.6)
+    density_of_stain = rng.uniform(0.5, 1.4) * stained + rng.uniform(0, 0.5) * ghosts
+    scene = ndi.gaussian_filter(
+        np.clip(light, 0.15, 1.1) * np.exp(-density_of_stain),
+        rng.uniform(0.4, max(0.06 * diameter_px, 0.8)),
+    )
+    photons = float(np.exp(rng.uniform(np.log(300), np.log(5000))))
+    return expose(rng, scene.astype(np.float32), photons=photons, read_noise=1.0), labels
