@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from cellsam_core.benchmark.images import manifest_entries
-from cellsam_core.benchmark.methods import tiny
+from cellsam_core.benchmark.methods import cellsam
 from cellsam_core.benchmark.score import ALL_SETS, run_methods, summary_table
 from cellsam_core.segment.labelled import load_manifest
 from cellsam_core.segment.plan import TrainingPlan
@@ -55,7 +55,7 @@ def main() -> None:
     scores = {}
     for name, path in files.items():
         segmenter = Segmenter(load_model(str(path), "cpu"), "cpu", Thresholds())
-        method = {"tiny": tiny(segmenter, tile_px=512, min_area_px=25)}
+        method = {"cellsam": cellsam(segmenter, tile_px=512, min_area_px=25)}
         table = summary_table(run_methods(entries, method, "truth"))
         scores[name] = table[table["set"] == ALL_SETS].set_index("modality")["f1_50"]
     print(pd.DataFrame(scores).T.round(3).to_string())

@@ -17,7 +17,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from cellsam_core.benchmark.images import MANIFEST, manifest_entries
-from cellsam_core.benchmark.methods import tiny
+from cellsam_core.benchmark.methods import CELLSAM, cellsam
 from cellsam_core.benchmark.page import draw_matches
 from cellsam_core.evaluate.segmentation import match, overlap_iou
 from cellsam_core.io.atomic import atomic_path
@@ -45,10 +45,10 @@ def main() -> None:
     args = parser.parse_args()
     scores = pd.read_csv(args.scores, sep="\t")
     wanted = (scores["set"] == SET) & (scores["split"] == "validation")
-    scores = scores[wanted & (scores["method"] == "tiny")].sort_values(["f1_50", "image"])
+    scores = scores[wanted & (scores["method"] == CELLSAM)].sort_values(["f1_50", "image"])
     entries = {e.name: e for e in manifest_entries(MANIFEST, args.data, ["validation"])}
     segmenter = Segmenter(load_model("tiny", "cpu"), "cpu", Thresholds())
-    segment = tiny(segmenter, tile_px=512, min_area_px=25)
+    segment = cellsam(segmenter, tile_px=512, min_area_px=25).segment
     kinds = list(scores.groupby("modality", sort=True))
     with style.context(STYLE):
         figure = Figure(figsize=(10, 2.7 * len(kinds)), dpi=80, layout="constrained")

@@ -2,15 +2,14 @@
 
 Every adapter gives a function of pixels ``(2, y, x)`` float32 in [0, 1] (nuclear, whole cell; an
 absent channel is 0) and the typical cell diameter in px (None: the method finds it itself)
-that returns labels ``(y, x)``. Only `tiny` is shown images after CLAHE, as the pipeline
-does; the others, which normalise by themselves, get the stretched plane.
+that returns labels ``(y, x)``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,7 +24,24 @@ if TYPE_CHECKING:
 
     Segment = Callable[[NDArray[np.float32], float | None], NDArray[np.integer]]
 
-OWN = ("tiny", "otsu_watershed")
+CELLSAM = "cellsam"
+OWN = (CELLSAM, "otsu_watershed")
+
+
+class Method(NamedTuple):
+    """A loaded method.
+
+    Attributes
+    ----------
+    segment
+        The adapter.
+    clahe
+        Whether it is shown images after CLAHE, as the pipeline does; else the stretched plane,
+        for methods that normalise by themselves.
+    """
+
+    segment: Segment
+    clahe: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,8 +63,8 @@ class Foreign:
     load: Callable[[str], Segment]
 
 
-def tiny(segmenter: TileSegmenter, *, tile_px: int, min_area_px: int) -> Segment:
-    """Run the model that the option `weights` names, with automatic cell scale."""
+def cellsam(segmenter: TileSegmenter, *, tile_px: int, min_area_px: int) -> Method:
+    """Run this package's pipeline with loaded weights."""
     from cellsam_core.segment.image import segment_image
     from cellsam_core.segment.instances import paint
 
@@ -62,7 +78,7 @@ def tiny(segmenter: TileSegmenter, *, tile_px: int, min_area_px: int) -> Segment
         )
         return paint(cells, 0, *pixels.shape[1:])
 
-    return segment
+    return Method(segment, clahe=True)
 
 
 def cellpose(device: str) -> Segment:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from cellsam_core.benchmark.methods import Segment
+    from cellsam_core.benchmark.methods import Method
     from cellsam_core.benchmark.score import Diameter, Result
     from cellsam_core.segment.labelled import LabelledImage
 
@@ -137,12 +137,12 @@ def speed_section(speed: pd.DataFrame) -> Section:
 
 
 def picture_sections(
-    results: Sequence[Result], method: str, segment: Segment, diameter_px: Diameter
+    results: Sequence[Result], name: str, method: Method, diameter_px: Diameter
 ) -> list[Section]:
-    """Show the best, median and worst image of each modality, segmented once more by `method`."""
+    """Show the best, median and worst image of each modality, segmented once more by a method."""
     groups: dict[tuple[str, str], list[Result]] = {}
     for r in results:
-        if r.method == method:
+        if r.method == name:
             groups.setdefault((r.entry.split, r.entry.modality), []).append(r)
     sections = []
     for (split, modality), members in sorted(groups.items()):
@@ -152,16 +152,16 @@ def picture_sections(
         for rank, word in sorted(chosen.items()):
             result = ranked[rank]
             image = result.entry.read()
-            labels, _ = segment_timed(image, method, segment, diameter_px)
+            labels, _ = segment_timed(image, method, diameter_px)
             tp, fp, fn = result.matches.counts[0]
             caption = (
                 f"{word.capitalize()} of {len(ranked)}: {result.entry.name}. F1 "
                 f"{result.matches.f1_50:.3f}; {tp} matched, {fn} missed, {fp} false."
             )
-            picture = encode(partial(figure_pair, image, labels, method), photograph=True)
+            picture = encode(partial(figure_pair, image, labels, name), photograph=True)
             pictures.append(Picture(picture, caption))
         text = (
-            f"Truth and what {method} found. Turquoise: matched at IoU 0.5; "
+            f"Truth and what {name} found. Turquoise: matched at IoU 0.5; "
             "red: missed (in the truth) or false (in the prediction)."
         )
         sections.append(Section(f"{modality}, {split}", [text], pictures))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.benchmark.images import Entry
-    from cellsam_core.benchmark.methods import Segment
+    from cellsam_core.benchmark.methods import Method
     from cellsam_core.segment.labelled import LabelledImage
 
     Diameter = float | Literal["truth"] | None
@@ -40,38 +40,38 @@ class Result:
 
 
 def segment_timed(
-    image: LabelledImage, method: str, segment: Segment, diameter_px: Diameter
+    image: LabelledImage, method: Method, diameter_px: Diameter
 ) -> tuple[NDArray[np.integer], float]:
     """Segment an image; return labels and seconds.
 
     Parameters
     ----------
     image
-        Labelled image; `tiny` is given its channels after CLAHE, the others the plain ones.
-    method, segment
-        Name and function.
+        Labelled image.
+    method
+        Its function is given the image's channels, after CLAHE or not as it asks.
     diameter_px
         ``truth`` is the median of the image's labels; None lets the method find it.
     """
-    planes = image.channels if method == "tiny" else image.plain
+    planes = image.channels if method.clahe else image.plain
     pixels = np.asarray(planes / np.float32(255), np.float32)
     diameter = image.diameter_px if diameter_px == "truth" else diameter_px
     start = time.perf_counter()
-    labels = segment(pixels, diameter)
+    labels = method.segment(pixels, diameter)
     return labels, time.perf_counter() - start
 
 
 def run_methods(
-    entries: Iterable[Entry], segments: Mapping[str, Segment], diameter_px: Diameter
+    entries: Iterable[Entry], methods: Mapping[str, Method], diameter_px: Diameter
 ) -> list[Result]:
     """Score all methods image by image; only one image is held at a time."""
     results = []
     for entry in entries:
         image = entry.read()
-        for method, segment in segments.items():
-            labels, seconds = segment_timed(image, method, segment, diameter_px)
-            result = Result(entry, method, match_image(labels, image.labels), seconds)
-            log.info("%s, %s: F1 %.3f", entry.name, method, result.matches.f1_50)
+        for name, method in methods.items():
+            labels, seconds = segment_timed(image, method, diameter_px)
+            result = Result(entry, name, match_image(labels, image.labels), seconds)
+            log.info("%s, %s: F1 %.3f", entry.name, name, result.matches.f1_50)
             results.append(result)
     return results
 
@@ -116,6 +116,12 @@ def summary_table(results: Sequence[Result]) -> pd.DataFrame:
     # "all" comes before the sets that it holds.
     keys = sorted(groups, key=lambda k: (k[0], k[1], k[2] != ALL_SETS, k[2], order.index(k[3])))
     return pd.DataFrame([dict(zip(GROUP, key, strict=True)) | _sum_up(groups[key]) for key in keys])
+
+
+def without_repeats(summary: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the set ``all`` where a modality has a single set."""
+    n_sets = summary.groupby(["split", "modality"])["set"].transform("nunique")
+    return summary[(n_sets > 2) | (summary["set"] != ALL_SETS)]
 
 
 def _sum_up(results: Sequence[Result]) -> dict[str, float | int | None]:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cellsam_core.preprocess import preprocess_plane
+from cellsam_core.benchmark.methods import CELLSAM
+from cellsam_core.preprocess import Contrast, preprocess_plane
 from cellsam_core.simulate.cells import render_field
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.benchmark.methods import Segment
+    from cellsam_core.benchmark.methods import Method
 
-    Load = Callable[[], Segment]
+    Load = Callable[[], Method]
 
 SIDE_PX = 512
 DIAMETER_PX = 34.0
@@ -86,8 +87,8 @@ def speed_table(loaders: Mapping[str, Load]) -> pd.DataFrame:
     timings = []
     for name, load in loaders.items():
         timings.append(_in_process(time_method, name, load, None))
-        if name == "tiny":
-            timings.append(_in_process(time_method, "tiny, diameter given", load, DIAMETER_PX))
+        if name == CELLSAM:
+            timings.append(_in_process(time_method, f"{name}, diameter given", load, DIAMETER_PX))
     timings.append(_in_process(time_floor, simulated_field()[1]))
     table = pd.DataFrame([asdict(t) for t in timings])
     reference = "official" if "official" in loaders else FLOOR
@@ -106,12 +107,12 @@ def _in_process(function: Callable[..., Timing], *arguments: Any) -> Timing:
 def time_method(name: str, load: Load, diameter_px: float | None) -> Timing:
     """Time a method from raw pixels to labels, after a first run to warm up."""
     raw, _ = simulated_field()
-    segment = load()
-    clip_limit = 0.01 if name.startswith("tiny") else 0.0
+    method = load()
+    clip_limit = Contrast.clahe_clip_limit if method.clahe else 0.0
 
     def once() -> int:
         pixels = np.stack([preprocess_plane(p, clahe_clip_limit=clip_limit) for p in raw])
-        return len(np.unique(segment(pixels, diameter_px))) - 1
+        return len(np.unique(method.segment(pixels, diameter_px))) - 1
 
     n_cells = once()
     seconds, cpu_seconds = _median_seconds(once)

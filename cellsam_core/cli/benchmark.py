@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cellsam_core.benchmark.images import Entry
-    from cellsam_core.benchmark.methods import Segment
+    from cellsam_core.benchmark.methods import Method
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods",
         default="",
-        help="tiny, otsu_watershed, cellpose, stardist, official, comma separated;"
-        " without it, the first two and all that are installed",
+        help="cellsam (this package with the option `weights`), otsu_watershed, cellpose,"
+        " stardist, official, comma separated; without it, the first two and all installed",
     )
     parser.add_argument(
         "--split",
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the simulated set")
     parser.add_argument(
-        "--min-area-px", type=int, default=25, help="tiny: least area of a cell, px"
+        "--min-area-px", type=int, default=25, help="cellsam: least area of a cell, px"
     )
     parser.add_argument("--no-speed", action="store_true", help="leave the speed table out")
     add_model_arguments(
@@ -60,49 +60,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.benchmark.methods import choose_methods
     from cellsam_core.benchmark.page import build_page, picture_sections
-    from cellsam_core.benchmark.score import image_table, run_methods, summary_table
+    from cellsam_core.benchmark.score import (
+        image_table,
+        run_methods,
+        summary_table,
+        without_repeats,
+    )
     from cellsam_core.io.atomic import atomic_path
 
     given = args.cell_diameter_px
     diameter_px = given if given == "truth" else given_diameter_px(given)
-    methods = choose_methods([name for name in args.methods.split(",") if name])
+    names = choose_methods([name for name in args.methods.split(",") if name])
     entries = _entries(args)
-    segments = {method: load_method(method, args) for method in methods}
-    results = run_methods(entries, segments, diameter_px)
+    methods = {name: load_method(name, args) for name in names}
+    results = run_methods(entries, methods, diameter_px)
     summary = summary_table(results)
     tables = {"benchmark": summary, "images": image_table(results)}
-    pictures = picture_sections(results, methods[0], segments[methods[0]], diameter_px)
+    pictures = picture_sections(results, names[0], methods[names[0]], diameter_px)
     speed = None
     if not args.no_speed:
         from cellsam_core.benchmark.speed import speed_table
 
-        speed = speed_table({name: partial(load_method, name, args) for name in methods})
+        speed = speed_table({name: partial(load_method, name, args) for name in names})
         tables["speed"] = speed
     for name, table in tables.items():
         with atomic_path(args.output / f"{name}.tsv") as temporary:
             table.to_csv(temporary, sep="\t", index=False, float_format="%.4f")
     with atomic_path(args.output / "benchmark.html") as temporary:
         temporary.write_text(build_page(summary, speed, pictures), encoding="utf-8")
-    print(_text(summary))
+    print(_text(without_repeats(summary)))
     if speed is not None:
         print(f"\n{_text(speed)}")
     print(args.output / "benchmark.html")
 
 
-def load_method(name: str, args: argparse.Namespace) -> Segment:
+def load_method(name: str, args: argparse.Namespace) -> Method:
     """Load one method; picklable, so that its speed can be measured in a process of its own."""
     from cellsam_core.benchmark import methods
 
-    if name == "tiny":
+    if name == methods.CELLSAM:
         segmenter, _ = load_segmenter(args)
-        return methods.tiny(segmenter, tile_px=args.tile_px, min_area_px=args.min_area_px)
+        return methods.cellsam(segmenter, tile_px=args.tile_px, min_area_px=args.min_area_px)
     if name == "otsu_watershed":
         from cellsam_core.benchmark.otsu import segment_otsu_watershed
 
-        return segment_otsu_watershed
+        return methods.Method(segment_otsu_watershed)
     from cellsam_core.segment.weights import choose_device
 
-    return methods.FOREIGN[name].load(choose_device(args.device))
+    return methods.Method(methods.FOREIGN[name].load(choose_device(args.device)))
 
 
 def _entries(args: argparse.Namespace) -> list[Entry]:

@@ -211,4 +211,10 @@ def _part(image: LabelledImage, axis: int, piece: slice) -> LabelledImage:
         return np.ascontiguousarray(planes[:, *window])
 
     labels = np.ascontiguousarray(image.labels[window])
-    return replace(image, channels=take(image.channels), plain=take(image.plain), labels=labels)
+    return replace(
+        image,
+        channels=take(image.channels),
+        plain=take(image.plain),
+        labels=labels,
+        views=tuple(map(take, image.views)),
+    )

@@ -156,13 +156,13 @@ def test_official_gets_blank_nucleus_cell_and_survives_an_empty_image(monkeypatc
 
 def test_installed_packages_join_by_default_and_missing_ones_are_explained(monkeypatch):
     monkeypatch.setattr(methods, "find_spec", lambda package: None)
-    assert methods.choose_methods([]) == ["tiny", "otsu_watershed"]
+    assert methods.choose_methods([]) == ["cellsam", "otsu_watershed"]
     with pytest.raises(InputError, match=r"method `cellpose`.*pip install 'cellpose>=4'"):
-        methods.choose_methods(["tiny", "cellpose"])
+        methods.choose_methods(["cellsam", "cellpose"])
     with pytest.raises(InputError, match="tinny"):
         methods.choose_methods(["tinny"])
     monkeypatch.setattr(methods, "find_spec", lambda package: package == "stardist" or None)
-    assert methods.choose_methods([]) == ["tiny", "otsu_watershed", "stardist"]
+    assert methods.choose_methods([]) == ["cellsam", "otsu_watershed", "stardist"]
 
 
 # --- scores
@@ -197,7 +197,7 @@ def test_table_sums_up_images_by_set_and_together(data):
         return labels
 
     entries = manifest_entries(data / "data.tsv", data, ["test"])
-    results = score.run_methods(entries, {"half": half}, None)
+    results = score.run_methods(entries, {"half": methods.Method(half)}, None)
     table = score.summary_table(results).set_index("set")
     assert list(table.index) == ["all", "a", "b"]
     assert table["n_images"].tolist() == [3, 2, 1]
@@ -212,7 +212,7 @@ def test_table_sums_up_images_by_set_and_together(data):
     assert table["f1_50_pooled"]["all"] == pytest.approx(2 * tp / (13 + found))
 
 
-def test_diameter_of_the_truth_is_given_and_tiny_sees_clahe(data):
+def test_diameter_of_the_truth_is_given_and_a_method_sees_clahe_if_it_asks(data):
     seen = []
 
     def record(pixels, diameter_px):
@@ -220,7 +220,8 @@ def test_diameter_of_the_truth_is_given_and_tiny_sees_clahe(data):
         return np.zeros(pixels.shape[1:], np.int32)
 
     entry = manifest_entries(data / "data.tsv", data, ["test"])[0]
-    score.run_methods([entry], {"tiny": record, "other": record}, "truth")
+    loaded = {"ours": methods.Method(record, clahe=True), "other": methods.Method(record)}
+    score.run_methods([entry], loaded, "truth")
     image = entry.read()
     assert [diameter for _, diameter in seen] == [image.diameter_px] * 2
     np.testing.assert_allclose(seen[0][0], image.channels / 255, atol=1e-6)
@@ -264,7 +265,7 @@ def test_command_writes_tables_and_page(data, capsys):
     assert written.set_index("set")["f1_50"]["a"] == 1
     # Again, without the command: all but the times is the same.
     entries = manifest_entries(data / "data.tsv", data, ["test"])
-    again = score.run_methods(entries, {"otsu_watershed": segment_otsu_watershed}, None)
+    again = score.run_methods(entries, {"otsu_watershed": load_otsu()}, None)
     expected = score.summary_table(again).drop(columns=TIMES)
     pd.testing.assert_frame_equal(written.drop(columns=TIMES), expected, atol=1e-4)
     page = (data / "out" / "benchmark.html").read_text()
@@ -281,7 +282,7 @@ def test_time_is_measured_in_a_process_of_its_own():
 
 
 def load_otsu():
-    return segment_otsu_watershed
+    return methods.Method(segment_otsu_watershed)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,7 @@ def load_otsu():
         (["data.tsv"], "option `data`"),
         (["data.tsv", "--data", ".", "--split", "train"], "no row with split train"),
         (["none.tsv", "--data", "."], "none.tsv"),
-        (["--methods", "otsu"], "expected some of tiny, otsu_watershed"),
+        (["--methods", "otsu"], "expected some of cellsam, otsu_watershed"),
     ],
 )
 def test_bad_input_is_explained(data, monkeypatch, capsys, arguments, message):
