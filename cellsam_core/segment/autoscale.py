@@ -6,49 +6,55 @@ import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from cellsam_core.segment.tiles import REFERENCE_PX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from cellsam_core.segment.instances import Instance
-    from cellsam_core.segment.segmenter import TileSegmenter
+    Boxes = tuple[NDArray[np.float32], NDArray[np.float32]]
+    Finder = Callable[[NDArray[np.float32], float], Boxes]
 
 log = logging.getLogger(__name__)
 
 CANDIDATES_PX = (10.0, 20.0, 40.0, 80.0, 160.0)
-REGION_PX = 2048
-REGION_DIAMETERS = 32
-"""At most so much of an image, and so many cells along it, is looked at: the cost is bounded."""
+REGION_DIAMETERS = 12
+"""So many cells along a region are looked at: the cost is bounded."""
+
+REGION_PX = round(REGION_DIAMETERS * CANDIDATES_PX[-1])
+"""Side of the largest region."""
 
 STEPS_PER_OCTAVE = 8
 N_SUREST = 8
+SURE = 0.25
 
 
 def estimate_diameter_px(
-    segmenter: TileSegmenter,
+    find: Finder,
     samples: Sequence[NDArray[np.float32]],
-    limits_px: tuple[float, float] | None = None,
+    limits_px: tuple[float, float],
 ) -> float:
     """Try a ladder of scales on sample regions and keep the one at which the model is surest.
 
     The model was trained with cells brought to one size, so its scores fall off on either side
-    of the right scale. A scale's evidence is the sum over the surest few cells of each sample
-    of score times predicted IoU, less for cells of another size than was looked for. Only a few
-    count, or many small fragments would outweigh few large cells.
-    The estimate is then the median diameter found at that scale.
+    of the right scale. Boxes tell enough; no mask is drawn. A scale's evidence is the sum over
+    the surest few boxes of each sample of their scores, less for boxes of another size than
+    was looked for. Only a few count, or many small fragments would outweigh few large
+    cells; times the fourth root of the share of the region that all boxes cover, or debris
+    would. The estimate is then the median diameter found at that scale.
 
     Parameters
     ----------
-    segmenter
-        The model.
+    find
+        Gives the boxes ``(n, 4)``, x0, y0, x1, y1, px, and scores ``(n,)`` that a model finds in
+        ``(2, y, x)`` when cells of a diameter in px are looked for.
     samples
-        Images ``(2, y, x)`` in [0, 1]; their middle is looked at.
+        Images ``(2, y, x)`` in [0, 1]; the place of each where most happens is looked at.
     limits_px
-        Least and greatest diameter that is possible; None: what the weights are for.
+        Least and greatest diameter that is possible.
 
     Returns
     -------
@@ -56,18 +62,18 @@ def estimate_diameter_px(
         Diameter in pixels, on a grid of 8 steps an octave so that it does not depend on
         rounding. The model's own scale if no cell is found at any scale.
     """
-    limits_px = limits_px or segmenter.diameter_limits_px
-    if limits_px[0] == limits_px[1]:
-        return limits_px[0]
     best, best_value = REFERENCE_PX, 0.0
     for candidate in candidates_px(limits_px):
-        side = round(min(REGION_PX, REGION_DIAMETERS * candidate))
-        found = [segmenter.segment(central_region(s, side), candidate) for s in samples]
-        value = sum(_evidence(cells, candidate) for cells in found)
-        sizes = [_diameter(cell) for cells in found for cell in cells]
-        log.info("cells of %g px: %d found, evidence %.2f", candidate, len(sizes), value)
-        if value > best_value:
-            best, best_value = float(np.median(sizes)), value
+        value, diameters = 0.0, np.zeros(0, np.float32)
+        for sample in samples:
+            region = busiest_region(sample, round(min(REGION_PX, REGION_DIAMETERS * candidate)))
+            boxes, scores = find(region, candidate)
+            sizes = _diameters(boxes)
+            value += _evidence(sizes, scores, candidate, region.shape[1:])
+            diameters = np.concatenate((diameters, sizes[scores > SURE]))
+        log.info("cells of %g px: %d found, evidence %.2f", candidate, len(diameters), value)
+        if value > best_value and len(diameters):
+            best, best_value = float(np.median(diameters)), value
     step = round(np.log2(np.clip(best, *limits_px)) * STEPS_PER_OCTAVE)
     return float(2 ** (step / STEPS_PER_OCTAVE))
 
@@ -79,21 +85,40 @@ def candidates_px(limits_px: tuple[float, float]) -> list[float]:
     return inside or [float(np.sqrt(max(low, 1.0) * high))]
 
 
-def central_region(sample: NDArray[np.float32], side_px: int) -> NDArray[np.float32]:
-    """Cut the middle of an image, at most `side_px` square."""
+def busiest_region(sample: NDArray[np.float32], side_px: int) -> NDArray[np.float32]:
+    """Cut the window, at most `side_px` square, whose pixels differ most from the background.
+
+    Parameters
+    ----------
+    sample
+        ``(c, y, x)``; a channel's background is its median.
+    side_px
+        Of the window.
+    """
     _, height, width = sample.shape
-    y, x = max(0, (height - side_px) // 2), max(0, (width - side_px) // 2)
-    return sample[:, y : y + side_px, x : x + side_px]
+    h, w = min(side_px, height), min(side_px, width)
+    contrast = (sample - np.median(sample, axis=(1, 2), keepdims=True)) ** 2
+    activity = ndimage.uniform_filter(contrast.sum(0), (h, w), mode="constant")
+    # Of the filter's windows only those that lie inside.
+    inside = activity[h // 2 : h // 2 + height - h + 1, w // 2 : w // 2 + width - w + 1]
+    y, x = np.unravel_index(np.argmax(inside), inside.shape)
+    return sample[:, y : y + h, x : x + w]
 
 
-def _diameter(instance: Instance) -> float:
-    return float(np.sqrt(4 * instance.mask.sum() / np.pi))
+def _diameters(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Diameters of discs with the areas of the ellipses that fill the boxes."""
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    diameters: NDArray[np.float32] = np.sqrt(np.maximum(width * height, 1))
+    return diameters
 
 
-def _evidence(cells: list[Instance], candidate_px: float) -> float:
-    octaves = [np.log2(_diameter(i) / candidate_px) for i in cells]
-    sure = [
-        i.score * i.predicted_iou * np.exp(-(octave**2) / 2)
-        for i, octave in zip(cells, octaves, strict=True)
-    ]
-    return float(sum(sorted(sure)[-N_SUREST:]))
+def _evidence(
+    diameters: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    candidate_px: float,
+    shape_yx: tuple[int, ...],
+) -> float:
+    octaves = np.log2(diameters / candidate_px)
+    evidence = scores * np.exp(-(octaves**2) / 2)
+    covered = float((evidence * np.pi / 4 * diameters**2).sum()) / (shape_yx[0] * shape_yx[1])
+    return float(np.sort(evidence)[-N_SUREST:].sum() * min(1.0, covered) ** 0.25)

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellsam_core.errors import InputError
 from cellsam_core.io import omezarr
-from cellsam_core.segment.autoscale import REGION_PX, estimate_diameter_px
+from cellsam_core.segment.autoscale import REGION_PX
 from cellsam_core.segment.instances import merge_tiles, place
 from cellsam_core.segment.tiles import OVERLAP_DIAMETERS, REFERENCE_PX, Tile, plan_tiles
 
@@ -83,9 +83,9 @@ def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: OmeZarr) -> fl
     indices = sorted({round(f) for f in np.linspace(0, frames.n_frames - 1, N_SAMPLED_FRAMES)})
     samples = [read_tile(frames, Tile(f, 0, y, x, y + h, x + w)) for f in indices]
     if "t" in frames.axes or frames.pixel_size_um is None:
-        return estimate_diameter_px(segmenter, samples)
+        return segmenter.measure_diameter_px(samples)
     low, high = (um / frames.pixel_size_um for um in TISSUE_DIAMETER_UM)
-    return estimate_diameter_px(segmenter, samples, limits_px=(low, high))
+    return segmenter.measure_diameter_px(samples, limits_px=(low, high))
 
 
 def segment_image(
@@ -117,7 +117,7 @@ def segment_image(
         Disjoint, in label order; :func:`cellsam_core.segment.instances.paint` draws them.
     """
     shape_yx = pixels.shape[1], pixels.shape[2]
-    diameter_px = diameter_px or estimate_diameter_px(segmenter, [pixels])
+    diameter_px = diameter_px or segmenter.measure_diameter_px([pixels])
     found = [
         place(instance, tile, shape_yx)
         for tile in plan(1, shape_yx, diameter_px, tile_px)

@@ -10,11 +10,14 @@ import torch
 from torch.nn import functional as F
 from torchvision.ops import nms
 
+from cellsam_core.segment.autoscale import estimate_diameter_px
 from cellsam_core.segment.instances import Instance, clean_mask, crop, find_distinct
 from cellsam_core.segment.masks import mask_windows
 from cellsam_core.segment.tiles import REFERENCE_PX
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 DIVISOR = 16
 BOX_NMS_IOU = 0.85
 """Loose: boxes of parallel rods overlap a lot. Masks decide on duplicates."""
+
+FIND_QUERIES = 64
+FIND_SCORE = 0.1
+FIND_NMS_IOU = 0.5
 
 DECODER_BATCH = 64
 QUERIES_PER_MEGAPIXEL = 4000
@@ -93,12 +100,48 @@ class Segmenter:
         image, scale = self._scaled(pixels, diameter_px)
         n_queries = max(50, round(image.shape[-1] * image.shape[-2] * QUERIES_PER_MEGAPIXEL / 1e6))
         p8, p4 = self.model.encoder(image)
-        _, refined = self.model.cellfinder(p8, n_queries)
-        boxes, scores = refined[-1].boxes[0], refined[-1].logits[0].sigmoid()
-        keep = scores > self.thresholds.score
-        boxes, scores = boxes[keep], scores[keep]
-        keep = nms(boxes, scores, BOX_NMS_IOU)
-        return self._draw(p4[0], boxes[keep], scores[keep], scale, pixels.shape[1:])
+        boxes, scores = self._boxes(p8, n_queries, self.thresholds.score, BOX_NMS_IOU)
+        return self._draw(p4[0], boxes, scores, scale, pixels.shape[1:])
+
+    def measure_diameter_px(
+        self,
+        samples: Sequence[NDArray[np.float32]],
+        limits_px: tuple[float, float] | None = None,
+    ) -> float:
+        """Measure the cell diameter; see :func:`.autoscale.estimate_diameter_px`.
+
+        Parameters
+        ----------
+        samples
+            Images ``(2, y, x)`` in [0, 1].
+        limits_px
+            Least and greatest diameter; None: what these weights are for.
+        """
+        return estimate_diameter_px(self.find, samples, limits_px or self.diameter_limits_px)
+
+    @torch.inference_mode()
+    def find(
+        self, pixels: NDArray[np.float32], diameter_px: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Find the surest boxes of a tile, without drawing.
+
+        Parameters
+        ----------
+        pixels, diameter_px
+            As for :meth:`segment`.
+
+        Returns
+        -------
+        tuple
+            Boxes ``(n, 4)``, x0, y0, x1, y1, px, at most 64, and their scores ``(n,)``.
+        """
+        image, scale = self._scaled(pixels, diameter_px)
+        p8, _ = self.model.encoder(image)
+        boxes, scores = self._boxes(p8, FIND_QUERIES, FIND_SCORE, FIND_NMS_IOU)
+        in_tile: NDArray[np.float32] = boxes.cpu().numpy() / np.tile(
+            np.array(scale[::-1], np.float32), 2
+        )
+        return in_tile, scores.cpu().numpy()
 
     @torch.inference_mode()
     def prompt(
@@ -115,6 +158,17 @@ class Segmenter:
         return Segmenter(self.model, self.device, unlimited)._draw(
             p4[0], scaled, ones, scale, pixels.shape[1:]
         )
+
+    def _boxes(
+        self, features: Tensor, n_queries: int, least_score: float, nms_iou: float
+    ) -> tuple[Tensor, Tensor]:
+        """Boxes (model px) and scores above a threshold, without repeats, surest first."""
+        _, refined = self.model.cellfinder(features, n_queries)
+        boxes, scores = refined[-1].boxes[0], refined[-1].logits[0].sigmoid()
+        keep = scores > least_score
+        boxes, scores = boxes[keep], scores[keep]
+        keep = nms(boxes, scores, nms_iou)
+        return boxes[keep], scores[keep]
 
     def _scaled(
         self, pixels: NDArray[np.float32], diameter_px: float

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -14,8 +16,12 @@ if TYPE_CHECKING:
 class TileSegmenter(Protocol):
     """A model with thresholds, such as :class:`cellsam_core.segment.predict.Segmenter`."""
 
-    diameter_limits_px: tuple[float, float]
-    """Least and greatest cell diameter that these weights are for."""
+    def measure_diameter_px(
+        self,
+        samples: Sequence[NDArray[np.float32]],
+        limits_px: tuple[float, float] | None = None,
+    ) -> float:
+        """Measure the cell diameter on images ``(2, y, x)`` in [0, 1], px; inside the limits."""
 
     def segment(self, pixels: NDArray[np.float32], diameter_px: float) -> list[Instance]:
         """Find and draw all cells of a tile ``(2, y, x)`` in [0, 1]."""

@@ -17,7 +17,7 @@ from cellsam_core.segment.vit_b.inputs import detector_input, encoder_input, to_
 from cellsam_core.segment.vit_b.resample import make_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -93,9 +93,16 @@ class VitBSegmenter:
         self.model = model
         self.device = device
         self.preset = preset
-        self.diameter_limits_px = (REFERENCE_PX, REFERENCE_PX)
 
     @torch.inference_mode()
+    def measure_diameter_px(
+        self,
+        samples: Sequence[NDArray[np.float32]],
+        limits_px: tuple[float, float] | None = None,
+    ) -> float:
+        """Give the diameter at which images are not rescaled: these weights know all sizes."""
+        return REFERENCE_PX
+
     def segment(self, pixels: NDArray[np.float32], diameter_px: float) -> list[Instance]:
         """Find and draw all cells of a tile.
 
