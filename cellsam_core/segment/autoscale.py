@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CANDIDATES_PX = (10.0, 20.0, 40.0, 80.0, 160.0)
-REGION_DIAMETERS = 12
+REGION_DIAMETERS = 10
 """So many cells along a region are looked at: the cost is bounded."""
 
 REGION_PX = round(REGION_DIAMETERS * CANDIDATES_PX[-1])

@@ -138,10 +138,8 @@ class Segmenter:
         image, scale = self._scaled(pixels, diameter_px)
         p8, _ = self.model.encoder(image)
         boxes, scores = self._boxes(p8, FIND_QUERIES, FIND_SCORE, FIND_NMS_IOU)
-        in_tile: NDArray[np.float32] = boxes.cpu().numpy() / np.tile(
-            np.array(scale[::-1], np.float32), 2
-        )
-        return in_tile, scores.cpu().numpy()
+        corners = np.asarray(boxes.cpu().numpy() / np.tile(scale[::-1], 2), np.float32)
+        return corners, scores.cpu().numpy()
 
     @torch.inference_mode()
     def prompt(
