@@ -45,6 +45,10 @@ class TraceOptions:
         Frames on either side of a division that are marked invalid.
     saturation_value
         A pixel at or above it is saturated; None for the largest value of the image's dtype.
+    drug_frame
+        First frame after the drug; None takes the first after the baseline.
+    bleach_rate
+        Decay of the ratio per frame by bleaching, of :func:`.bleaching.fit_ratio_decay`.
     """
 
     ratio: tuple[str, str] | None = None
@@ -53,6 +57,8 @@ class TraceOptions:
     ring_px: int = 0
     division_margin_frames: int = 2
     saturation_value: float | None = None
+    drug_frame: int | None = None
+    bleach_rate: float = 0.0
 
 
 class PixelGroups:
