@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from cellsam_core.background import MAD_TO_SD, MIN_BACKGROUND_PX, background_of, fit_surface
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 RING_MARGIN_PX = 2  # skips the blurred rim of the nucleus, where nuclear signal spills over
 ANNULUS_PX = (5, 15)
-MIN_BACKGROUND_PX = 50
-MAD_TO_SD = 1.4826  # of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,21 @@ class TraceOptions:
     baseline_frames
         R0 is the mean over the first `baseline_frames` frames of the movie.
     background
-        ``"annulus"``: median of the pixels 5-15 px from the cell (from the ring, if there is
-        one) which are nearer to it than to any other cell and belong to none; a cell with fewer
-        than 50 such pixels takes the frame's ``"mode"``. ``"mode"``: mode of all pixels more
-        than 5 px from any cell. ``"none"``: 0, for images already corrected.
+        A smooth surface through the frame's background, plus what the pixels around differ from
+        it. ``"annulus"``: the median over those 5-15 px from the cell (from the ring, if there
+        is one) which are nearer to it than to any other cell and belong to none; a cell with
+        fewer than 50 such pixels takes ``"mode"``: the mode over all pixels more than 5 px from
+        any cell. ``"none"``: 0, for images already corrected.
     ring_px
         Width of the perinuclear ring in pixels; above 0 the labels are taken to be nuclei.
     division_margin_frames
         Frames on either side of a division that are marked invalid.
     saturation_value
         A pixel at or above it is saturated; None for the largest value of the image's dtype.
+    drug_frame
+        First frame after the drug; None takes the first after the baseline.
+    bleach_rate
+        Decay of the ratio per frame by bleaching, of :func:`.bleaching.fit_ratio_decay`.
     """
 
     ratio: tuple[str, str] | None = None
@@ -52,6 +57,8 @@ class TraceOptions:
     ring_px: int = 0
     division_margin_frames: int = 2
     saturation_value: float | None = None
+    drug_frame: int | None = None
+    bleach_rate: float = 0.0
 
 
 class PixelGroups:
@@ -106,62 +113,6 @@ class PixelGroups:
         return MAD_TO_SD * self.median(deviation)
 
 
-def mode_of(values: FloatArray) -> float:
-    """Mode of a sample: the mean of its shortest half ("shorth"), blind to a bright minority.
-
-    Parameters
-    ----------
-    values
-        Pixels, at least one, in any order.
-
-    References
-    ----------
-    Andrews et al. 1972, Robust Estimates of Location, Princeton University Press.
-    """
-    ordered = np.sort(values)
-    half = len(ordered) // 2 + 1
-    spans = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
-    # Integer pixels tie: the middle one of the equally short halves has no preferred side.
-    shortest = np.flatnonzero(spans == spans.min())
-    start = shortest[len(shortest) // 2]
-    return float(ordered[start : start + half].mean())
-
-
-def background_of(
-    plane: npt.NDArray[Any], annuli: PixelGroups | None, outside: npt.NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray]:
-    """Background level and its pixel noise around each cell.
-
-    Parameters
-    ----------
-    plane
-        ``(y, x)`` of one channel.
-    annuli
-        Pixels around each cell; None takes the frame's mode for all.
-    outside
-        ``(y, x)``, True far from any cell; source of the frame's mode.
-
-    Returns
-    -------
-    background, sd
-        float64, one a cell (shape ``()`` without `annuli`); NaN where the frame has fewer than 50
-        pixels outside.
-    """
-    far = np.asarray(plane[outside], dtype=np.float64)
-    mode, sd = np.nan, np.nan
-    if len(far) >= MIN_BACKGROUND_PX:
-        mode = mode_of(far)
-        sd = MAD_TO_SD * float(np.median(np.abs(far - mode)))
-    if annuli is None:
-        return np.array(mode), np.array(sd)
-    values = annuli.values(plane)
-    enough = annuli.counts >= MIN_BACKGROUND_PX
-    return (
-        np.where(enough, annuli.median(values), mode),
-        np.where(enough, annuli.robust_sd(values), sd),
-    )
-
-
 def measure_frame(
     image: npt.NDArray[Any],
     labels: npt.NDArray[Any],
@@ -213,7 +164,9 @@ def measure_frame(
     for channel, plane in zip(channels, image, strict=True):
         level, sd = np.zeros(1), np.zeros(1)
         if options.background != "none":
-            level, sd = background_of(plane, annuli, outside)
+            surface = fit_surface(plane, outside)
+            level, sd = background_of(plane - surface, annuli, outside)
+            level = level + compartments["cell"].mean(compartments["cell"].values(surface))
         shared[f"{channel}_background"] = np.broadcast_to(level, len(ids))
         shared[f"{channel}_background_sd"] = np.broadcast_to(sd, len(ids))
     ceiling = options.saturation_value

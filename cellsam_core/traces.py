@@ -3,7 +3,8 @@
 The ratio is that of background-subtracted means, ``(num - num_bg) / (den - den_bg)``, as in the
 analysis of the ExRai AMPKAR reporter (Schmitt et al. 2022, Nat. Commun. 13:3856): pixel-wise
 ratios blow up at cell edges, where the denominator is small. ``R0`` is a cell's mean ratio over
-the first frames of the movie, before the drug.
+the first frames of the movie, before the drug. Where the ratio's decay by bleaching was measured
+on control cells, it is divided out.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ CHANNEL_COLUMNS: dict[str, str] = {
 }
 RESULT_COLUMNS: dict[str, str] = {
     "ratio": "float64",
+    "bleach_factor": "float64",
     "r0": "float64",
     "r_over_r0": "float64",
     "dr_r0": "float64",
@@ -262,4 +264,6 @@ def _trace_frame(
     table = table.merge(objects[["label", "track_id"]].astype(np.int64), on="label")
     table = table.sort_values(["compartment", "track_id"], ignore_index=True)
     dividing = near_division(index, table["track_id"], windows)
-    return add_ratio(table, options.ratio, dividing).assign(frame=index)
+    table = add_ratio(table, options.ratio, dividing)
+    factor = float(np.exp(-options.bleach_rate * index))
+    return table.assign(frame=index, bleach_factor=factor, ratio=table["ratio"] / factor)

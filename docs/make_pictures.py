@@ -21,7 +21,7 @@ from cellsam_core.report import figures_spatial, figures_traces, figures_tracks
 from cellsam_core.report.figures_common import STYLE
 from cellsam_core.report.images import read_window, stretch
 from cellsam_core.report.results import Results
-from cellsam_core.report.sections_movie import frame_overlay, ratio_matrix, read_traces
+from cellsam_core.report.sections_movie import frame_overlay, onset_of, ratio_matrix, read_traces
 from cellsam_core.report.sections_spatial import (
     cell_shapes,
     overlay_panels,
@@ -68,8 +68,7 @@ def movie_picture(folder: Path) -> Figure:
     figures_tracks.draw_lineages(axes, dividing if len(dividing) else tracks, units)
     axes = figure.add_subplot(grid[1, 2])
     axes.set_title("reporter ratio of each cell", loc="right")
-    baseline_frames = int(options["baseline_frames"])
-    figures_traces.draw_heat_map(axes, ratio_matrix(results, traces), baseline_frames, units)
+    figures_traces.draw_heat_map(axes, ratio_matrix(results, traces), onset_of(options), units)
     return figure
 
 

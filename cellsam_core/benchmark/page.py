@@ -11,7 +11,7 @@ from scipy import ndimage as ndi
 from cellsam_core import __version__
 from cellsam_core.benchmark.score import ALL_SETS, segment_timed
 from cellsam_core.evaluate.segmentation import match, overlap_iou
-from cellsam_core.report.figures_common import ACCENT, WARM, encode, new_figure
+from cellsam_core.report.figures_common import CATEGORICAL, encode, new_figure
 from cellsam_core.report.images import outlines, stretch
 from cellsam_core.report.page import Picture, Section, Table, render
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from cellsam_core.benchmark.score import Diameter, Result
     from cellsam_core.segment.labelled import LabelledImage
 
-COLOURS = (ACCENT, WARM, "#7a9a3a", "#8a6fa8", "#b08d3c")
 MATCHED, UNMATCHED = (60, 220, 200), (255, 90, 60)
 THIN_UP_TO_PX = 500
 """In larger images, outlines would be lost in the smaller picture."""
@@ -100,7 +99,7 @@ def figure_bars(whole: pd.DataFrame) -> Figure:
         values = whole[whole["method"] == method].set_index(["split", "modality"])["f1_50"]
         y = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * height
         heights = [float(values[group]) for group in groups]
-        bars = axes.barh(y, heights, height, color=COLOURS[i % len(COLOURS)], label=method)
+        bars = axes.barh(y, heights, height, color=CATEGORICAL[i % len(CATEGORICAL)], label=method)
         axes.bar_label(bars, fmt="%.3f", padding=3, fontsize=7)
     axes.set_yticks(range(len(groups)), [f"{modality} ({split})" for split, modality in groups])
     axes.invert_yaxis()

@@ -25,6 +25,7 @@ COMMANDS = {
     "stitch": "merge batches into one label image and a cell table (called by the workflow)",
     "track": "link label images into tracks, divisions and lineages",
     "traces": "measure per-cell reporter traces",
+    "summarise": "average reporter traces by condition, with a figure",
     "assign": "assign transcripts to cells and count genes",
     "report": "write the HTML report and provenance of a sample",
     "evaluate": "score a segmentation or a tracking against ground truth",

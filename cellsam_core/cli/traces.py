@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,14 +67,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="grey value from which a pixel is saturated, e.g. 4095 for a 12-bit camera "
         "(default: largest value of the image's type)",
     )
+    parser.add_argument(
+        "--drug-frame",
+        type=int,
+        metavar="N",
+        help="first frame after the drug, counted from 0 (default: the first after the baseline)",
+    )
+    parser.add_argument(
+        "--control",
+        type=Path,
+        metavar="TRACES",
+        help="traces.parquet of a sample without drug: its bleaching is divided out",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder, e.g. 3_tracks")
 
 
 def run(args: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     from cellsam_core.intensities import TraceOptions
     from cellsam_core.io import omezarr
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.manifest import Manifest
+    from cellsam_core.io.traces import read_responses, write_traces, write_wide
     from cellsam_core.traces import trace_frames
 
     manifest = Manifest.load(args.manifest)
@@ -88,7 +102,10 @@ def run(args: argparse.Namespace) -> None:
             0, "--division-margin-frames", args.division_margin_frames
         ),
         saturation_value=_positive("--saturation-value", args.saturation_value),
+        drug_frame=_drug_frame(args.drug_frame, args.baseline_frames),
     )
+    if args.control is not None:
+        options = replace(options, bleach_rate=_bleach_rate(args.control, options, manifest))
     masks = omezarr.open_(args.masks)
     if (masks.n_frames, masks.shape_yx) != (manifest.n_frames, manifest.shape_yx):
         raise InputError(
@@ -107,8 +124,11 @@ def run(args: argparse.Namespace) -> None:
     )
     with atomic_path(args.output / "traces.parquet") as path:
         write_traces(path, tables, manifest.channels, options)
-    with atomic_path(args.output / "traces_wide.csv") as wide:
-        write_wide(wide, args.output / "traces.parquet", tracks["track_id"], manifest.n_frames)
+    traces = args.output / "traces.parquet"
+    with atomic_path(args.output / "traces_wide.csv") as path:
+        write_wide(path, traces, tracks["track_id"], manifest.n_frames)
+    with atomic_path(args.output / "trace_summary.csv") as path:
+        read_responses(traces).table.to_csv(path, float_format="%.6g")
 
 
 def _read_tables(objects_path: Path, tracks_path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -150,6 +170,28 @@ def parse_ratio(text: str, channels: Sequence[str]) -> tuple[str, str]:
     )
 
 
+def _drug_frame(frame: int | None, baseline_frames: int) -> int | None:
+    """Check that the baseline ends before the drug."""
+    return frame if frame is None else _at_least(baseline_frames, "--drug-frame", frame)
+
+
+def _bleach_rate(control: Path, options: TraceOptions, manifest: Manifest) -> float:
+    """Measure the decay of the control's ratio per frame; it must be imaged in the same way."""
+    from cellsam_core.bleaching import fit_ratio_decay
+    from cellsam_core.io.traces import read_control
+
+    rate = fit_ratio_decay(read_control(control, options.ratio, manifest.frame_interval_s))
+    if rate is None:
+        raise InputError(
+            control,
+            found="no cell with valid ratios in three frames",
+            expected="untreated cells that are followed",
+            remedy="name another control, or none",
+        )
+    log.info("bleaching: the control's ratio loses %.3g %% a frame", 100 * rate)
+    return rate
+
+
 def _at_least(smallest: int, option: str, value: int) -> int:
     if value < smallest:
         raise InputError(
@@ -189,57 +231,3 @@ def _frames(
         if index % PROGRESS_EVERY == 0:
             log.info("frame %d of %d: %d objects", index + 1, manifest.n_frames, len(in_frame))
         yield read_frame(manifest, index), labels, in_frame
-
-
-def write_traces(
-    path: Path, tables: Iterator[pd.DataFrame], channels: Sequence[str], options: TraceOptions
-) -> None:
-    """Write the tables as one Parquet file, one row group each; `options` go to its metadata."""
-    from dataclasses import asdict
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from cellsam_core.traces import columns_of
-
-    arrow = {
-        "int64": pa.int64(),
-        "float64": pa.float64(),
-        "bool": pa.bool_(),
-        "object": pa.string(),
-    }
-    schema = pa.schema(
-        [(name, arrow.get(dtype, pa.float64())) for name, dtype in columns_of(channels).items()],
-        metadata={"cellsam_traces": json.dumps(asdict(options), sort_keys=True)},
-    )
-    with pq.ParquetWriter(path, schema) as writer:
-        for table in tables:
-            if len(table):
-                writer.write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False))
-
-
-def write_wide(path: Path, traces: Path, track_ids: pd.Series[int], n_frames: int) -> None:
-    """Write R/R0 of compartment ``cell``: one row a track, one column a frame.
-
-    Values that the long table flags as invalid are kept; missing ones are empty.
-    """
-    import numpy as np
-    import pandas as pd
-
-    long = pd.read_parquet(
-        traces,
-        columns=["track_id", "frame", "r_over_r0"],
-        filters=[("compartment", "==", "cell")],
-    )
-    long = long.dropna().sort_values(["track_id", "frame"])
-    frames, values = long["frame"].to_numpy(), long["r_over_r0"].to_numpy()
-    ids = np.sort(track_ids.to_numpy())
-    starts = np.searchsorted(long["track_id"].to_numpy(), ids)
-    stops = np.searchsorted(long["track_id"].to_numpy(), ids, side="right")
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        print("track_id", *range(n_frames), sep=",", file=file)
-        for track_id, start, stop in zip(ids, starts, stops, strict=True):
-            row = [""] * n_frames
-            for frame, value in zip(frames[start:stop], values[start:stop], strict=True):
-                row[frame] = f"{value:.6g}"
-            print(track_id, *row, sep=",", file=file)

@@ -34,6 +34,7 @@ STYLE: dict[str, Any] = {
 }
 ACCENT = "#1f6f8b"
 WARM = "#c8553d"
+CATEGORICAL = (ACCENT, WARM, "#7a9a3a", "#8a6fa8", "#b08d3c")
 WIDTH_IN = 8.2
 DPI = 110
 MAX_LABELS = 80  # of cells in one picture

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.ticker import MaxNLocator
-from scipy.stats import t as student_t
 
-from cellsam_core.report.figures_common import ACCENT, Units, new_figure, time_axis
+from cellsam_core.report.figures_common import ACCENT, CATEGORICAL, Units, new_figure, time_axis
 from cellsam_core.report.images import id_colours
+from cellsam_core.summaries import mean_and_ci
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
     import pandas as pd
     from matplotlib.axes import Axes
@@ -25,10 +27,17 @@ MAX_COLOURED_TRACES = 30
 MAX_ROW_IDS = 50  # of a heat map
 
 
-def sort_by_response(matrix: pd.DataFrame, baseline_frames: int) -> pd.DataFrame:
-    """Rows by mean R/R0 after the baseline, strongest first; rows without any value last."""
+class Onset(NamedTuple):
+    """First frame of the response, and the word that marks it."""
+
+    frame: int
+    word: str
+
+
+def sort_by_response(matrix: pd.DataFrame, onset: Onset) -> pd.DataFrame:
+    """Rows by mean R/R0 after the onset, strongest first; rows without any value last."""
     after = matrix.to_numpy()
-    after = after[:, baseline_frames:] if after.shape[1] > baseline_frames else after
+    after = after[:, onset.frame :] if after.shape[1] > onset.frame else after
     counts = np.isfinite(after).sum(axis=1)
     means = np.divide(
         np.nansum(after, axis=1), counts, out=np.full(len(after), -np.inf), where=counts > 0
@@ -36,24 +45,24 @@ def sort_by_response(matrix: pd.DataFrame, baseline_frames: int) -> pd.DataFrame
     return matrix.iloc[np.argsort(-means, kind="stable")]
 
 
-def figure_heat_map(matrix: pd.DataFrame, baseline_frames: int, units: Units) -> Figure:
+def figure_heat_map(matrix: pd.DataFrame, onset: Onset, units: Units) -> Figure:
     """Heat map of R/R0; see :func:`draw_heat_map`."""
     figure = new_figure(float(np.clip(0.1 * len(matrix) + 1.2, 2.2, 5.5)))
-    draw_heat_map(figure.add_subplot(), matrix, baseline_frames, units)
+    draw_heat_map(figure.add_subplot(), matrix, onset, units)
     return figure
 
 
-def draw_heat_map(axes: Axes, matrix: pd.DataFrame, baseline_frames: int, units: Units) -> None:
+def draw_heat_map(axes: Axes, matrix: pd.DataFrame, onset: Onset, units: Units) -> None:
     """R/R0 of all cells over time, strongest response on top, missing values grey.
 
     Parameters
     ----------
     matrix
         One row a track (index: its id), one column a frame; NaN where there is no valid value.
-    baseline_frames
-        A line is drawn after them.
+    onset
+        Marked by a line.
     """
-    sorted_rows = sort_by_response(matrix, baseline_frames)
+    sorted_rows = sort_by_response(matrix, onset)
     ordered = sorted_rows.to_numpy()
     finite = ordered[np.isfinite(ordered)]
     low, high = np.percentile(finite, [1, 99]) if len(finite) else (1.0, 1.0)
@@ -69,8 +78,8 @@ def draw_heat_map(axes: Axes, matrix: pd.DataFrame, baseline_frames: int, units:
         interpolation="nearest",
         extent=(-half, right, len(ordered), 0),
     )
-    if baseline_frames < ordered.shape[1]:
-        _mark_baseline(axes, baseline_frames * units.per_frame - half)
+    if onset.frame < ordered.shape[1]:
+        _mark_onset(axes, onset.frame * units.per_frame - half, onset.word)
     time_axis(axes, units)
     if len(ordered) <= MAX_ROW_IDS:
         ids = [str(track_id) for track_id in sorted_rows.index]
@@ -86,21 +95,7 @@ def draw_heat_map(axes: Axes, matrix: pd.DataFrame, baseline_frames: int, units:
     bar.minorticks_off()
 
 
-def mean_and_ci(matrix: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
-    """Mean over rows, half-width of its 95 % confidence interval (Student's t), and n.
-
-    The half-width is NaN where fewer than two rows have a value, the mean where none has.
-    """
-    n = np.isfinite(matrix).sum(axis=0)
-    nan = np.full(matrix.shape[1], np.nan)
-    mean = np.divide(np.nansum(matrix, axis=0), n, out=nan.copy(), where=n > 0)
-    squares = np.nansum((matrix - mean) ** 2, axis=0)
-    variance = np.divide(squares, n - 1, out=nan.copy(), where=n > 1)
-    half_width = student_t.ppf(0.975, np.maximum(n - 1, 1)) * np.sqrt(variance / np.maximum(n, 1))
-    return mean, np.asarray(half_width), n
-
-
-def figure_traces(matrix: pd.DataFrame, baseline_frames: int, units: Units) -> Figure:
+def figure_traces(matrix: pd.DataFrame, onset: Onset, units: Units) -> Figure:
     """Single traces, and their mean with its 95 % confidence interval; `matrix` as the heat map's.
 
     At most 200 evenly spaced rows are drawn singly, up to 30 in the colours of their tracks; the
@@ -122,10 +117,45 @@ def figure_traces(matrix: pd.DataFrame, baseline_frames: int, units: Units) -> F
     right.set_title("mean and 95 % CI", loc="right", pad=14)
     for axes in (left, right):
         axes.axhline(1, color="0.6", lw=0.8, zorder=0)
-        if baseline_frames < matrix.shape[1]:
-            _mark_baseline(axes, (baseline_frames - 0.5) * units.per_frame)
+        if onset.frame < matrix.shape[1]:
+            _mark_onset(axes, (onset.frame - 0.5) * units.per_frame, onset.word)
         time_axis(axes, units)
         axes.set_ylabel("R/R0")
+    return figure
+
+
+def figure_conditions(curves: pd.DataFrame, unit: str, events: Sequence[float]) -> Figure:
+    """Mean R/R0 of each condition with its 95 % confidence interval; dashed lines at events.
+
+    Parameters
+    ----------
+    curves
+        condition, ``time_<unit>``, n, mean, ci95.
+    unit
+        ``s`` (drawn in minutes) or ``frames``.
+    events
+        Times in `unit`.
+    """
+    scale, label = (1 / 60, "time (min)") if unit == "s" else (1.0, "time (frames)")
+    figure = new_figure(3.4)
+    axes = figure.add_subplot()
+    for i, (name, curve) in enumerate(curves.groupby("condition", sort=False)):
+        colour = CATEGORICAL[i % len(CATEGORICAL)]
+        times = curve[f"time_{unit}"] * scale
+        low, high = curve["mean"] - curve["ci95"], curve["mean"] + curve["ci95"]
+        axes.fill_between(times, low, high, color=colour, alpha=0.25, lw=0)
+        axes.plot(
+            times, curve["mean"], color=colour, lw=1.6, label=f"{name} (n = {curve['n'].max()})"
+        )
+    for event in events:
+        axes.axvline(event * scale, color="0.3", lw=0.8, ls="--", zorder=0)
+    axes.axhline(1, color="0.6", lw=0.8, zorder=0)
+    axes.set_xlabel(label)
+    axes.set_ylabel("R/R0, mean and 95 % CI")
+    # Beside the axes: conditions are the user's names, of any length.
+    legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 
@@ -156,12 +186,12 @@ def _plot_mean(axes: Axes, times: npt.NDArray[Any], matrix: FloatArray) -> None:
     axes.plot(times, mean, color=ACCENT, lw=1.6, marker="." if len(times) < 5 else "")
 
 
-def _mark_baseline(axes: Axes, end: float) -> None:
-    """Dashed line between the baseline and what follows."""
-    axes.axvline(end, color="black", lw=1, ls="--")
+def _mark_onset(axes: Axes, time: float, word: str) -> None:
+    """Dashed line between what comes before the drug and what follows."""
+    axes.axvline(time, color="black", lw=1, ls="--")
     axes.annotate(
-        "end of baseline",
-        (end, 1),
+        word,
+        (time, 1),
         (0, 2),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
+from cellsam_core.io.traces import drug_frame_of, read_options
 from cellsam_core.report import figures_traces, figures_tracks
 from cellsam_core.report.figures_common import MAX_LABELS, Units, encode
+from cellsam_core.report.figures_traces import Onset
 from cellsam_core.report.images import overlay, read_window, stretch, window_around
 from cellsam_core.report.page import Picture, Section, Table, count
 from cellsam_core.report.results import Results, trace_matrix
@@ -196,23 +196,27 @@ def lineage_section(
 
 def read_traces(results: Results) -> tuple[pd.DataFrame | None, dict[str, Any]]:
     """Read the rows of ``traces.parquet`` on whole cells, and the options of `traces`."""
-    path = results.folder / "3_tracks/traces.parquet"
+    name = "3_tracks/traces.parquet"
     table = results.table(
-        "3_tracks/traces.parquet",
+        name,
         ["track_id", "frame", "compartment", "r_over_r0", "valid", "invalid_reason"]
         + [f"{c}_{name}" for c in results.manifest.channels for name in ("mean", "background")],
     )
     if table is None:
         return None, {}
-    metadata = pq.read_schema(path).metadata or {}
-    options: dict[str, Any] = json.loads(metadata.get(b"cellsam_traces", b"{}"))
-    return table[table["compartment"] == "cell"], options
+    return table[table["compartment"] == "cell"], read_options(results.folder / name)
 
 
 def ratio_matrix(results: Results, traces: pd.DataFrame) -> pd.DataFrame:
     """Arrange valid values of R/R0 as tracks x frames; see :func:`trace_matrix`."""
     values = traces["r_over_r0"].where(traces["valid"])
     return trace_matrix(traces, values, results.manifest.n_frames)
+
+
+def onset_of(options: dict[str, Any]) -> Onset:
+    """Tell where the response begins, and by which word it is marked."""
+    word = "end of baseline" if options["drug_frame"] is None else "drug"
+    return Onset(drug_frame_of(options), word)
 
 
 def traces_section(results: Results) -> Section:
@@ -229,13 +233,12 @@ def traces_section(results: Results) -> Section:
         section.paragraphs.append(f"{SINGLE_FRAME}: its values are in traces.parquet.")
         return section
     _add_intensities(section, results, traces)
-    ratio = options.get("ratio")
-    if ratio is None:
+    if options.get("ratio") is None:
         section.paragraphs.append(
             "No ratio was configured, so intensities are shown and R/R0 is empty."
         )
         return section
-    _add_ratio(section, results, traces, ratio, int(options["baseline_frames"]))
+    _add_ratio(section, results, traces, options)
     return section
 
 
@@ -254,17 +257,22 @@ def _add_ratio(
     section: Section,
     results: Results,
     traces: pd.DataFrame,
-    ratio: tuple[str, str],
-    baseline_frames: int,
+    options: dict[str, Any],
 ) -> None:
     valid = traces["valid"]
     reasons = traces.loc[~valid, "invalid_reason"].str.split(";").explode().value_counts()
     reasons = reasons.sort_index().sort_values(ascending=False, kind="stable")
+    numerator, denominator = options["ratio"]
     section.paragraphs.append(
-        f"R = {ratio[0]} / {ratio[1]}, both above local background; R0 = mean over the first "
-        f"{baseline_frames} frame(s). {count(valid.sum())} of {count(len(traces))} values are "
-        "valid."
+        f"R = {numerator} / {denominator}, both above local background; R0 = mean over the first "
+        f"{options['baseline_frames']} frame(s). {count(valid.sum())} of {count(len(traces))} "
+        "values are valid."
     )
+    if rate := options["bleach_rate"]:
+        section.paragraphs.append(
+            f"Bleaching, {100 * rate:.2g} % of the ratio a frame as measured on the control, is "
+            "divided out."
+        )
     if len(reasons):
         caption = "Why values are flagged invalid (several reasons may apply to one)."
         section.tables.append(Table(caption, ("reason", "values"), list(reasons.items())))
@@ -272,17 +280,17 @@ def _add_ratio(
     if not len(matrix):
         section.paragraphs.append("No valid value is left to draw.")
         return
-    units = results.units
+    units, onset = results.units, onset_of(options)
     section.pictures.append(
         Picture(
-            encode(lambda: figures_traces.figure_heat_map(matrix, baseline_frames, units)),
+            encode(lambda: figures_traces.figure_heat_map(matrix, onset, units)),
             f"R/R0 of {len(matrix)} cells with a valid value, strongest mean response on top; "
             "grey: absent or flagged.",
         )
     )
     section.pictures.append(
         Picture(
-            encode(lambda: figures_traces.figure_traces(matrix, baseline_frames, units)),
+            encode(lambda: figures_traces.figure_traces(matrix, onset, units)),
             "R/R0 of single cells and their mean with the 95 % confidence interval over cells; up "
             f"to {figures_traces.MAX_COLOURED_TRACES} cells in the colours of their tracks.",
         )

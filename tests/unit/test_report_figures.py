@@ -22,6 +22,7 @@ from cellsam_core.report.images import (
 from cellsam_core.report.results import trace_matrix
 from cellsam_core.report.transcript_summary import MAX_SPOTS, summarise
 
+ONSET = figures_traces.Onset(1, "drug")
 PX = Units(None, None)
 UM = Units(0.5, 60.0)
 
@@ -81,27 +82,18 @@ def test_axes_carry_units(units, x, t):
     assert figure.axes[1].lines[0].get_ydata().tolist() == [0, 2, 2]
 
 
-def test_mean_and_confidence_interval():
-    matrix = np.array([[1, np.nan, np.nan], [2, 5, np.nan], [3, np.nan, np.nan]])
-    mean, half_width, n = figures_traces.mean_and_ci(matrix)
-    np.testing.assert_allclose(mean, [2, 5, np.nan])
-    # Student's t(0.975, 2) = 4.303, sd = 1
-    np.testing.assert_allclose(half_width, [4.303 / np.sqrt(3), np.nan, np.nan], rtol=1e-3)
-    assert n.tolist() == [3, 1, 0]
-
-
 def test_rows_are_sorted_by_response():
     matrix = pd.DataFrame([[1, 1.1], [1, 2.0], [1, np.nan], [1, 1.5]], index=[3, 5, 6, 9])
-    assert figures_traces.sort_by_response(matrix, 1).index.tolist() == [5, 9, 3, 6]
-    axes = figures_traces.figure_heat_map(matrix, 1, PX).axes[0]
+    assert figures_traces.sort_by_response(matrix, ONSET).index.tolist() == [5, 9, 3, 6]
+    axes = figures_traces.figure_heat_map(matrix, ONSET, PX).axes[0]
     assert axes.lines[0].get_xdata() == [0.5, 0.5]  # between frames 0 and 1
     assert [label.get_text() for label in axes.get_yticklabels()] == ["5", "9", "3", "6"]
-    figures_traces.figure_heat_map(pd.DataFrame(np.full((2, 3), -0.5)), 1, PX)
+    figures_traces.figure_heat_map(pd.DataFrame(np.full((2, 3), -0.5)), ONSET, PX)
 
 
 def test_traces_have_the_colours_of_their_tracks():
     matrix = pd.DataFrame([[1, 1.1], [1, 2.0]], index=[3, 5])
-    lines = figures_traces.figure_traces(matrix, 1, PX).axes[0].lines[:2]
+    lines = figures_traces.figure_traces(matrix, ONSET, PX).axes[0].lines[:2]
     np.testing.assert_allclose([line.get_color() for line in lines], id_colours(matrix.index))
 
 

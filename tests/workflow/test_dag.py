@@ -53,6 +53,21 @@ def test_options_reach_the_commands(snakemake: Snakemake):
     assert diameters == {"45.5", "auto", "20"}
 
 
+def test_a_control_and_conditions_tie_samples_together(snakemake: Snakemake, tmp_path):
+    sheet = tmp_path / "sheet.tsv"
+    header = "sample\tassay\tpath\tratio\tcondition\tcontrol\n"
+    sheet.write_text(header + "dmso\tmovie\t.\ta/b\tno drug\t\ndrug\tmovie\t.\ta/b\tA'769\tdmso\n")
+    result = snakemake("-n", "-p", "--config", f"samples={sheet}")
+    assert jobs(result) == expected(2, 0, batches=2) | {"conditions": 1}
+    assert "--control results/dmso/3_tracks/traces.parquet" in result.stdout
+    assert result.stdout.count("--control") == 1
+    assert "'no drug=results/dmso/3_tracks/traces.parquet'" in result.stdout
+    sheet.write_text(header + "drug\tmovie\t.\ta/b\t\tdmso\n")
+    result = snakemake("-n", "--config", f"samples={sheet}")
+    assert result.returncode == 1
+    assert "control: 'dmso' is no movie sample" in result.stdout
+
+
 def test_the_benchmark_is_a_target_of_its_own(snakemake: Snakemake):
     result = snakemake("-n", "-p", "benchmark", "--config", "benchmark_data=my images")
     assert jobs(result) == {"benchmark": 1}

@@ -15,13 +15,15 @@ from harness import ROOT, Result, Snakemake, jobs, run_snakemake
 pytestmark = pytest.mark.workflow
 COMMON = ["0_manifest.json", "1_preprocessed/frames.zarr", "2_masks/masks.zarr"]
 COMMON += ["2_masks/cells.parquet", "4_report/report.html", "provenance.json"]
-MOVIE = ["objects.parquet", "tracks.csv", "divisions.csv", "traces.parquet", "traces_wide.csv"]
+MOVIE = ["objects.parquet", "tracks.csv", "divisions.csv", "traces.parquet"]
+MOVIE += ["traces_wide.csv", "trace_summary.csv"]
 MOVIE += ["ctc/res_track.txt", "ctc/mask000.tif", "tracks.geff"]
 SPATIAL = ["transcripts.parquet", "cells.h5ad", "boundaries.parquet"]
 TREE = [f"{sample}/{name}" for sample in ("movie", "merfish") for name in COMMON]
 TREE += [f"movie/3_tracks/{name}" for name in MOVIE]
+TREE += ["conditions/conditions.png", "conditions/condition_traces.csv"]
 TREE += [f"merfish/3_cells/{name}" for name in SPATIAL]
-AFTER_TRACKING = {"track": 1, "traces": 1, "report": 1, "all": 1}
+AFTER_TRACKING = {"track": 1, "traces": 1, "report": 1, "conditions": 1, "all": 1}
 SIZES = {
     "movie": ["--frames", "4", "--size-px", "128", "--cells", "6"],
     "merfish": ["--size-px", "192", "--cells", "12", "--transcripts", "500"],
@@ -56,7 +58,7 @@ def test_every_job_left_a_log_and_its_run_time(finished: Path):
     }
     times = finished / "benchmarks"
     assert {p.relative_to(times).with_suffix("") for p in times.glob("**/*.tsv")} == logs
-    assert len(logs) == 15
+    assert len(logs) == 16
 
 
 def test_the_samples_hold_cells_and_every_transcript(finished: Path):

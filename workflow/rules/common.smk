@@ -149,6 +149,46 @@ def flags(section):
     return render
 
 
+def control_traces(wildcards):
+    """Input function: the traces of the sample's control, if it has one."""
+    control = settings(wildcards.sample, "traces")["control"]
+    return [] if control is None else f"results/{control}/3_tracks/traces.parquet"
+
+
+def trace_flags(wildcards, input):
+    """Params function: the options of the traces, with the control's file for its name."""
+    return as_flags(settings(wildcards.sample, "traces") | {"control": input.control or None})
+
+
+def check_controls():
+    """Refuse a control that is no other movie, or that has a control itself."""
+    movies = [name for name, row in SAMPLES.items() if row["assay"] == "movie"]
+    for name in movies:
+        control = settings(name, "traces")["control"]
+        if control is None:
+            continue
+        if control not in movies or settings(control, "traces")["control"] is not None:
+            raise WorkflowError(
+                f"{SHEET}, sample {name!r}, control: {control!r} is no movie sample without a"
+                " control of its own; name an untreated movie, in the treated samples' rows only"
+            )
+
+
+def compared_samples():
+    """Movies with a ratio and a condition."""
+    return [
+        name
+        for name, row in SAMPLES.items()
+        if row["assay"] == "movie" and "condition" in row and settings(name, "traces")["ratio"]
+    ]
+
+
+def condition_arguments(wildcards, input):
+    """Params function: CONDITION=TRACES for each sample that is compared."""
+    names = [SAMPLES[sample]["condition"] for sample in compared_samples()]
+    return shlex.join(f"{name}={path}" for name, path in zip(names, input, strict=True))
+
+
 def sheet_flags(*columns):
     """Params function: the named columns of the job's sample, where they are filled in."""
 
@@ -218,4 +258,9 @@ def final_outputs(wildcards):
     targets = []
     for sample in SAMPLES:
         targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)
+    if compared_samples():
+        targets += rules.conditions.output
     return targets
+
+
+check_controls()

@@ -30,9 +30,11 @@ rule traces:
         masks="results/{sample}/2_masks/masks.zarr",
         objects="results/{sample}/3_tracks/objects.parquet",
         tracks="results/{sample}/3_tracks/tracks.csv",
+        control=control_traces,
     output:
-        "results/{sample}/3_tracks/traces.parquet",
-        "results/{sample}/3_tracks/traces_wide.csv",
+        traces="results/{sample}/3_tracks/traces.parquet",
+        wide="results/{sample}/3_tracks/traces_wide.csv",
+        summary="results/{sample}/3_tracks/trace_summary.csv",
     log:
         "logs/{sample}/traces.log",
     benchmark:
@@ -44,8 +46,32 @@ rule traces:
         mem_mb=mem_mb(8000),
         runtime=240,
     params:
-        options=flags("traces"),
+        options=trace_flags,
     shell:
         "python -m cellsam_core traces {input.manifest:q} --masks {input.masks:q}"
         " --objects {input.objects:q} --tracks {input.tracks:q} {params.options}"
         " -o results/{wildcards.sample}/3_tracks > {log:q} 2>&1"
+
+
+# Only where movies with a ratio have a condition.
+rule conditions:
+    input:
+        [f"results/{sample}/3_tracks/traces.parquet" for sample in compared_samples()],
+    output:
+        "results/conditions/condition_traces.csv",
+        "results/conditions/condition_summary.csv",
+        figure=report("results/conditions/conditions.png", category="conditions"),
+    log:
+        "logs/conditions.log",
+    benchmark:
+        "benchmarks/conditions.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(4000),
+        runtime=60,
+    params:
+        samples=condition_arguments,
+    shell:
+        "python -m cellsam_core summarise {params.samples} -o results/conditions > {log:q} 2>&1"

@@ -1,0 +1,164 @@
+"""Bleaching measured on controls, responses of cells, means of conditions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fake_results import DRUG_FRAME, N_FRAMES, response, run_traces, write_movie
+
+from cellsam_core.bleaching import fit_ratio_decay
+from cellsam_core.cli import main
+from cellsam_core.errors import InputError
+from cellsam_core.io.traces import read_responses
+from cellsam_core.summaries import condition_curve, mean_and_ci, summarise_tracks
+
+TIMES = np.arange(12.0)
+
+
+def test_mean_and_confidence_interval():
+    matrix = np.array([[1, np.nan, np.nan], [2, 5, np.nan], [3, np.nan, np.nan]])
+    mean, half_width, n = mean_and_ci(matrix)
+    np.testing.assert_allclose(mean, [2, 5, np.nan])
+    # Student's t(0.975, 2) = 4.303, sd = 1
+    np.testing.assert_allclose(half_width, [4.303 / np.sqrt(3), np.nan, np.nan], rtol=1e-3)
+    assert n.tolist() == [3, 1, 0]
+    curve = condition_curve(matrix)
+    assert curve.loc[0, ["n", "mean", "sd"]].tolist() == [3, 2, 1]
+    assert curve.loc[0, "sem"] == pytest.approx(1 / np.sqrt(3))
+    assert curve.loc[1, ["sd", "sem", "ci95"]].isna().all()
+
+
+def summary(*rows: list[float]) -> pd.DataFrame:
+    matrix = pd.DataFrame(np.array(rows), index=np.arange(len(rows)) + 7)
+    return summarise_tracks(matrix, 10 * TIMES, drug_time=40.0, unit="s")
+
+
+def test_a_rise_is_timed_from_the_drug():
+    up = [1, 1, 1, 1, 1, 1, 1.2, 1.8, 2.0, 2.0, 1.5, 1.0]
+    row = summary(up).loc[7]
+    assert (row["n_valid"], row["peak"], row["peak_time_s"]) == (12, 2.0, 40)
+    assert row["response_time_s"] == 20
+    assert row["half_time_s"] == pytest.approx(20 + 10 * 0.3 / 0.6)
+    assert row["auc_s"] == pytest.approx(10 * (0.2 + 0.8 + 1 + 1 + 0.5))
+
+
+def test_a_fall_is_a_response_too_and_gaps_are_bridged():
+    down = [1, 1, 1, 1, 1, 0.9, np.nan, 0.6, 0.5, 0.5, 0.6, 0.7]
+    row = summary(down).loc[7]
+    assert (row["n_valid"], row["peak"], row["response_time_s"]) == (11, 0.5, 10)
+    assert row["half_time_s"] == pytest.approx(10 + 20 * 0.15 / 0.3)
+    assert row["auc_s"] < 0
+
+
+def test_a_daughter_born_late_has_no_response_time():
+    late = np.full(12, np.nan)
+    late[6:] = 2
+    row = summary(late.tolist(), [1.0] * 12).loc[7]
+    assert (row["peak"], row["n_valid"]) == (2, 6)
+    assert row[["half_time_s", "response_time_s"]].isna().all()
+
+
+def test_noise_one_outlier_and_short_tracks_are_no_response():
+    noise = np.random.default_rng(0).normal(1, 0.05, (8, 12))
+    spike = noise[0].copy()
+    spike[6] = 3
+    short = np.full(12, np.nan)
+    short[[0, 1, 5]] = 1
+    table = summary(*noise.tolist(), spike.tolist(), short.tolist())
+    assert table["response_time_s"].isna().all()
+    assert table.loc[15, "peak"] == 3
+    assert table.loc[16].drop("n_valid").isna().all()
+
+
+def test_bleaching_is_the_slope_within_cells():
+    rng = np.random.default_rng(1)
+    rows = []
+    for cell in range(40):  # cells come and go, brighter ones early: a naive mean would drift
+        first = int(rng.integers(0, 30))
+        frame = np.arange(first, first + 12)
+        ratio = (3 - first / 20) * np.exp(-0.004 * frame) * rng.normal(1, 0.002, 12)
+        rows.append(pd.DataFrame({"track_id": cell, "frame": frame, "ratio": ratio}))
+    table = pd.concat(rows)
+    assert fit_ratio_decay(table) == pytest.approx(0.004, abs=1e-4)
+    assert fit_ratio_decay(table[table["frame"] < 2]) is None
+    assert fit_ratio_decay(table.drop_duplicates("track_id")) is None
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_movie(tmp_path_factory.mktemp("movie") / "results")
+
+
+def traces_of(folder: Path) -> Path:
+    return folder / "3_tracks/traces.parquet"
+
+
+def bleached(folder: Path, rate: float) -> Path:
+    """Rewrite a sample's traces as if it were an untreated, bleaching control."""
+    table = pq.read_table(traces_of(folder))
+    rows = table.to_pandas()
+    rows["ratio"] = 2 * np.exp(-rate * rows["frame"])
+    path = folder.parent / "control.parquet"
+    pq.write_table(pa.Table.from_pandas(rows, schema=table.schema, preserve_index=False), path)
+    return path
+
+
+def test_the_control_s_bleaching_is_divided_out(movie, tmp_path):
+    control = bleached(movie, 0.05)
+    run_traces(movie, "--control", str(control), "-o", str(tmp_path), ratio="GFP/ExRai_405")
+    plain, corrected = (pd.read_parquet(p) for p in (traces_of(movie), tmp_path / "traces.parquet"))
+    factor = np.exp(-0.05 * plain["frame"])
+    np.testing.assert_allclose(corrected["bleach_factor"], factor)
+    np.testing.assert_allclose(corrected["ratio"], plain["ratio"] / factor)
+    with pytest.raises(InputError, match="bleaching rate"):
+        run_traces(movie, "--control", str(tmp_path / "traces.parquet"), ratio="GFP/ExRai_405")
+    other = write_movie(tmp_path / "other/results", n_frames=2, with_units=False)
+    with pytest.raises(InputError, match="frame interval"):
+        run_traces(other, "--control", str(control), ratio="GFP/ExRai_405")
+
+
+def test_the_drug_comes_after_the_baseline(movie, tmp_path):
+    with pytest.raises(InputError, match="--drug-frame: found 2"):
+        run_traces(movie, "--drug-frame", "2", ratio="GFP/ExRai_405")
+    options = ["--drug-frame", str(DRUG_FRAME), "-o", str(tmp_path)]
+    run_traces(movie, *options, ratio="GFP/ExRai_405")
+    table = pd.read_csv(tmp_path / "trace_summary.csv", index_col="track_id")
+    pd.testing.assert_frame_equal(
+        table, read_responses(tmp_path / "traces.parquet").table, rtol=1e-5
+    )
+    assert table.loc[1, "peak"] == pytest.approx(response(N_FRAMES - 1), rel=0.02)
+    assert table.loc[1, "response_time_s"] == 0
+
+
+def test_conditions_are_pooled_and_drawn(movie, tmp_path, capsys):
+    traces = traces_of(movie)
+    assert main(["summarise", f"drug={traces}", f"drug={traces}", "-o", str(tmp_path)]) == 0
+    curves = pd.read_csv(tmp_path / "condition_traces.csv")
+    assert curves["condition"].unique().tolist() == ["drug"]
+    assert curves["n"].tolist()[0] == 2 * 4
+    assert curves["time_s"].max() == 30 * (N_FRAMES - 1)
+    np.testing.assert_allclose(
+        curves["mean"], [response(f) for f in range(N_FRAMES)], rtol=0.02, equal_nan=True
+    )
+    table = pd.read_csv(tmp_path / "condition_summary.csv").set_index("quantity")
+    assert table.loc["peak", "n_samples"] == 2
+    assert (tmp_path / "conditions.png").stat().st_size > 10_000
+    assert "response_time_s" in capsys.readouterr().out
+
+
+def test_what_cannot_be_compared_is_named(movie, tmp_path, capsys):
+    other = write_movie(tmp_path / "other/results", n_frames=2, with_units=False)
+    both = [f"a={traces_of(movie)}", f"b={traces_of(other)}"]
+    for arguments, message in (
+        (both, "1 frames a frame"),
+        (["no_condition.parquet"], "a condition, an equals sign"),
+        (["a=missing.parquet"], "missing.parquet"),
+    ):
+        assert main(["summarise", *arguments, "-o", str(tmp_path / "out")]) == 1
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
