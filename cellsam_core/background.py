@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 MIN_BACKGROUND_PX = 50
 MIN_SURFACE_PX = 2000
 MAX_SURFACE_PX = 1 << 16
-"""So many pixels of the background are fitted at most: more do not help six coefficients."""
+"""So many pixels of the background are fitted at most: more do not help ten coefficients."""
 
+DEGREE = 3
+"""Simulated uneven fields: 92 % of R/R0 within 1 % of the truth with 2, 94.5 % with 3."""
+
+TERMS = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
 N_REWEIGHTED = 3
 OUTLIER_SD = 3.0
 MAD_TO_SD = 1.4826  # of a normal distribution
 
 
 def fit_surface(plane: npt.NDArray[Any], outside: npt.NDArray[np.bool_]) -> FloatArray:
-    """Fit a second-order polynomial of x and y to the background; its mean there is 0.
+    """Fit a third-order polynomial of x and y to the background; its mean there is 0.
 
     Cells beside each other leave background on one side only: where it is uneven, the level there
     is not that under the cell, and the surface makes up for the difference.
@@ -58,14 +62,15 @@ def fit_surface(plane: npt.NDArray[Any], outside: npt.NDArray[np.bool_]) -> Floa
         spread = MAD_TO_SD * np.median(np.abs(residual - centre))
         keep = np.abs(residual - centre) <= max(OUTLIER_SD * spread, 1e-9)
     coefficients[0] -= (basis @ coefficients).mean()
-    c, cy, cx, cyy, cyx, cxx = coefficients
-    row, column = (c + cy * y + cyy * y**2)[:, None], (cx * x + cxx * x**2)[None]
-    surface: FloatArray = row + column + cyx * np.outer(y, x)
+    powers = [axis ** np.arange(DEGREE + 1)[:, None] for axis in (y, x)]
+    surface = np.zeros(plane.shape)
+    for coefficient, (i, j) in zip(coefficients, TERMS, strict=True):
+        surface += coefficient * np.outer(powers[0][i], powers[1][j])
     return surface
 
 
 def _basis(y: FloatArray, x: FloatArray) -> FloatArray:
-    return np.column_stack((np.ones_like(y), y, x, y**2, y * x, x**2))
+    return np.column_stack([y**i * x**j for i, j in TERMS])
 
 
 def mode_of(values: FloatArray) -> float:

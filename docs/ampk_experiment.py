@@ -53,6 +53,7 @@ def main() -> None:
 def _run_workflow(output: Path, raw: Path) -> None:
     config = {
         "samples": "samples.tsv",
+        "preprocess": {"nuclear_channel": "H2B", "cell_channel": "AMPKAR_405"},
         "track": {"division": "mitosis"},
         "traces": {
             "ratio": RATIO,

@@ -77,15 +77,15 @@ def test_annulus_background_is_local_and_skips_rim_and_other_cells():
     image[0, labels == 3] = 900
     image[1, labels == 3] = 500
     table = by_label(measure_frame(image, labels, CHANNELS, RATIO))
-    assert table.loc[7, "num_background"] == pytest.approx(100, abs=1)
-    assert table.loc[3, "num_background"] == pytest.approx(300, abs=1)
+    assert table.loc[7, "num_background"] == pytest.approx(100, abs=4)
+    assert table.loc[3, "num_background"] == pytest.approx(300, abs=4)
     assert table.loc[7, "num_mean"] == 400
     assert table.loc[3, "den_median"] == 500
     assert set(table["background_source"]) == {"annulus"}
     assert table["n_px"].tolist() == [100, 100]
     ratio = add_ratio(table.reset_index(), CHANNELS, np.zeros(2, bool)).set_index("label")["ratio"]
-    assert ratio[7] == pytest.approx((400 - 100) / (200 - 100), rel=0.01)
-    assert ratio[3] == pytest.approx((900 - 300) / (500 - 300), rel=0.01)
+    assert ratio[7] == pytest.approx((400 - 100) / (200 - 100), rel=0.04)
+    assert ratio[3] == pytest.approx((900 - 300) / (500 - 300), rel=0.04)
 
 
 def test_enclosed_cell_takes_the_mode_of_the_frame():
