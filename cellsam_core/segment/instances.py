@@ -65,7 +65,13 @@ def clean_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     pieces, n = ndimage.label(mask)
     if n > 1:
         mask = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(mask)
+    return fill_holes(mask)
+
+
+def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add the background that is not 4-connected to the border."""
+    pieces, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    filled: NDArray[np.bool_] = pieces[1:-1, 1:-1] != pieces[0, 0]
     return filled
 
 

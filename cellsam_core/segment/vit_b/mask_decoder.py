@@ -97,32 +97,15 @@ class BoxDecoder(nn.Module):
         for first in range(0, len(boxes), BOXES_AT_ONCE):
             yield from self._decode(image, boxes[first : first + BOXES_AT_ONCE])
 
-    def draw(self, decoded: Decoded, window: tuple[slice, slice]) -> Tensor:
-        """Return the mask's logits in a window.
-
-        Parameters
-        ----------
-        decoded
-            Of :meth:`decode`.
-        window
-            Rows and columns of the 64 x 64 grid.
-
-        Returns
-        -------
-        Tensor
-            Float32, 4 x 4 px a token. Upscaling is local: a window holds the same values as
-            the whole.
-        """
+    def draw(self, decoded: Decoded) -> Tensor:
+        """Return the mask's logits ``(256, 256)``, float32."""
         first, norm, activate, second, _ = self.mask_decoder.output_upscaling
-        x = decoded.keys[window]
-        height, width = x.shape[:2]
-        x = x @ _as_linear(first, x.dtype) + first.bias.to(x.dtype).repeat(4)
-        x = x.view(height, width, 4, -1)
-        x = F.layer_norm(x, x.shape[-1:], norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
-        x = activate(x)
-        x = activate(x @ _as_linear(second, x.dtype) + second.bias.to(x.dtype).repeat(4))
-        logits: Tensor = x.view(height, width, 2, 2, 2, 2, -1).float() @ decoded.weights
-        return logits.permute(0, 2, 4, 1, 3, 5).reshape(4 * height, 4 * width)
+        x = decoded.keys
+        x = (x @ _as_linear(first) + first.bias.repeat(4)).view(GRID, GRID, 4, -1)
+        x = activate(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
+        x = activate(x @ _as_linear(second) + second.bias.repeat(4))
+        logits: Tensor = x.view(GRID, GRID, 2, 2, 2, 2, -1) @ decoded.weights
+        return logits.permute(0, 2, 4, 1, 3, 5).reshape(4 * GRID, 4 * GRID)
 
     def _share(self, features: Tensor) -> _Image:
         if self._positions is None:
@@ -178,9 +161,9 @@ class BoxDecoder(nn.Module):
         return _gather(attention, attention.v_proj(seen))
 
 
-def _as_linear(up: nn.ConvTranspose2d, dtype: torch.dtype) -> Tensor:
+def _as_linear(up: nn.ConvTranspose2d) -> Tensor:
     """Return the weights of a transposed convolution without overlap, ``(in, 4 * out)``."""
-    return up.weight.permute(0, 2, 3, 1).flatten(1).to(dtype)
+    return up.weight.permute(0, 2, 3, 1).flatten(1)
 
 
 def _heads(x: Tensor) -> Tensor:
