@@ -23,7 +23,7 @@ PAIR_CHUNK = 20_000
 """Instances whose neighbours are looked up at once: bounds the memory."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Instance:
     """One segmented cell.
 
@@ -152,12 +152,15 @@ def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
         Cells that are smaller, or become so, are left out.
     """
     ranked = sorted(instances, key=lambda i: (-i.score, i.y0, i.x0))
-    free = [i.mask.copy() for i in ranked]
+    free = [i.mask for i in ranked]
     for surer, other in _near_pairs(ranked).tolist():
         window = _common(ranked[surer], ranked[other])
         if window is not None:
             in_surer, in_other = window
-            free[other][in_other] &= ~free[surer][in_surer]
+            contested = free[surer][in_surer] & free[other][in_other]
+            if contested.any():  # only then a copy: of a large image all masks fill the memory
+                free[other] = free[other].copy()
+                free[other][in_other] ^= contested
     settled = [
         replace(i, y0=y0, x0=x0, mask=mask)
         for i, left in zip(ranked, free, strict=True)
