@@ -95,7 +95,7 @@ def speed_tables(loaders: Mapping[str, Load]) -> tuple[pd.DataFrame, pd.DataFram
         timings.append(_in_process(time_method, name, load, None))
         if name == "tiny":
             timings.append(_in_process(time_method, "tiny, diameter given", load, DIAMETER_PX))
-    stages = []
+    stages: list[dict[str, Any]] = []
     for preset in PRESETS:
         timing, steps = _in_process(time_preset, preset)
         timings.append(timing)

@@ -1,7 +1,7 @@
 """The published CellSAM stage by stage: operations, seconds and what the processor could do.
 
-Weights are random, since speed does not depend on them: the first boxes found are taken as the
-cells, and every mask is noise over the whole image, which is the slowest case for drawing.
+Weights are random: the first boxes found are taken as the cells, and every mask covers the whole
+image, which is the slowest case for drawing. Nothing else depends on the weights.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class Attention(nn.Module):
         """
         steps = torch.arange(self.size, device=q.device)
         distance = steps[:, None] - steps + self.size - 1
-        q = q.unflatten(2, (self.size, self.size))
+        q = q.view(*q.shape[:2], self.size, self.size, HEAD_WIDTH)
         shape = (*q.shape[:-1], self.size)
         by_row = (q @ self.rel_pos_h.T).gather(-1, distance[:, None].expand(shape))
         by_column = (q @ self.rel_pos_w.T).gather(-1, distance.expand(shape))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from cellsam_core.segment.instances import Instance, crop
+from cellsam_core.segment.instances import Instance, crop, fill_holes
 from cellsam_core.segment.predict import Thresholds
 from cellsam_core.segment.tiles import REFERENCE_PX
 from cellsam_core.segment.vit_b.encoder import INPUT_PX
@@ -233,4 +233,4 @@ def clean(canvas: NDArray[np.int32], min_area_px: int) -> None:
         if mask.sum() < min_area_px:
             canvas[window][mask] = 0
         else:
-            canvas[window][ndimage.binary_fill_holes(mask)] = label
+            canvas[window][fill_holes(mask)] = label
