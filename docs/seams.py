@@ -130,7 +130,6 @@ def main() -> None:
             "f1_others": f1(right, ~near[0], ~near[1]),
         }
         rows.append(row)
-        print(row, flush=True)
     print(f"{args.style}, {args.side_px} px, {int(field.labels.max())} true cells")
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda v: f"{v:.4g}"))
 
