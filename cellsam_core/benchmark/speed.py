@@ -3,7 +3,8 @@
 The official CellSAM runs SAM's ViT-B encoder twice at 1024 px, once for the detector and once
 for the masks, and SAM's decoder once a box. Where it is not installed, just that is timed, with
 random weights: its detection transformer, resizing and painting are left out, so the
-official code takes longer than this floor.
+official code takes longer than this floor. The presets of our own build of it run with random
+weights, too, and everything included; see :mod:`stages`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.benchmark.methods import Method
+    from cellsam_core.benchmark.stages import Stage
 
     Load = Callable[[], Method]
+
+T = TypeVar("T")
 
 SIDE_PX = 512
 DIAMETER_PX = 34.0
@@ -43,6 +47,7 @@ DENSITY = 0.4
 SEED = 1
 REPEATS = 5
 SLOW_S = 2.0
+PRESETS = ("official", "fast")
 FLOOR = "ViT-B floor (random weights, encoder twice + decoder per box)"
 
 
@@ -69,8 +74,8 @@ def simulated_field() -> tuple[NDArray[np.float32], int]:
     return field.image, int(field.labels.max())
 
 
-def speed_table(loaders: Mapping[str, Load]) -> pd.DataFrame:
-    """Time methods and the ViT-B floor, each in a process of its own, one after the other.
+def speed_tables(loaders: Mapping[str, Load]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Time methods, presets and the ViT-B floor, each in a process of its own, one by one.
 
     Parameters
     ----------
@@ -83,22 +88,30 @@ def speed_table(loaders: Mapping[str, Load]) -> pd.DataFrame:
         ``name, seconds, cpu_seconds`` (of all threads), ``n_cells, peak_rss_mb,
         images_per_second, times_faster`` than the official code if it is among the methods,
         else than the floor.
+    DataFrame
+        ``preset`` and the fields of :class:`Stage`.
     """
     timings = []
     for name, load in loaders.items():
         timings.append(_in_process(time_method, name, load, None))
         if name == CELLSAM:
             timings.append(_in_process(time_method, f"{name}, diameter given", load, DIAMETER_PX))
+    stages: list[dict[str, Any]] = []
+    for preset in PRESETS:
+        timing, steps = _in_process(time_preset, preset)
+        timings.append(timing)
+        stages.extend({"preset": preset} | step._asdict() for step in steps)
     timings.append(_in_process(time_floor, simulated_field()[1]))
     table = pd.DataFrame([asdict(t) for t in timings])
     reference = "official" if "official" in loaders else FLOOR
     seconds = table["seconds"][table["name"] == reference].item()
-    return table.assign(
+    table = table.assign(
         images_per_second=1 / table["seconds"], times_faster=seconds / table["seconds"]
     )
+    return table, pd.DataFrame(stages)
 
 
-def _in_process(function: Callable[..., Timing], *arguments: Any) -> Timing:
+def _in_process(function: Callable[..., T], *arguments: Any) -> T:
     """Call in a fresh process, so that its peak memory is its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
@@ -117,6 +130,17 @@ def time_method(name: str, load: Load, diameter_px: float | None) -> Timing:
     n_cells = once()
     seconds, cpu_seconds = _median_seconds(once)
     return Timing(name, seconds, cpu_seconds, n_cells, peak_rss_mb())
+
+
+def time_preset(preset: str) -> tuple[Timing, list[Stage]]:
+    """Time one preset of our build of the published CellSAM, once, with random weights."""
+    from cellsam_core.benchmark.stages import time_stages
+
+    raw, n_cells = simulated_field()
+    stages, seconds = time_stages(raw, preset, n_cells)
+    cpu_seconds = sum(stage.cpu_seconds for stage in stages)
+    name = f"vit_b, preset {preset} (random weights)"
+    return Timing(name, seconds, cpu_seconds, n_cells, peak_rss_mb()), stages
 
 
 def time_floor(n_boxes: int) -> Timing:

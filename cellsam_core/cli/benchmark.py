@@ -79,9 +79,10 @@ def run(args: argparse.Namespace) -> None:
     pictures = picture_sections(results, names[0], methods[names[0]], diameter_px)
     speed = None
     if not args.no_speed:
-        from cellsam_core.benchmark.speed import speed_table
+        from cellsam_core.benchmark.speed import speed_tables
 
-        speed = speed_table({name: partial(load_method, name, args) for name in names})
+        loaders = {name: partial(load_method, name, args) for name in names}
+        speed, tables["stages"] = speed_tables(loaders)
         tables["speed"] = speed
     for name, table in tables.items():
         with atomic_path(args.output / f"{name}.tsv") as temporary:
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         temporary.write_text(build_page(summary, speed, pictures), encoding="utf-8")
     print(_text(without_repeats(summary)))
     if speed is not None:
-        print(f"\n{_text(speed)}")
+        print(f"\n{_text(speed)}\n\n{_text(tables['stages'])}")
     print(args.output / "benchmark.html")
 
 

@@ -23,7 +23,7 @@ PAIR_CHUNK = 20_000
 """Instances whose neighbours are looked up at once: bounds the memory."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Instance:
     """One segmented cell.
 
@@ -65,7 +65,13 @@ def clean_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     pieces, n = ndimage.label(mask)
     if n > 1:
         mask = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(mask)
+    return fill_holes(mask)
+
+
+def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add the background that is not 4-connected to the border."""
+    pieces, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    filled: NDArray[np.bool_] = pieces[1:-1, 1:-1] != pieces[0, 0]
     return filled
 
 
@@ -146,12 +152,15 @@ def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
         Cells that are smaller, or become so, are left out.
     """
     ranked = sorted(instances, key=lambda i: (-i.score, i.y0, i.x0))
-    free = [i.mask.copy() for i in ranked]
+    free = [i.mask for i in ranked]
     for surer, other in _near_pairs(ranked).tolist():
         window = _common(ranked[surer], ranked[other])
         if window is not None:
             in_surer, in_other = window
-            free[other][in_other] &= ~free[surer][in_surer]
+            contested = free[surer][in_surer] & free[other][in_other]
+            if contested.any():  # only then a copy: of a large image all masks fill the memory
+                free[other] = free[other].copy()
+                free[other][in_other] ^= contested
     settled = [
         replace(i, y0=y0, x0=x0, mask=mask)
         for i, left in zip(ranked, free, strict=True)

@@ -76,7 +76,7 @@ def resolve(name: str) -> Path:
             f"weights {name!r}",
             found=f"no file {path}" if name == "vit_b" else "no such file",
             expected=f"{' or '.join(LICENCES)}, or the path of a .safetensors or .pt file",
-            remedy="get cellsam_general.pt from the authors of CellSAM and give its path"
+            remedy="run `cellsam-core weights fetch`, or give the path of cellsam_general.pt"
             if name == "vit_b"
             else "correct the option `weights`",
         )

@@ -8,16 +8,18 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from skimage.draw import disk
 from skimage.io import imsave
 
-from cellsam_core.benchmark import methods, score, speed
+from cellsam_core.benchmark import methods, score, speed, stages
 from cellsam_core.benchmark.images import manifest_entries, simulated_entries
 from cellsam_core.benchmark.otsu import segment_otsu_watershed
 from cellsam_core.benchmark.page import draw_matches
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.evaluate.segmentation import evaluate_segmentation
+from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
 
 TIMES = ["seconds_per_image", "cells_per_second"]
 
@@ -279,6 +281,18 @@ def test_time_is_measured_in_a_process_of_its_own():
     assert 50 < timing.n_cells < 200
     assert timing.peak_rss_mb > 20
     assert timing.seconds > 0
+
+
+@torch.inference_mode()
+def test_operations_of_the_published_model_are_those_of_its_layers():
+    decoder = BoxDecoder().eval()
+    found = stages.count_operations(decoder)
+    linear = 12 * 2 * 4096 * 768 * 12 * 768
+    attention = 4 * 4096**2 * (4 * 768) + 8 * 25 * 196**2 * (4 * 768)
+    assert found["encoder"] * 1e9 == pytest.approx(linear + attention, rel=0.1)
+    # As published, 293 and 3.62 billion; here most projections of a box are shared.
+    assert 150 < found["detr"] < 293
+    assert 0.5 < found["box"] < 3
 
 
 def load_otsu():

@@ -2,8 +2,9 @@
 
 Layer names and arithmetic follow the Apache-2.0 repository megvii-research/AnchorDETR.
 Row-column decoupled attention (RCDA) is arranged for inference: keys are averaged before
-they are projected, queries go in chunks, and what does not depend on the image (positions,
-the first decoder layer's self-attention) is computed once per model.
+they are projected, queries go in chunks that stay in the cache, and what does not depend on
+the image (positions, the first decoder layer's self-attention) is computed once per model.
+All of it is float32: its scores decide what a cell is.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ N_HEADS = 8
 HEAD_WIDTH = D_MODEL // N_HEADS
 N_LAYERS = 6
 FFN_WIDTH = 1024
-QUERIES_AT_ONCE = 512
+QUERIES_AT_ONCE = 64
+"""Of one head: their weighted columns, 0.5 MB, stay in the processor's second cache."""
+
 TEMPERATURE = 10000
 
 
@@ -65,27 +68,31 @@ class RCDA(nn.Module):
         Returns
         -------
         Tensor
-            ``(q, 256)``, in the dtype of the weights.
+            ``(q, 256)``.
         """
         weights = self.in_proj_weight.chunk(5)
         biases = self.in_proj_bias.chunk(5)
-        dtype = self.in_proj_weight.dtype
         scale = HEAD_WIDTH**-0.5
         # The mean over an axis commutes with the projection.
         inputs = (query_x, query_y, source.mean(0) + axis_position, source.mean(1) + axis_position)
         q_x, q_y, k_x, k_y = (
-            _heads(F.linear(x.to(dtype), w, b))
+            _heads(F.linear(x, w, b))
             for x, w, b in zip(inputs, weights[:4], biases[:4], strict=True)
         )
-        values = F.linear(source.to(dtype), weights[4], biases[4])
+        values = F.linear(source, weights[4], biases[4])
         values = values.view(GRID, GRID, N_HEADS, HEAD_WIDTH).permute(2, 0, 1, 3).flatten(2)
         result = torch.empty_like(q_x)
-        for first in range(0, q_x.shape[1], QUERIES_AT_ONCE):
-            part = slice(first, first + QUERIES_AT_ONCE)
-            along_x = (q_x[:, part] * scale @ k_x.mT).float().softmax(-1).to(dtype)
-            along_y = (q_y[:, part] * scale @ k_y.mT).float().softmax(-1).to(dtype)
-            columns = (along_y @ values).view(*along_y.shape[:2], GRID, HEAD_WIDTH)
-            result[:, part] = (along_x[:, :, None] @ columns)[:, :, 0]
+        # A GPU would rather have all at once.
+        at_once = QUERIES_AT_ONCE if source.device.type == "cpu" else len(query_x)
+        columns = values.new_empty(at_once, GRID * HEAD_WIDTH)
+        for head in range(N_HEADS):
+            along_x = (q_x[head] * scale @ k_x[head].mT).softmax(-1)
+            along_y = (q_y[head] * scale @ k_y[head].mT).softmax(-1)
+            for first in range(0, len(along_x), at_once):
+                rows = slice(first, first + at_once)
+                part = torch.mm(along_y[rows], values[head], out=columns[: len(along_y[rows])])
+                weighted = part.view(-1, GRID, HEAD_WIDTH)
+                torch.bmm(along_x[rows, None], weighted, out=result[head, rows, None])
         out: Tensor = self.out_proj(result.transpose(0, 1).flatten(1))
         return out
 
@@ -105,10 +112,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, query: Tensor, value: Tensor) -> Tensor:
         """Attend from ``(q, 256)``, which are the keys too, to values ``(q, 256)``."""
-        dtype = self.in_proj_weight.dtype
         inputs = (query, query, value)
         q, k, v = (
-            F.linear(x.to(dtype), w, b)
+            F.linear(x, w, b)
             for x, w, b in zip(
                 inputs, self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True
             )
@@ -129,8 +135,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., 256)`` to the same shape."""
-        inner = F.relu(self.linear1(x.to(self.linear1.weight.dtype)))
-        out: Tensor = self.norm2(x + self.linear2(inner))
+        out: Tensor = self.norm2(x + self.linear2(F.relu(self.linear1(x))))
         return out
 
 

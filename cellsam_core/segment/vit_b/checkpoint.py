@@ -16,13 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cellsam_core.errors import InputError, first_line
-from cellsam_core.segment.vit_b.anchor_detr import (
-    N_LAYERS,
-    RCDA,
-    AnchorDETR,
-    FeedForward,
-    SelfAttention,
-)
+from cellsam_core.segment.vit_b.anchor_detr import N_LAYERS, AnchorDETR
 from cellsam_core.segment.vit_b.encoder import Attention, Block, ImageEncoder, PatchEmbed
 from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
 
@@ -87,7 +81,7 @@ def load(path: Path, *, device: str, bfloat16: bool = False) -> VitB:
     device
         ``cpu`` or ``cuda``.
     bfloat16
-        Keep and apply the large linear layers in bfloat16.
+        Keep and apply the large layers of both image encoders in bfloat16.
 
     Raises
     ------
@@ -125,16 +119,13 @@ def supports_bfloat16(device: str) -> bool:
 
 
 def lower(part: nn.Module) -> None:
-    """Turn the large layers of a network to bfloat16, in place.
+    """Turn the large layers of the image encoders in a network to bfloat16, in place.
 
-    Norms, the residual stream, class and box heads and the mask decoder stay float32.
+    Norms, the residual stream, Anchor DETR behind its encoder and the mask decoder stay float32.
     """
     for module in part.modules():
-        if isinstance(module, Attention | PatchEmbed | RCDA | SelfAttention):
+        if isinstance(module, Attention | PatchEmbed):
             module.bfloat16()
-        elif isinstance(module, FeedForward):
-            module.linear1.bfloat16()
-            module.linear2.bfloat16()
         elif isinstance(module, Block):
             module.mlp.bfloat16()
 

@@ -50,20 +50,29 @@ class Decoded:
 
 @dataclass(frozen=True)
 class _Image:
-    """What all boxes of an image share: keys and their projections in the first layer."""
+    """What all boxes of an image share.
+
+    Attributes
+    ----------
+    keys
+        ``(4096, 256)``.
+    k, v, q
+        Projections of the keys in the first layer, ``(4096, 128)``.
+    second_k, second_q, final_k
+        Of the positions alone in the second layer and in the last attention, ``(4096, 128)``.
+    """
 
     keys: Tensor
     k: Tensor
     v: Tensor
     q: Tensor
+    second_k: Tensor
+    second_q: Tensor
+    final_k: Tensor
 
 
 class BoxDecoder(nn.Module):
-    """Boxes to masks.
-
-    `image_dtype` is that of everything with one entry per image position; tokens, predicted
-    IoU and the mask's weights stay in float32.
-    """
+    """Boxes to masks, in float32: predicted IoU and masks are decisions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,8 +89,6 @@ class BoxDecoder(nn.Module):
             ),
             num_multimask_outputs=3,
         )
-        self.image_dtype = torch.float32
-        self._positions: Tensor | None = None
 
     def decode(self, features: Tensor, boxes: Tensor) -> Iterator[Decoded]:
         """Decode boxes in batches.
@@ -97,43 +104,33 @@ class BoxDecoder(nn.Module):
         for first in range(0, len(boxes), BOXES_AT_ONCE):
             yield from self._decode(image, boxes[first : first + BOXES_AT_ONCE])
 
-    def draw(self, decoded: Decoded, window: tuple[slice, slice]) -> Tensor:
-        """Return the mask's logits in a window.
-
-        Parameters
-        ----------
-        decoded
-            Of :meth:`decode`.
-        window
-            Rows and columns of the 64 x 64 grid.
-
-        Returns
-        -------
-        Tensor
-            Float32, 4 x 4 px a token. Upscaling is local: a window holds the same values as
-            the whole.
-        """
+    def draw(self, decoded: Decoded) -> Tensor:
+        """Return the mask's logits ``(256, 256)``, float32."""
         first, norm, activate, second, _ = self.mask_decoder.output_upscaling
-        x = decoded.keys[window]
-        height, width = x.shape[:2]
-        x = x @ _as_linear(first, x.dtype) + first.bias.to(x.dtype).repeat(4)
-        x = x.view(height, width, 4, -1)
-        x = F.layer_norm(x, x.shape[-1:], norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
-        x = activate(x)
-        x = activate(x @ _as_linear(second, x.dtype) + second.bias.to(x.dtype).repeat(4))
-        logits: Tensor = x.view(height, width, 2, 2, 2, 2, -1).float() @ decoded.weights
-        return logits.permute(0, 2, 4, 1, 3, 5).reshape(4 * height, 4 * width)
+        x = decoded.keys
+        x = (x @ _as_linear(first) + first.bias.repeat(4)).view(GRID, GRID, 4, -1)
+        x = activate(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
+        x = activate(x @ _as_linear(second) + second.bias.repeat(4))
+        logits: Tensor = x.view(GRID, GRID, 2, 2, 2, 2, -1) @ decoded.weights
+        return logits.permute(0, 2, 4, 1, 3, 5).reshape(4 * GRID, 4 * GRID)
 
     def _share(self, features: Tensor) -> _Image:
-        if self._positions is None:
-            position = self.prompt_encoder.get_dense_pe()[0].flatten(1).T.contiguous()
-            self._positions = position
-        layer = self.mask_decoder.transformer.layers[0]
+        positions = self.prompt_encoder.get_dense_pe()[0].flatten(1).T.contiguous()
+        transformer = self.mask_decoder.transformer
+        first, second = transformer.layers
         keys = features.flatten(1).T + self.prompt_encoder.no_mask_embed.weight
-        placed = keys + self._positions
-        to_image, to_token = layer.cross_attn_token_to_image, layer.cross_attn_image_to_token
-        projected = (to_image.k_proj(placed), to_image.v_proj(keys), to_token.q_proj(placed))
-        return _Image(*(x.to(self.image_dtype) for x in (keys, *projected)))
+        placed = keys + positions
+        q = second.cross_attn_image_to_token.q_proj
+        return _Image(
+            keys,
+            first.cross_attn_token_to_image.k_proj(placed),
+            first.cross_attn_token_to_image.v_proj(keys),
+            first.cross_attn_image_to_token.q_proj(placed),
+            # The bias of the keys adds the same to all logits of a query.
+            F.linear(positions, second.cross_attn_token_to_image.k_proj.weight),
+            F.linear(positions, q.weight, q.bias),
+            F.linear(positions, transformer.final_attn_token_to_image.k_proj.weight),
+        )
 
     def _decode(self, image: _Image, boxes: Tensor) -> Iterator[Decoded]:
         decoder, transformer = self.mask_decoder, self.mask_decoder.transformer
@@ -149,38 +146,25 @@ class BoxDecoder(nn.Module):
 
         placed = tokens + prompt
         tokens = second.norm1(tokens + _attend(second.self_attn, placed, placed, tokens))
-        looked = self._look(second.cross_attn_token_to_image, tokens + prompt, keys)
-        tokens = _settle_tokens(second, tokens + looked)
-        q = second.cross_attn_image_to_token.q_proj
-        positions = F.linear(self._placed(), q.weight, q.bias).to(keys.dtype)
-        keys = _update(second, keys, tokens, prompt, positions, q.weight)
+        to_image = second.cross_attn_token_to_image
+        tokens = _settle_tokens(
+            second, tokens + _look(to_image, tokens + prompt, keys, image.second_k)
+        )
+        weight = second.cross_attn_image_to_token.q_proj.weight
+        keys = _update(second, keys, tokens, prompt, image.second_q, weight)
 
-        looked = self._look(transformer.final_attn_token_to_image, tokens + prompt, keys)
+        to_image = transformer.final_attn_token_to_image
+        looked = _look(to_image, tokens + prompt, keys, image.final_k)
         tokens = transformer.norm_final_attn(tokens + looked)
         iou = decoder.iou_prediction_head(tokens[:, 0])[:, 0].tolist()
         weights = decoder.output_hypernetworks_mlps[0](tokens[:, 1])
         for k in range(len(boxes)):
             yield Decoded(keys[k].view(GRID, GRID, -1), weights[k], iou[k])
 
-    def _placed(self) -> Tensor:
-        assert self._positions is not None
-        return self._positions
 
-    def _look(self, attention: Any, placed: Tensor, keys: Tensor) -> Tensor:
-        """Tokens ``(b, 7, 256)`` attend to keys ``(b, 4096, 256)`` of their own box."""
-        queries = _spread(attention.q_proj(placed)) * (INNER // N_HEADS) ** -0.5
-        positions = F.linear(self._placed(), attention.k_proj.weight)
-        absorbed = (queries @ attention.k_proj.weight).to(keys.dtype)
-        # The bias of the keys adds the same to all logits of a query.
-        logits = queries.to(keys.dtype) @ positions.to(keys.dtype).T
-        logits = torch.baddbmm(logits, absorbed, keys.mT)
-        seen = (logits.float().softmax(-1).to(keys.dtype) @ keys).float()
-        return _gather(attention, attention.v_proj(seen))
-
-
-def _as_linear(up: nn.ConvTranspose2d, dtype: torch.dtype) -> Tensor:
+def _as_linear(up: nn.ConvTranspose2d) -> Tensor:
     """Return the weights of a transposed convolution without overlap, ``(in, 4 * out)``."""
-    return up.weight.permute(0, 2, 3, 1).flatten(1).to(dtype)
+    return up.weight.permute(0, 2, 3, 1).flatten(1)
 
 
 def _heads(x: Tensor) -> Tensor:
@@ -198,11 +182,21 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def _look_shared(attention: Any, placed: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Tokens of all boxes attend to the same keys, already projected ``(4096, 128)``."""
     n, n_tokens, _ = placed.shape
-    q = _heads(attention.q_proj(placed).flatten(0, 1))[None].to(k.dtype)
+    q = _heads(attention.q_proj(placed).flatten(0, 1))[None]
     attended = F.scaled_dot_product_attention(q, _heads(k)[None], _heads(v)[None])
-    attended = attended[0].transpose(0, 1).reshape(n, n_tokens, -1).float()
+    attended = attended[0].transpose(0, 1).reshape(n, n_tokens, -1)
     out: Tensor = attention.out_proj(attended)
     return out
+
+
+def _look(attention: Any, placed: Tensor, keys: Tensor, positions: Tensor) -> Tensor:
+    """Tokens ``(b, 7, 256)`` attend to keys ``(b, 4096, 256)`` of their own box.
+
+    `positions` holds the key projections ``(4096, 128)`` of the keys' positions.
+    """
+    queries = _spread(attention.q_proj(placed)) * (INNER // N_HEADS) ** -0.5
+    logits = torch.baddbmm(queries @ positions.T, queries @ attention.k_proj.weight, keys.mT)
+    return _gather(attention, attention.v_proj(logits.softmax(-1) @ keys))
 
 
 def _settle_tokens(layer: Any, tokens: Tensor) -> Tensor:
@@ -243,19 +237,16 @@ def _update(
     `weight`, only of its positions; the rest is then absorbed into the tokens.
     """
     attention = layer.cross_attn_image_to_token
-    dtype = keys.dtype
     k = _spread(attention.k_proj(tokens + prompt)) * (INNER // N_HEADS) ** -0.5
-    logits = k.to(dtype) @ projected.mT
+    logits = k @ projected.mT
     if weight is not None:
-        logits = torch.baddbmm(logits, (k @ weight).to(dtype), keys.mT)
+        logits = torch.baddbmm(logits, k @ weight, keys.mT)
     n = len(logits)
     # Tokens before positions: softmax over 7 neighbours in memory would be slow.
-    share = logits.view(n, N_HEADS, -1, N_KEYS).float().softmax(2).to(dtype)
+    share = logits.view(n, N_HEADS, -1, N_KEYS).softmax(2)
     # The shares of a head add up to 1, so the bias can ride on what tokens contribute.
     bias = attention.out_proj.bias / N_HEADS
     moves = _spread(attention.v_proj(tokens)) @ attention.out_proj.weight.T + bias
-    moved = torch.baddbmm(keys.expand(n, -1, -1), share.view(n, -1, N_KEYS).mT, moves.to(dtype))
+    moved = torch.baddbmm(keys.expand(n, -1, -1), share.view(n, -1, N_KEYS).mT, moves)
     norm = layer.norm4
-    return F.layer_norm(
-        moved, moved.shape[-1:], norm.weight.to(dtype), norm.bias.to(dtype), norm.eps
-    )
+    return F.layer_norm(moved, moved.shape[-1:], norm.weight, norm.bias, norm.eps)

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from cellsam_core.segment.instances import Instance, crop
+from cellsam_core.segment.instances import Instance, crop, fill_holes
 from cellsam_core.segment.predict import Thresholds
 from cellsam_core.segment.tiles import REFERENCE_PX
-from cellsam_core.segment.vit_b.encoder import GRID, INPUT_PX, PATCH_PX
+from cellsam_core.segment.vit_b.encoder import INPUT_PX
 from cellsam_core.segment.vit_b.inputs import detector_input, encoder_input, to_square
 from cellsam_core.segment.vit_b.resample import make_axis
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from cellsam_core.segment.vit_b.checkpoint import VitB
     from cellsam_core.segment.vit_b.mask_decoder import Decoded
-
-MIN_MARGIN_TOKENS = 2
-WHOLE = (slice(0, GRID), slice(0, GRID))
 
 
 @dataclass(frozen=True)
@@ -41,15 +38,12 @@ class Preset:
         Painted cells that are smaller are removed and the holes of the others filled;
         0 leaves both out.
     bfloat16
-        Large layers in bfloat16.
-    local
-        Draw masks around their boxes only, and whole only where they leave the window.
+        Large layers of the image encoders in bfloat16; what decides stays in float32.
     """
 
     thresholds: Thresholds
     min_area_px: int
     bfloat16: bool = False
-    local: bool = False
 
 
 PRESETS = {
@@ -165,12 +159,12 @@ class VitBSegmenter:
         """Decode boxes one after the other; those below the least predicted IoU are left out."""
         least = self.preset.thresholds.iou if least_iou is None else least_iou
         artist = _Artist(self, shape_yx)
-        decoded = self.model.decoder.decode(features, boxes)
-        for box, score, one in zip(boxes.tolist(), scores.tolist(), decoded, strict=True):
-            if not one.iou < least:
-                y0, x0, mask = artist.draw(one, box)
-                if mask.any():
-                    yield Mask(*crop(y0, x0, mask), score, one.iou)
+        for score, one in zip(
+            scores.tolist(), self.model.decoder.decode(features, boxes), strict=True
+        ):
+            drawn = None if one.iou < least else artist.draw(one)
+            if drawn is not None:
+                yield Mask(*drawn, score, one.iou)
 
     def paint(self, masks: Iterable[Mask], shape_yx: tuple[int, ...]) -> list[Instance]:
         """Paint masks one over the other, clean the result and cut it into cells."""
@@ -196,49 +190,23 @@ class _Artist:
 
     def __init__(self, segmenter: VitBSegmenter, shape_yx: tuple[int, ...]) -> None:
         self.decoder = segmenter.model.decoder
-        self.local = segmenter.preset.local
         probability = segmenter.preset.thresholds.mask
         self.cut = float(np.log(probability / (1 - probability)))
-        self.shape_yx = shape_yx
         self.rows, self.columns = (make_axis(n, segmenter.device) for n in shape_yx)
 
-    def draw(self, decoded: Decoded, box: list[float]) -> tuple[int, int, NDArray[np.bool_]]:
-        """Return the corner and the mask of a window that holds the cell."""
-        if self.local:
-            y0, x0, mask = self._draw(decoded, token_window(box))
-            if mask.size > 0 and not self._leaves(y0, x0, mask):
-                return y0, x0, mask
-        return self._draw(decoded, WHOLE)
-
-    def _draw(
-        self, decoded: Decoded, window: tuple[slice, slice]
-    ) -> tuple[int, int, NDArray[np.bool_]]:
-        logits = self.decoder.draw(decoded, window)
-        rows, columns = self.rows.pixels(window[0]), self.columns.pixels(window[1])
-        span_y, span_x = (slice(4 * w.start, 4 * w.stop) for w in window)
-        drawn = self.rows.matrix[rows, span_y] @ logits @ self.columns.matrix[columns, span_x].T
-        return rows.start, columns.start, (drawn > self.cut).cpu().numpy()
-
-    def _leaves(self, y0: int, x0: int, mask: NDArray[np.bool_]) -> bool:
-        """Tell whether a mask reaches a border of its window that is not one of the image."""
-        height, width = mask.shape
-        return bool(
-            (y0 > 0 and mask[0].any())
-            or (x0 > 0 and mask[:, 0].any())
-            or (y0 + height < self.shape_yx[0] and mask[-1].any())
-            or (x0 + width < self.shape_yx[1] and mask[:, -1].any())
-        )
-
-
-def token_window(box: list[float]) -> tuple[slice, slice]:
-    """Return rows and columns of tokens around a box: half its side more on each side."""
-    x0, y0, x1, y1 = (v / PATCH_PX for v in box)
-    spans = []
-    for low, high in ((y0, y1), (x0, x1)):
-        margin = max(MIN_MARGIN_TOKENS, (high - low) / 2)
-        start = min(max(int(np.floor(low - margin)), 0), GRID - 1)
-        spans.append(slice(start, max(min(int(np.ceil(high + margin)), GRID), start + 1)))
-    return spans[0], spans[1]
+    def draw(self, decoded: Decoded) -> tuple[int, int, NDArray[np.bool_]] | None:
+        """Return corner and mask of a box, None if it is empty."""
+        logits = self.decoder.draw(decoded)
+        above = (logits > self.cut).cpu().numpy()
+        if not above.any():
+            return None
+        # An interpolated pixel is above the cut only if one of its neighbours is.
+        y0, x0, inside = crop(0, 0, above)
+        y, v = self.rows.near(y0, y0 + inside.shape[0] - 1)
+        x, u = self.columns.near(x0, x0 + inside.shape[1] - 1)
+        drawn = self.rows.matrix[y, v] @ logits[v, u] @ self.columns.matrix[x, u].T
+        mask = (drawn > self.cut).cpu().numpy()
+        return crop(y.start, x.start, mask) if mask.any() else None
 
 
 def adapted_threshold(scores: NDArray[np.float32], threshold: float) -> float:
@@ -272,4 +240,4 @@ def clean(canvas: NDArray[np.int32], min_area_px: int) -> None:
         if mask.sum() < min_area_px:
             canvas[window][mask] = 0
         else:
-            canvas[window][ndimage.binary_fill_holes(mask)] = label
+            canvas[window][fill_holes(mask)] = label

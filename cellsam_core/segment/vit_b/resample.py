@@ -29,17 +29,16 @@ class Axis(NamedTuple):
     low: np.ndarray
     high: np.ndarray
 
-    def pixels(self, tokens: slice) -> slice:
-        """Return the pixels that depend on these tokens alone."""
-        first, last = tokens.start * PX_PER_TOKEN, tokens.stop * PX_PER_TOKEN - 1
-        start = int(np.searchsorted(self.low, first))
-        stop = int(np.searchsorted(self.high, last, side="right"))
-        return slice(start, max(start, stop))
+    def near(self, first: int, last: int) -> tuple[slice, slice]:
+        """Return the pixels that depend on columns `first` to `last`, and all their columns."""
+        start = int(np.searchsorted(self.high, first))
+        stop = int(np.searchsorted(self.low, last, side="right"))
+        return slice(start, stop), slice(int(self.low[start]), int(self.high[stop - 1]) + 1)
 
 
 def make_axis(size: int, device: str) -> Axis:
     """Interpolate as the authors do: bilinearly to 1024 px, then bilinearly to the image."""
-    whole = GRID * PX_PER_TOKEN
+    whole = PX_PER_TOKEN * GRID
     matrix = _bilinear(INPUT_PX, size) @ _bilinear(whole, INPUT_PX)
     touched = matrix > 0
     low = touched.argmax(1)
