@@ -110,7 +110,7 @@ def damaged(rng: np.random.Generator, frames: list[Labels]) -> list[Labels]:
                 y, x = np.nonzero(frame == value)
                 angle = rng.uniform(0, np.pi)
                 side = (y - y.mean()) * np.sin(angle) + (x - x.mean()) * np.cos(angle)
-                part = side > np.quantile(side, rng.uniform(0.5, 0.8))
+                part = side > np.quantile(side, rng.uniform(0.55, 0.85))
                 frame[y[part], x[part]] = -value
         result.append(frame)
     return result

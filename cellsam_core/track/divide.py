@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from cellsam_core.track.parameters import TrackParameters
 
 RECENT_FRAMES = 4
-# Of the daughters about the parent's centroid: 0 opposite and equally far, 0.7 at right angles.
-MAX_IMBALANCE = 0.7
+# Of the daughters about the parent's centroid: 0 opposite and equally far, 1 on one side. A cell that moves
+# between frames far apart shifts both.
+MAX_IMBALANCE = 0.9
+MIN_FUSED_FRACTION = 0.8
 
 
 def find_divisions(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
@@ -63,29 +65,42 @@ def undo_flicker(graph: LinkGraph, events: list[Event], parameters: TrackParamet
     """Undo divisions with a daughter that does not live; return the others.
 
     The parent's track then goes on through the longer-lived daughter. A daughter may be short
-    where the movie ends or where it leaves the image.
+    where the movie ends or where she leaves the image, unless her sister then has grown by her:
+    that cell was only shown in two pieces.
     """
     first = graph.first_objects()
     last = np.zeros(len(graph), dtype=np.int64)
     np.maximum.at(last, first, np.arange(len(graph)))
+    n_seen = np.bincount(first, minlength=len(graph))
 
-    def lifetime(daughter: int) -> int:
-        return int(graph.frame[last[daughter]] - graph.frame[daughter]) + 1
-
-    def too_short(daughter: int) -> bool:
-        end = last[daughter]
+    def too_short(daughter: int, sister: int) -> bool:
+        end = int(last[daughter])
+        if n_seen[daughter] >= parameters.min_daughter_length_frames:
+            return False
         cut_off = graph.frame[end] == graph.n_frames - 1 or graph.border[end]
-        return not cut_off and lifetime(daughter) < parameters.min_daughter_length_frames
+        return not cut_off or _grown_by(graph, sister, end)
 
     kept = []
     for event in reversed(events):
-        if not any(too_short(d) for d in event.daughters):
+        a, b = event.daughters
+        if not too_short(a, b) and not too_short(b, a):
             kept.append(event)
             continue
-        survivor = max(event.daughters, key=lambda d: (lifetime(d), graph.area_px[d], -d))
+        survivor = max(event.daughters, key=lambda d: (n_seen[d], graph.area_px[d], -d))
         _undo(graph, event, survivor, parameters.sigma_iou)
         last[first[event.parent]] = last[survivor]
+        n_seen[first[event.parent]] += n_seen[survivor]
     return kept[::-1]
+
+
+def _grown_by(graph: LinkGraph, sister: int, end: int) -> bool:
+    """Whether the sister has the area of both after the daughter's last object `end`."""
+    row = sister
+    while graph.frame[row] < graph.frame[end] and graph.following[row] != NONE:
+        row = int(graph.following[row])
+    later = int(graph.following[row])
+    both = float(graph.area_px[row] + graph.area_px[end])
+    return later != NONE and float(graph.area_px[later]) > MIN_FUSED_FRACTION * both
 
 
 def _candidates(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:

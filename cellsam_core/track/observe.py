@@ -148,7 +148,7 @@ def _link(
     """Link two frames; return which cells of the later one have a predecessor."""
     shift = _shift(before, after)
     overlaps = count_overlaps(before.labels, after.labels, before.objects, after.objects, shift)
-    links = link_by_overlap(before.objects, after.objects, overlaps, parameters.sigma_iou)
+    links = link_by_overlap(overlaps, parameters.sigma_iou)
     linked_before = np.zeros(len(before.objects), dtype=bool)
     linked_after = np.zeros(len(after.objects), dtype=bool)
 
