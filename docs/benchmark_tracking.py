@@ -1,22 +1,21 @@
 """Score the tracker beside laptrack and btrack on simulated movies of known truth.
 
-    python docs/benchmark_tracking.py [--seeds 101,102,103] [--btrack-config cell_config.json]
+    python docs/benchmark_tracking.py [--seeds 101,102,103] [--btrack-config FILE] [--speed]
 
 Every tracker gets the true masks under shuffled labels, so that linking and division alone are
 judged. laptrack and btrack take part where they are installed; btrack needs its configuration, of
-its repository. The seeds are not those that the tracker was tuned on (0-9). Prints two tables:
-means over the seeds; CPU seconds and peak memory (one thread, one process a tracker).
+its repository. The seeds are not those that the tracker was tuned on (0-9). Prints means over the
+seeds, with the CPU seconds, object table included, of one thread (set OMP_NUM_THREADS=1).
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import multiprocessing
-import os
-import resource
 import time
+import tracemalloc
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +27,7 @@ from cellsam_core.simulate.movie import MovieSpec, simulate_labels
 from cellsam_core.track import TrackParameters, track_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -236,17 +235,42 @@ def accuracy(seeds: list[int], methods: dict[str, Tracker]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def mosaic(frames: list[Labels], n: int) -> list[Labels]:
-    """Lay ``n x n`` copies of a movie side by side, under labels of their own."""
+def enlarged(frames: list[Labels], n: int) -> Iterator[Labels]:
+    """Show ``n x n`` copies of a movie side by side, under labels of their own."""
     step = max(int(frame.max()) for frame in frames)
+    shift = step * np.arange(n * n, dtype=np.int32).reshape(n, n)
+    for frame in frames:
+        yield np.block([[np.where(frame, frame + s, 0) for s in row] for row in shift])
 
-    def tiled(frame: Labels) -> Labels:
-        block = [
-            [np.where(frame, frame + step * (n * i + j), 0) for j in range(n)] for i in range(n)
-        ]
-        return np.block(block).astype(np.int32)
 
-    return [tiled(frame) for frame in frames]
+def prolonged(frames: list[Labels], n_frames: int) -> Iterator[Labels]:
+    """Show a movie forwards and backwards until it has `n_frames`."""
+    loop = cycle([*frames, *frames[-2:0:-1]])
+    return islice(loop, n_frames)
+
+
+def speed(seed: int) -> pd.DataFrame:
+    """CPU seconds of our tracker on many cells and on many frames; memory on the many cells."""
+    frames, _ = simulate(seed, MITOSIS)
+    rows = []
+    for name, movie in (
+        ("3 x 3 copies side by side", partial(enlarged, frames, 3)),
+        ("1,440 frames, forwards and backwards", partial(prolonged, frames, 1440)),
+    ):
+        start = time.process_time()
+        for _ in movie():  # what making the frames takes
+            pass
+        making_s = time.process_time() - start
+        start = time.process_time()
+        objects = track_labels(movie()).objects
+        cpu_s = time.process_time() - start - making_s
+        n_frames = int(objects["frame"].max()) + 1
+        rows.append({"movie": name, "cells": len(objects) / n_frames, "cpu_s": cpu_s})
+    tracemalloc.start()
+    track_labels(enlarged(frames[:8], 3))
+    rows[0]["peak_mb"] = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    return pd.DataFrame(rows)
 
 
 def main() -> None:
@@ -254,7 +278,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", default="101,102,103")
     parser.add_argument("--btrack-config", type=Path)
+    parser.add_argument("--speed", action="store_true", help="time larger and longer movies")
     args = parser.parse_args()
+    if args.speed:
+        print(speed(101).round(1).to_string(index=False))
+        return
     seeds = [int(seed) for seed in args.seeds.split(",")]
     table = accuracy(seeds, trackers(args.btrack_config))
     means = table.drop(columns="seed").groupby(["movie", "tracker"], sort=False).mean()

@@ -61,8 +61,9 @@ class Lineage:
 def found_lineage(objects: pd.DataFrame, divisions: pd.DataFrame) -> Lineage:
     """Take the lineage from the tables of a :class:`cellsam_core.track.Tracks`."""
     births = [
-        (int(event.parent_id), tuple(map(int, event.daughter_ids.split(";"))))
-        for event in divisions[divisions["parent_id"] > 0].itertuples()
+        (int(parent), tuple(map(int, str(daughters).split(";"))))
+        for parent, daughters in divisions[["parent_id", "daughter_ids"]].to_numpy().tolist()
+        if parent > 0
     ]
     frame, track = objects["frame"].to_numpy(np.int64), objects["track_id"].to_numpy(np.int64)
     return Lineage(frame, track, births)
@@ -111,7 +112,8 @@ def _complete(found: Lineage, truth: Lineage) -> float:
 def _count_births(found: Lineage, truth: Lineage, births: list[Birth], tolerance: int) -> int:
     """Count the true births that are found, each once."""
     objects = zip(truth.track.tolist(), truth.frame.tolist(), strict=True)
-    found_at = dict(zip(objects, found.track.tolist(), strict=True))
+    tracks: list[int] = found.track.tolist()
+    found_at = dict(zip(objects, tracks, strict=True))
     birth_of = {daughter: birth for birth in found.births for daughter in birth[1]}
 
     def daughter_of(true: int) -> int:

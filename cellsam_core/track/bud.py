@@ -1,7 +1,8 @@
 """Budding: a small new cell on a larger, older one is its bud; the mother keeps her identity.
 
 As in Cell-ACDC, buds are assigned to mothers by their contact, here over the bud's first frames
-instead of one, and with the direction in which the bud grows. What cannot be decided is marked, never a stop.
+instead of one, with the direction in which the bud grows, and as it keeps its distance. What
+cannot be decided is marked, never a stop.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from cellsam_core.track.overlap import Ints
     from cellsam_core.track.parameters import TrackParameters
 
+Contact = tuple[int, float, float]  # pixels, pointing, gap in radii of the bud
 AMBIGUOUS_FRACTION = 0.5
 # Fitted on simulated movies (seeds 0 and 1 of docs/benchmark_tracking.py).
-CONTACT_WEIGHT, POINTING_WEIGHT = 11.0, 28.0
+CONTACT_WEIGHT, POINTING_WEIGHT, GAP_WEIGHT = 9.6, 26.7, 40.0
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,13 @@ def find_buds(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
 def _score(graph: LinkGraph, first: Ints) -> dict[int, list[_Candidate]]:
     """Bud -> possible mothers and their probabilities, which sum to 1.
 
-    A conditional logit of two cues: the share of the contact times the share of the frames in
-    contact, and the mean elongation of the bud towards the mother (buds grow out of her).
+    A conditional logit of three cues: the share of the contact times the share of the frames in
+    contact; the mean elongation of the bud towards the mother, out of whom it grows; and by how
+    much the gap between them, as if both were discs, varies in time, in radii of the bud.
     """
-    pixels: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    pointing: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    contacts: dict[int, dict[int, list[Contact]]] = defaultdict(lambda: defaultdict(list))
     watched: dict[int, set[int]] = defaultdict(set)
-    is_start = graph.is_start
+    is_start, radius = graph.is_start, graph.radius_px
     for (row, neighbour, n_px), towards in zip(
         graph.contacts.tolist(), graph.pointing.tolist(), strict=True
     ):
@@ -72,20 +74,21 @@ def _score(graph: LinkGraph, first: Ints) -> dict[int, list[_Candidate]]:
         larger = graph.area_px[neighbour] > graph.area_px[row]
         if not (is_start[bud] and older and larger):
             continue
-        pixels[bud][mother] += n_px
-        pointing[bud][mother].append(towards)
+        distance = float(np.linalg.norm(graph.yx[row] - graph.yx[neighbour]))
+        gap = (distance - radius[neighbour]) / radius[row]
+        contacts[bud][mother].append((n_px, towards, gap))
         watched[bud].add(row)
-    return {bud: _candidates(bud, pixels[bud], pointing[bud], len(watched[bud])) for bud in pixels}
+    return {bud: _candidates(bud, contacts[bud], len(watched[bud])) for bud in contacts}
 
 
-def _candidates(
-    bud: int, pixels: dict[int, int], pointing: dict[int, list[float]], n_frames: int
-) -> list[_Candidate]:
-    mothers = sorted(pixels)
-    n_px = np.array([pixels[m] for m in mothers])
-    in_contact = np.array([len(pointing[m]) for m in mothers]) / n_frames
-    towards = np.array([np.mean(pointing[m]) for m in mothers])
-    logit = CONTACT_WEIGHT * np.log(n_px / n_px.sum() * in_contact) + POINTING_WEIGHT * towards
+def _candidates(bud: int, contacts: dict[int, list[Contact]], n_frames: int) -> list[_Candidate]:
+    mothers = sorted(contacts)
+    n_px = np.array([sum(c[0] for c in contacts[m]) for m in mothers])
+    in_contact = np.array([len(contacts[m]) for m in mothers]) / n_frames
+    towards = np.array([np.mean([c[1] for c in contacts[m]]) for m in mothers])
+    unsteady = np.array([np.std([c[2] for c in contacts[m]]) for m in mothers])
+    logit = CONTACT_WEIGHT * np.log(n_px / n_px.sum() * in_contact)
+    logit += POINTING_WEIGHT * towards - GAP_WEIGHT * unsteady
     odds = np.exp(logit - logit.max())
     return [
         _Candidate(bud, m, p) for m, p in zip(mothers, (odds / odds.sum()).tolist(), strict=True)

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from cellsam_core.track.parameters import TrackParameters
 
 RECENT_FRAMES = 4
-# Of the daughters about the parent's centroid: 0 opposite and equally far, 1 on one side. A cell that moves
-# between frames far apart shifts both.
-MAX_IMBALANCE = 0.9
+# Of the daughters about the parent's centroid: 0 opposite and equally far, 1 on one side. Cells
+# that move far between frames shift both; but beside a parent that has shrunk already, a daughter
+# on one side is the late sister of that "parent".
+MAX_IMBALANCE, MAX_IMBALANCE_SHRUNK = 0.9, 0.7
+SHRUNK_FRACTION = 0.8
 MIN_FUSED_FRACTION = 0.8
 
 
@@ -219,12 +221,13 @@ def _judge(
     distance = np.linalg.norm(offsets, axis=1)
     reach = parameters.division_max_distance_radii * float(np.sqrt(parent_area / np.pi))
     imbalance = float(np.linalg.norm(offsets.sum(axis=0))) / max(float(distance.sum()), 1e-9)
+    shrunk = float(graph.area_px[parent]) < SHRUNK_FRACTION * parent_area
     beside = float(distance.max()) <= reach
     if (
         (overlap < parameters.division_min_overlap and not beside)
         or not parameters.division_area_min <= ratio <= parameters.division_area_max
         or symmetry < parameters.division_min_symmetry
-        or imbalance > MAX_IMBALANCE
+        or imbalance > (MAX_IMBALANCE_SHRUNK if shrunk else MAX_IMBALANCE)
     ):
         return None
     nearness = max(overlap, 1 - float(distance.max()) / reach if reach else 0.0)
