@@ -341,3 +341,19 @@ def test_real_divisions_are_found(shared_data) -> None:
         daughters = [at(row.parent_last_frame + 1, c) for c in (row.child1, row.child2)]
         found += [parent_of[d] for d in daughters] == [parent, parent]
     assert found >= 7
+
+
+@pytest.mark.data
+def test_real_buds_are_found(shared_data) -> None:
+    """33 of the 34 cells of a yeast movie that are born get a mother; who she is, nobody says."""
+    import tifffile
+
+    files = sorted((shared_data / "movies/yeastvision_sample/01").glob("man_track*.tif"))
+    frames = [tifffile.imread(f) for f in files]
+    born = set(np.unique(frames)) - set(np.unique(frames[0]))
+    result = track_labels(frames, TrackParameters(division="budding"))
+    label = result.objects.drop_duplicates("track_id").set_index("track_id")["label"]
+    buds = result.divisions.loc[result.divisions["parent_id"] > 0, "daughter_ids"].astype(int)
+    found = set(label[buds])
+    assert found <= born
+    assert len(found) >= 33
