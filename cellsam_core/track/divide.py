@@ -26,7 +26,7 @@ RECENT_FRAMES = 4
 # on one side is the late sister of that "parent".
 MAX_IMBALANCE, MAX_IMBALANCE_SHRUNK = 0.9, 0.7
 SHRUNK_FRACTION = 0.8
-MIN_FUSED_FRACTION = 0.8
+MIN_FUSED_FRACTION = 0.5
 
 
 def find_divisions(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
@@ -80,7 +80,7 @@ def undo_flicker(graph: LinkGraph, events: list[Event], parameters: TrackParamet
         if n_seen[daughter] >= parameters.min_daughter_length_frames:
             return False
         cut_off = graph.frame[end] == graph.n_frames - 1 or graph.border[end]
-        return not cut_off or _grown_by(graph, sister, end)
+        return not cut_off or _grown_by(graph, sister, daughter, end)
 
     kept = []
     for event in reversed(events):
@@ -95,14 +95,14 @@ def undo_flicker(graph: LinkGraph, events: list[Event], parameters: TrackParamet
     return kept[::-1]
 
 
-def _grown_by(graph: LinkGraph, sister: int, end: int) -> bool:
-    """Whether the sister has the area of both after the daughter's last object `end`."""
+def _grown_by(graph: LinkGraph, sister: int, daughter: int, end: int) -> bool:
+    """Whether the sister gains the daughter's area after the daughter's last object `end`."""
     row = sister
     while graph.frame[row] < graph.frame[end] and graph.following[row] != NONE:
         row = int(graph.following[row])
     later = int(graph.following[row])
-    both = float(graph.area_px[row] + graph.area_px[end])
-    return later != NONE and float(graph.area_px[later]) > MIN_FUSED_FRACTION * both
+    gain = int(graph.area_px[later]) - int(graph.area_px[row])
+    return later != NONE and gain > MIN_FUSED_FRACTION * float(graph.area_px[daughter])
 
 
 def _candidates(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:

@@ -235,6 +235,17 @@ def test_pieces_at_the_border_are_flicker() -> None:
     assert track_of(result, 0, 1) == track_of(result, 8, 1)
 
 
+def test_a_daughter_may_leave_at_once() -> None:
+    frames = []
+    for t in range(10):
+        moved = 7 + 8.0 * max(t - 4, 0)
+        born = [(2, 48, 22.0, 8.5), (3, 48, 12 - moved, 8.5)]
+        frames.append(draw([(1, 48, 14, 12)] if t < 4 else born))
+    result = track_labels(frames)
+    assert (result.objects["label"] == 3).sum() == 2
+    assert result.divisions["frame"].tolist() == [4]
+
+
 def test_a_jump_does_not_lose_cells_that_the_border_cuts() -> None:
     scene = np.hstack([crowd()[0], crowd(1, 1)[0] + 100 * (crowd(1, 1)[0] > 0)])
     offsets = [0, 9, 1, 12, 4, 10]
