@@ -260,7 +260,6 @@ def _seg(result: CtcMovie, folder: Path) -> float | None:
         true, found = measure_objects(true_labels), measure_objects(labels)
         overlaps = count_overlaps(true_labels, labels, true, found)
         covered = overlaps.n_px > 0.5 * true.area_px[overlaps.i]
-        i, j, n_px = overlaps.i[covered], overlaps.j[covered], overlaps.n_px[covered]
-        total += float((n_px / (true.area_px[i] + found.area_px[j] - n_px)).sum())
+        total += float(overlaps.iou[covered].sum())
         n += len(true)
     return total / n if n else None

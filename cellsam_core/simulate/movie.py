@@ -107,14 +107,7 @@ def simulate_movie(rng: np.random.Generator, spec: MovieSpec) -> Iterator[Frame]
     Cells that leave the view never come back, so every track is gapless.
     """
     shape_yx = (spec.size_px, spec.size_px)
-    population = Population(
-        rng,
-        shape_yx,
-        n_cells=spec.n_cells,
-        diameter_px=spec.diameter_px,
-        cycle_frames=spec.cycle_frames,
-        division=spec.division,
-    )
+    population = _population(rng, spec)
     gain = illumination(rng, shape_yx, 0.15)
     medium = {c: illumination(rng, shape_yx, 0.4) for c in CHANNELS}
     texture = smooth_noise(rng, (2 * spec.size_px, 2 * spec.size_px), 0.08 * spec.diameter_px)
@@ -141,6 +134,34 @@ def simulate_movie(rng: np.random.Generator, spec: MovieSpec) -> Iterator[Frame]
         ]
         yield Frame(images, labels, nucleus_labels, cells, population.divisions[seen:])
         seen = len(population.divisions)
+
+
+def simulate_labels(
+    rng: np.random.Generator, spec: MovieSpec
+) -> Iterator[tuple[Labels, list[Division]]]:
+    """Yield the label images alone, with the births that each is the first to show.
+
+    Ten times as fast as :func:`simulate_movie`; the two differ in the random numbers drawn.
+    """
+    population = _population(rng, spec)
+    seen = 0
+    for number in range(spec.n_frames):
+        if number:
+            population.advance()
+        labels = _paint(population, (spec.size_px, spec.size_px))
+        yield labels, population.divisions[seen:]
+        seen = len(population.divisions)
+
+
+def _population(rng: np.random.Generator, spec: MovieSpec) -> Population:
+    return Population(
+        rng,
+        (spec.size_px, spec.size_px),
+        n_cells=spec.n_cells,
+        diameter_px=spec.diameter_px,
+        cycle_frames=spec.cycle_frames,
+        division=spec.division,
+    )
 
 
 def _paint(population: Population, shape_yx: tuple[int, int]) -> Labels:

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from cellsam_core.track.parameters import TrackParameters
 
 RECENT_FRAMES = 4
-# Of the daughters about the parent's centroid: 0 opposite and equally far, 0.7 at right angles.
-MAX_IMBALANCE = 0.7
+# Of the daughters about the parent's centroid: 0 opposite and equally far, 1 on one side. Cells
+# that move far between frames shift both; but beside a parent that has shrunk already, a daughter
+# on one side is the late sister of that "parent".
+MAX_IMBALANCE, MAX_IMBALANCE_SHRUNK = 0.9, 0.7
+SHRUNK_FRACTION = 0.8
+MIN_FUSED_FRACTION = 0.5
 
 
 def find_divisions(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
@@ -63,29 +67,42 @@ def undo_flicker(graph: LinkGraph, events: list[Event], parameters: TrackParamet
     """Undo divisions with a daughter that does not live; return the others.
 
     The parent's track then goes on through the longer-lived daughter. A daughter may be short
-    where the movie ends or where it leaves the image.
+    where the movie ends or where she leaves the image, unless her sister then has grown by her:
+    that cell was only shown in two pieces.
     """
     first = graph.first_objects()
     last = np.zeros(len(graph), dtype=np.int64)
     np.maximum.at(last, first, np.arange(len(graph)))
+    n_seen = np.bincount(first, minlength=len(graph))
 
-    def lifetime(daughter: int) -> int:
-        return int(graph.frame[last[daughter]] - graph.frame[daughter]) + 1
-
-    def too_short(daughter: int) -> bool:
-        end = last[daughter]
+    def too_short(daughter: int, sister: int) -> bool:
+        end = int(last[daughter])
+        if n_seen[daughter] >= parameters.min_daughter_length_frames:
+            return False
         cut_off = graph.frame[end] == graph.n_frames - 1 or graph.border[end]
-        return not cut_off and lifetime(daughter) < parameters.min_daughter_length_frames
+        return not cut_off or _grown_by(graph, sister, daughter, end)
 
     kept = []
     for event in reversed(events):
-        if not any(too_short(d) for d in event.daughters):
+        a, b = event.daughters
+        if not too_short(a, b) and not too_short(b, a):
             kept.append(event)
             continue
-        survivor = max(event.daughters, key=lambda d: (lifetime(d), graph.area_px[d], -d))
+        survivor = max(event.daughters, key=lambda d: (n_seen[d], graph.area_px[d], -d))
         _undo(graph, event, survivor, parameters.sigma_iou)
         last[first[event.parent]] = last[survivor]
+        n_seen[first[event.parent]] += n_seen[survivor]
     return kept[::-1]
+
+
+def _grown_by(graph: LinkGraph, sister: int, daughter: int, end: int) -> bool:
+    """Whether the sister gains the daughter's area after the daughter's last object `end`."""
+    row = sister
+    while graph.frame[row] < graph.frame[end] and graph.following[row] != NONE:
+        row = int(graph.following[row])
+    later = int(graph.following[row])
+    gain = int(graph.area_px[later]) - int(graph.area_px[row])
+    return later != NONE and gain > MIN_FUSED_FRACTION * float(graph.area_px[daughter])
 
 
 def _candidates(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
@@ -204,12 +221,13 @@ def _judge(
     distance = np.linalg.norm(offsets, axis=1)
     reach = parameters.division_max_distance_radii * float(np.sqrt(parent_area / np.pi))
     imbalance = float(np.linalg.norm(offsets.sum(axis=0))) / max(float(distance.sum()), 1e-9)
+    shrunk = float(graph.area_px[parent]) < SHRUNK_FRACTION * parent_area
     beside = float(distance.max()) <= reach
     if (
         (overlap < parameters.division_min_overlap and not beside)
         or not parameters.division_area_min <= ratio <= parameters.division_area_max
         or symmetry < parameters.division_min_symmetry
-        or imbalance > MAX_IMBALANCE
+        or imbalance > (MAX_IMBALANCE_SHRUNK if shrunk else MAX_IMBALANCE)
     ):
         return None
     nearness = max(overlap, 1 - float(distance.max()) / reach if reach else 0.0)

@@ -26,9 +26,12 @@ def coarse_foreground(labels: Labels) -> tuple[NDArray[np.float32], int]:
     inside = labels != 0
     inside[:-1] &= labels[:-1] == labels[1:]
     inside[:, :-1] &= labels[:, :-1] == labels[:, 1:]
-    height, width = (size // factor for size in labels.shape)
-    blocks = inside[: height * factor, : width * factor].reshape(height, factor, width, factor)
-    return blocks.mean(axis=(1, 3), dtype=np.float32), factor
+    height, width = (size // factor * factor for size in labels.shape)
+    # Sums of strided slices: a mean over two axes of a reshaped image takes five times as long.
+    counts = inside[:height, :width].view(np.uint8)
+    counts = np.add.reduce([counts[k::factor] for k in range(factor)], dtype=np.uint8)
+    counts = np.add.reduce([counts[:, k::factor] for k in range(factor)], dtype=np.uint8)
+    return counts.astype(np.float32) / np.float32(factor**2), factor
 
 
 def estimate_shift(before: NDArray[np.float32], after: NDArray[np.float32]) -> tuple[int, int]:

@@ -90,6 +90,8 @@ class LinkGraph:
         ``(n, 3)`` rows: a newly appeared object, an older object under its mask, shared pixels.
     contacts
         ``(n, 3)`` rows: an object of a young small cell, a neighbour in contact, contact pixels.
+    pointing
+        ``(n,)`` of each contact: how far the small cell is elongated towards the neighbour.
     n_frames
         Length of the movie.
     """
@@ -110,6 +112,7 @@ class LinkGraph:
     kind: NDArray[np.object_]
     seen: Ints
     contacts: Ints
+    pointing: Floats
     n_frames: int
     flags: dict[int, list[str]] = field(default_factory=dict)
 

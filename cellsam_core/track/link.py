@@ -55,19 +55,15 @@ def overlap_cost_limit(sigma_iou: float) -> float:
     return 1.0 - sigma_iou + AREA_WEIGHT * float(np.log(1 / sigma_iou)) + 1e-9
 
 
-def link_by_overlap(
-    before: FrameObjects, after: FrameObjects, overlaps: Overlaps, sigma_iou: float
-) -> Links:
+def link_by_overlap(overlaps: Overlaps, sigma_iou: float) -> Links:
     """Link cells of consecutive frames: cost ``1 - IoU + 0.1 |ln(area ratio)|``, IoU gated.
 
     The gate and the cost of Bochinski et al. 2017 (IoU tracker), solved globally as in
     Jaqaman et al. 2008.
     """
-    i, j, n_px = overlaps.i, overlaps.j, overlaps.n_px
-    iou = n_px / (before.area_px[i] + after.area_px[j] - n_px)
-    gate = iou >= sigma_iou
-    i, j, iou = i[gate], j[gate], iou[gate]
-    cost = 1.0 - iou + area_cost(before.area_px[i], after.area_px[j])
+    gate = overlaps.iou >= sigma_iou
+    i, j, iou = overlaps.i[gate], overlaps.j[gate], overlaps.iou[gate]
+    cost = 1.0 - iou + area_cost(overlaps.area_i[gate], overlaps.area_j[gate])
     return _solve(i, j, iou, cost, overlap_cost_limit(sigma_iou))
 
 

@@ -17,6 +17,7 @@ from cellsam_core.track.drift import coarse_foreground, estimate_shift
 from cellsam_core.track.graph import NONE, LinkGraph
 from cellsam_core.track.link import Links, link_by_distance, link_by_overlap
 from cellsam_core.track.overlap import (
+    Floats,
     FrameObjects,
     Ints,
     Labels,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.track.parameters import TrackParameters
+
+# Of a cell's extent along the border: a disc of which a sixth of the diameter is outside.
+MAX_CUT_FRACTION = 0.75
 
 
 @dataclass
@@ -54,6 +58,7 @@ class _Columns:
     links: list[tuple[Ints, Ints, Links, str]] = field(default_factory=list)
     seen: list[tuple[int, int, int]] = field(default_factory=list)
     contacts: list[tuple[int, int, int]] = field(default_factory=list)
+    pointing: list[float] = field(default_factory=list)
 
 
 def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
@@ -143,7 +148,7 @@ def _link(
     """Link two frames; return which cells of the later one have a predecessor."""
     shift = _shift(before, after)
     overlaps = count_overlaps(before.labels, after.labels, before.objects, after.objects, shift)
-    links = link_by_overlap(before.objects, after.objects, overlaps, parameters.sigma_iou)
+    links = link_by_overlap(overlaps, parameters.sigma_iou)
     linked_before = np.zeros(len(before.objects), dtype=bool)
     linked_after = np.zeros(len(after.objects), dtype=bool)
 
@@ -210,21 +215,38 @@ def _watch_buds(
     if len(objects) == 0:
         return
     largest = parameters.bud_max_area_fraction * float(np.median(objects.area_px))
-    current.bud_age[~linked & ~objects.border & (objects.area_px <= largest)] = 0
+    for row in np.flatnonzero(~linked & (objects.area_px <= largest)):
+        if not (objects.border[row] and _enters(current.labels, objects, int(row))):
+            current.bud_age[row] = 0
     current.bud_age[current.bud_age >= parameters.bud_window_frames] = NONE
     for row in np.flatnonzero(current.bud_age != NONE):
-        for neighbour, n_px in _contacts(
+        for neighbour, n_px, pointing in _contacts(
             current.labels, objects, int(row), parameters.bud_contact_px
         ):
             columns.contacts.append(
                 (current.first_row + int(row), current.first_row + neighbour, n_px)
             )
+            columns.pointing.append(pointing)
+
+
+def _enters(labels: Labels, objects: FrameObjects, row: int) -> bool:
+    """Whether the image's border cuts much of a cell off: it comes from outside."""
+    y0, x0, y1, x1 = objects.bbox[row]
+    own = labels[y0:y1, x0:x1] == objects.label[row]
+    height, width = labels.shape
+    cuts = [
+        (own[0], y0 == 0),
+        (own[-1], y1 == height),
+        (own[:, 0], x0 == 0),
+        (own[:, -1], x1 == width),
+    ]
+    return any(at and rim.sum() > MAX_CUT_FRACTION * rim.size for rim, at in cuts)
 
 
 def _contacts(
     labels: Labels, objects: FrameObjects, row: int, contact_px: int
-) -> list[tuple[int, int]]:
-    """Neighbours within `contact_px` of a cell's outline, and how many pixels they have there."""
+) -> list[tuple[int, int, float]]:
+    """Neighbours within `contact_px` of a cell's outline, their pixels there, and pointing."""
     y0, x0, y1, x1 = objects.bbox[row]
     margin = contact_px + 1
     window = labels[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
@@ -232,7 +254,25 @@ def _contacts(
     near = (ndimage.distance_transform_edt(~own) <= contact_px + 1) & ~own & (window != 0)
     label, n_px = np.unique(window[near], return_counts=True)
     rows = objects.index_of(label.astype(np.int64))
-    return list(zip(rows.tolist(), n_px.tolist(), strict=True))
+    pointing = _pointing(own, objects.yx[rows] - objects.yx[row])
+    return list(zip(rows.tolist(), n_px.tolist(), pointing.tolist(), strict=True))
+
+
+def _pointing(mask: NDArray[np.bool_], directions: Floats) -> Floats:
+    """How far a cell is elongated towards each of ``(n, 2)`` directions.
+
+    The elongation (1 - minor / major variance of the pixels' places) times ``cos(2 angle) / 2``,
+    the angle being that of the major axis with the direction: -0.5 to 0.5, 0 for a disc.
+    """
+    places = np.argwhere(mask).astype(np.float64)
+    places -= places.mean(axis=0)
+    variance, axes = np.linalg.eigh(places.T @ places / len(places))
+    if variance[1] == 0:
+        return np.zeros(len(directions))
+    length = np.maximum(np.linalg.norm(directions, axis=1), 1e-9)
+    cosine = directions @ axes[:, 1] / length
+    pointing: Floats = (1 - variance[0] / variance[1]) * (cosine**2 - 0.5)
+    return pointing
 
 
 def _graph(columns: _Columns) -> LinkGraph:
@@ -261,6 +301,7 @@ def _graph(columns: _Columns) -> LinkGraph:
         kind=np.full(n, "start", dtype=object),
         seen=np.array(columns.seen, dtype=np.int64).reshape(-1, 3),
         contacts=np.array(columns.contacts, dtype=np.int64).reshape(-1, 3),
+        pointing=np.array(columns.pointing, dtype=np.float64),
         n_frames=len(frames),
     )
     for before, after, links, kind in columns.links:

@@ -7,6 +7,7 @@ cheap and nothing is quadratic in the number of cells.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,18 +53,42 @@ class FrameObjects:
 
     def index_of(self, labels: Ints) -> Ints:
         """Rows of `labels`, all of which must be present."""
-        order = np.argsort(self.label)
-        rows: Ints = order[np.searchsorted(self.label, labels, sorter=order)]
+        order, ordered = self._by_label
+        rows: Ints = order[np.searchsorted(ordered, labels)]
         return rows
+
+    @cached_property
+    def _by_label(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.label)
+        return order, self.label[order]
 
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Sparse overlaps: `n_px[k]` pixels are shared by cells `i[k]` and `j[k]` of two frames."""
+    """Sparse overlaps of the cells of two frames, within what both frames show.
+
+    Attributes
+    ----------
+    i, j
+        ``(n,)`` rows of cells that overlap.
+    n_px
+        ``(n,)`` pixels that they share.
+    area_i, area_j
+        ``(n,)`` pixels of either that lie in the part of the image that both frames show: after
+        a jump of the stage, a cell at the border is cut differently.
+    """
 
     i: Ints
     j: Ints
     n_px: Ints
+    area_i: Ints
+    area_j: Ints
+
+    @property
+    def iou(self) -> Floats:
+        """Intersection over union."""
+        iou: Floats = self.n_px / (self.area_i + self.area_j - self.n_px)
+        return iou
 
 
 def measure_objects(labels: Labels) -> FrameObjects:
@@ -113,7 +138,7 @@ def count_overlaps(
     b = np.ascontiguousarray(after[window_after])
     if a.size == 0:
         empty = np.zeros(0, dtype=np.int64)
-        return Overlaps(empty, empty, empty)
+        return Overlaps(empty, empty, empty, empty, empty)
     starts, lengths = _runs(a, b)
     label_a, label_b = a.ravel()[starts], b.ravel()[starts]
     both = (label_a != 0) & (label_b != 0)
@@ -121,7 +146,19 @@ def count_overlaps(
     j = after_objects.index_of(label_b[both].astype(np.int64))
     shape = (len(before_objects), len(after_objects))
     table = sparse.coo_array((lengths[both], (i, j)), shape=shape).tocsr().tocoo()
-    return Overlaps(table.row.astype(np.int64), table.col.astype(np.int64), table.data)
+    i, j = table.row.astype(np.int64), table.col.astype(np.int64)
+    area_i, area_j = before_objects.area_px, after_objects.area_px
+    if shift_yx != (0, 0):
+        area_i = _visible_px(label_a, lengths, before_objects)
+        area_j = _visible_px(label_b, lengths, after_objects)
+    return Overlaps(i, j, table.data, area_i[i], area_j[j])
+
+
+def _visible_px(labels: Labels, lengths: Ints, objects: FrameObjects) -> Ints:
+    """Pixels of each cell among runs of `labels`."""
+    cell = labels != 0
+    rows = objects.index_of(labels[cell].astype(np.int64))
+    return np.bincount(rows, lengths[cell], len(objects)).astype(np.int64)
 
 
 def shifted_windows(

@@ -74,7 +74,7 @@ def test_links_are_gated_and_keep_cost_and_margin() -> None:
     before[5:15, 5:15], before[5:15, 30:40] = 7, 8
     after[5:15, 7:17], after[5:15, 39:49], after[0:4, 20:24] = 1, 2, 3
     a, b = measure_objects(before), measure_objects(after)
-    links = link_by_overlap(a, b, count_overlaps(before, after, a, b), sigma_iou=0.15)
+    links = link_by_overlap(count_overlaps(before, after, a, b), sigma_iou=0.15)
     assert (a.label[links.i].tolist(), b.label[links.j].tolist()) == ([7], [1])
     assert links.iou[0] == pytest.approx(80 / 120)
     assert links.cost[0] == pytest.approx(1 - 80 / 120)
