@@ -50,25 +50,30 @@ class Codebook:
     def correctable_distance(self) -> npt.NDArray[np.float64]:
         """``(codewords,)`` distance of a unit vector with one bit missing from its codeword's.
 
-        For weight w that is ``sqrt(2 - 2 sqrt((w - 1) / w))``: 0.5176 for the weight of 4 that
-        MERlin's default assumes. A word with one bit too many lies nearer.
+        0.5176 for the weight of 4 that MERlin's default assumes. A word with one bit too many
+        lies nearer.
         """
-        weight = self.bits.sum(axis=1)
-        distance: npt.NDArray[np.float64] = np.sqrt(2 - 2 * np.sqrt((weight - 1) / weight))
-        return distance
+        return self._distance_without(1)
 
     @property
     def distance_cut(self) -> npt.NDArray[np.float64]:
         """``(codewords,)`` largest distance at which a pixel may be a call.
 
-        Where all codewords differ in four bits or more, that is one missing bit and, as
-        molecules lie close, one bit of a neighbour: ``sqrt(2 / w)``. The mixture model judges
-        what is nearer. Other codebooks can detect errors but not correct them: half of the
-        distance of one missing bit.
+        Where all codewords differ in four bits or more one wrong bit can be corrected, also
+        where the light of a neighbour adds to it: words as far as with two bits missing are
+        left to the mixture model and the blanks to judge. Other codebooks can detect errors but
+        not correct them: half of the distance of one missing bit.
         """
         if self.min_hamming_distance < MIN_CORRECTING_DISTANCE:
             return self.correctable_distance / 2
-        distance: npt.NDArray[np.float64] = np.sqrt(2 / self.bits.sum(axis=1))
+        # At the very cut nothing may hang on rounding.
+        return self._distance_without(2) + 1e-3
+
+    def _distance_without(self, n_bits: int) -> npt.NDArray[np.float64]:
+        """Distance for weight w with n bits missing: ``sqrt(2 - 2 sqrt((w - n) / w))``."""
+        weight = self.bits.sum(axis=1)
+        kept = np.maximum(weight - n_bits, 0) / weight
+        distance: npt.NDArray[np.float64] = np.sqrt(2 - 2 * np.sqrt(kept))
         return distance
 
     @property

@@ -19,7 +19,9 @@ def band_pass(image: Image, sigma_px: float) -> Image:
     sigma_px
         Standard deviation of the spots to find; those answer best.
     """
-    filtered: Image = -(sigma_px**2) * ndi.gaussian_laplace(image, sigma_px, mode="nearest")
+    # The cut-off kernel does not sum to 0: without its offset a flat image gives just that.
+    flat = image - np.median(image)
+    filtered: Image = -(sigma_px**2) * ndi.gaussian_laplace(flat, sigma_px, mode="nearest")
     return filtered
 
 

@@ -24,6 +24,7 @@ OFFSET_COUNTS = 200.0
 PHOTONS_PER_COUNT = 0.25
 READ_NOISE_PHOTONS = 3.0
 BEADS_PER_MEGAPIXEL = 400
+MIN_BEADS = 24
 BEAD_COUNTS = 4000.0
 
 
@@ -184,7 +185,7 @@ def simulate_rounds(
     drift = rng.normal(0, spec.drift_px, size=(n_rounds, 2))
     drift[0] = 0
     area = np.prod([n + 2 * MARGIN_PX for n in shape_yx])
-    n_beads = max(4, round(BEADS_PER_MEGAPIXEL * float(area) / 1e6))
+    n_beads = max(MIN_BEADS, round(BEADS_PER_MEGAPIXEL * float(area) / 1e6))
     beads = rng.uniform(-MARGIN_PX, np.array(shape_yx) + MARGIN_PX, size=(n_beads, 2))
     height = BEAD_COUNTS * rng.lognormal(0, 0.3, size=n_beads)
     fiducials = [

@@ -19,6 +19,7 @@ OF_THE_RULE = {"help", "output", "sample", "batch", "masks", "cells", "objects",
 OF_THE_RULE |= {
     "pixel_size_um",
     "frame_interval_s",
+    "format",
     "labels",
     "manifest",
     "config_json",
