@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from cellsam_core.errors import InputError
 from cellsam_core.io.codebook import read_codebook
@@ -15,15 +19,12 @@ from cellsam_core.io.raw import ORGANIZATION, RawExperiment, RawField
 from cellsam_core.io.stack import read_stack
 from cellsam_core.io.tables import read_table, table_errors
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pandas as pd
-
-COLUMNS = ("channelName", "readoutName", "imageType", "imageRegExp", "imagingRound", "frame")
-COLUMNS += ("fiducialImageType", "fiducialImagingRound", "fiducialFrame")
+COLUMNS = (
+    *("channelName", "readoutName", "imageType", "imageRegExp", "imagingRound", "frame"),
+    *("fiducialImageType", "fiducialImagingRound", "fiducialFrame"),
+)
 # Image type, field and imaging round -> file.
-Files = dict[tuple[str, int, int], "Path"]
+Files = dict[tuple[str, int, int], Path]
 
 
 def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
@@ -48,6 +49,14 @@ def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
             remedy="correct the data organization or the codebook",
         )
     bits = [by_name[name] for name in codebook.bit_names]
+    n_planes = sorted({len(c["frames"]) for c in bits})
+    if len(n_planes) > 1:
+        raise InputError(
+            path,
+            found=f"bits of {n_planes[0]} and of {n_planes[-1]} z planes",
+            expected="as many frames for each bit",
+            remedy="correct the column frame",
+        )
     stains = {c["name"]: c for c in channels if c not in bits}
     files = _image_files(folder, path, rows)
     names = sorted({fov for _, fov, _ in files})
@@ -60,19 +69,19 @@ def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
             expected="images, and microns_per_pixel in microscope.json",
             remedy="add them, or give pixel_size_um in the sample sheet",
         )
-    positions = _positions(folder, len(names))
+    positions = _positions(folder, names)
     fields = [
         RawField(
             str(fov),
-            positions[index],
-            [[_plane(files, c, fov, z) for c in bits] for z in range(len(bits[0]["frames"]))],
+            positions[fov],
+            [[_plane(files, c, fov, z) for c in bits] for z in range(n_planes[0])],
             {c["round"]: _fiducial(files, c, fov) for c in [*bits, *stains.values()]},
             # The middle plane, as for stains of vendors' folders.
             {n: _plane(files, c, fov, (len(c["frames"]) - 1) // 2) for n, c in stains.items()},
         )
-        for index, fov in enumerate(names)
+        for fov in names
     ]
-    shape = _shape(fields[0].bits[0][0])
+    shape = read_stack(Path(fields[0].bits[0][0].path), pages_are_frames=True).shape_yx
     # MERlin's own defaults, where the file leaves them out.
     transpose = bool(microscope.get("transpose", True))
     return RawExperiment(
@@ -147,9 +156,8 @@ def _image_files(folder: Path, path: Path, rows: pd.DataFrame) -> Files:
 
 
 def _plane(files: Files, channel: dict[str, Any], fov: int, z: int) -> Plane:
-    frames = channel["frames"]
-    page = frames[min(z, len(frames) - 1)]
-    return Plane(str(_file(files, channel["type"], fov, channel["round"])), page)
+    file = _file(files, channel["type"], fov, channel["round"])
+    return Plane(str(file), channel["frames"][z])
 
 
 def _fiducial(files: Files, channel: dict[str, Any], fov: int) -> Plane:
@@ -168,12 +176,6 @@ def _file(files: Files, kind: str, fov: int, round_: int) -> Path:
     return files[kind, fov, round_]
 
 
-def _shape(plane: Plane) -> tuple[int, int]:
-    from pathlib import Path
-
-    return read_stack(Path(plane.path), pages_are_frames=True).shape_yx
-
-
 def _microscope(folder: Path) -> dict[str, Any]:
     found = sorted(folder.glob("*microscope*.json"))
     if not found:
@@ -182,17 +184,19 @@ def _microscope(folder: Path) -> dict[str, Any]:
         return dict(json.loads(found[0].read_text(encoding="utf-8")))
 
 
-def _positions(folder: Path, n_fields: int) -> list[tuple[float, float]]:
+def _positions(folder: Path, fields: list[int]) -> dict[int, tuple[float, float]]:
+    """Read the place of each field; the first row is that of field 0."""
     found = sorted(folder.glob("*positions*.csv"))
-    if not found and n_fields == 1:
-        return [(0.0, 0.0)]
+    if not found and len(fields) == 1:
+        return {fields[0]: (0.0, 0.0)}
     path = found[0] if found else folder / "positions.csv"
     table = read_table(path, header=None)
-    if table.shape[1] < 2 or len(table) < n_fields or table.isna().to_numpy().any():
+    xy = table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    if table.shape[1] < 2 or len(table) <= max(fields) or not np.isfinite(xy[:, :2]).all():
         raise InputError(
             path,
-            found=f"{len(table)} positions",
-            expected=f"x and y in um for each of {n_fields} fields, without a header",
+            found=f"{len(table)} rows, or something else than numbers",
+            expected=f"x and y in um of fields 0 to {max(fields)}, without a header",
             remedy="correct the table",
         )
-    return [(float(x), float(y)) for x, y in table.iloc[:, :2].to_numpy(dtype=float)]
+    return {fov: (float(xy[fov, 0]), float(xy[fov, 1])) for fov in fields}

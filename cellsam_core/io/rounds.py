@@ -17,7 +17,8 @@ Beside it: ``codebook.csv`` and, for more than one field, ``positions.csv`` with
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from cellsam_core.errors import InputError
 from cellsam_core.io.codebook import read_codebook
@@ -28,8 +29,6 @@ from cellsam_core.io.stack import read_stack
 from cellsam_core.io.tables import read_table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
 CODEBOOK_NAME = "codebook.csv"
@@ -37,6 +36,29 @@ POSITIONS_NAME = "positions.csv"
 COLUMNS = ("kind", "name", "imaging_round", "file", "page")
 KINDS = ("bit", "fiducial", "stain")
 FIELD = "{field}"
+
+
+class SheetRow(NamedTuple):
+    """One row of the sheet."""
+
+    kind: str
+    name: str
+    imaging_round: int
+    file: str
+    page: int
+    z: int
+
+    def plane(self, folder: Path, field: str) -> Plane:
+        """Find the row's plane of a field."""
+        file = folder / self.file.replace(FIELD, field)
+        if not file.is_file():
+            raise InputError(
+                file,
+                found="no file",
+                expected=f"the image that {SHEET_NAME} names for field {field!r}",
+                remedy="add the image, or remove the field's other images",
+            )
+        return Plane(str(file), self.page)
 
 
 def open_rounds(folder: Path, pixel_size_um: float | None) -> RawExperiment:
@@ -48,87 +70,76 @@ def open_rounds(folder: Path, pixel_size_um: float | None) -> RawExperiment:
         A row, a file, a bit or the pixel size is missing or unclear.
     """
     path = folder / SHEET_NAME
-    rows = _read_sheet(path)
+    rows, said_size = _read_sheet(path)
     codebook = read_codebook(folder / CODEBOOK_NAME)
-    bits = {(r.name_, r.z): r for r in rows[rows["kind"] == "bit"].itertuples()}
+    bits = {(row.name, row.z): row for row in rows if row.kind == "bit"}
+    stains = {row.name: row for row in rows if row.kind == "stain"}
+    fiducials = {row.imaging_round: row for row in rows if row.kind == "fiducial"}
     planes = sorted({z for _, z in bits})
     for name in codebook.bit_names:
         for z in planes:
             if (name, z) not in bits:
                 raise _unclear(path, f"no bit {name!r} of plane {z}", "each bit of the codebook")
-    stains = {r.name_: r for r in rows[rows["kind"] == "stain"].itertuples()}
-    fiducials = {r.imaging_round: r for r in rows[rows["kind"] == "fiducial"].itertuples()}
-    needed = {bits[name, planes[0]].imaging_round for name in codebook.bit_names}
-    needed |= {row.imaging_round for row in stains.values()}
-    if needed - set(fiducials):
-        found = f"no fiducial of imaging round {min(needed - set(fiducials))}"
+    first = [bits[name, planes[0]] for name in codebook.bit_names]
+    unseen = {row.imaging_round for row in [*first, *stains.values()]} - set(fiducials)
+    if unseen:
+        found = f"no fiducial of imaging round {min(unseen)}"
         raise _unclear(path, found, "a row of kind fiducial for each imaging round")
-    names = _field_names(folder, rows["file"].unique().tolist())
+    names = _field_names(folder, sorted({row.file for row in rows}))
     positions = _positions(folder, names)
-
-    def plane(row: object, field: str) -> Plane:
-        file = folder / row.file.replace(FIELD, field)  # type: ignore[attr-defined]
-        if not file.is_file():
-            raise InputError(
-                file,
-                found="no file",
-                expected=f"the image that {SHEET_NAME} names for field {field!r}",
-                remedy="add the image, or remove the field's other images",
-            )
-        return Plane(str(file), row.page)  # type: ignore[attr-defined]
-
     fields = [
         RawField(
             name,
             positions[name],
-            [[plane(bits[bit, z], name) for bit in codebook.bit_names] for z in planes],
-            {number: plane(row, name) for number, row in fiducials.items()},
-            {stain: plane(row, name) for stain, row in stains.items()},
+            [[bits[b, z].plane(folder, name) for b in codebook.bit_names] for z in planes],
+            {number: row.plane(folder, name) for number, row in fiducials.items()},
+            {stain: row.plane(folder, name) for stain, row in stains.items()},
         )
         for name in names
     ]
-    first = read_stack(folder / rows["file"][0].replace(FIELD, names[0]), pages_are_frames=True)
-    size = pixel_size_um or _said_size(path, rows) or first.pixel_size_um
+    header = read_stack(Path(fields[0].bits[0][0].path), pages_are_frames=True)
+    size = pixel_size_um or said_size or header.pixel_size_um
     if size is None:
         raise InputError(
-            first.path,
+            header.path,
             found="no pixel size",
             expected="the side of a pixel in um",
-            remedy="give pixel_size_um in the sample sheet",
+            remedy="give pixel_size_um in the sample sheet or in rounds.csv",
         )
     return RawExperiment(
         format="rounds",
         codebook=codebook,
         fields=fields,
-        round_of_bit=[bits[name, planes[0]].imaging_round for name in codebook.bit_names],
+        round_of_bit=[row.imaging_round for row in first],
         round_of_stain={name: row.imaging_round for name, row in stains.items()},
         pixel_size_um=size,
-        shape_yx=first.shape_yx,
+        shape_yx=header.shape_yx,
     )
 
 
-def _read_sheet(path: Path) -> pd.DataFrame:
-    rows = read_table(path, COLUMNS, dtype=str, keep_default_na=False)
-    if "z" not in rows:
-        rows["z"] = "0"
+def _read_sheet(path: Path) -> tuple[list[SheetRow], float | None]:
+    """Read and check the rows, and the pixel size if they say it."""
+    table = read_table(path, COLUMNS, dtype=str, keep_default_na=False)
+    if "z" not in table:
+        table["z"] = "0"
     for column in ("imaging_round", "page", "z"):
-        bad = rows[~rows[column].str.fullmatch(r"\d+")]
+        bad = table[~table[column].str.fullmatch(r"\d+")]
         if len(bad):
             found = f"{bad[column].iloc[0]!r} in column {column!r}, row {bad.index[0] + 1}"
             raise _unclear(path, found, "a whole number from 0")
-        rows[column] = rows[column].astype(int)
-    bad = rows[~rows["kind"].isin(KINDS)]
+        table[column] = table[column].astype(int)
+    bad = table[~table["kind"].isin(KINDS)]
     if len(bad):
         found = f"the kind {bad['kind'].iloc[0]!r} in row {bad.index[0] + 1}"
         raise _unclear(path, found, f"one of {', '.join(KINDS)}")
-    twice = rows[rows.duplicated(["kind", "name", "imaging_round", "z"])]
+    twice = table[table.duplicated(["kind", "name", "imaging_round", "z"])]
     if len(twice):
         found = f"row {twice.index[0] + 1} for what another row names"
         raise _unclear(path, found, "one row for each plane")
-    if not (rows["kind"] == "bit").any():
+    if not (table["kind"] == "bit").any():
         raise _unclear(path, "no row of kind bit", "one for each bit")
-    # `name` is an attribute of pandas' own.
-    return rows.rename(columns={"name": "name_"})
+    columns = zip(*(table[name].tolist() for name in SheetRow._fields), strict=True)
+    return [SheetRow(*values) for values in columns], _said_size(path, table)
 
 
 def _said_size(path: Path, rows: pd.DataFrame) -> float | None:

@@ -188,10 +188,10 @@ def simulate_rounds(
     n_beads = max(MIN_BEADS, round(BEADS_PER_MEGAPIXEL * float(area) / 1e6))
     beads = rng.uniform(-MARGIN_PX, np.array(shape_yx) + MARGIN_PX, size=(n_beads, 2))
     height = BEAD_COUNTS * rng.lognormal(0, 0.3, size=n_beads)
-    fiducials = [
-        _photograph(rng, render(shape_yx, *(beads + shift).T, height, spec.sigma_px))
-        for shift in drift
-    ]
+    fiducials = []
+    for dy, dx in drift:
+        light = render(shape_yx, beads[:, 0] + dy, beads[:, 1] + dx, height, spec.sigma_px)
+        fiducials.append(_photograph(rng, light))
     tissue = np.exp(0.5 * smooth_noise(rng, shape_yx, 24.0)) * np.float32(spec.background_counts)
     bits = []
     for bit, round_ in enumerate(round_of_bit):
@@ -210,4 +210,5 @@ def simulate_rounds(
 
 def _photograph(rng: np.random.Generator, scene: Image) -> NDArray[np.uint16]:
     counts = expose(rng, scene, photons=PHOTONS_PER_COUNT, read_noise=READ_NOISE_PHOTONS)
-    return np.clip(np.rint(counts + OFFSET_COUNTS), 0, 65535).astype(np.uint16)
+    grey: NDArray[np.uint16] = np.clip(np.rint(counts + OFFSET_COUNTS), 0, 65535).astype(np.uint16)
+    return grey

@@ -17,6 +17,8 @@ from cellsam_core.decode.registration import measure_drift
 from cellsam_core.errors import InputError
 from cellsam_core.io.codebook import read_codebook
 from cellsam_core.io.raw import open_raw
+from cellsam_core.report.results import Results
+from cellsam_core.report.section_decoding import decoding_section
 
 SIZE = ("--size-px", "160", "--cells", "6", "--transcripts", "250", "--seed", "2")
 
@@ -49,7 +51,7 @@ def test_both_layouts_give_fields_rounds_and_stains(raw):
 def test_a_decoded_folder_is_read_like_a_vendor_s(raw, tmp_path):
     out, assay = tmp_path / "0_decoded", raw.name
     assert main(["decode", str(raw), "-o", str(out)]) == 0
-    manifest = tmp_path / "m.json"
+    manifest = tmp_path / "0_manifest.json"
     sample = ["--sample", "s", "--assay", assay]
     assert main(["inspect", str(out), *sample, "-o", str(manifest)]) == 0
     truth, cells = raw / "truth", tmp_path / "3_cells"
@@ -72,6 +74,12 @@ def test_a_decoded_folder_is_read_like_a_vendor_s(raw, tmp_path):
     shifts = [r["residual_px"] for f in quality["fields"] for r in f["rounds"]]
     assert max(shifts) < 0.3
     assert [p.name for p in out.iterdir() if p.name.startswith(".")] == []
+    results = Results.load(tmp_path)
+    section = decoding_section(results)
+    assert section is not None
+    n_rounds = {"merfish": 8, "seqfish": 20}[assay]
+    assert [len(table.rows) for table in section.tables][1] in (n_rounds, n_rounds - 1)
+    assert "asked for: 5.0%" in section.paragraphs[0]
 
 
 def test_the_same_folder_gives_the_same_bytes(raw, tmp_path):
@@ -114,6 +122,8 @@ def edit(path: Path, old: str, new: str) -> None:
         ("merfish", "dataorganization.csv", "bit3,bit3,1,", "bit3,bit3,77,", "imaging round 77"),
         ("merfish", "dataorganization.csv", "(?P<imageType>", "(?P<imageType>(", "imageRegExp"),
         ("merfish", "microscope.json", "microns_per_pixel", "other", "no pixel size"),
+        ("merfish", "dataorganization.csv", "bit3,bit3,1,0,", "bit3,bit3,1,[0 1],", "2 z planes"),
+        ("merfish", "positions.csv", "1", "x", "something else than numbers"),
         ("merfish", "microscope.json", "{", "", "no table that can be read"),
         ("seqfish", "codebook.csv", "round_4", "round_5", "no bit 'round_5="),
         ("seqfish", "rounds.csv", "fiducial,,3,", "fiducial,,99,", "no fiducial of imaging round"),
