@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -137,21 +136,24 @@ def _image_files(folder: Path, path: Path, rows: pd.DataFrame) -> Files:
     """Find files by the groups imageType, fov and imagingRound of the rows' own expressions."""
     files: Files = {}
     images = sorted(filter(is_image, folder.iterdir()), key=lambda f: natural_key(f.name))
-    for expression in rows["imageRegExp"].unique():
+    columns = [name for name in ("imageRegExp", "fiducialRegExp") if name in rows]
+    for expression in pd.unique(rows[columns].to_numpy().ravel()):
         try:
             pattern = re.compile(expression)
-        except re.error as error:
+            for image in images:
+                if match := pattern.match(image.name):
+                    groups = match.groupdict()
+                    # Images of a single round, such as stains, need not name it.
+                    round_ = int(groups.get("imagingRound") or -1)
+                    files.setdefault((groups["imageType"], int(groups["fov"]), round_), image)
+        except (re.error, KeyError, ValueError) as error:
             raise InputError(
                 path,
-                found=f"imageRegExp {expression!r} ({error})",
-                expected="a regular expression with the groups imageType, fov and imagingRound",
-                remedy="correct it",
+                found=f"the expression {expression!r} ({error})",
+                expected="a regular expression with the groups imageType, fov and imagingRound, "
+                "the last two of which match numbers",
+                remedy="correct imageRegExp and fiducialRegExp",
             ) from error
-        for image in images:
-            if match := pattern.match(image.name):
-                groups = defaultdict(lambda: "-1", match.groupdict())
-                key = groups["imageType"], int(groups["fov"]), int(groups["imagingRound"])
-                files.setdefault(key, image)
     return files
 
 
