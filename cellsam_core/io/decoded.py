@@ -155,21 +155,13 @@ class DecodedWriter:
         n_blanks = int(self._codebook.is_blank.sum())
         n_genes = len(self._codebook.names) - n_blanks
         threshold = threshold_for_rate(log_odds, is_blank, n_blanks, n_genes, target_rate)
-        path = self._root / CANDIDATES_NAME
-        with (
-            pq.ParquetFile(path) as file,
-            pq.ParquetWriter(self._root / TRANSCRIPTS_NAME, SCHEMA, compression="zstd") as writer,
-        ):
-            for batch in file.iter_batches():
-                kept = batch.filter(pa.array(batch["log_odds"].to_numpy() >= threshold))
-                writer.write_batch(kept.cast(SCHEMA))
-        path.unlink()
+        self._write_transcripts(threshold)
         kept = log_odds >= threshold
         n_blank_calls, n_gene_calls = int((kept & is_blank).sum()), int((kept & ~is_blank).sum())
         rate = None
         if n_blanks and n_gene_calls:
             rate = (n_blank_calls / n_blanks) / (n_gene_calls / n_genes)
-        summary = {
+        summary: dict[str, Any] = {
             "n_gene_calls": n_gene_calls,
             "n_blank_calls": n_blank_calls,
             "n_genes": n_genes,
@@ -183,14 +175,27 @@ class DecodedWriter:
         (self._root / QUALITY_NAME).write_text(json.dumps(content, indent=1) + "\n")
         return summary
 
+    def _write_transcripts(self, threshold: float) -> None:
+        """Copy the candidates of at least the threshold, and remove the rest."""
+        path = self._root / CANDIDATES_NAME
+        target = self._root / TRANSCRIPTS_NAME
+        with (
+            pq.ParquetFile(path) as file,
+            pq.ParquetWriter(target, SCHEMA, compression="zstd") as writer,
+        ):
+            for batch in file.iter_batches():
+                is_kept = pa.array(batch["log_odds"].to_numpy() >= threshold)
+                writer.write_batch(batch.filter(is_kept).cast(SCHEMA))
+        path.unlink()
+
 
 def _curve(log_odds: NDArray[np.float32], is_blank: NDArray[np.bool_]) -> list[dict[str, Any]]:
     """Count calls and blank calls at a number of thresholds, the strictest first."""
     order = np.argsort(-log_odds, kind="stable")
     n_blank = np.cumsum(is_blank[order])
-    points = (
-        np.unique(np.linspace(0, len(order) - 1, CURVE_POINTS).astype(int)) if len(order) else []
-    )
+    if not len(order):
+        return []
+    points = np.unique(np.linspace(0, len(order) - 1, CURVE_POINTS).astype(np.int64))
     return [
         {
             "log_odds": float(log_odds[order[i]]),
