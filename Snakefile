@@ -27,6 +27,7 @@ resource_scopes:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/decode.smk"
 include: "workflow/rules/inspect.smk"
 include: "workflow/rules/preprocess.smk"
 include: "workflow/rules/segment.smk"

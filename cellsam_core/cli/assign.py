@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cells.add_argument(
         "--polygons",
         type=Path,
-        metavar="PARQUET",
-        help="cell polygons in um, per z plane where they have ZIndex",
+        metavar="PARQUET|CSV",
+        help="cell polygons in um, per z plane where they have ZIndex; or Xenium's vertices",
     )
     transcripts = parser.add_mutually_exclusive_group(required=True)
     transcripts.add_argument(

@@ -46,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         spatial = kinds.add_parser(kind, help=summary, formatter_class=formatter)
         _add_common(spatial, size_px=512, cells=80)
         spatial.add_argument(
-            "--transcripts", type=int, default=6000, help="number of transcripts, blanks included"
+            "--transcripts",
+            type=int,
+            help="number of transcripts, blanks included; 6000, or 2500 with --raw-rounds",
+        )
+        spatial.add_argument(
+            "--raw-rounds", action="store_true", help="raw rounds of imaging and a codebook instead"
         )
         spatial.add_argument("--z-planes", type=int, default=3, help="number of optical planes")
 
@@ -87,13 +92,20 @@ def run(args: argparse.Namespace) -> None:
         return
     from cellsam_core.simulate.spatial import TissueSpec
 
+    n_default = 2500 if args.raw_rounds else 6000
     tissue_spec = TissueSpec(
         size_px=args.size_px,
         n_cells=args.cells,
-        n_transcripts=args.transcripts,
+        n_transcripts=n_default if args.transcripts is None else args.transcripts,
         n_z=args.z_planes,
         stains=("DAPI", "PolyT") if args.kind == "merfish" else ("DAPI", "membrane"),
     )
+    if args.raw_rounds:
+        from cellsam_core.io.synthetic_rounds import write_merfish_rounds, write_seqfish_rounds
+
+        write_rounds = write_merfish_rounds if args.kind == "merfish" else write_seqfish_rounds
+        write_rounds(args.output, rng, tissue_spec)
+        return
     write = synthetic.write_merscope if args.kind == "merfish" else synthetic.write_seqfish
     write(args.output, rng, tissue_spec)
 
@@ -112,7 +124,7 @@ def _check(args: argparse.Namespace) -> None:
     }
     for name, low in least.items():
         value = getattr(args, name, low)
-        if not low <= value < float("inf"):
+        if value is not None and not low <= value < float("inf"):
             option = "--" + name.replace("_", "-")
             raise InputError(
                 option, found=str(value), expected=f"at least {low}", remedy="give such a number"

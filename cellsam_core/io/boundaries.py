@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import shapely
 
@@ -19,9 +20,12 @@ from cellsam_core.io.atomic import atomic_path
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy.typing as npt
+
 ID_COLUMNS = ("EntityID", "cell_id", "ID")
 PLANE_COLUMN = "ZIndex"
 GEOMETRY_COLUMNS = ("geometry", "Geometry")
+VERTEX_COLUMNS = ("vertex_x", "vertex_y")
 ROWS_A_GROUP = 10_000
 # GeoParquet 1.1; a null crs says that coordinates are no place on earth.
 GEO_METADATA = {
@@ -65,13 +69,14 @@ def write_boundaries(path: str | Path, cells: Iterable[tuple[int, shapely.Geomet
 
 
 def read_polygons(path: str | Path) -> tuple[CellPolygons, list[str]]:
-    """Read the cells of a vendor's (Geo)Parquet file, such as MERSCOPE's ``cell_boundaries``.
+    """Read a vendor's cells: MERSCOPE's GeoParquet or Xenium's table of vertices.
 
     Parameters
     ----------
     path
-        Columns: an id (``EntityID``, ``cell_id`` or ``ID``), WKB polygons in micrometres, and
-        ``ZIndex`` where the polygons belong to z planes.
+        Parquet with an id (``EntityID``, ``cell_id`` or ``ID``), WKB polygons in micrometres, and
+        ``ZIndex`` where the polygons belong to z planes; or Parquet or csv with ``cell_id``,
+        ``vertex_x``, ``vertex_y``, one row for each vertex.
 
     Returns
     -------
@@ -86,35 +91,78 @@ def read_polygons(path: str | Path) -> tuple[CellPolygons, list[str]]:
     """
     path = Path(path)
     try:
-        schema = pq.read_schema(path)
-        names = set(schema.names)
-        id_column = next((name for name in ID_COLUMNS if name in names), None)
-        geometry_column = _geometry_column(schema)
-        if id_column is None or geometry_column is None:
-            raise _no_polygons(path, f"the columns {', '.join(schema.names)}")
-        wanted = [id_column, geometry_column] + [PLANE_COLUMN] * (PLANE_COLUMN in names)
-        table = pq.read_table(path, columns=wanted)
-        geometry = shapely.from_wkb(table[geometry_column].to_numpy())
-    except (OSError, pa.ArrowException, shapely.errors.GEOSException, TypeError) as error:
+        table, geometry = _read_vertices(path) if _has_vertices(path) else _read_geoparquet(path)
+    except (
+        OSError,
+        ValueError,
+        pa.ArrowException,
+        shapely.errors.GEOSException,
+        TypeError,
+    ) as error:
+        if isinstance(error, InputError):
+            raise
         raise _no_polygons(path, f"a file that can't be read ({error})") from error
-    if pa.types.is_floating(schema.field(id_column).type):
+    if pa.types.is_floating(table["id"].type):
         raise InputError(
             path,
-            found=f"ids in {id_column!r} stored as floating point",
+            found="ids of cells stored as floating point",
             expected="whole numbers or text: floats have lost the last digits",
             remedy="export the polygons again",
         )
     # An empty plane of a cell is no polygon, and a cell without any polygon is no cell.
     usable = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     table = table.filter(pa.array(usable))
-    encoded = table[id_column].combine_chunks().dictionary_encode()
+    encoded = table["id"].combine_chunks().dictionary_encode()
     vendor_ids = encoded.dictionary.to_pylist()
     rank = np.empty(len(vendor_ids), dtype=np.uint32)
     rank[sorted(range(len(vendor_ids)), key=vendor_ids.__getitem__)] = np.arange(len(vendor_ids))
     cell_id = rank[encoded.indices.to_numpy()] + np.uint32(1)
-    plane = table[PLANE_COLUMN].to_numpy().astype(np.int64) if PLANE_COLUMN in names else None
+    plane = None
+    if PLANE_COLUMN in table.schema.names:
+        plane = table[PLANE_COLUMN].to_numpy().astype(np.int64)
     polygons = CellPolygons(geometry[usable], cell_id, plane)
     return polygons, [str(vendor_id) for vendor_id in sorted(vendor_ids)]
+
+
+def _read_geoparquet(path: Path) -> tuple[pa.Table, npt.NDArray[np.object_]]:
+    """Ids as column ``id``, with ``ZIndex`` if there is one; polygons in the same order."""
+    schema = pq.read_schema(path)
+    names = set(schema.names)
+    id_column = next((name for name in ID_COLUMNS if name in names), None)
+    geometry_column = _geometry_column(schema)
+    if id_column is None or geometry_column is None:
+        raise _no_polygons(path, f"the columns {', '.join(schema.names)}")
+    wanted = [id_column, geometry_column] + [PLANE_COLUMN] * (PLANE_COLUMN in names)
+    table = pq.read_table(path, columns=wanted)
+    geometry = shapely.from_wkb(table[geometry_column].to_numpy())
+    return table.rename_columns(["id", *wanted[1:]]), geometry
+
+
+def _has_vertices(path: Path) -> bool:
+    if path.suffix != ".parquet":
+        return True
+    return set(VERTEX_COLUMNS) <= set(pq.read_schema(path).names)
+
+
+def _read_vertices(path: Path) -> tuple[pa.Table, npt.NDArray[np.object_]]:
+    """Join the vertices of each cell, in their order, to a polygon."""
+    if path.suffix == ".parquet":
+        table = pq.read_table(path, columns=["cell_id", *VERTEX_COLUMNS])
+        if pa.types.is_binary(table["cell_id"].type):  # text in some versions' files
+            table = table.set_column(0, "cell_id", table["cell_id"].cast(pa.string()))
+    else:
+        # Read as text, ids keep every digit.
+        convert = pa_csv.ConvertOptions(
+            column_types={"cell_id": pa.string(), **dict.fromkeys(VERTEX_COLUMNS, pa.float64())},
+            include_columns=["cell_id", *VERTEX_COLUMNS],
+        )
+        table = pa_csv.read_csv(path, convert_options=convert)
+    encoded = table["cell_id"].combine_chunks().dictionary_encode()
+    owner = encoded.indices.to_numpy()
+    order = np.argsort(owner, kind="stable")
+    xy = np.stack([table[name].to_numpy() for name in VERTEX_COLUMNS], axis=1)
+    rings = shapely.linearrings(xy[order], indices=owner[order]) if len(order) else []
+    return pa.table({"id": encoded.dictionary}), np.atleast_1d(shapely.polygons(rings))
 
 
 def footprints(polygons: CellPolygons) -> list[shapely.Geometry]:
@@ -136,6 +184,6 @@ def _no_polygons(path: Path, found: str) -> InputError:
         path,
         found=found,
         expected="a Parquet file of cell polygons with the columns EntityID or cell_id, and "
-        "geometry as WKB in micrometres",
+        "geometry as WKB in micrometres, or cell_id, vertex_x, vertex_y",
         remedy="check the path or export the polygons again",
     )

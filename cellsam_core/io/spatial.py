@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cellsam_core.errors import InputError
 from cellsam_core.io.manifest import Manifest, Plane
 from cellsam_core.io.placement import place_transcripts
+from cellsam_core.io.raw import find_format
 from cellsam_core.io.stack import RGB, Stack, read_stack
 from cellsam_core.io.tables import table_errors
 from cellsam_core.io.transcripts import TABLE_SUFFIXES, pixel_size_of
@@ -79,6 +80,13 @@ def inspect_spatial(
             found="a file" if folder.exists() else "nothing",
             expected="a folder with stain images and transcripts",
             remedy="correct path in the sample sheet",
+        )
+    if format == "auto" and find_format(folder):
+        raise InputError(
+            folder,
+            found="raw rounds of imaging",
+            expected="a transcript table",
+            remedy="run `cellsam-core decode` first",
         )
     if format == "auto":
         format = "merscope" if _find_mosaics(_region(folder)) else "generic"

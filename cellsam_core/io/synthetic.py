@@ -63,7 +63,7 @@ def write_movie(folder: Path, rng: np.random.Generator, spec: MovieSpec) -> None
                 time_s = number * MOVIE_FRAME_INTERVAL_S
                 rows.append({"frame": number, "time_s": time_s, **cell._asdict()})
         _write_movie_tables(root / "truth", spans, divisions, rows)
-        _write_json(
+        write_json(
             root / "truth" / "movie.json",
             {
                 "channels": list(CHANNELS),
@@ -92,10 +92,10 @@ def _write_movie_tables(
         for i, d in enumerate(divisions, start=1)
     ]
     columns = ["event_id", "kind", "frame", "parent_id", "daughter_ids"]
-    _write_csv(truth / "divisions.csv", pd.DataFrame(events, columns=columns))
+    write_csv(truth / "divisions.csv", pd.DataFrame(events, columns=columns))
     columns = ["track_id", "frame", "time_s", "ratio", "expression", "area_px"]
     traces = pd.DataFrame(rows, columns=columns).sort_values(["track_id", "frame"])
-    _write_csv(truth / "traces_truth.csv", traces)
+    write_csv(truth / "traces_truth.csv", traces)
 
 
 def write_merscope(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> None:
@@ -111,11 +111,11 @@ def write_merscope(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> 
         (root / "images").mkdir(parents=True)
         for stain, stack in tissue.planes.items():
             for z, plane in enumerate(stack):
-                _write_tiff(root / "images" / f"mosaic_{stain}_z{z}.tif", plane)
+                write_tiff(root / "images" / f"mosaic_{stain}_z{z}.tif", plane)
         transform = root / "images" / "micron_to_mosaic_pixel_transform.csv"
         transform.write_text("".join(" ".join(map(repr, r)) + "\n" for r in um_to_px.tolist()))
         tiles = -(-spec.size_px // FOV_PX)
-        _write_json(
+        write_json(
             root / "images" / "manifest.json",
             {
                 "bbox_microns": [*origin_um.tolist(), *far_um.tolist()],
@@ -132,8 +132,8 @@ def write_merscope(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> 
             },
         )
         table = _detected_transcripts(tissue, origin_um, scale_xy, tiles)
-        _write_csv(root / "detected_transcripts.csv", table, index=True)
-        _write_tissue_truth(root / "truth", tissue)
+        write_csv(root / "detected_transcripts.csv", table, index=True)
+        write_tissue_truth(root / "truth", tissue)
 
 
 def _detected_transcripts(
@@ -178,23 +178,24 @@ def write_seqfish(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> N
                 "z": tissue.z,
             }
         )
-        _write_csv(root / "transcripts.csv", table)
-        _write_tissue_truth(root / "truth", tissue)
+        write_csv(root / "transcripts.csv", table)
+        write_tissue_truth(root / "truth", tissue)
 
 
-def _write_tissue_truth(truth: Path, tissue: Tissue) -> None:
+def write_tissue_truth(truth: Path, tissue: Tissue) -> None:
+    """Write the true labels, cell types, counts and the cell of every transcript."""
     truth.mkdir()
     _write_labels(truth / "labels.tif", tissue.labels)
     _write_labels(truth / "nuclei.tif", tissue.nucleus_labels)
     cell_id = np.arange(1, len(tissue.cell_types) + 1)
     nucleus = np.isin(cell_id, tissue.nucleus_labels)
-    _write_csv(
+    write_csv(
         truth / "cells.csv",
         pd.DataFrame({"cell_id": cell_id, "cell_type": tissue.cell_types, "has_nucleus": nucleus}),
     )
     counts = pd.DataFrame(count_matrix(tissue), columns=list(FEATURES))
     counts.insert(0, "cell_id", cell_id)
-    _write_csv(truth / "cell_by_gene.csv", counts)
+    write_csv(truth / "cell_by_gene.csv", counts)
     # Row by row the transcript table, in its order.
     transcripts = pd.DataFrame(
         {
@@ -205,7 +206,7 @@ def _write_tissue_truth(truth: Path, tissue: Tissue) -> None:
             "cell_id": tissue.cell_id,
         }
     )
-    _write_csv(truth / "transcripts.csv", transcripts)
+    write_csv(truth / "transcripts.csv", transcripts)
 
 
 def _write_imagej(path: Path, plane: NDArray[np.uint16]) -> None:
@@ -238,8 +239,10 @@ def _write_ome(path: Path, plane: NDArray[np.uint16], channel: str) -> None:
     )
 
 
-def _write_tiff(path: Path, plane: NDArray[np.uint16]) -> None:
-    tifffile.imwrite(path, plane, software=False, metadata=None)
+def write_tiff(path: Path, plane: NDArray[np.uint16]) -> None:
+    """Write a plane ``(y, x)`` or pages ``(page, y, x)`` without metadata."""
+    # Three pages are pages, no colours.
+    tifffile.imwrite(path, plane, photometric="minisblack", software=False, metadata=None)
 
 
 def _write_labels(path: Path, labels: NDArray[np.int32]) -> None:
@@ -247,9 +250,11 @@ def _write_labels(path: Path, labels: NDArray[np.int32]) -> None:
     tifffile.imwrite(path, labels.astype(kind), software=False, metadata=None, compression="zlib")
 
 
-def _write_csv(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
+def write_csv(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
+    """Write a table with six decimals."""
     table.to_csv(path, index=index, float_format="%.6f", lineterminator="\n")
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON with sorted keys."""
     path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 # In order of preference. MERSCOPE's own `x`, `y` are pixels of one field of view; its
 # `global_x`, `global_y` are what can be placed, so they go first.
-UM_COLUMNS = (("x_um", "y_um"), ("global_x", "global_y"))
+UM_COLUMNS = (("x_um", "y_um"), ("global_x", "global_y"), ("x_location", "y_location"))
 PX_COLUMNS = (("x_px", "y_px"),)
 UNITLESS_COLUMNS = ("x", "y")
 GENE_COLUMNS = ("gene", "target", "feature_name", "feature", "name")
-Z_COLUMNS = ("z", "global_z")
+Z_COLUMNS = ("z", "global_z", "z_location")
 TYPE_COLUMN = "feature_type"
 BLOCK_BYTES = 16 << 20
 BUFFER_BYTES = 1 << 20

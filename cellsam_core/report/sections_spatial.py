@@ -14,6 +14,7 @@ from cellsam_core.report import figures_spatial as draw
 from cellsam_core.report.figures_common import encode, figure_histograms
 from cellsam_core.report.images import Window, overlay, read_window, window_around
 from cellsam_core.report.page import Picture, Section, Table, count, percent
+from cellsam_core.report.section_decoding import decoding_section
 from cellsam_core.report.transcript_summary import MAX_SPOTS, TranscriptSummary, summarise
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def spatial_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Sect
         assignment_section(results, quality, genes, summary),
         controls_section(quality),
     ]
-    return headline, sections
+    decoding = decoding_section(results)
+    return headline, sections if decoding is None else [*sections, decoding]
 
 
 def read_cells(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:

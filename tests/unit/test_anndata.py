@@ -312,6 +312,41 @@ def test_real_vendor_ids_of_cosmx(shared_data, tmp_path, fov):
     assert not table.var_names.str.startswith("NegPrb").any()
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("crop", [1, 2])
+def test_real_vendor_ids_of_xenium(shared_data, tmp_path, crop):
+    data = shared_data / "spatial" / "xenium_mousebrain_tiny" / f"sample{crop}"
+    given = pd.read_csv(data / "transcripts.csv", dtype={"cell_id": str})
+    files = ["--polygons", data / "cell_boundaries.csv", "--transcripts", data / "transcripts.csv"]
+    out = assign(tmp_path, *files)
+    cells = anndata.read_h5ad(out / "cells.h5ad")
+    name = {0: "none"} | dict(zip(cells.obs["cell_id"], cells.obs["vendor_cell_id"], strict=True))
+    found = pq.read_table(out / "transcripts.parquet")["cell_id"].to_pandas().map(name)
+    assert len(found) == len(given)
+    # The polygons are coarse, with 13 vertices each: transcripts at the rim are in none.
+    is_in = found.to_numpy() != "none"
+    assert is_in.mean() > 0.9
+    assert (found.to_numpy() == given["cell_id"].to_numpy())[is_in].mean() >= 0.98
+
+
+def test_vertices_become_polygons_and_ids_keep_their_digits(folder):
+    big = "2667026000000000003"
+    rows = [(big, 0, 0), ("aaaaficg-1", 10, 10), (big, 10, 0), ("aaaaficg-1", 25, 10)]
+    rows += [(big, 10, 10), ("aaaaficg-1", 25, 20), (big, 0, 10), ("aaaaficg-1", 10, 20)]
+    table = pd.DataFrame(rows, columns=["cell_id", "vertex_x", "vertex_y"])
+    table.to_csv(folder / "v.csv", index=False)
+    raw = table.assign(cell_id=table["cell_id"].str.encode("ascii"))
+    raw.to_parquet(folder / "v.parquet")
+    for name in ("v.csv", "v.parquet"):
+        files = ["--polygons", folder / name, "--transcripts", folder / "transcripts.csv"]
+        cells = anndata.read_h5ad(assign(folder, *files) / "cells.h5ad")
+        assert cells.obs["vendor_cell_id"].tolist() == [big, "aaaaficg-1"]
+        assert cells.obs["area_um2"].tolist() == [100, 150]
+    table.iloc[:3].to_csv(folder / "v.csv", index=False)
+    files = ["--polygons", folder / "v.csv", "--transcripts", folder / "transcripts.csv"]
+    assert main(["assign", *map(str, files), "-o", str(folder / "bad")]) == 1
+
+
 def test_scanpy_squidpy_and_spatialdata_read_and_plot(folder):
     import matplotlib as mpl
 

@@ -19,6 +19,7 @@ OF_THE_RULE = {"help", "output", "sample", "batch", "masks", "cells", "objects",
 OF_THE_RULE |= {
     "pixel_size_um",
     "frame_interval_s",
+    "format",
     "labels",
     "manifest",
     "config_json",
@@ -49,11 +50,11 @@ def test_the_shipped_config_shows_every_key_with_its_default():
 
 
 def test_formats_are_those_of_the_readers():
-    from cellsam_core.io import movies, spatial
+    from cellsam_core.io import movies, raw, spatial
 
     facts = yaml.safe_load((ROOT / "workflow" / "schemas" / "samples.schema.yaml").read_text())
     formats = facts["properties"]["format"]["enum"]
-    assert set(formats) == {*movies.FORMATS, *spatial.FORMATS}
+    assert set(formats) == {*movies.FORMATS, *spatial.FORMATS, *raw.FORMATS}
 
 
 def test_a_key_belongs_to_one_section_so_that_it_can_be_a_column():

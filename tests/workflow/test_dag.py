@@ -87,3 +87,19 @@ def test_the_catalog_s_entry_point_runs_the_same_jobs(snakemake: Snakemake):
     config = CONFIGS / "movie" / "config.yaml"
     entry = ROOT / "workflow" / "Snakefile"
     assert jobs(snakemake("-n", "--snakefile", entry, "--configfile", config)) == expected(1, 0, 2)
+
+
+@pytest.mark.parametrize(("format", "sheet"), [("", "rounds.csv"), ("merlin", "none.csv")])
+def test_raw_rounds_are_decoded_first(snakemake: Snakemake, tmp_path, format: str, sheet: str):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("samples: mine.tsv\n")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / sheet).touch()
+    row = f"mine\tseqfish\traw\t{format}\t1.6\n"
+    header = "sample\tassay\tpath\tformat\tspot_sigma_px\n"
+    (tmp_path / "mine.tsv").write_text(header + row)
+    result = snakemake("-n", "-p")
+    assert jobs(result) == expected(0, 1, batches=2) | {"decode": 1}
+    assert "--spot-sigma-px 1.6 --misidentification-rate 0.05" in result.stdout
+    assert ("--format merlin" in result.stdout) == (format == "merlin")
+    assert "inspect results/mine/0_decoded --sample mine --assay seqfish -o" in result.stdout

@@ -5,6 +5,7 @@ import difflib
 import json
 import math
 import os
+import re
 import shlex
 import yaml
 from jsonschema import Draft202012Validator
@@ -106,6 +107,8 @@ ROOT = Path(
 CONFIG_SCHEMA = load_schema("config")
 SECTIONS = {k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"}
 MOVIES_ONLY = ("track", "traces")
+RAW_ROUNDS_ONLY = ("decode",)
+RAW_FORMATS = ("merlin", "rounds")
 GIVEN = {
     key: (
         typed(value, SECTIONS[key]["properties"])
@@ -199,6 +202,16 @@ def sheet_flags(*columns):
     return render
 
 
+def inspect_flags(*columns):
+    """Params function: as sheet_flags, less the format of raw rounds, which `decode` is told."""
+
+    def render(wildcards):
+        left_out = {"format"} if is_raw(wildcards.sample) else set()
+        return sheet_flags(*(key for key in columns if key not in left_out))(wildcards)
+
+    return render
+
+
 def benchmark_flags(wildcards):
     """Params function: data, weights and device of the benchmark, which belongs to no sample."""
     defaults = {key: item["default"] for key, item in SECTIONS["segment"]["properties"].items()}
@@ -220,7 +233,9 @@ def finetune_data(wildcards):
 def sample_config(wildcards):
     """All that was decided for a sample, as JSON."""
     row = SAMPLES[wildcards.sample]
-    ran = [name for name in SECTIONS if row["assay"] == "movie" or name not in MOVIES_ONLY]
+    skipped = () if row["assay"] == "movie" else MOVIES_ONLY
+    skipped += () if is_raw(wildcards.sample) else RAW_ROUNDS_ONLY
+    ran = [name for name in SECTIONS if name not in skipped]
     stages = {section: settings(wildcards.sample, section) for section in ran}
     return json.dumps({"sample": row} | stages, sort_keys=True)
 
@@ -236,6 +251,26 @@ def raw_path(wildcards):
     return path
 
 
+def is_raw(sample):
+    """Whether a sample starts with raw rounds of imaging: by its format, or by its sheets."""
+    row = SAMPLES[sample]
+    if row["assay"] == "movie":
+        return False
+    if row.get("format", "auto") != "auto":
+        return row["format"] in RAW_FORMATS
+    folder = SHEET.parent / row["path"]
+    # As `cellsam-core decode --format auto` tells them.
+    name = re.compile(r"rounds|.*data_?organi[sz]ation.*", re.IGNORECASE)
+    return any(name.fullmatch(sheet.stem) for sheet in folder.glob("*.csv"))
+
+
+def inspected_path(wildcards):
+    """What `inspect` reads: the sample's folder, or what was decoded from it."""
+    if is_raw(wildcards.sample):
+        return f"results/{wildcards.sample}/0_decoded"
+    return raw_path(wildcards)
+
+
 def mem_mb(base):
     """Resource function: memory that grows with each attempt."""
     return lambda wildcards, attempt: base * attempt
@@ -246,6 +281,7 @@ def sample_outputs(sample):
     stages = [rules.preprocess, rules.stitch]
     movie = SAMPLES[sample]["assay"] == "movie"
     stages += [rules.track, rules.traces] if movie else [rules.assign]
+    stages += [rules.decode] if is_raw(sample) else []
     return expand([path for stage in stages for path in stage.output], sample=sample)
 
 

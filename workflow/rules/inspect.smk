@@ -1,6 +1,6 @@
 rule inspect:
     input:
-        raw=raw_path,
+        raw=inspected_path,
     output:
         "results/{sample}/0_manifest.json",
     log:
@@ -14,7 +14,7 @@ rule inspect:
         mem_mb=mem_mb(2000),
         runtime=60,
     params:
-        sample=sheet_flags(
+        sample=inspect_flags(
             "sample",
             "assay",
             "format",

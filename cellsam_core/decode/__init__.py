@@ -1,0 +1,1 @@
+"""Raw rounds of imaging to transcripts: register, detect, decode, calibrate. Arrays only."""

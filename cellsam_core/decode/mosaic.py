@@ -1,0 +1,77 @@
+"""Fields of view that overlap: every point of the sample belongs to one field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Where the fields lie on one image of the whole sample.
+
+    Fields are placed to whole pixels. A point belongs to the field whose centre is nearest; of
+    two at the same distance, the first. So nothing in an overlap is counted twice.
+
+    Attributes
+    ----------
+    offset_yx
+        int64 ``(fields, 2)``: the first pixel of each field in the mosaic.
+    field_shape_yx
+        Height and width of a field.
+    origin_um
+        ``(x, y)`` of the centre of the mosaic's first pixel.
+    pixel_size_um
+        Side of a pixel.
+    """
+
+    offset_yx: npt.NDArray[np.int64]
+    field_shape_yx: tuple[int, int]
+    origin_um: tuple[float, float]
+    pixel_size_um: float
+
+    @classmethod
+    def from_positions(
+        cls,
+        positions_um: list[tuple[float, float]],
+        field_shape_yx: tuple[int, int],
+        pixel_size_um: float,
+    ) -> Mosaic:
+        """Place fields by the ``(x, y)`` in um of their first pixels."""
+        xy = np.array(positions_um, dtype=np.float64)
+        low = xy.min(axis=0)
+        offset = np.rint((xy - low) / pixel_size_um).astype(np.int64)
+        return cls(offset[:, ::-1], field_shape_yx, (float(low[0]), float(low[1])), pixel_size_um)
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Height and width of the mosaic in pixels."""
+        height, width = self.offset_yx.max(axis=0) + self.field_shape_yx
+        return int(height), int(width)
+
+    @property
+    def um_to_px(self) -> npt.NDArray[np.float64]:
+        """3x3 affine from stage micrometres ``(x, y, 1)`` to pixels of the mosaic."""
+        matrix = np.diag([1 / self.pixel_size_um, 1 / self.pixel_size_um, 1.0])
+        matrix[:2, 2] = -np.array(self.origin_um) / self.pixel_size_um
+        return matrix
+
+    def owns(
+        self, field: int, y: npt.NDArray[np.generic], x: npt.NDArray[np.generic]
+    ) -> npt.NDArray[np.bool_]:
+        """Tell which points of a field, in its own pixels, belong to it.
+
+        `y` and `x` are broadcast: a column and a row give the field's whole image.
+        """
+        owned = np.ones(np.broadcast_shapes(y.shape, x.shape), dtype=bool)
+        size = np.array(self.field_shape_yx)
+        centre = (size - 1) / 2
+        for other, shift in enumerate(self.offset_yx - self.offset_yx[field]):
+            if other == field or (np.abs(shift) >= size).any():
+                continue
+            here = (y - centre[0]) ** 2 + (x - centre[1]) ** 2
+            there = (y - centre[0] - shift[0]) ** 2 + (x - centre[1] - shift[1]) ** 2
+            owned &= here <= there if field < other else here < there
+        return owned

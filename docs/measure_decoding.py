@@ -1,0 +1,157 @@
+"""Measure the decoder; the tables of docs/decoding.md.
+
+``python docs/measure_decoding.py simulated`` recall and true error rate at the 5 % asked for,
+``python docs/measure_decoding.py speed`` beside the bare matrix product, one thread,
+``python docs/measure_decoding.py real FOLDER`` calls against blank fraction, field by field.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from cellsam_core.decode.calibrate import threshold_for_rate
+from cellsam_core.decode.field import Calls, decode_plane, prepare_bits
+from cellsam_core.decode.pixels import nearest_codewords
+from cellsam_core.decode.registration import measure_drift
+from cellsam_core.io.raw import open_raw
+from cellsam_core.simulate.rounds import (
+    RoundsSpec,
+    lit_bits,
+    mhd4_codebook,
+    seqfish_codebook,
+    simulate_rounds,
+)
+
+if TYPE_CHECKING:
+    from cellsam_core.decode.codebook import Codebook
+
+PIXEL_SIZE_UM = 0.108
+DENSITY_UM2 = 0.6  # molecules per um^2; half of them crowd in clusters
+CLUSTER_SIGMA_PX = 12.0
+MATCH_RADIUS_PX = 2.0
+TARGET = 0.05
+
+
+def simulate(kind: str, seed: int, size_px: int) -> tuple[Codebook, Calls, np.ndarray, np.ndarray]:
+    """Decode a simulated field; return calls, true positions ``(n, 2)`` and true codewords."""
+    rng = np.random.default_rng(seed)
+    n_genes, n_blanks = (110, 30) if kind == "merfish" else (1600, 400)
+    genes = [f"gene{i}" for i in range(n_genes)]
+    blanks = [f"Blank-{i}" for i in range(n_blanks)]
+    if kind == "merfish":
+        book, per_round = mhd4_codebook(genes, blanks, rng), 2
+    else:
+        (book, _), per_round = seqfish_codebook(genes, blanks, rng), 4
+    n = round(DENSITY_UM2 * (size_px * PIXEL_SIZE_UM) ** 2)
+    yx = rng.uniform(0, size_px, size=(n, 2))
+    centres = rng.uniform(0, size_px, size=(max(1, n // 30), 2))
+    crowd = centres[rng.integers(len(centres), size=n // 2)]
+    yx[: n // 2] = crowd + rng.normal(0, CLUSTER_SIGMA_PX, size=crowd.shape)
+    yx = np.clip(yx, 0, size_px - 1)
+    gene = rng.integers(n_genes, size=n)
+    round_of_bit = np.arange(len(book.bit_names)) // per_round
+    spec = RoundsSpec()
+    peaks = lit_bits(rng, book.bits[gene], spec)
+    rounds = simulate_rounds(rng, (size_px, size_px), (*yx.T, peaks), round_of_bit, spec)
+    drifts = [measure_drift(rounds.fiducials[0], image) for image in rounds.fiducials]
+    stack = prepare_bits(rounds.bits, [drifts[r] for r in round_of_bit], spec.sigma_px)
+    return book, decode_plane(stack, book)[0], yx, gene
+
+
+def matched(calls: Calls, yx: np.ndarray, gene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pair calls and molecules of one gene, each once, the closest first."""
+    is_right, is_found = np.zeros(len(calls.codeword), bool), np.zeros(len(gene), bool)
+    places = np.stack([calls.y_px, calls.x_px], axis=1)
+    pairs = cKDTree(places).sparse_distance_matrix(
+        cKDTree(yx), MATCH_RADIUS_PX, output_type="ndarray"
+    )
+    pairs = pairs[calls.codeword[pairs["i"]] == gene[pairs["j"]]]
+    for pair in pairs[np.argsort(pairs["v"], kind="stable")]:
+        if not is_right[pair["i"]] and not is_found[pair["j"]]:
+            is_right[pair["i"]] = is_found[pair["j"]] = True
+    return is_right, is_found
+
+
+def report_simulated(seeds: int) -> None:
+    """Print a row for each simulated field."""
+    print("| assay | seed | molecules | recall | true rate | measured by blanks |")
+    print("|---|---|---|---|---|---|")
+    for kind, size_px in (("merfish", 768), ("seqfish", 640)):
+        for seed in range(seeds):
+            book, calls, yx, gene = simulate(kind, seed, size_px)
+            n_blanks = int(book.is_blank.sum())
+            n_genes = len(book.names) - n_blanks
+            is_blank = book.is_blank[calls.codeword]
+            limit = threshold_for_rate(calls.log_odds, is_blank, n_blanks, n_genes, TARGET)
+            kept = calls.take(calls.log_odds >= limit)
+            blank = book.is_blank[kept.codeword]
+            right, found = matched(kept.take(~blank), yx, gene)
+            measured = (blank.sum() / n_blanks) / ((~blank).sum() / n_genes)
+            print(
+                f"| {kind} | {seed} | {len(gene)} | {found.mean():.3f} | {1 - right.mean():.3f} "
+                f"| {measured:.3f} |",
+                flush=True,
+            )
+
+
+def report_speed() -> None:
+    """Print CPU seconds of decoding and of the bare product, best of three each."""
+    rng = np.random.default_rng(0)
+    book = mhd4_codebook([f"g{i}" for i in range(70)], [f"Blank-{i}" for i in range(70)], rng)
+    vectors = rng.random((16, 1_000_000), dtype=np.float32)
+    unit = book.unit_vectors
+    times: dict[str, list[float]] = {"matrix product": [], "nearest codewords": []}
+    for _ in range(3):
+        start = time.process_time()
+        products = vectors.T @ unit.T
+        times["matrix product"].append(time.process_time() - start)
+        del products
+        start = time.process_time()
+        nearest_codewords(vectors, unit)
+        times["nearest codewords"].append(time.process_time() - start)
+    for name, seconds in times.items():
+        print(f"{name}: {min(seconds):.3f} s")
+    ratio = min(times["nearest codewords"]) / min(times["matrix product"])
+    print(f"1 M pixels x 140 codewords: {ratio:.2f} times the bare matrix product")
+
+
+def report_real(folder: Path) -> None:
+    """Print how the share of blanks grows with the calls that are taken."""
+    raw = open_raw(folder)
+    is_blank = raw.codebook.is_blank
+    for field in raw.fields:
+        reference = raw.read(field.fiducials[raw.round_of_bit[0]])
+        drifts = {n: measure_drift(reference, raw.read(p)) for n, p in field.fiducials.items()}
+        stack = prepare_bits(
+            (raw.read(plane) for plane in field.bits[0]),
+            [drifts[n] for n in raw.round_of_bit],
+            sigma_px=1.3,
+        )
+        calls, _ = decode_plane(stack, raw.codebook)
+        blank = is_blank[calls.codeword[np.argsort(-calls.log_odds, kind="stable")]]
+        share = np.cumsum(blank) / np.arange(1, len(blank) + 1)
+        most = np.flatnonzero(share <= 0.15)
+        print(f"field {field.name}: {most[-1] + 1} calls at a blank fraction of 0.15 or less")
+        for n in (10, 20, 30, 40, 50, 60, 80, 100, 150, len(blank)):
+            if n <= len(blank):
+                print(f"| {n} | {share[n - 1]:.2f} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("simulated", "speed", "real"))
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    if args.what == "simulated":
+        report_simulated(args.seeds)
+    elif args.what == "speed":
+        report_speed()
+    else:
+        report_real(args.folder)

@@ -1,0 +1,22 @@
+# Raw rounds of MERFISH or seqFISH alone: what it writes is read like a vendor's folder.
+rule decode:
+    input:
+        raw=raw_path,
+    output:
+        directory("results/{sample}/0_decoded"),
+    log:
+        "logs/{sample}/decode.log",
+    benchmark:
+        "benchmarks/{sample}/decode.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(8000),
+        runtime=720,
+    params:
+        sample=sheet_flags("format", "pixel_size_um"),
+        options=flags("decode"),
+    shell:
+        "python -m cellsam_core decode {input.raw:q} {params.sample} {params.options}"
+        " -o {output:q} > {log:q} 2>&1"
