@@ -36,7 +36,7 @@ def add_model_arguments(
     parser.add_argument(
         "--score-threshold",
         type=float,
-        default=0.4,
+        default=0.35,
         help="least CellFinder score, 0-1; not for the published CellSAM: see --preset",
     )
     parser.add_argument(

@@ -49,7 +49,7 @@ class Thresholds:
         Least probability of a pixel.
     """
 
-    score: float = 0.4
+    score: float = 0.35
     iou: float = 0.5
     mask: float = 0.5
 
