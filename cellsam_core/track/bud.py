@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Contact = tuple[int, float, float]  # pixels, pointing, gap in radii of the bud
 AMBIGUOUS_FRACTION = 0.5
-# Fitted on simulated movies (budding, seeds 0 and 1 of docs/benchmark_tracking.py).
+# Fitted on simulated movies (budding, seeds 0 and 1 of docs/benchmark_tracking.py); the last one in
+# pixels, then scaled to radii.
 CONTACT_WEIGHT, POINTING_WEIGHT, GAP_WEIGHT = 9.6, 26.7, 40.0
 
 
