@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from cellsam_core.background import MAD_TO_SD
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -17,21 +19,14 @@ N_SD = 3.0
 MIN_RESPONSE = 0.02
 """Of R/R0: less is not told from drift."""
 
-MAD_TO_SD = 1.4826  # of a normal distribution
-
 
 def mean_and_ci(matrix: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
     """Mean over rows, half-width of its 95 % confidence interval (Student's t), and n.
 
     The half-width is NaN where fewer than two rows have a value, the mean where none has.
     """
-    n = np.isfinite(matrix).sum(axis=0)
-    nan = np.full(matrix.shape[1], np.nan)
-    mean = np.divide(np.nansum(matrix, axis=0), n, out=nan.copy(), where=n > 0)
-    squares = np.nansum((matrix - mean) ** 2, axis=0)
-    variance = np.divide(squares, n - 1, out=nan.copy(), where=n > 1)
-    half_width = student_t.ppf(0.975, np.maximum(n - 1, 1)) * np.sqrt(variance / np.maximum(n, 1))
-    return mean, np.asarray(half_width), n
+    curve = condition_curve(matrix)
+    return curve["mean"].to_numpy(), curve["ci95"].to_numpy(), curve["n"].to_numpy()
 
 
 def condition_curve(matrix: FloatArray) -> pd.DataFrame:
@@ -47,10 +42,13 @@ def condition_curve(matrix: FloatArray) -> pd.DataFrame:
     DataFrame
         frame, n (cells), mean, sd, sem, ci95 (half-width, Student's t).
     """
-    mean, half_width, n = mean_and_ci(matrix)
+    n = np.isfinite(matrix).sum(axis=0)
+    nan = np.full(matrix.shape[1], np.nan)
+    mean = np.divide(np.nansum(matrix, axis=0), n, out=nan.copy(), where=n > 0)
     squares = np.nansum((matrix - mean) ** 2, axis=0)
-    sd = np.sqrt(np.divide(squares, n - 1, out=np.full(len(n), np.nan), where=n > 1))
+    sd = np.sqrt(np.divide(squares, n - 1, out=nan.copy(), where=n > 1))
     sem = sd / np.sqrt(np.maximum(n, 1))
+    half_width = student_t.ppf(0.975, np.maximum(n - 1, 1)) * sem
     frame = np.arange(matrix.shape[1])
     columns = {"frame": frame, "n": n, "mean": mean, "sd": sd, "sem": sem, "ci95": half_width}
     return pd.DataFrame(columns)

@@ -8,13 +8,25 @@ import numpy.typing as npt
 POSTERIOR_WITHOUT_BLANKS = 0.95  # as Polaris
 
 
+def rate_of_counts(
+    n_blank_calls: npt.ArrayLike, n_gene_calls: npt.ArrayLike, n_blanks: int, n_genes: int
+) -> npt.NDArray[np.float64]:
+    """Misidentification rate of numbers of calls.
+
+    ``(blank calls / blanks) / (gene calls / genes)``: a wrong call hits a blank as easily as a
+    gene, so each gene has as many wrong calls as each blank (as MERlin). Infinite without a call
+    of a gene.
+    """
+    blank, gene = np.broadcast_arrays(n_blank_calls, n_gene_calls)
+    rate = np.full(blank.shape, np.inf)
+    np.divide(blank * n_genes, gene * max(n_blanks, 1), out=rate, where=gene > 0)
+    return rate
+
+
 def misidentification_rate(
     is_blank: npt.NDArray[np.bool_], n_blanks: int, n_genes: int
 ) -> npt.NDArray[np.float64]:
-    """Rate among the first 1, 2, ... calls.
-
-    ``(blank calls / blanks) / (gene calls / genes)``: a wrong call hits a blank as easily as a
-    gene, so each gene has as many wrong calls as each blank (as MERlin).
+    """Rate among the first 1, 2, ... calls; see :func:`rate_of_counts`.
 
     Parameters
     ----------
@@ -28,11 +40,7 @@ def misidentification_rate(
     ndarray
         ``(n,)``; infinite before the first gene.
     """
-    n_blank = np.cumsum(is_blank)
-    n_gene = np.cumsum(~is_blank)
-    rate = np.full(len(is_blank), np.inf)
-    np.divide(n_blank * n_genes, n_gene * max(n_blanks, 1), out=rate, where=n_gene > 0)
-    return rate
+    return rate_of_counts(np.cumsum(is_blank), np.cumsum(~is_blank), n_blanks, n_genes)
 
 
 def threshold_for_rate(

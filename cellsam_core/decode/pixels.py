@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage as ndi
+
+from cellsam_core.decode.spots import find_peaks
 
 if TYPE_CHECKING:
     from cellsam_core.decode.codebook import Codebook
@@ -174,5 +175,5 @@ def brightness_scale(stack: Image, codebook: Codebook) -> npt.NDArray[np.float32
 
 def _spot_height(image: Image) -> float:
     """Median height of an image's spots in noise levels; the least height if it has none."""
-    peaks = image[(image > SPOT_NOISE_LEVELS) & (image == ndi.maximum_filter(image, 3))]
+    peaks = image[find_peaks(image, SPOT_NOISE_LEVELS)]
     return float(np.median(peaks)) if len(peaks) else SPOT_NOISE_LEVELS

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 
+from cellsam_core.background import MAD_TO_SD
+
 Image = npt.NDArray[np.float32]
 
 
@@ -30,7 +32,7 @@ def noise_level(filtered: Image) -> float:
 
     Above 0 for any image, so that it can be divided by.
     """
-    spread = 1.4826 * float(np.median(np.abs(filtered - np.median(filtered))))
+    spread = MAD_TO_SD * float(np.median(np.abs(filtered - np.median(filtered))))
     return max(spread, float(np.finfo(np.float32).eps))
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import tifffile
 
 from cellsam_core import SCHEMA_VERSION
-from cellsam_core.decode.calibrate import threshold_for_rate
+from cellsam_core.decode.calibrate import rate_of_counts, threshold_for_rate
 from cellsam_core.io.atomic import atomic_path
 from cellsam_core.io.spatial import TRANSFORM_NAME
 
@@ -160,7 +160,7 @@ class DecodedWriter:
         n_blank_calls, n_gene_calls = int((kept & is_blank).sum()), int((kept & ~is_blank).sum())
         rate = None
         if n_blanks and n_gene_calls:
-            rate = (n_blank_calls / n_blanks) / (n_gene_calls / n_genes)
+            rate = float(rate_of_counts(n_blank_calls, n_gene_calls, n_blanks, n_genes))
         summary: dict[str, Any] = {
             "n_gene_calls": n_gene_calls,
             "n_blank_calls": n_blank_calls,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellsam_core.decode.calibrate import rate_of_counts
 from cellsam_core.io.tables import table_errors
 from cellsam_core.report.figures_common import encode, new_figure
 from cellsam_core.report.page import Picture, Section, Table
@@ -53,10 +54,7 @@ def figure_curve(quality: dict[str, Any]) -> Figure:
     """Draw the misidentification rate against the number of calls."""
     n_calls = np.array([point["n_calls"] for point in quality["curve"]])
     n_blank = np.array([point["n_blank_calls"] for point in quality["curve"]])
-    n_gene = n_calls - n_blank
-    rate = np.full(len(n_calls), np.nan)
-    per_blank, per_gene = n_blank / quality["n_blanks"], n_gene / quality["n_genes"]
-    np.divide(per_blank, per_gene, out=rate, where=n_gene > 0)
+    rate = rate_of_counts(n_blank, n_calls - n_blank, quality["n_blanks"], quality["n_genes"])
     figure = new_figure(3.0)
     axes = figure.add_subplot(xlabel="calls, the surest first", ylabel="misidentification rate")
     axes.plot(n_calls, rate)
