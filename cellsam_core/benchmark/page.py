@@ -115,7 +115,8 @@ def speed_section(speed: pd.DataFrame) -> Section:
         "One simulated image of 512 px, from raw pixels to labels, without loading the model; "
         "each method in a process of its own. The floor is the least that a pipeline of SAM's "
         "ViT-B at 1024 px, such as the official CellSAM, takes on this machine: its encoder "
-        "twice and its mask decoder once a box, all else left out."
+        "twice and its mask decoder once a box, all else left out. vit_b is this package's build "
+        "of that pipeline with random weights, run once."
     )
     names = {
         "name": "method",
