@@ -21,7 +21,8 @@ from cellsam_core.benchmark.methods import cellsam
 from cellsam_core.benchmark.score import ALL_SETS, run_methods, summary_table
 from cellsam_core.segment.labelled import load_manifest
 from cellsam_core.segment.plan import TrainingPlan
-from cellsam_core.segment.predict import Segmenter, Thresholds
+from cellsam_core.segment.predict import Segmenter
+from cellsam_core.segment.segmenter import Thresholds
 from cellsam_core.segment.train import train
 from cellsam_core.segment.weights import load_model, save
 

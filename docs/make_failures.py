@@ -22,7 +22,8 @@ from cellsam_core.benchmark.page import draw_matches
 from cellsam_core.evaluate.segmentation import match, overlap_iou
 from cellsam_core.io.atomic import atomic_path
 from cellsam_core.report.figures_common import STYLE
-from cellsam_core.segment.predict import Segmenter, Thresholds
+from cellsam_core.segment.predict import Segmenter
+from cellsam_core.segment.segmenter import Thresholds
 from cellsam_core.segment.weights import load_model
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
+from cellsam_core.segment.segmenter import Thresholds
 
 if TYPE_CHECKING:
     import argparse
 
-    from cellsam_core.segment.predict import Thresholds
     from cellsam_core.segment.segmenter import TileSegmenter
     from cellsam_core.segment.weights import WeightsInfo
 
@@ -36,19 +36,19 @@ def add_model_arguments(
     parser.add_argument(
         "--score-threshold",
         type=float,
-        default=0.35,
+        default=Thresholds.score,
         help="least CellFinder score, 0-1; not for the published CellSAM: see --preset",
     )
     parser.add_argument(
         "--iou-threshold",
         type=float,
-        default=0.5,
+        default=Thresholds.iou,
         help="least predicted IoU of a mask, 0-1; likewise",
     )
     parser.add_argument(
         "--mask-threshold",
         type=float,
-        default=0.5,
+        default=Thresholds.mask,
         help="least probability of a mask pixel, 0-1; likewise",
     )
     parser.add_argument(
@@ -72,7 +72,7 @@ def load_segmenter(args: argparse.Namespace) -> tuple[TileSegmenter, dict[str, A
 def _tiny(
     args: argparse.Namespace, weights: WeightsInfo, device: str
 ) -> tuple[TileSegmenter, dict[str, Any]]:
-    from cellsam_core.segment.predict import Segmenter, Thresholds
+    from cellsam_core.segment.predict import Segmenter
     from cellsam_core.segment.weights import load_model
 
     thresholds = Thresholds(args.score_threshold, args.iou_threshold, args.mask_threshold)

@@ -22,7 +22,8 @@ from cellsam_core.segment.image import segment_image
 from cellsam_core.segment.instances import paint
 from cellsam_core.segment.model import CellSAM, fold_batch_norm
 from cellsam_core.segment.plan import TrainingPlan
-from cellsam_core.segment.predict import Segmenter, Thresholds
+from cellsam_core.segment.predict import Segmenter
+from cellsam_core.segment.segmenter import Thresholds
 from cellsam_core.segment.train import (
     batches,
     descend,

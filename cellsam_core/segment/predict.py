@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from torchvision.ops import nms
 from cellsam_core.segment.autoscale import estimate_diameter_px
 from cellsam_core.segment.instances import Instance, clean_mask, crop, find_distinct
 from cellsam_core.segment.masks import mask_windows
+from cellsam_core.segment.segmenter import Thresholds
 from cellsam_core.segment.tiles import REFERENCE_PX
 
 if TYPE_CHECKING:
@@ -33,25 +33,6 @@ FIND_NMS_IOU = 0.5
 
 DECODER_BATCH = 64
 QUERIES_PER_MEGAPIXEL = 4000
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What counts as a cell.
-
-    Attributes
-    ----------
-    score
-        Least score of a box.
-    iou
-        Least predicted IoU of a mask.
-    mask
-        Least probability of a pixel.
-    """
-
-    score: float = 0.35
-    iou: float = 0.5
-    mask: float = 0.5
 
 
 class Segmenter:

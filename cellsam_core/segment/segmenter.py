@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -11,6 +12,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.segment.instances import Instance
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What counts as a cell.
+
+    Attributes
+    ----------
+    score
+        Least score of a box.
+    iou
+        Least predicted IoU of a mask.
+    mask
+        Least probability of a pixel.
+    """
+
+    score: float = 0.35
+    iou: float = 0.5
+    mask: float = 0.5
 
 
 class TileSegmenter(Protocol):

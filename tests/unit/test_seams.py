@@ -9,7 +9,8 @@ from cellsam_core.evaluate.segmentation import match_image
 from cellsam_core.preprocess import preprocess_plane
 from cellsam_core.segment.image import segment_image
 from cellsam_core.segment.instances import paint
-from cellsam_core.segment.predict import Segmenter, Thresholds
+from cellsam_core.segment.predict import Segmenter
+from cellsam_core.segment.segmenter import Thresholds
 from cellsam_core.segment.weights import load_model
 from cellsam_core.simulate.cells import render_field
 

@@ -11,7 +11,8 @@ from cellsam_core.segment.encoder import sample_windows
 from cellsam_core.segment.losses import Target, assign_one_to_one, mask_targets
 from cellsam_core.segment.masks import mask_windows
 from cellsam_core.segment.model import CellSAM, fold_batch_norm
-from cellsam_core.segment.predict import Segmenter, Thresholds, _interpolation
+from cellsam_core.segment.predict import Segmenter, _interpolation
+from cellsam_core.segment.segmenter import Thresholds
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from cellsam_core.segment.instances import Instance, crop, fill_holes
-from cellsam_core.segment.predict import Thresholds
+from cellsam_core.segment.segmenter import Thresholds
 from cellsam_core.segment.tiles import REFERENCE_PX
 from cellsam_core.segment.vit_b.encoder import INPUT_PX
 from cellsam_core.segment.vit_b.inputs import detector_input, encoder_input, to_square
