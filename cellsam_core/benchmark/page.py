@@ -125,7 +125,7 @@ def speed_section(speed: pd.DataFrame) -> Section:
         "images_per_second": "images/s",
         "n_cells": "cells",
         "peak_rss_mb": "MB",
-        "times_faster": "times faster",
+        "times_faster": "times faster (CPU)",
     }
     rows = speed[list(names)].astype(object).to_numpy().tolist()
     table = Table(
