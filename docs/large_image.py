@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,9 @@ def main() -> None:
     for folder in runs:
         folder.mkdir(parents=True)
     image, manifest, frames = (args.out / n for n in ("image.tif", "manifest.json", "frames.zarr"))
-    write_image(image, args.side_px, args.diameter_px, args.seed)
+    # In a process of its own: the steps would inherit its peak memory.
+    with get_context("spawn").Pool(1) as pool:
+        pool.apply(write_image, (image, args.side_px, args.diameter_px, args.seed))
     log = args.out / "log.txt"
     step(log, "inspect", str(image), "--sample", "large", "--assay", "movie", "-o", str(manifest))
     step(log, "preprocess", str(manifest), "-o", str(frames))
