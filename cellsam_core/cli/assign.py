@@ -172,14 +172,14 @@ def _assign(
     """
     import numpy as np
     import pandas as pd
-    import pyarrow.parquet as pq
 
     from cellsam_core.assign import CountTable, FeatureIndex, assignment_quality
+    from cellsam_core.io.tables import parquet_writer
     from cellsam_core.io.transcripts import iter_transcripts
 
     index, table = FeatureIndex(), CountTable()
     n_outside = n_contested = n_done = 0
-    with pq.ParquetWriter(path, _schema(), compression="zstd") as writer:
+    with parquet_writer(path, _schema()) as writer:
         for batch in iter_transcripts(source):
             owners = cells.owners(batch)
             feature = _number_features(source, index, batch)

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.instances import BatchWriter
-    from cellsam_core.io.parts import BatchParts
+    from cellsam_core.io.parts import open_parts
     from cellsam_core.segment.image import (
         estimate_diameter_of_frames,
         open_frames,
@@ -49,14 +49,14 @@ def run(args: argparse.Namespace) -> None:
     settings["cell_diameter_px"] = diameter
     tiles = take_batch(tiles_of(frames, diameter, args.tile_px), batch, n_batches)
     log.info("%d tiles on %s, cells of %.3g px", len(tiles), settings["device"], diameter)
-    parts = BatchParts(args.output, settings, frames.version)
-    for numbers, path in parts.missing(len(tiles)):
-        with atomic_path(path) as temporary, BatchWriter(temporary, settings) as writer:
-            for tile in tiles[numbers.start : numbers.stop]:
-                found = segmenter.segment(read_tile(frames, tile), diameter)
-                writer.add(tile.frame, [place(i, tile, frames.shape_yx) for i in found])
-        log.info("%d of %d tiles", numbers.stop, len(tiles))
-    log.info("%d cells in %d tiles", parts.join(len(tiles)), len(tiles))
+    with open_parts(args.output, settings, frames.version) as parts:
+        for numbers, path in parts.missing(len(tiles)):
+            with atomic_path(path) as temporary, BatchWriter(temporary, settings) as writer:
+                for tile in tiles[numbers.start : numbers.stop]:
+                    found = segmenter.segment(read_tile(frames, tile), diameter)
+                    writer.add(tile.frame, [place(i, tile, frames.shape_yx) for i in found])
+            log.info("%d of %d tiles", numbers.stop, len(tiles))
+        log.info("%d cells in %d tiles", parts.join(len(tiles)), len(tiles))
 
 
 def _parse_batch(text: str) -> tuple[int, int]:

@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
     import zarr
 
     from cellsam_core.io import omezarr
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.instances import iter_frames, read_settings
+    from cellsam_core.io.tables import parquet_writer
     from cellsam_core.segment.cells import cell_table
     from cellsam_core.segment.image import open_frames
     from cellsam_core.segment.instances import merge_tiles, paint
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
                 cell_table(frame, cells, frames.shape_yx, frames.pixel_size_um),
                 preserve_index=False,
             )
-            writer = writer or pq.ParquetWriter(cells_path, table.schema)
+            writer = writer or parquet_writer(cells_path, table.schema)
             writer.write_table(table)
             n_cells += len(table)
             n_found += len(found)

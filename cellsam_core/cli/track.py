@@ -122,7 +122,9 @@ def _write(args: argparse.Namespace, source: LabelSource, tracks: Tracks) -> Non
 
     folder: Path = args.output
     with atomic_path(folder / "objects.parquet") as path:
-        tracks.objects.to_parquet(path, index=False, schema=_schema_of(tracks.objects))
+        tracks.objects.to_parquet(
+            path, index=False, schema=_schema_of(tracks.objects), write_page_checksum=True
+        )
     for name in ("tracks", "divisions"):
         with atomic_path(folder / f"{name}.csv") as path:
             getattr(tracks, name).to_csv(

@@ -1,9 +1,17 @@
-"""Outputs appear under their final name only when they are complete."""
+"""Outputs appear under their final name only when they are complete.
+
+What a killed process left behind is removed by the next one that writes the same output. Two
+processes never write one output at a time: the system drops a lock with the process that held it.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import re
 import shutil
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +20,10 @@ from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# What the system says where it is not the program's fault that nothing can be written.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENAMETOOLONG)
 
 
 @contextmanager
@@ -30,7 +42,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        The parent can't be made or written to, or `path` is a folder with other content.
+        The parent can't be made or written to, the disk is full, another process writes `path`,
+        or `path` is a folder with other content.
     """
     final = Path(path)
     try:
@@ -39,17 +52,97 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise _no_folder(final, error.strerror or "no folder") from error
     if not os.access(final.parent, os.W_OK):
         raise _no_folder(final, "no permission to write there")
-    temporary = final.with_name(f".{final.stem}.{os.getpid()}.tmp{final.suffix}")
-    _remove(temporary)
+    with exclusive(final) as was_killed:
+        if was_killed:
+            _remove_temporaries(final)
+        host = socket.gethostname().partition(".")[0]
+        temporary = final.with_name(f".{final.stem}.{host}-{os.getpid()}.tmp{final.suffix}")
+        try:
+            yield temporary
+            if final.is_dir():
+                _refuse_other_kind(final, temporary)
+                _remove(final)
+            temporary.replace(final)
+        except OSError as error:
+            _remove(temporary)
+            _raise_in_words(final, error)
+            raise
+        except BaseException:
+            _remove(temporary)
+            raise
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[bool]:
+    """Hold the lock of an output, ``.<name>.lock`` beside it, which goes with its holder.
+
+    Yields
+    ------
+    bool
+        Whether the holder before was killed, and may have left something.
+
+    Raises
+    ------
+    InputError
+        Another process holds it.
+    """
+    lock = path.with_name(f".{path.name}.lock")
     try:
-        yield temporary
-        if final.is_dir():
-            _refuse_other_kind(final, temporary)
-            _remove(final)
-        temporary.replace(final)
-    except BaseException:
-        _remove(temporary)
+        descriptor, was_killed = _lock(lock)
+    except BlockingIOError as error:
+        raise InputError(
+            path,
+            found="that another process is writing it",
+            expected="one run at a time in a folder",
+            remedy="wait until the other has ended, or end it, and run again",
+        ) from error
+    except OSError as error:
+        _raise_in_words(path, error)
         raise
+    try:
+        yield was_killed
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> tuple[int, bool]:
+    while True:
+        was_there = path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        except OSError:  # a file system without locks: what is written is still renamed whole
+            return descriptor, was_there
+        # The holder before may have removed the name between our two calls.
+        if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+            return descriptor, was_there
+        os.close(descriptor)
+
+
+def _remove_temporaries(final: Path) -> None:
+    """Remove what killed processes left of an output that is locked."""
+    name = re.compile(rf"\.{re.escape(final.stem)}\.[^.]+\.tmp{re.escape(final.suffix)}")
+    for left in final.parent.iterdir():
+        if name.fullmatch(left.name):
+            _remove(left)
+
+
+def _raise_in_words(path: Path, error: OSError) -> None:
+    """Turn a disk that is full or can't be written into a sentence; others are left alone."""
+    if error.errno not in (*NO_ROOM, *NO_ACCESS):
+        return
+    raise InputError(
+        path,
+        found=f"that it can't be written ({os.strerror(error.errno)})",
+        expected="room on the disk" if error.errno in NO_ROOM else "a folder that can be written",
+        remedy="free some room and run again, what is finished is kept"
+        if error.errno in NO_ROOM
+        else "make it writable, or choose another output, and run again",
+    ) from error
 
 
 def _no_folder(path: Path, reason: str) -> InputError:
@@ -74,6 +167,7 @@ def _refuse_other_kind(old: Path, new: Path) -> None:
 
 
 def _remove(path: Path) -> None:
+    """Delete a file or a folder, if there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

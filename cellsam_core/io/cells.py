@@ -18,6 +18,7 @@ from cellsam_core.errors import InputError, first_line
 from cellsam_core.io import omezarr
 from cellsam_core.io.boundaries import footprints, read_polygons
 from cellsam_core.io.labels import open_labels
+from cellsam_core.io.tables import CHECKED
 from cellsam_core.label_tiles import LabelTiles, measure_cells, outline
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def read_measured(path: str | Path) -> pd.DataFrame:
     """
     needed = ["label", "y", "x", "area_px", *BBOX_COLUMNS, "touches_border"]
     try:
-        table: pd.DataFrame = pq.read_table(path).to_pandas()
+        table: pd.DataFrame = pq.read_table(path, **CHECKED).to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             path,

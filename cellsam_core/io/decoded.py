@@ -16,6 +16,7 @@ from cellsam_core import SCHEMA_VERSION
 from cellsam_core.decode.calibrate import rate_of_counts, threshold_for_rate
 from cellsam_core.io.atomic import atomic_path
 from cellsam_core.io.spatial import TRANSFORM_NAME
+from cellsam_core.io.tables import parquet_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,7 +182,7 @@ class DecodedWriter:
         target = self._root / TRANSCRIPTS_NAME
         with (
             pq.ParquetFile(path) as file,
-            pq.ParquetWriter(target, SCHEMA, compression="zstd") as writer,
+            parquet_writer(target, SCHEMA) as writer,
         ):
             for batch in file.iter_batches():
                 is_kept = pa.array(batch["log_odds"].to_numpy() >= threshold)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.tables import table_errors
+from cellsam_core.io.tables import CHECKED, parquet_writer, table_errors
 from cellsam_core.segment.instances import Instance
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class BatchWriter:
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         metadata = {"cellsam": json.dumps(settings, sort_keys=True)}
-        self._writer = pq.ParquetWriter(path, SCHEMA.with_metadata(metadata), compression="zstd")
+        self._writer = parquet_writer(path, SCHEMA.with_metadata(metadata))
 
     def __enter__(self) -> BatchWriter:
         return self
@@ -74,7 +74,7 @@ class BatchWriter:
 
     def copy(self, path: Path) -> int:
         """Append the cells of another batch; return their number."""
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, **CHECKED) as file:
             for group in range(file.num_row_groups):
                 self._writer.write_table(file.read_row_group(group))
             return int(file.metadata.num_rows)
@@ -143,7 +143,7 @@ def iter_frames(paths: list[Path], n_frames: int) -> Iterator[list[Instance]]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with table_errors(path), pq.ParquetFile(path) as file:
+    with table_errors(path), pq.ParquetFile(path, **CHECKED) as file:
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group).to_pylist()
 

@@ -1,7 +1,12 @@
-"""OME-Zarr (NGFF 0.5, Zarr v3) images and labels: created whole, filled plane by plane."""
+"""OME-Zarr (NGFF 0.5, Zarr v3) images and labels: created whole, filled plane by plane.
+
+Damage is found when they are read: every chunk ends in a checksum, none is left out for being
+empty, and the image's attributes hold the checksum of the array's own metadata.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +20,7 @@ from cellsam_core.errors import InputError, first_line
 AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
 AXES = ("yx", "cyx", "tyx", "tcyx")
 CHUNK_PX = 1024
+OWN_KEY = "cellsam_core"
 
 
 @dataclass(frozen=True)
@@ -137,9 +143,14 @@ def create(
         dtype=dtype,
         chunks=chunks,
         dimension_names=list(axes),
-        compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+        compressors=(
+            zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+            zarr.codecs.Crc32cCodec(),
+        ),
         fill_value=0,
+        config={"write_empty_chunks": True},
     )
+    group.attrs[OWN_KEY] = {"array_sha256": _sha256_of_array(Path(path))}
     return OmeZarr(Path(path), array, axes, tuple(channels), pixel_size_um, frame_interval_s)
 
 
@@ -149,7 +160,8 @@ def open_(path: str | Path) -> OmeZarr:
     Raises
     ------
     InputError
-        `path` is not an OME-Zarr 0.5 image with axes among t, c, y, x.
+        `path` is not an OME-Zarr 0.5 image with axes among t, c, y, x, or this pipeline wrote it
+        and a part of it is missing or damaged.
     """
     try:
         group = zarr.open_group(str(path), mode="r")
@@ -161,8 +173,9 @@ def open_(path: str | Path) -> OmeZarr:
         scale = dict(zip(axes, factors, strict=True))
         has_unit = {axis["name"]: "unit" in axis for axis in scales["axes"]}
         channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
-        if axes not in AXES or len(axes) != array.ndim:
+        if not isinstance(array, zarr.Array) or axes not in AXES or len(axes) != array.ndim:
             raise ValueError(f"axes {axes}")
+        _check_own(Path(path), group, array)
     except (LookupError, TypeError, AttributeError, ValueError, OSError) as error:
         raise InputError(
             path,
@@ -170,7 +183,6 @@ def open_(path: str | Path) -> OmeZarr:
             expected="a folder written by this pipeline or an OME-Zarr 0.5 image",
             remedy="check the path or make the file again",
         ) from error
-    assert isinstance(array, zarr.Array)
     return OmeZarr(
         Path(path),
         array,
@@ -179,3 +191,18 @@ def open_(path: str | Path) -> OmeZarr:
         scale["x"] if has_unit["x"] else None,
         scale["t"] if has_unit.get("t") and not math.isclose(scale["t"], 0) else None,
     )
+
+
+def _check_own(path: Path, group: zarr.Group, array: zarr.Array[Any]) -> None:
+    """Compare what this pipeline wrote with what is there; others' images have no such record."""
+    record: Any = group.attrs.get(OWN_KEY)
+    if record is None:
+        return
+    if record["array_sha256"] != _sha256_of_array(path):
+        raise ValueError("its array's metadata were changed")
+    if array.nchunks_initialized != array.nchunks:
+        raise ValueError(f"{array.nchunks_initialized} of its {array.nchunks} chunks")
+
+
+def _sha256_of_array(path: Path) -> str:
+    return hashlib.sha256((path / "0" / "zarr.json").read_bytes()).hexdigest()

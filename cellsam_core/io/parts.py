@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cellsam_core.io.atomic import atomic_path
+from cellsam_core.io.atomic import atomic_path, exclusive
 from cellsam_core.io.instances import BatchWriter
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ log = logging.getLogger(__name__)
 
 PART_TILES = 16
 """Tiles that are lost at most when a job is killed."""
+
+
+@contextmanager
+def open_parts(output: Path, settings: dict[str, Any], input_version: str) -> Iterator[BatchParts]:
+    """Hold the lock of a batch's parts; see :class:`BatchParts`."""
+    with exclusive(_folder(output)):
+        yield BatchParts(output, settings, input_version)
 
 
 class BatchParts:
@@ -35,7 +43,7 @@ class BatchParts:
 
     def __init__(self, output: Path, settings: dict[str, Any], input_version: str) -> None:
         self.output = output
-        self.folder = output.with_name(f"{output.name}.parts")
+        self.folder = _folder(output)
         self.settings = settings
         self._key = json.dumps({"settings": settings, "input": input_version}, sort_keys=True)
         key_file = self.folder / "key.json"
@@ -67,3 +75,7 @@ class BatchParts:
 
     def _path(self, part: int) -> Path:
         return self.folder / f"{part:06d}.parquet"
+
+
+def _folder(output: Path) -> Path:
+    return output.with_name(f"{output.name}.parts")

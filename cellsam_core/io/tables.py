@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+CHECKED = {"page_checksum_verification": True}
+"""For readers of Parquet: damage in a page that has a checksum is an error."""
+
+
+def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a Parquet file for writing, inside an ``atomic_path``; each page has a checksum."""
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
 
 
 @contextmanager
@@ -51,7 +61,7 @@ def read_table(path: str | Path, columns: Sequence[str] = (), **options: Any) ->
     path = Path(path)
     with table_errors(path):
         if path.suffix == ".parquet":
-            table: pd.DataFrame = pd.read_parquet(path, **options)
+            table: pd.DataFrame = pd.read_parquet(path, **CHECKED | options)
         else:
             sep = "\t" if path.suffix == ".tsv" else ","
             table = pd.DataFrame(pd.read_csv(path, **{"sep": sep} | options))

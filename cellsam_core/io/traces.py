@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.tables import read_table
+from cellsam_core.io.tables import parquet_writer, read_table
 from cellsam_core.summaries import summarise_tracks
 from cellsam_core.traces import columns_of
 
@@ -39,7 +39,7 @@ def write_traces(
         [(name, arrow.get(dtype, pa.float64())) for name, dtype in columns_of(channels).items()],
         metadata={METADATA: json.dumps(asdict(options), sort_keys=True)},
     )
-    with pq.ParquetWriter(path, schema) as writer:
+    with parquet_writer(path, schema) as writer:
         for table in tables:
             if len(table):
                 writer.write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False))

@@ -17,6 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
+from cellsam_core.io.tables import CHECKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -208,7 +209,7 @@ def _delimiter(path: Path) -> str:
 def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterator[pa.RecordBatch]:
     if path.suffix == ".parquet":
         # Buffering ahead would keep all that was read until the end, the whole file at last.
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER_BYTES, **CHECKED) as file:
             for batch in file.iter_batches(batch_size=chunk_rows, columns=list(types)):
                 arrays = [_convert(batch[name], type_) for name, type_ in types.items()]
                 yield pa.RecordBatch.from_arrays(arrays, names=list(types))

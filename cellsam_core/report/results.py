@@ -13,7 +13,7 @@ import zarr
 from cellsam_core.errors import InputError
 from cellsam_core.io import omezarr
 from cellsam_core.io.manifest import Manifest
-from cellsam_core.io.tables import read_table, table_errors
+from cellsam_core.io.tables import CHECKED, read_table, table_errors
 from cellsam_core.report.figures_common import Units
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Results:
             return read_table(path)
         with table_errors(path):
             present = set(pq.read_schema(path).names)
-            return pd.read_parquet(path, columns=[c for c in columns if c in present])
+            return pd.read_parquet(path, columns=[c for c in columns if c in present], **CHECKED)
 
 
 def trace_matrix(rows: pd.DataFrame, values: pd.Series[float], n_frames: int) -> pd.DataFrame:

@@ -184,7 +184,8 @@ def labels_of_another_size_to_assign(data):
 
 
 def labels_of_another_size_to_traces(data):
-    omezarr.create(data / "small.zarr", shape=(4, 64, 64), axes="tyx", dtype="uint32")
+    small = omezarr.create(data / "small.zarr", shape=(4, 64, 64), axes="tyx", dtype="uint32")
+    small.array[:] = 0
     return traces(data, masks="small.zarr"), ["small.zarr: found 4 frame(s) of (64, 64) px"]
 
 
