@@ -179,12 +179,12 @@ def _assign(
 
     index, table = FeatureIndex(), CountTable()
     n_outside = n_contested = n_done = 0
-    with parquet_writer(path, _schema()) as writer:
+    with parquet_writer(path, _schema(source)) as writer:
         for batch in iter_transcripts(source):
             owners = cells.owners(batch)
             feature = _number_features(source, index, batch)
             table.add(owners.cell_id, feature)
-            writer.write_batch(_output_batch(batch, feature, index, owners.cell_id))
+            writer.write_batch(_output_batch(source, batch, feature, index, owners.cell_id))
             n_outside += owners.n_outside
             n_contested += owners.n_contested
             n_done += batch.num_rows
@@ -215,14 +215,15 @@ def _assign(
     return features, counts, assignment_quality(features, counts, n_outside, n_contested)
 
 
-def _schema() -> pa.Schema:
+def _schema(source: TranscriptSource) -> pa.Schema:
     import pyarrow as pa
 
     text = pa.dictionary(pa.int32(), pa.string())
     columns = dict.fromkeys(("x_um", "y_um", "z"), pa.float64())
-    return pa.schema(
-        [*columns.items(), ("feature", text), ("feature_type", text), ("cell_id", pa.uint32())]
-    )
+    columns |= {"feature": text, "feature_type": text, "cell_id": pa.uint32()}
+    if source.cell:
+        columns["vendor_cell_id"] = text
+    return pa.schema(columns)
 
 
 def _number_features(
@@ -252,6 +253,7 @@ def _number_features(
 
 
 def _output_batch(
+    source: TranscriptSource,
     batch: pa.RecordBatch,
     feature: np.ndarray[Any, Any],
     index: FeatureIndex,
@@ -269,7 +271,8 @@ def _output_batch(
         text(pa.array(kind_of[feature]), pa.array(kinds, pa.string())),
         pa.array(cell_id),
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=_schema())
+    arrays += [batch["vendor_cell_id"]] if source.cell else []
+    return pa.RecordBatch.from_arrays(arrays, schema=_schema(source))
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

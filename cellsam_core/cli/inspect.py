@@ -34,6 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seconds between frames, wins over what the files say",
     )
     parser.add_argument("--channels", help="channel names to use, in this order, cut by commas")
+    parser.add_argument("--fov", help="field of view or region, where a folder holds several")
+    parser.add_argument("--z-plane", type=int, help="z plane that cells are segmented on")
+    parser.add_argument(
+        "--z-policy",
+        choices=("all", "max", "one"),
+        help="transcripts counted: all planes' (default), likewise in cells of the maximum "
+        "projection, or one plane's",
+    )
     parser.add_argument("-o", "--output", required=True, help="manifest to write (json)")
 
 
@@ -66,7 +74,16 @@ def summary(manifest: Manifest) -> str:
 
 def _inspect(args: argparse.Namespace) -> Manifest:
     channels = _split_channels(args.channels)
+    spatial = {key: getattr(args, key) for key in ("fov", "z_plane", "z_policy")}
+    given = {key: value for key, value in spatial.items() if value is not None}
     if args.assay == "movie":
+        if given:
+            raise InputError(
+                ", ".join(given),
+                found=f"{', '.join(map(str, given.values()))} for a movie",
+                expected="nothing, these choose planes and fields of transcripts",
+                remedy="leave the columns empty",
+            )
         from cellsam_core.io.movies import inspect_movie
 
         return inspect_movie(
@@ -94,6 +111,7 @@ def _inspect(args: argparse.Namespace) -> Manifest:
         format=args.format,
         pixel_size_um=args.pixel_size_um,
         channels=channels,
+        **given,
     )
 
 

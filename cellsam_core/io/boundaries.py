@@ -27,6 +27,8 @@ ID_COLUMNS = ("EntityID", "cell_id", "ID")
 PLANE_COLUMN = "ZIndex"
 GEOMETRY_COLUMNS = ("geometry", "Geometry")
 VERTEX_COLUMNS = ("vertex_x", "vertex_y")
+HDF5_NAME = "feature_data_*.hdf5"
+HDF5_PLANE = "zIndex_"
 ROWS_A_GROUP = 10_000
 # GeoParquet 1.1; a null crs says that coordinates are no place on earth.
 GEO_METADATA = {
@@ -70,14 +72,15 @@ def write_boundaries(path: str | Path, cells: Iterable[tuple[int, shapely.Geomet
 
 
 def read_polygons(path: str | Path) -> tuple[CellPolygons, list[str]]:
-    """Read a vendor's cells: MERSCOPE's GeoParquet or Xenium's table of vertices.
+    """Read a vendor's cells: MERSCOPE's GeoParquet or HDF5, or Xenium's table of vertices.
 
     Parameters
     ----------
     path
         Parquet with an id (``EntityID``, ``cell_id`` or ``ID``), WKB polygons in micrometres, and
         ``ZIndex`` where the polygons belong to z planes; or Parquet or csv with ``cell_id``,
-        ``vertex_x``, ``vertex_y``, one row for each vertex.
+        ``vertex_x``, ``vertex_y``, one row for each vertex; or MERSCOPE's older
+        ``feature_data_<fov>.hdf5``, or a folder of them.
 
     Returns
     -------
@@ -92,10 +95,11 @@ def read_polygons(path: str | Path) -> tuple[CellPolygons, list[str]]:
     """
     path = Path(path)
     try:
-        table, geometry = _read_vertices(path) if _has_vertices(path) else _read_geoparquet(path)
+        table, geometry = _read(path)
     except (
         OSError,
         ValueError,
+        LookupError,
         pa.ArrowException,
         shapely.errors.GEOSException,
         TypeError,
@@ -123,6 +127,34 @@ def read_polygons(path: str | Path) -> tuple[CellPolygons, list[str]]:
         plane = table[PLANE_COLUMN].to_numpy().astype(np.int64)
     polygons = CellPolygons(geometry[usable], cell_id, plane)
     return polygons, [str(vendor_id) for vendor_id in sorted(vendor_ids)]
+
+
+def _read(path: Path) -> tuple[pa.Table, npt.NDArray[np.object_]]:
+    if path.is_dir() or path.suffix == ".hdf5":
+        return _read_hdf5(sorted(path.glob(HDF5_NAME)) if path.is_dir() else [path])
+    return _read_vertices(path) if _has_vertices(path) else _read_geoparquet(path)
+
+
+def _read_hdf5(files: list[Path]) -> tuple[pa.Table, npt.NDArray[np.object_]]:
+    """Read ``featuredata/<cell>/zIndex_<plane>/p_<part>/coordinates``, ``(1, n, 2)`` in um."""
+    import h5py
+
+    if not files:
+        raise FileNotFoundError(f"no {HDF5_NAME} in it")
+    ids, planes, parts = [], [], []
+    for file in files:
+        with h5py.File(file) as store:
+            for cell_id, cell in store["featuredata"].items():
+                for name, plane in cell.items():
+                    # A plane that the cell is not in holds no parts.
+                    if not name.startswith(HDF5_PLANE) or not isinstance(plane, h5py.Group):
+                        continue
+                    for part in plane.values():
+                        ids.append(cell_id)
+                        planes.append(int(name.removeprefix(HDF5_PLANE)))
+                        parts.append(shapely.Polygon(part["coordinates"][0]))
+    table = pa.table({"id": pa.array(ids, pa.string()), PLANE_COLUMN: pa.array(planes, pa.int64())})
+    return table, np.array(parts, dtype=object)
 
 
 def _read_geoparquet(path: Path) -> tuple[pa.Table, npt.NDArray[np.object_]]:
@@ -185,6 +217,6 @@ def _no_polygons(path: Path, found: str) -> InputError:
         path,
         found=found,
         expected="a Parquet file of cell polygons with the columns EntityID or cell_id, and "
-        "geometry as WKB in micrometres, or cell_id, vertex_x, vertex_y",
+        "geometry as WKB in micrometres, or cell_id, vertex_x, vertex_y; or MERSCOPE's HDF5",
         remedy="check the path or export the polygons again",
     )

@@ -23,11 +23,14 @@ class Plane:
         Index of the TIFF page (IFD) that holds it.
     sample
         Index along the page's own sample axis (RGB and planar files); None for a grey page.
+    also
+        Files of the other z planes, laid out alike: the plane is then the maximum over all.
     """
 
     path: str
     page: int = 0
     sample: int | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,11 @@ class TranscriptSource:
         3x3 affine, row-major, micrometres ``(x, y, 1)`` to image pixels ``(x, y, 1)``.
         Pixel centres are at integer coordinates.
     n_rows
-        Rows of the table, header not counted.
+        Rows of the table that are kept, header not counted.
+    feature_type, cell
+        Column names of the class of each feature and of the vendor's cell ids; None for none.
+    keep
+        Column and the number that a row must have in it; None keeps all rows.
     """
 
     path: str
@@ -59,6 +66,9 @@ class TranscriptSource:
     unit: str
     um_to_px: list[list[float]]
     n_rows: int
+    feature_type: str | None = None
+    cell: str | None = None
+    keep: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,8 @@ class Manifest:
         ``planes[frame][channel]``.
     transcripts
         Spatial samples only.
-    boundaries
-        Vendor cell polygons beside a spatial sample, if any.
+    boundaries, labels
+        Vendor cell polygons and label image beside a spatial sample, if any.
     warnings
         Sentences for the report.
     """
@@ -97,6 +107,7 @@ class Manifest:
     planes: list[list[Plane]]
     transcripts: TranscriptSource | None = None
     boundaries: str | None = None
+    labels: str | None = None
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
@@ -116,9 +127,14 @@ class Manifest:
             raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             if raw.pop("schema_version") != SCHEMA_VERSION:
                 raise ValueError("another schema_version")
-            raw["planes"] = [[Plane(**p) for p in frame] for frame in raw["planes"]]
+            raw["planes"] = [
+                [Plane(**p | {"also": tuple(p.get("also", ()))}) for p in frame]
+                for frame in raw["planes"]
+            ]
             raw["shape_yx"] = tuple(raw["shape_yx"])
             if raw["transcripts"] is not None:
+                keep = raw["transcripts"].get("keep")
+                raw["transcripts"]["keep"] = None if keep is None else tuple(keep)
                 raw["transcripts"] = TranscriptSource(**raw["transcripts"])
             return cls(**raw)
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:

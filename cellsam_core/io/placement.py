@@ -75,6 +75,8 @@ def place_transcripts(
     shape_yx: tuple[int, int],
     pixel_size_um: float | None = None,
     um_to_px: Affine | None = None,
+    columns: TranscriptColumns | None = None,
+    keep: tuple[str, float] | None = None,
 ) -> tuple[TranscriptSource, list[str]]:
     """Resolve the unit of a table's coordinates and test that they fall on the image.
 
@@ -92,6 +94,10 @@ def place_transcripts(
         Side of a pixel, where it is known.
     um_to_px
         3x3 affine from micrometres to pixel centres, where it is known.
+    columns
+        Of the table; None finds them by name.
+    keep
+        Column and number of the rows to place; None for all.
 
     Returns
     -------
@@ -103,9 +109,9 @@ def place_transcripts(
         The unit can't be resolved, sources contradict each other, a coordinate is not finite, or
         fewer than half of the transcripts are on the image.
     """
-    columns = find_columns(path)
+    columns = columns or find_columns(path)
     candidates = _candidates(path, columns, pixel_size_um, um_to_px)
-    surveys = _survey(path, columns, candidates, shape_yx)
+    surveys = _survey(path, columns, candidates, shape_yx, keep)
     chosen = 0 if len(candidates) == 1 else _decide(path, surveys, shape_yx)
     candidate, survey = candidates[chosen], surveys[chosen]
     _check_pixel_size(path, pixel_size_um, candidate.um_to_px)
@@ -118,6 +124,9 @@ def place_transcripts(
         unit=candidate.unit,
         um_to_px=candidate.um_to_px.tolist(),
         n_rows=survey.n_rows,
+        feature_type=columns.feature_type,
+        cell=columns.cell,
+        keep=keep,
     )
     return source, _check_inside(path, survey, shape_yx)
 
@@ -144,7 +153,14 @@ def place_in_um(path: str | Path, pixel_size_um: float | None = None) -> Transcr
         )
     matrix = np.diag([1 / scale, 1 / scale, 1.0])
     return TranscriptSource(
-        str(path), *pair, columns.gene, columns.z, unit, matrix.tolist(), n_rows
+        str(path),
+        *pair,
+        columns.gene,
+        columns.z,
+        unit,
+        matrix.tolist(),
+        n_rows,
+        columns.feature_type,
     )
 
 
@@ -225,11 +241,12 @@ def _survey(
     columns: TranscriptColumns,
     candidates: list[_Candidate],
     shape_yx: tuple[int, int],
+    keep: tuple[str, float] | None,
 ) -> list[_Survey]:
     surveys = [_Survey() for _ in candidates]
     names = candidates[0].columns
     floats = [*names, columns.z] if columns.z else list(names)
-    for batch in iter_columns(path, floats, [columns.gene]):
+    for batch in iter_columns(path, floats, [columns.gene], keep=keep):
         xy = np.stack([batch[name].to_numpy() for name in names])
         for candidate, survey in zip(candidates, surveys, strict=True):
             is_px = candidate.unit == "px"

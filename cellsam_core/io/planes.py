@@ -8,6 +8,7 @@ import os
 import struct
 import zlib
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ _OPEN_TIFFS = _OpenTiffs()
 
 
 def read_plane(plane: Plane, window: Window | None = None) -> NDArray[Any]:
-    """Read one plane or a window of it.
+    """Read one plane or a window of it; of several z planes, their maximum.
 
     Only the window is read from uncompressed files, only the strips or tiles that it
     touches from compressed ones.
@@ -87,6 +88,13 @@ def read_plane(plane: Plane, window: Window | None = None) -> NDArray[Any]:
     InputError
         The file is missing, damaged or truncated.
     """
+    pixels = _read_one(plane, window)
+    for path in plane.also:
+        pixels = np.maximum(pixels, _read_one(replace(plane, path=path), window))
+    return pixels
+
+
+def _read_one(plane: Plane, window: Window | None) -> NDArray[Any]:
     try:
         if plane.path.lower().endswith(RASTER_SUFFIXES):
             image = read_raster(plane.path)

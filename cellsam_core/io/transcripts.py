@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 
     from cellsam_core.io.manifest import TranscriptSource
 
-TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+RESOLVE_SUFFIX = "_results.txt"  # Resolve's tables: tabs, no header.
+RESOLVE_COLUMNS = ("x_px", "y_px", "z", "gene")
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", RESOLVE_SUFFIX)
 # In order of preference. MERSCOPE's own `x`, `y` are pixels of one field of view; its
 # `global_x`, `global_y` are what can be placed, so they go first.
 UM_COLUMNS = (("x_um", "y_um"), ("global_x", "global_y"), ("x_location", "y_location"))
 PX_COLUMNS = (("x_px", "y_px"),)
+LOCAL_COLUMNS = (("x_local_px", "y_local_px"),)  # Of one field of view: CosMx.
 UNITLESS_COLUMNS = ("x", "y")
 GENE_COLUMNS = ("gene", "target", "feature_name", "feature", "name")
 Z_COLUMNS = ("z", "global_z", "z_location")
 TYPE_COLUMN = "feature_type"
+NO_CELL = ("", "0", "-1", "UNASSIGNED")  # What vendors write for a transcript in no cell.
 BLOCK_BYTES = 16 << 20
 BUFFER_BYTES = 1 << 20
 CHUNK_ROWS = 1_000_000
@@ -50,6 +54,8 @@ class TranscriptColumns:
         Columns named plainly ``("x", "y")``.
     gene, z, feature_type
         Feature name, z plane, and class of the feature (gene or a kind of control).
+    cell
+        The vendor's id of the cell; only looked for by readers of vendors' folders.
     """
 
     um: tuple[str, str] | None
@@ -58,17 +64,30 @@ class TranscriptColumns:
     gene: str
     z: str | None
     feature_type: str | None
+    cell: str | None = None
 
 
-def find_columns(path: str | Path) -> TranscriptColumns:
+def find_columns(
+    path: str | Path, *, of_one_field: bool = False, cell: Sequence[str] = ()
+) -> TranscriptColumns:
     """Find the columns of a transcript table.
+
+    Parameters
+    ----------
+    path
+        The table.
+    of_one_field
+        The rows of one field of view will be kept, whose local coordinates are wanted; else
+        coordinates on the whole image are.
+    cell
+        Names that the vendor gives to the column of cell ids, the first that is there is taken.
 
     Raises
     ------
     InputError
         The table can't be read, has no feature column, no coordinates, or the same column twice.
     """
-    names = _column_names(Path(path))
+    names = column_names(path)
     present = set(names)
     gene = next((name for name in GENE_COLUMNS if name in present), None)
     listed = ", ".join(repr(name) for name in names[:20])
@@ -79,13 +98,17 @@ def find_columns(path: str | Path) -> TranscriptColumns:
             expected=f"the gene of each transcript in a column named {' or '.join(GENE_COLUMNS)}",
             remedy="rename the column",
         )
+    um_pairs, px_pairs = ((), LOCAL_COLUMNS) if of_one_field else (UM_COLUMNS, PX_COLUMNS)
+    px = next((pair for pair in px_pairs if present.issuperset(pair)), None)
+    is_unitless = present.issuperset(UNITLESS_COLUMNS) and not (of_one_field and px)
     columns = TranscriptColumns(
-        um=next((pair for pair in UM_COLUMNS if present.issuperset(pair)), None),
-        px=next((pair for pair in PX_COLUMNS if present.issuperset(pair)), None),
-        unitless=UNITLESS_COLUMNS if present.issuperset(UNITLESS_COLUMNS) else None,
+        um=next((pair for pair in um_pairs if present.issuperset(pair)), None),
+        px=px,
+        unitless=UNITLESS_COLUMNS if is_unitless else None,
         gene=gene,
         z=next((name for name in Z_COLUMNS if name in present), None),
         feature_type=TYPE_COLUMN if TYPE_COLUMN in present else None,
+        cell=next((name for name in cell if name in present), None),
     )
     if columns.um is columns.px is columns.unitless is None:
         raise InputError(
@@ -94,7 +117,7 @@ def find_columns(path: str | Path) -> TranscriptColumns:
             expected="coordinates named x_um, y_um or x_px, y_px",
             remedy="rename the columns",
         )
-    if columns.um is columns.px is None and "fov" in present:
+    if columns.um is columns.px is None and "fov" in present and not of_one_field:
         raise InputError(
             path,
             found="plain columns x, y beside fov, which may be local to a field of view",
@@ -123,7 +146,8 @@ def iter_transcripts(
     pyarrow.RecordBatch
         At most `chunk_rows` rows with ``x_um``, ``y_um``, ``x_px``, ``y_px`` (float64, finite),
         ``z`` (float64, null for two-dimensional tables), ``feature`` (string dictionary) and,
-        where the table has it, ``feature_type`` (string dictionary).
+        where the table has them, ``feature_type`` and ``vendor_cell_id`` (string dictionaries;
+        null for a transcript that the vendor gave to no cell).
 
     Raises
     ------
@@ -131,20 +155,21 @@ def iter_transcripts(
         A coordinate is missing, not a number or not finite, or a feature has no name; the
         message gives the row (the first row under the header is row 1).
     """
-    columns = find_columns(source.path)
     floats = [source.x, source.y] + ([source.z] if source.z else [])
-    strings = [source.gene] + ([columns.feature_type] if columns.feature_type else [])
+    strings = [source.gene] + ([source.feature_type] if source.feature_type else [])
+    ids = [source.cell] if source.cell else []
     um_to_px = np.asarray(source.um_to_px, dtype=np.float64)
     px_to_um = np.linalg.inv(um_to_px)
-    for batch in iter_columns(source.path, floats, strings, chunk_rows):
+    names = ["x_um", "y_um", "x_px", "y_px", "z", "feature"]
+    names += ["feature_type"] * (len(strings) - 1) + ["vendor_cell_id"] * len(ids)
+    for batch in iter_columns(source.path, floats, strings, chunk_rows, ids, source.keep):
         xy = np.stack([batch[source.x].to_numpy(), batch[source.y].to_numpy()])
         um = xy if source.unit == "um" else apply_affine(px_to_um, xy)
         px = xy if source.unit == "px" else apply_affine(um_to_px, xy)
         z = batch[source.z] if source.z else pa.nulls(batch.num_rows, pa.float64())
         arrays = [pa.array(um[0]), pa.array(um[1]), pa.array(px[0]), pa.array(px[1]), z]
-        arrays += [batch[name] for name in strings]
-        names = ["x_um", "y_um", "x_px", "y_px", "z", "feature", "feature_type"]
-        yield pa.RecordBatch.from_arrays(arrays, names=names[: len(arrays)])
+        arrays += [batch[name] for name in strings] + [_null_if_none(batch[name]) for name in ids]
+        yield pa.RecordBatch.from_arrays(arrays, names=names)
 
 
 def apply_affine(matrix: np.ndarray[Any, Any], xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -159,18 +184,39 @@ def pixel_size_of(um_to_px: np.ndarray[Any, Any]) -> float:
 
 
 def iter_columns(
-    path: str | Path, floats: Sequence[str], strings: Sequence[str], chunk_rows: int = CHUNK_ROWS
+    path: str | Path,
+    floats: Sequence[str],
+    strings: Sequence[str],
+    chunk_rows: int = CHUNK_ROWS,
+    ids: Sequence[str] = (),
+    keep: tuple[str, float] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Stream some columns of a csv or parquet table; see :func:`iter_transcripts` for errors."""
+    """Stream some columns of a csv or parquet table; see :func:`iter_transcripts` for errors.
+
+    Parameters
+    ----------
+    path
+        The table.
+    floats, strings
+        Columns where every row must have a value.
+    chunk_rows
+        Rows of a batch, before rows are left out.
+    ids
+        Columns of text or whole numbers, as text with all digits; values may be missing.
+    keep
+        Column, and the number in it of the rows to keep; None keeps all.
+    """
     path = Path(path)
+    floats = [*floats, keep[0]] if keep and keep[0] not in floats else floats
     types = {name: pa.float64() for name in floats}
-    types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in strings}
+    types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in [*strings, *ids]}
+    _refuse_floats(path, ids)
     first_row = 1
     try:
         for batch in _rechunk(_open(path, types, chunk_rows), types, chunk_rows):
             _check(path, batch, floats, strings, first_row)
             first_row += batch.num_rows
-            yield batch
+            yield batch.filter(pc.equal(batch[keep[0]], keep[1])) if keep else batch
     except pa.ArrowInvalid as error:
         row = _first_unparsable_row(path, floats)
         if row is None:
@@ -180,7 +226,15 @@ def iter_columns(
         raise _unreadable(path, error) from error
 
 
-def _column_names(path: Path) -> list[str]:
+def column_names(path: str | Path) -> list[str]:
+    """Names of the columns of a transcript table.
+
+    Raises
+    ------
+    InputError
+        It can't be read.
+    """
+    path = Path(path)
     if not path.is_file():
         raise InputError(
             path, found="no file", expected="a transcript table", remedy="check the path"
@@ -197,13 +251,39 @@ def _column_names(path: Path) -> list[str]:
             return list(pq.read_schema(path).names)
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            return next(csv.reader(file, delimiter=_delimiter(path)), [])
+            first = next(csv.reader(file, delimiter=_delimiter(path)), [])
     except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
+    if path.name.endswith(RESOLVE_SUFFIX):
+        more = [f"column_{i + 1}" for i in range(len(RESOLVE_COLUMNS), len(first))]
+        return [*RESOLVE_COLUMNS, *more]
+    return first
+
+
+def _null_if_none(ids: pa.Array) -> pa.Array:
+    text = ids.cast(pa.string())
+    is_none = pc.is_in(text, pa.array(NO_CELL))
+    return pc.if_else(is_none, pa.scalar(None, pa.string()), text).dictionary_encode()
 
 
 def _delimiter(path: Path) -> str:
-    return "\t" if path.name.removesuffix(".gz").endswith(".tsv") else ","
+    is_tabbed = path.name.removesuffix(".gz").endswith((".tsv", RESOLVE_SUFFIX))
+    return "\t" if is_tabbed else ","
+
+
+def _refuse_floats(path: Path, ids: Sequence[str]) -> None:
+    """Ids in a parquet column of floats have lost their last digits."""
+    if path.suffix != ".parquet" or not ids:
+        return
+    schema = pq.read_schema(path)
+    for name in ids:
+        if pa.types.is_floating(schema.field(name).type):
+            raise InputError(
+                path,
+                found=f"ids of cells in column {name!r} stored as floating point",
+                expected="whole numbers or text: floats have lost the last digits",
+                remedy="export the table again or remove the column",
+            )
 
 
 def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterator[pa.RecordBatch]:
@@ -218,9 +298,10 @@ def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterato
     convert = pa_csv.ConvertOptions(
         include_columns=list(types), column_types=types, strings_can_be_null=False
     )
+    names = column_names(path) if path.name.endswith(RESOLVE_SUFFIX) else None
     with pa_csv.open_csv(
         path,
-        read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES),
+        read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, column_names=names),
         parse_options=pa_csv.ParseOptions(delimiter=_delimiter(path)),
         convert_options=convert,
     ) as reader:

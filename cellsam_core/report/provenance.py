@@ -42,11 +42,11 @@ def package_versions() -> dict[str, str | None]:
 
 def input_files(manifest: Manifest) -> list[dict[str, Any]]:
     """Name and size in bytes of every input file; None for one that has gone since."""
-    names = {plane.path for frame in manifest.planes for plane in frame}
+    planes = [plane for frame in manifest.planes for plane in frame]
+    names = {path for plane in planes for path in (plane.path, *plane.also)}
     if manifest.transcripts is not None:
         names.add(manifest.transcripts.path)
-    if manifest.boundaries is not None:
-        names.add(manifest.boundaries)
+    names.update(name for name in (manifest.boundaries, manifest.labels) if name is not None)
     paths = [Path(name) for name in sorted(names)]
     return [
         {"name": path.name, "bytes": path.stat().st_size if path.is_file() else None}

@@ -21,6 +21,9 @@ rule inspect:
             "pixel_size_um",
             "frame_interval_s",
             "channels",
+            "fov",
+            "z_plane",
+            "z_policy",
         ),
     shell:
         "python -m cellsam_core inspect {input.raw:q} {params.sample} -o {output:q} > {log:q} 2>&1"

@@ -1,0 +1,124 @@
+"""NanoString CosMx: one field of view of an export.
+
+Layout: ``<id>_tx_file.csv[.gz]`` (or one table with the columns ``fov`` and ``cell_ID``),
+``Morphology2D/*_F<fov>.TIF``, ``CellLabels/CellLabels_F<fov>.tif``, ``*_ExptConfig.txt``; folders
+may be nested, as AtoMx writes them. Local coordinates are pixels of the field's image; ids of cells
+are unique in a field, which the label image repeats.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tifffile
+
+from cellsam_core.io.planes import READ_ERRORS, unreadable
+from cellsam_core.io.stack import read_stack
+from cellsam_core.io.transcripts import (
+    TABLE_SUFFIXES,
+    column_names,
+    find_columns,
+    iter_columns,
+)
+from cellsam_core.io.vendors.contract import Choices, Found, choose, only, refuse_z
+from cellsam_core.io.vendors.stains import NOT_A_STAIN, one_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NATIVE = re.compile(r".*_tx_file\.csv(\.gz)?")
+IMAGE = re.compile(r"(?P<kind>.*?)_?F(?P<fov>\d+)\.tiff?", re.IGNORECASE)
+KEYS = {"fov", "cell_ID"}
+NO_STAIN = re.compile(f"{NOT_A_STAIN.pattern}|overlay", re.IGNORECASE)
+LABELS = ("celllabels", "cells_label")
+NM_A_PIXEL = re.compile(r"ImPixel_nm\W+([\d.]+)")
+
+
+def fits(folder: Path) -> bool:
+    """Whether there is a table with a field of view and the cell of each transcript."""
+    return bool(_tables(folder))
+
+
+def read(folder: Path, choices: Choices) -> Found:
+    """Read what one field of view holds; `choices.fov` is its number.
+
+    Raises
+    ------
+    InputError
+        Something is missing or contradicts something else; the message names it.
+    """
+    refuse_z(folder, choices)
+    remedy = "give each slide a folder of its own"
+    table = only(folder, _tables(folder), "table of transcripts", remedy)
+    numbers: set[int] = set()
+    for batch in iter_columns(table, ["fov"], []):
+        numbers.update(np.unique(batch["fov"].to_numpy()).astype(int).tolist())
+    fov = int(choose(folder, choices, [str(n) for n in sorted(numbers)], "fields of view"))
+    image, labels = _images(folder, fov)
+    names = _channel_names(image)
+    stack = read_stack(image, n_channels=len(names or choices.channels or []) or None)
+    size = choices.pixel_size_um or stack.pixel_size_um or _pixel_size_um(folder)
+    used = [f"Only field of view {fov}, one of {len(numbers)}, is used."]
+    return Found(
+        one_file(stack, choices.channels, names),
+        table,
+        columns=find_columns(table, of_one_field=True, cell=("cell_ID",)),
+        pixel_size_um=size,
+        keep=("fov", float(fov)),
+        labels=labels,
+        warnings=used if len(numbers) > 1 else [],
+    )
+
+
+def _tables(folder: Path) -> list[Path]:
+    native = [file for file in _below(folder) if NATIVE.fullmatch(file.name)]
+    if native:
+        return native
+    tables = [f for f in sorted(folder.iterdir()) if f.name.endswith(TABLE_SUFFIXES)]
+    return [file for file in tables if set(column_names(file)) >= KEYS]
+
+
+def _images(folder: Path, fov: int) -> tuple[Path, Path | None]:
+    """Stain image and label image of a field; there may be several overlays and composites."""
+    named = ((file, IMAGE.fullmatch(file.name)) for file in _below(folder))
+    kinds = {file: m["kind"].lower() for file, m in named if m and int(m["fov"]) == fov}
+    stains = [file for file, kind in kinds.items() if not NO_STAIN.search(kind)]
+    native = [file for file in stains if file.parent.name == "Morphology2D"]
+    image = only(
+        folder,
+        native or stains,
+        f"stain image of field {fov}, such as Morphology2D/*_F{fov:03d}.TIF",
+        "copy it from the export, or move the others out of the folder",
+    )
+    labels = [file for file, kind in kinds.items() if kind.endswith(LABELS)]
+    return image, labels[0] if len(labels) == 1 else None
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def _channel_names(path: Path) -> list[str] | None:
+    """Stains in the order of the file's pages, as its own description gives them."""
+    try:
+        with tifffile.TiffFile(path) as tif:
+            text = tif.pages[0].description
+    except READ_ERRORS as error:
+        raise unreadable(path, "an unreadable TIFF") from error
+    order = re.search(r'"ChannelOrder"\s*:\s*"(\w+)"', text)
+    ids = re.findall(r'"ChannelId"\s*:\s*"(.*?)"', text)
+    targets = re.findall(r'"BiologicalTarget"\s*:\s*"(.*?)"', text)
+    if order is None or len(ids) != len(targets) or not set(order[1]) <= set(ids):
+        return None
+    return [targets[ids.index(letter)] for letter in order[1]]
+
+
+def _pixel_size_um(folder: Path) -> float | None:
+    """Pixel size in the settings of the run; it differs between instruments."""
+    for file in _below(folder):
+        if file.name.endswith("_ExptConfig.txt"):
+            match = NM_A_PIXEL.search(file.read_text(encoding="utf-8", errors="replace"))
+            return float(match[1]) / 1000 if match else None
+    return None

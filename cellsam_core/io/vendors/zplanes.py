@@ -1,0 +1,114 @@
+"""Which z planes of the stains are segmented, and which planes' transcripts are counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cellsam_core.errors import InputError
+from cellsam_core.io.stack import read_stack
+from cellsam_core.io.transcripts import find_columns
+from cellsam_core.io.vendors.stains import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from cellsam_core.io.vendors.contract import Choices, Stains
+
+
+def choose_planes(
+    folder: Path, planes: Collection[int], choices: Choices, preferred: int | None = None
+) -> list[int]:
+    """Choose the planes to segment on: one, or all of a projection.
+
+    Parameters
+    ----------
+    folder
+        For messages.
+    planes
+        Those that the images show, at least one.
+    choices
+        Of the sample sheet.
+    preferred
+        Plane to use where none is asked for and this one exists; else the middle one is used,
+        the lower of two.
+
+    Raises
+    ------
+    InputError
+        The plane asked for is not there, or is asked for beside a projection.
+    """
+    ordered = sorted(planes)
+    if choices.z_policy == "max" and choices.z_plane is None:
+        return ordered
+    if choices.z_policy == "max" or choices.z_plane not in (None, *ordered):
+        raise InputError(
+            folder,
+            found=f"z_plane {choices.z_plane} asked for, with z_policy {choices.z_policy}",
+            expected=f"a plane out of {', '.join(map(str, ordered))}; none for z_policy max",
+            remedy="correct z_plane in the sample sheet",
+        )
+    if choices.z_plane is not None:
+        return [choices.z_plane]
+    return [preferred if preferred in ordered else ordered[(len(ordered) - 1) // 2]]
+
+
+def project(
+    stains: Stains, files: Mapping[str, Mapping[int, Path]], planes: Sequence[int]
+) -> Stains:
+    """Add the other planes of each stain, ``files[stain][z]``, to those of the first plane.
+
+    Raises
+    ------
+    InputError
+        A plane lacks an image, or it is unlike that of the first plane.
+    """
+    others: dict[str, tuple[str, ...]] = {}
+    for stain, by_z in files.items():
+        first = read_stack(by_z[planes[0]])
+        for z in planes[1:]:
+            stack = read_stack(by_z[z])
+            if describe(stack) != describe(first) or len(stack.planes[0]) != len(first.planes[0]):
+                raise InputError(
+                    stack.path,
+                    found=f"{describe(stack)} in plane {z} of {stain}",
+                    expected=f"{describe(first)} as in {first.path.name}",
+                    remedy="export all planes alike",
+                )
+        others[str(by_z[planes[0]])] = tuple(str(by_z[z]) for z in planes[1:])
+    return replace(stains, planes=[replace(p, also=others[p.path]) for p in stains.planes])
+
+
+def keep_plane(table: Path, choices: Choices, planes: Sequence[int]) -> tuple[str, float] | None:
+    """Column and number by which ``z_policy: one`` keeps the transcripts of its plane.
+
+    Raises
+    ------
+    InputError
+        The table has no z column.
+    """
+    if choices.z_policy != "one":
+        return None
+    z = find_columns(table).z
+    if z is None:
+        raise InputError(
+            table,
+            found="no column z or global_z",
+            expected="the z plane of each transcript, for z_policy one",
+            remedy="choose another z_policy in the sample sheet",
+        )
+    return z, float(planes[0])
+
+
+def plane_warnings(choices: Choices, planes: Sequence[int], n_planes: int) -> list[str]:
+    """Say what was done with the planes, where there are several."""
+    if n_planes < 2:
+        return []
+    where = (
+        f"the maximum projection of {n_planes} z planes"
+        if choices.z_policy == "max"
+        else f"z plane {planes[0]} of {n_planes}"
+    )
+    counted = "this plane alone" if choices.z_policy == "one" else "all planes"
+    return [f"Cells are segmented on {where}; transcripts of {counted} are counted."]
