@@ -179,7 +179,8 @@ def _assign(
 
     index, table = FeatureIndex(), CountTable()
     n_outside = n_contested = n_done = 0
-    with pq.ParquetWriter(path, _schema(), compression="zstd") as writer:
+    repeated = ["feature", "feature_type", "cell_id"]  # no coordinate is worth a dictionary
+    with pq.ParquetWriter(path, _schema(), compression="zstd", use_dictionary=repeated) as writer:
         for batch in iter_transcripts(source):
             owners = cells.owners(batch)
             feature = _number_features(source, index, batch)
