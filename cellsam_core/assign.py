@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 GENE = "gene"
 GENE_TYPES = {"gene", "gene_expression", "predesigned_gene", "custom_gene"}
+MIN_MERGE = 4_000_000  # transcripts: 32 MB of keys
 # Whole names as the vendors write them. A prefix or a case-insensitive match would take NANOG,
 # NEGR1 or Blnk for controls and silently drop them from the counts.
 CONTROL_PATTERNS = (
@@ -41,6 +43,7 @@ CONTROL_PATTERNS = (
 )
 
 
+@lru_cache(maxsize=1 << 16)
 def classify_feature(name: str) -> str:
     """Tell a gene from a vendor's control by its whole name.
 
@@ -52,15 +55,10 @@ def classify_feature(name: str) -> str:
     return next((kind for kind, pattern in CONTROL_PATTERNS if pattern.fullmatch(name)), GENE)
 
 
-def pixel_index(coordinate_px: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Index of the pixel a coordinate falls in, as whole floats (any magnitude is safe)."""
-    return np.floor(coordinate_px + 0.5)
-
-
 def lookup(
     labels: LabelTiles, x_px: npt.NDArray[np.float64], y_px: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
-    """Label of the pixel under every point; each tile of the label image is read at most once.
+    """Label of the pixel under every point.
 
     Parameters
     ----------
@@ -75,18 +73,16 @@ def lookup(
         ``(n,)``: the label, 0 for background and outside; and whether the point is in the image.
     """
     height, width = labels.shape_yx
-    column, row = pixel_index(x_px), pixel_index(y_px)
+    column, row = x_px + 0.5, y_px + 0.5
     is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    cell_id = np.zeros(len(x_px), dtype=np.uint32)
-    points = np.flatnonzero(is_inside)
-    row, column = row[points].astype(np.int64), column[points].astype(np.int64)
-    tile = (row // labels.tile_px) * labels.n_tiles_x + column // labels.tile_px
-    order = np.argsort(tile, kind="stable")
-    starts = np.flatnonzero(np.diff(tile[order], prepend=-1))
-    for group in np.split(order, starts[1:]) if len(order) else []:
-        tile_y, tile_x = divmod(int(tile[group[0]]), labels.n_tiles_x)
-        inside_tile = row[group] - tile_y * labels.tile_px, column[group] - tile_x * labels.tile_px
-        cell_id[points[group]] = labels.tile(tile_y, tile_x)[inside_tile]
+    if not is_inside.any():
+        return np.zeros(len(x_px), dtype=np.uint32), is_inside
+    if not is_inside.all():
+        # Any magnitude is safe: what is outside is never made an index.
+        column, row = np.where(is_inside, column, 0), np.where(is_inside, row, 0)
+    # Truncation is the floor of what isn't negative.
+    cell_id = labels.at(row.astype(np.int32), column.astype(np.int32))
+    cell_id[~is_inside] = 0
     return cell_id, is_inside
 
 
@@ -228,9 +224,11 @@ class CountTable:
     """Transcripts counted by (cell, feature), chunk by chunk; holds only non-zero counts."""
 
     def __init__(self) -> None:
+        # A key is the cell's id in the upper 32 bits and the feature's number in the lower ones.
         self._keys = np.empty(0, dtype=np.uint64)
         self._counts = np.empty(0, dtype=np.int64)
-        self._pending: list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]] = []
+        self._pending: list[npt.NDArray[np.uint64]] = []
+        self._n_pending = 0
 
     def add(self, cell_id: npt.NDArray[np.uint32], feature: npt.NDArray[np.integer[Any]]) -> None:
         """Count a chunk.
@@ -240,25 +238,35 @@ class CountTable:
         cell_id, feature
             ``(n,)``: the cell (0 is skipped) and the index of the feature of each transcript.
         """
-        owned = cell_id > 0
-        keys = cell_id[owned].astype(np.uint64) << np.uint64(32) | feature[owned].astype(np.uint64)
-        self._pending.append(np.unique(keys, return_counts=True))
+        keys = cell_id.astype(np.uint64) << np.uint64(32)
+        keys |= feature.astype(np.uint64)
+        self._pending.append(keys[cell_id > 0])
+        self._n_pending += len(self._pending[-1])
         # Merging only when it pays keeps the whole cost near n log n.
-        if sum(len(keys) for keys, _ in self._pending) > len(self._keys):
+        if self._n_pending > max(MIN_MERGE, len(self._keys)):
             self._merge()
 
     def _merge(self) -> None:
-        parts = [(self._keys, self._counts), *self._pending]
-        self._pending = []
-        self._keys, inverse = np.unique(np.concatenate([p[0] for p in parts]), return_inverse=True)
-        self._counts = np.zeros(len(self._keys), dtype=np.int64)
-        np.add.at(self._counts, inverse, np.concatenate([p[1] for p in parts]))
+        if not self._pending:
+            return
+        pending = np.sort(np.concatenate(self._pending))
+        starts = _run_starts(pending)
+        counts = np.diff(starts, append=len(pending))
+        keys = np.concatenate([self._keys, pending[starts]])
+        counts = np.concatenate([self._counts, counts])
+        order = np.argsort(keys, kind="stable")  # two sorted runs: no more than a merge
+        keys = keys[order]
+        starts = _run_starts(keys)
+        self._keys = keys[starts]
+        self._counts = np.add.reduceat(counts[order], starts) if len(starts) else counts
+        self._pending, self._n_pending = [], 0
 
     @property
     def cell_id(self) -> npt.NDArray[np.uint32]:
         """Cells with at least one transcript, sorted."""
         self._merge()
-        return np.unique(self._keys >> np.uint64(32)).astype(np.uint32)
+        cells = (self._keys >> np.uint64(32)).astype(np.uint32)
+        return cells[_run_starts(cells)]
 
     def matrix(self, cell_id: npt.NDArray[np.uint32], n_features: int) -> scipy.sparse.csr_matrix:
         """Make a matrix of the counts.
@@ -276,23 +284,18 @@ class CountTable:
             ``(cells, n_features)`` int32.
         """
         self._merge()
-        row = np.searchsorted(cell_id, (self._keys >> np.uint64(32)).astype(np.uint32))
-        column = (self._keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        starts = np.searchsorted(self._keys, cell_id.astype(np.uint64) << np.uint64(32))
+        column = (self._keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
         shape = (len(cell_id), n_features)
-        counts = self._counts.astype(np.int32)
-        return scipy.sparse.csr_matrix((counts, (row, column)), shape=shape, dtype=np.int32)
+        rows = np.append(starts, len(column))
+        return scipy.sparse.csr_matrix((self._counts.astype(np.int32), column, rows), shape=shape)
 
 
-def count_matrix(
-    cell_id: npt.NDArray[np.uint32],
-    feature: npt.NDArray[np.integer[Any]],
-    cells: npt.NDArray[np.uint32],
-    n_features: int,
-) -> scipy.sparse.csr_matrix:
-    """Count transcripts that fit in memory; see :class:`CountTable`."""
-    table = CountTable()
-    table.add(cell_id, feature)
-    return table.matrix(cells, n_features)
+def _run_starts(values: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Where each run of equal values begins."""
+    is_start = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=is_start[1:])
+    return np.flatnonzero(is_start)
 
 
 def assignment_quality(

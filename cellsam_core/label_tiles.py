@@ -45,9 +45,23 @@ class LabelTiles:
             window = read_window(
                 slice(y, min(y + tile_px, shape_yx[0])), slice(x, min(x + tile_px, shape_yx[1]))
             )
-            return np.asarray(window).astype(np.uint32)
+            return np.asarray(window).astype(np.uint32, copy=False)
 
         self.tile = lru_cache(maxsize=N_CACHED_TILES)(read)
+
+    def at(
+        self, row: npt.NDArray[np.int32], column: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.uint32]:
+        """Labels of pixels inside of the image; each tile is read at most once a call."""
+        labels = np.zeros(len(row), dtype=np.uint32)
+        tile = (row // self.tile_px) * self.n_tiles_x + column // self.tile_px
+        order = np.argsort(tile, kind="stable")
+        starts = np.flatnonzero(np.diff(tile[order], prepend=-1))
+        for group in np.split(order, starts[1:]) if len(order) else []:
+            tile_y, tile_x = divmod(int(tile[group[0]]), self.n_tiles_x)
+            place = row[group] - tile_y * self.tile_px, column[group] - tile_x * self.tile_px
+            labels[group] = self.tile(tile_y, tile_x)[place]
+        return labels
 
     def window(self, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.uint32]:
         """Read rows `y0` to `y1` and columns `x0` to `x1` (ends excluded, inside the image)."""
@@ -61,6 +75,26 @@ class LabelTiles:
                 pieces.append(tile[max(y0 - top, 0) : y1 - top, max(x0 - left, 0) : x1 - left])
             rows.append(np.concatenate(pieces, axis=1))
         return np.concatenate(rows, axis=0)
+
+
+class LabelArray(LabelTiles):
+    """A label image in memory, or mapped into it: no tile is copied.
+
+    Parameters
+    ----------
+    labels
+        ``(y, x)`` integers from 0 to 2^32 - 1.
+    """
+
+    def __init__(self, labels: npt.NDArray[Any]) -> None:
+        super().__init__(lambda rows, columns: labels[rows, columns], labels.shape)
+        self._labels = labels
+
+    def at(
+        self, row: npt.NDArray[np.int32], column: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.uint32]:
+        """Labels of pixels inside of the image."""
+        return self._labels[row, column].astype(np.uint32, copy=False)
 
 
 def measure_cells(labels: LabelTiles) -> pd.DataFrame:
@@ -97,25 +131,37 @@ def measure_cells(labels: LabelTiles) -> pd.DataFrame:
 
 
 def _measure_tile(tile: npt.NDArray[np.uint32], top: int, left: int) -> pd.DataFrame:
-    y, x = np.nonzero(tile)
-    label, index = np.unique(tile[y, x], return_inverse=True)
-    y, x = y + top, x + left
+    # Runs of one label along a row are far fewer than pixels.
+    pixels, width = tile.ravel(), tile.shape[1]
+    is_start = np.ones(len(pixels), dtype=bool)
+    np.not_equal(pixels[1:], pixels[:-1], out=is_start[1:])
+    is_start[::width] = True
+    start = np.flatnonzero(is_start)
+    length = np.diff(start, append=len(pixels))
+    is_cell = pixels[start] > 0
+    start, length = start[is_cell], length[is_cell]
+    label, index = np.unique(pixels[start], return_inverse=True)
+    y, x = start // width + top, start % width + left
     low = np.full((2, len(label)), np.iinfo(np.int64).max)
     high = np.full((2, len(label)), -1, dtype=np.int64)
-    for axis, coordinate in enumerate((y, x)):
-        np.minimum.at(low[axis], index, coordinate)
-        np.maximum.at(high[axis], index, coordinate)
+    for axis, (first, end) in enumerate(((y, y + 1), (x, x + length))):
+        np.minimum.at(low[axis], index, first)
+        np.maximum.at(high[axis], index, end)
+    # Sums of whole numbers below 2^53 are exact, whatever the order of the tiles.
+    area, sum_y, sum_x = (
+        np.bincount(index, weights=weight, minlength=len(label)).astype(np.int64)
+        for weight in (length, length * y, length * x + length * (length - 1) // 2)
+    )
     return pd.DataFrame(
         {
             "label": label,
-            "area_px": np.bincount(index, minlength=len(label)),
-            # Sums of whole numbers below 2^53 are exact, whatever the order of the tiles.
-            "sum_y": np.bincount(index, weights=y, minlength=len(label)).astype(np.int64),
-            "sum_x": np.bincount(index, weights=x, minlength=len(label)).astype(np.int64),
+            "area_px": area,
+            "sum_y": sum_y,
+            "sum_x": sum_x,
             "bbox_y0": low[0],
             "bbox_x0": low[1],
-            "bbox_y1": high[0] + 1,
-            "bbox_x1": high[1] + 1,
+            "bbox_y1": high[0],
+            "bbox_x1": high[1],
         }
     )
 
@@ -136,7 +182,10 @@ def outline(mask: npt.NDArray[np.bool_], y0: int, x0: int) -> shapely.Geometry:
         Polygon, or multipolygon where pieces touch at corners only, in ``(x, y)`` pixels with
         pixel centres at integers.
     """
-    rings = _simple_rings(np.pad(mask, 1))
+    height, width = mask.shape
+    padded = np.zeros((height + 2, width + 2), dtype=bool)
+    padded[1:-1, 1:-1] = mask
+    rings = _simple_rings(padded)
     if rings is None:
         return _union_of_runs(mask, y0, x0)
     # Corner (i, j) of the padded mask lies half a pixel before pixel (i, j) of the mask.

@@ -179,7 +179,8 @@ def _assign(
 
     index, table = FeatureIndex(), CountTable()
     n_outside = n_contested = n_done = 0
-    with parquet_writer(path, _schema(source)) as writer:
+    repeated = ["feature", "feature_type", "cell_id"]  # no coordinate is worth a dictionary
+    with parquet_writer(path, _schema(source), dictionaries=repeated) as writer:
         for batch in iter_transcripts(source):
             owners = cells.owners(batch)
             feature = _number_features(source, index, batch)

@@ -19,7 +19,7 @@ from cellsam_core.io import omezarr
 from cellsam_core.io.boundaries import footprints, read_polygons
 from cellsam_core.io.labels import open_labels
 from cellsam_core.io.tables import CHECKED
-from cellsam_core.label_tiles import LabelTiles, measure_cells, outline
+from cellsam_core.label_tiles import LabelArray, LabelTiles, measure_cells, outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,7 +165,7 @@ class LabelImage:
 
 
 def open_label_image(path: str | Path) -> LabelImage:
-    """Open a single label image: Zarr tile by tile, TIFF whole.
+    """Open a single label image: Zarr tile by tile, TIFF whole, uncompressed TIFF mapped.
 
     Raises
     ------
@@ -181,26 +181,31 @@ def open_label_image(path: str | Path) -> LabelImage:
             expected="one, of the plane that transcripts are assigned on",
             remedy="give a single label image",
         )
-    zarr_image = omezarr.open_(path) if path.is_dir() and (path / "zarr.json").exists() else None
-    array = None if zarr_image is not None else source.frame(0)
+    if not (path.is_dir() and (path / "zarr.json").exists()):
+        labels = source.frame(0)
+        _check_range(path, labels)
+        return LabelImage(LabelArray(labels), source.pixel_size_um)
+    image = omezarr.open_(path)
+    lead = (0,) * (len(image.axes) - 2)
 
     def read_window(rows: slice, columns: slice) -> npt.NDArray[Any]:
-        if zarr_image is not None:
-            lead = (0,) * (len(zarr_image.axes) - 2)
-            window: npt.NDArray[Any] = zarr_image.read((*lead, rows, columns))
-        else:
-            assert array is not None
-            window = array[rows, columns]
-        if window.size and (window.min() < 0 or window.max() > np.iinfo(np.uint32).max):
-            raise InputError(
-                path,
-                found=f"labels from {window.min()} to {window.max()}",
-                expected="labels from 0 to 4294967295",
-                remedy="renumber the labels",
-            )
+        window: npt.NDArray[Any] = image.read((*lead, rows, columns))
+        _check_range(path, window)
         return window
 
     return LabelImage(LabelTiles(read_window, source.shape_yx), source.pixel_size_um)
+
+
+def _check_range(path: Path, labels: npt.NDArray[Any]) -> None:
+    if np.can_cast(labels.dtype, np.uint32) or not labels.size:
+        return
+    if labels.min() < 0 or labels.max() > np.iinfo(np.uint32).max:
+        raise InputError(
+            path,
+            found=f"labels from {labels.min()} to {labels.max()}",
+            expected="labels from 0 to 4294967295",
+            remedy="renumber the labels",
+        )
 
 
 def read_measured(path: str | Path) -> pd.DataFrame:

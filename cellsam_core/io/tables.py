@@ -20,9 +20,16 @@ CHECKED = {"page_checksum_verification": True}
 """For readers of Parquet: damage in a page that has a checksum is an error."""
 
 
-def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Open a Parquet file for writing, inside an ``atomic_path``; each page has a checksum."""
-    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+def parquet_writer(
+    path: Path, schema: pa.Schema, *, dictionaries: bool | list[str] = True
+) -> pq.ParquetWriter:
+    """Open a Parquet file for writing, inside an ``atomic_path``; each page has a checksum.
+
+    `dictionaries` are the columns in which values repeat; True: all are tried.
+    """
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", write_page_checksum=True, use_dictionary=dictionaries
+    )
 
 
 @contextmanager

@@ -174,7 +174,8 @@ def iter_transcripts(
 
 def apply_affine(matrix: np.ndarray[Any, Any], xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Map points ``(2, n)`` through a 3x3 affine."""
-    mapped: np.ndarray[Any, Any] = matrix[:2, :2] @ xy + matrix[:2, 2:]
+    mapped: np.ndarray[Any, Any] = matrix[:2, :2] @ xy
+    mapped += matrix[:2, 2:]
     return mapped
 
 
@@ -288,8 +289,11 @@ def _refuse_floats(path: Path, ids: Sequence[str]) -> None:
 
 def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterator[pa.RecordBatch]:
     if path.suffix == ".parquet":
+        text = [name for name, type_ in types.items() if pa.types.is_dictionary(type_)]
         # Buffering ahead would keep all that was read until the end, the whole file at last.
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER_BYTES, **CHECKED) as file:
+        with pq.ParquetFile(
+            path, pre_buffer=False, buffer_size=BUFFER_BYTES, read_dictionary=text, **CHECKED
+        ) as file:
             for batch in file.iter_batches(batch_size=chunk_rows, columns=list(types)):
                 arrays = [_convert(batch[name], type_) for name, type_ in types.items()]
                 yield pa.RecordBatch.from_arrays(arrays, names=list(types))
@@ -310,10 +314,12 @@ def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterato
 
 def _convert(column: pa.Array, type_: pa.DataType) -> pa.Array:
     """Cast a parquet column; features may be strings, dictionaries or bytes."""
-    if pa.types.is_dictionary(type_):
-        plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-        return plain.cast(pa.string()).dictionary_encode()
-    return column.cast(type_)
+    if not pa.types.is_dictionary(type_):
+        return column.cast(type_)
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(
+        coded.indices.cast(type_.index_type), coded.dictionary.cast(type_.value_type)
+    )
 
 
 def _rechunk(
@@ -350,6 +356,8 @@ def _check(
             raise _bad_row(path, first_row + int(bad[0]), name, batch[name][int(bad[0])].as_py())
     for name in strings:
         column = batch[name]
+        if column.null_count == 0 and not {None, ""}.intersection(column.dictionary.to_pylist()):
+            continue
         is_empty = pc.or_kleene(pc.is_null(column), pc.equal(column.cast(pa.string()), ""))
         bad = np.flatnonzero(is_empty.to_numpy(zero_copy_only=False).astype(bool))
         if len(bad):

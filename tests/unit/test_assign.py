@@ -18,7 +18,7 @@ from cellsam_core.assign import (
     classify_feature,
     lookup,
 )
-from cellsam_core.label_tiles import LabelTiles, measure_cells, outline
+from cellsam_core.label_tiles import LabelArray, LabelTiles, measure_cells, outline
 
 
 def tiles(labels: np.ndarray, tile_px: int = 4) -> LabelTiles:
@@ -73,6 +73,8 @@ def test_lookup_equals_brute_force_for_any_tile_size(seed, height, width, tile_p
     labels = rng.integers(0, 5, (height, width)) * 1_000_000_000 % 2**32
     x, y = rng.uniform(-2, width + 1, 40), rng.uniform(-2, height + 1, 40)
     cell_id, is_inside = lookup(tiles(labels, tile_px), x, y)
+    whole, _ = lookup(LabelArray(labels), x, y)
+    np.testing.assert_array_equal(whole, cell_id)
     for px, py, owner, inside in zip(x, y, cell_id, is_inside, strict=True):
         column, row = int(np.floor(px + 0.5)), int(np.floor(py + 0.5))
         expected = 0 <= column < width and 0 <= row < height
@@ -83,6 +85,10 @@ def test_lookup_equals_brute_force_for_any_tile_size(seed, height, width, tile_p
 def test_empty_images_and_no_points_are_ordinary():
     no_points = np.empty(0)
     assert len(lookup(tiles(np.ones((3, 3), np.uint8)), no_points, no_points)[0]) == 0
+    for empty in (tiles(np.zeros((0, 0), np.uint8)), LabelArray(np.zeros((0, 0), np.uint8))):
+        cell_id, is_inside = lookup(empty, np.zeros(2), np.zeros(2))
+        assert not cell_id.any()
+        assert not is_inside.any()
     assert len(measure_cells(tiles(np.zeros((3, 3), np.uint8)))) == 0
     assert len(measure_cells(tiles(np.zeros((0, 0), np.uint8)))) == 0
 

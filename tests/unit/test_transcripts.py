@@ -49,7 +49,10 @@ def test_text_tables_keep_order_and_names(tmp_path, name):
     assert [row["z"] for row in found] == [None, None]
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind",
+    [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())],
+)
 def test_parquet_features_of_any_text_type(tmp_path, kind):
     path = tmp_path / "t.parquet"
     genes = pa.array(["NANOG", "Blank-1", "NANOG"])
@@ -64,6 +67,22 @@ def test_parquet_features_of_any_text_type(tmp_path, kind):
     found = rows(source(path))
     assert [row["feature"] for row in found] == genes.to_pylist()
     assert [row["y_um"] for row in found] == [4, 5, 6]
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 3, 4, 7, 1000])
+def test_row_groups_of_parquet_may_have_other_features(tmp_path, chunk_rows):
+    genes = [f"g{i % 5 if i < 11 else 40 - i}" for i in range(20)]
+    table = pa.table({"x_um": np.arange(20.0), "y_um": np.arange(20.0), "gene": genes})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=4)
+    assert [row["feature"] for row in rows(source(tmp_path / "t.parquet"), chunk_rows)] == genes
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_a_feature_without_a_name_is_refused_in_parquet_too(tmp_path, nothing):
+    table = pa.table({"x_um": [1.0, 2.0], "y_um": [1.0, 2.0], "gene": ["a", nothing]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="no value for 'gene' in row 2"):
+        rows(source(tmp_path / "t.parquet"))
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 3, 7, 1000])
