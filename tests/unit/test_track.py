@@ -249,6 +249,25 @@ def test_sure_buds_choose_before_doubtful_ones() -> None:
     assert parents[[sure, doubtful]].tolist() == [mother, other]
 
 
+@pytest.mark.parametrize("n_others", [0, 12])
+def test_mothers_bud_at_the_pace_of_the_movie(n_others: int) -> None:
+    """A bud next to a cell that just budded is another's where the movie shows that it's soon."""
+    frames = []
+    for t in range(26):
+        discs = [(1, 30, 30, 12.0), (2, 30, 62, 12.0), *([(3, 30, 14.4, 3.6)] if t >= 10 else [])]
+        discs += [(4, 30, 45.8, 3.6)] if t >= 18 else []
+        for k in range(n_others):
+            y, x = 90 + 40 * (k // 4), 30 + 45 * (k % 4)
+            discs.append((10 + k, y, x, 12))
+            discs += [(30 + k, y, x - 15.6, 3.6)] if t >= 2 else []
+            discs += [(50 + k, y, x + 15.6, 3.6)] if t >= 16 else []
+        frames.append(draw(discs, (200, 200)))
+    result = track_labels(frames, TrackParameters(division="budding", bud_max_area_fraction=1.0))
+    parents = result.tracks.set_index("track_id")["parent_id"]
+    mother, other, bud = (track_of(result, 25, label) for label in (1, 2, 4))
+    assert parents[bud] == (other if n_others else mother)
+
+
 @pytest.mark.parametrize(("x", "found"), [(3.5, True), (0.5, False)])
 def test_newcomers_cut_by_the_border_are_no_buds(x: float, found: bool) -> None:
     frames = [draw([(1, 48, x + 16, 12), *([(3, 48, x, 3.6)] if t >= 2 else [])]) for t in range(8)]
