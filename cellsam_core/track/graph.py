@@ -170,9 +170,7 @@ class LinkGraph:
         n_px = int(self.seen[hit, 2].sum())
         return n_px / float(self.area_px[before] + self.area_px[after] - n_px)
 
-    def trees(self) -> list[tuple[KDTree | None, int]]:
-        """Search tree of the drift-free centroids of each frame, and its first row."""
+    def trees(self, yx: Floats) -> list[tuple[KDTree | None, int]]:
+        """Search tree of the places `yx` of the objects of each frame, and its first row."""
         bounds = np.searchsorted(self.frame, np.arange(self.n_frames + 1))
-        return [
-            (KDTree(self.fixed_yx[a:b]) if b > a else None, int(a)) for a, b in pairwise(bounds)
-        ]
+        return [(KDTree(yx[a:b]) if b > a else None, int(a)) for a, b in pairwise(bounds)]
