@@ -32,6 +32,16 @@ SHEET = "sample\tassay\tpath\na\tmovie\t.\n"
         ("", "sample\tassay\tpath\tpixel_size_um\na\tmovie\t.\tnan\n", ["pixel_size_um", "'nan'"]),
         ("", SHEET.replace("movie\t.", "movie\t.\textra"), ["more cells than columns"]),
         ("", "sample\tassay\tpath\n", ["no samples"]),
+        (
+            "",
+            "sample\tassay\tpath\tcorrections\na\tmovie\t.\tgone.csv\n",
+            ["'a'", "corrections", "gone.csv"],
+        ),
+        (
+            "",
+            "sample\tassay\tpath\tcorrections\na\tmerfish\t.\tsheet.tsv\n",
+            ["'a'", "corrections", "only movies"],
+        ),
     ],
 )
 def test_it_is_named(
