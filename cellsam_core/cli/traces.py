@@ -31,9 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", type=Path, required=True, help="objects.parquet")
     parser.add_argument("--tracks", type=Path, required=True, help="tracks.csv")
     parser.add_argument(
+        "--reporter",
+        choices=["ratiometric", "ktr"],
+        default="ratiometric",
+        help="ratiometric: two channels; ktr: one channel, ring (cytoplasm) over nucleus",
+    )
+    parser.add_argument(
         "--ratio",
         metavar="NUM/DEN",
-        help="channels of the ratio, e.g. GFP/ExRai_405; without it only intensities are written",
+        help="channels of the ratio, e.g. GFP/ExRai_405, or the one channel of a KTR; without it"
+        " only intensities are written",
     )
     parser.add_argument(
         "--baseline-frames",
@@ -94,7 +101,8 @@ def run(args: argparse.Namespace) -> None:
 
     manifest = Manifest.load(args.manifest)
     options = TraceOptions(
-        ratio=None if args.ratio is None else parse_ratio(args.ratio, manifest.channels),
+        reporter=args.reporter,
+        ratio=None if args.ratio is None else _parse(args, manifest.channels),
         baseline_frames=_at_least(1, "--baseline-frames", args.baseline_frames),
         background=args.background,
         ring_px=_at_least(0, "--ring-px", args.ring_px),
@@ -171,6 +179,21 @@ def _read_tables(objects_path: Path, tracks_path: Path) -> tuple[pd.DataFrame, p
             remedy="give both files of one run of `cellsam-core track`",
         )
     return objects, tracks
+
+
+def _parse(args: argparse.Namespace, channels: Sequence[str]) -> tuple[str, str]:
+    """Channels of the ratio, of either reporter."""
+    if args.reporter == "ratiometric":
+        return parse_ratio(args.ratio, channels)
+    if args.ratio not in channels:
+        raise InputError(
+            "--ratio",
+            found=repr(args.ratio),
+            expected=f"the reporter's channel, one of {', '.join(channels)}",
+            remedy="name the channel as the manifest does",
+        )
+    _at_least(1, "--ring-px", args.ring_px)
+    return args.ratio, args.ratio
 
 
 def parse_ratio(text: str, channels: Sequence[str]) -> tuple[str, str]:

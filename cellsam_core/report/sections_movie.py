@@ -266,8 +266,11 @@ def _add_ratio(
     reasons = traces.loc[~valid, "invalid_reason"].str.split(";").explode().value_counts()
     reasons = reasons.sort_index().sort_values(ascending=False, kind="stable")
     numerator, denominator = options["ratio"]
+    what = f"{numerator} / {denominator}"
+    if options["reporter"] == "ktr":
+        what = f"{numerator} in the ring around the nucleus / in the nucleus (medians)"
     section.paragraphs.append(
-        f"R = {numerator} / {denominator}, both above local background; R0 = mean over the first "
+        f"R = {what}, both above local background; R0 = mean over the first "
         f"{options['baseline_frames']} frame(s). {count(valid.sum())} of {count(len(traces))} "
         "values are valid."
     )

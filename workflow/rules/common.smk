@@ -185,6 +185,24 @@ def check_corrections():
             )
 
 
+def check_reporters():
+    """Refuse a ratio that does not fit its reporter."""
+    for name in SAMPLES:
+        traces = settings(name, "traces")
+        if traces["ratio"] is None or SAMPLES[name]["assay"] != "movie":
+            continue
+        if traces["reporter"] == "ratiometric" and "/" not in traces["ratio"]:
+            raise WorkflowError(
+                f"sample {name!r}, ratio: {traces['ratio']!r} is not NUM/DEN; name two channels,"
+                " or set `reporter` to ktr"
+            )
+        if traces["reporter"] == "ktr" and traces["ring_px"] == 0:
+            raise WorkflowError(
+                f"sample {name!r}, ring_px: a ktr is measured in a ring around the nucleus; give"
+                " its width in pixels, e.g. 4"
+            )
+
+
 def check_controls():
     """Refuse a control that is no other movie, or that has a control itself."""
     movies = [name for name, row in SAMPLES.items() if row["assay"] == "movie"]
@@ -328,3 +346,4 @@ def final_outputs(wildcards):
 
 check_controls()
 check_corrections()
+check_reporters()
