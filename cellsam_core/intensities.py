@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.float64]
     IntArray = npt.NDArray[np.int64]
 
+Reporter = Literal["ratiometric", "ktr"]
 RING_MARGIN_PX = 2  # skips the blurred rim of the nucleus, where nuclear signal spills over
 ANNULUS_PX = (5, 15)
 
@@ -29,8 +30,13 @@ class TraceOptions:
 
     Attributes
     ----------
+    reporter
+        ``"ratiometric"``: the ratio of two channels in each compartment. ``"ktr"``: a kinase
+        translocation reporter, the ratio of one channel in the ring (cytoplasm) to that in
+        the nucleus.
     ratio
-        Names of numerator and denominator channel; None measures intensities only.
+        Names of numerator and denominator channel, of a KTR twice its one; None measures
+        intensities only.
     baseline_frames
         R0 is the mean over the first `baseline_frames` frames of the movie.
     background
@@ -51,6 +57,7 @@ class TraceOptions:
         Decay of the ratio per frame by bleaching, of :func:`.bleaching.fit_ratio_decay`.
     """
 
+    reporter: Reporter = "ratiometric"
     ratio: tuple[str, str] | None = None
     baseline_frames: int = 3
     background: str = "annulus"

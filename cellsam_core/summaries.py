@@ -54,6 +54,34 @@ def condition_curve(matrix: FloatArray) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def resample(matrix: FloatArray, positions: FloatArray) -> FloatArray:
+    """Interpolate cells linearly between frames.
+
+    Parameters
+    ----------
+    matrix
+        ``(n_cells, n_frames)``, NaN where there is no valid value.
+    positions
+        ``(n_times,)`` in frames, of any value; a thousandth of a frame counts as none.
+
+    Returns
+    -------
+    ndarray, (n_cells, n_times)
+        NaN outside of the movie, and where one of the two frames around has no valid value.
+    """
+    nearest = np.rint(positions)
+    exact = np.abs(positions - nearest) < 1e-3
+    before = np.where(exact, nearest, np.floor(positions)).astype(np.int64)
+    after = np.where(exact, before, before + 1)
+    share = np.where(exact, 0.0, positions - before)
+    n_frames = matrix.shape[1]
+    inside = (before >= 0) & (after < n_frames)
+    result = np.full((len(matrix), len(positions)), np.nan)
+    before, after, share = before[inside], after[inside], share[inside]
+    result[:, inside] = (1 - share) * matrix[:, before] + share * matrix[:, after]
+    return result
+
+
 def summarise_tracks(
     matrix: pd.DataFrame, times: FloatArray, drug_time: float, unit: str
 ) -> pd.DataFrame:

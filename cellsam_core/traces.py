@@ -2,15 +2,16 @@
 
 The ratio is that of background-subtracted means, ``(num - num_bg) / (den - den_bg)``, as in the
 analysis of the ExRai AMPKAR reporter (Schmitt et al. 2022, Nat. Commun. 13:3856): pixel-wise
-ratios blow up at cell edges, where the denominator is small. ``R0`` is a cell's mean ratio over
-the first frames of the movie, before the drug. Where the ratio's decay by bleaching was measured
-on control cells, it is divided out.
+ratios blow up at cell edges, where the denominator is small. That of a kinase translocation
+reporter is that of one channel's medians in a ring of cytoplasm and in the nucleus (Regot et al.
+2014, Cell 157:1724). ``R0`` is a cell's mean ratio over the first frames of the movie, before the
+drug. Where the ratio's decay by bleaching was measured on control cells, it is divided out.
 """
 
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,7 @@ RESULT_COLUMNS: dict[str, str] = {
 
 
 def add_ratio(
-    table: pd.DataFrame, ratio: tuple[str, str] | None, near_division: npt.NDArray[np.bool_]
+    table: pd.DataFrame, options: TraceOptions, near_division: npt.NDArray[np.bool_]
 ) -> pd.DataFrame:
     """Add the columns ratio and invalid_reason (joined by ``;``) to rows of :func:`measure_frame`.
 
@@ -64,45 +65,68 @@ def add_ratio(
     ----------
     table
         Rows of one frame.
-    ratio
-        Numerator and denominator channel.
+    options
+        With the reporter and the channels of its ratio.
     near_division
         One a row: the cell divides, or was born, within the division window.
 
     Returns
     -------
     pandas.DataFrame
-        A copy. Signals below 3 standard deviations of the background's pixels are low. The ratio
+        A copy. The ratio of a KTR, being of two compartments, is the same in all rows of a
+        cell. Signals below 3 standard deviations of the background's pixels are low. The ratio
         is NaN where the denominator does not exceed its background. It is kept,
         and only flagged, where another reason applies.
     """
     table = table.copy()
-    if ratio is None:
+    if options.ratio is None:
         return table.assign(ratio=np.nan, invalid_reason="no ratio")
-    num, den = ratio
-    numerator = (table[f"{num}_mean"] - table[f"{num}_background"]).to_numpy()
-    denominator = (table[f"{den}_mean"] - table[f"{den}_background"]).to_numpy()
-    missing = table[[f"{num}_background", f"{den}_background"]].isna().any(axis=1).to_numpy()
-    saturated = (table[f"{num}_n_saturated"] + table[f"{den}_n_saturated"]).to_numpy() > 0
-    empty = table["n_px"].to_numpy() == 0
-    weak = {
-        name: (signal <= 0) | (signal < MIN_SNR * table[f"{name}_background_sd"].to_numpy())
-        for name, signal in ((num, numerator), (den, denominator))
-    }
+    num, den = (
+        _side(table, options.reporter, compartment, channel)
+        for compartment, channel in zip(("ring", "nucleus"), options.ratio, strict=True)
+    )
     reasons = {
-        "no pixels": empty,
-        "no background": missing,
-        "low denominator": weak[den],
-        "low numerator": weak[num],  # R0 near 0 would make R/R0 noise
-        "saturated": saturated,
+        "no pixels": num.empty | den.empty,
+        "no background": num.no_background | den.no_background,
+        "low denominator": den.weak,
+        "low numerator": num.weak,  # R0 near 0 would make R/R0 noise
+        "saturated": num.saturated | den.saturated,
         "touches border": table["touches_border"].to_numpy(),
         "division window": near_division,
     }
     table["ratio"] = np.divide(
-        numerator, denominator, out=np.full(len(table), np.nan), where=denominator > 0
+        num.signal, den.signal, out=np.full(len(table), np.nan), where=den.signal > 0
     )
     table["invalid_reason"] = _join_reasons(reasons, len(table))
     return table
+
+
+class _Side(NamedTuple):
+    """One side of the ratio, one a row: signal above background, and what is wrong with it."""
+
+    signal: npt.NDArray[np.float64]
+    empty: npt.NDArray[np.bool_]
+    no_background: npt.NDArray[np.bool_]
+    weak: npt.NDArray[np.bool_]
+    saturated: npt.NDArray[np.bool_]
+
+
+def _side(table: pd.DataFrame, reporter: str, compartment: str, channel: str) -> _Side:
+    """Measure one side: of a KTR the median of a compartment, since rings leave thin cells."""
+    rows, statistic = table, "mean"
+    if reporter == "ktr":
+        rows = table[table["compartment"] == compartment].set_index("label").loc[table["label"]]
+        statistic = "median"
+    background = rows[f"{channel}_background"].to_numpy()
+    signal = rows[f"{channel}_{statistic}"].to_numpy() - background
+    noise = rows[f"{channel}_background_sd"].to_numpy()
+    return _Side(
+        signal,
+        rows["n_px"].to_numpy() == 0,
+        np.isnan(background),
+        (signal <= 0) | (signal < MIN_SNR * noise),
+        rows[f"{channel}_n_saturated"].to_numpy() > 0,
+    )
 
 
 def _join_reasons(reasons: dict[str, npt.NDArray[np.bool_]], n_rows: int) -> list[str]:
@@ -264,6 +288,6 @@ def _trace_frame(
     table = table.merge(objects[["label", "track_id"]].astype(np.int64), on="label")
     table = table.sort_values(["compartment", "track_id"], ignore_index=True)
     dividing = near_division(index, table["track_id"], windows)
-    table = add_ratio(table, options.ratio, dividing)
+    table = add_ratio(table, options, dividing)
     factor = float(np.exp(-options.bleach_rate * index))
     return table.assign(frame=index, bleach_factor=factor, ratio=table["ratio"] / factor)

@@ -69,33 +69,25 @@ def _read(text: str) -> tuple[str, Responses]:
     return condition.strip(), read_responses(Path(path))
 
 
-def _by_condition(samples: list[tuple[str, Responses]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Pool the cells of a condition; they share one time axis."""
+def _common_times(samples: list[Responses]) -> FloatArray:
+    """Time axis of all samples, from the drug on: the longest interval between frames."""
+    import numpy as np
+
+    step = max(sample.interval for sample in samples)
+    first = min(-sample.drug_time for sample in samples)
+    last = max(
+        (sample.matrix.shape[1] - 1) * sample.interval - sample.drug_time for sample in samples
+    )
+    slack = 1e-6 * step
+    return step * np.arange(np.ceil((first - slack) / step), np.floor((last + slack) / step) + 1)
+
+
+def _by_condition(
+    samples: list[tuple[str, Responses]],
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Pool the cells of a condition on one time axis; tell how that was made."""
     import pandas as pd
 
-    from cellsam_core.summaries import condition_curve, condition_summary
+    from cellsam_core.summaries import condition_curve, condition_summary, resample
 
-    first = samples[0][1]
-    axes = {(s.unit, s.interval, s.drug_time) for _, s in samples}
-    if len(axes) > 1:
-        raise InputError(
-            "the samples",
-            found=" and ".join(
-                f"{i:g} {unit} a frame, drug at {t:g}" for unit, i, t in sorted(axes)
-            ),
-            expected="one frame interval and one time of the drug",
-            remedy="compare samples that were imaged alike",
-        )
-    curves, summaries = [], []
-    for condition in dict.fromkeys(name for name, _ in samples):
-        pooled = [sample for name, sample in samples if name == condition]
-        matrix = pd.concat([sample.matrix for sample in pooled], ignore_index=True)
-        curve = condition_curve(matrix.to_numpy())
-        curve.insert(0, "condition", condition)
-        curve.insert(2, f"time_{first.unit}", curve["frame"] * first.interval)
-        curves.append(curve)
-        summary = condition_summary(pd.concat([sample.table for sample in pooled]))
-        summary.insert(0, "condition", condition)
-        summary.insert(1, "n_samples", len(pooled))
-        summaries.append(summary)
-    return pd.concat(curves, ignore_index=True), pd.concat(summaries, ignore_index=True)
+    ...

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cellsam_core.intensities import TraceOptions
+    from cellsam_core.io.labels import LabelSource
     from cellsam_core.io.manifest import Manifest
+
+    Frame = tuple[npt.NDArray[Any], npt.NDArray[Any], pd.DataFrame]
 
 log = logging.getLogger(__name__)
 PROGRESS_EVERY = 50
@@ -28,9 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", type=Path, required=True, help="objects.parquet")
     parser.add_argument("--tracks", type=Path, required=True, help="tracks.csv")
     parser.add_argument(
+        "--reporter",
+        choices=["ratiometric", "ktr"],
+        default="ratiometric",
+        help="ratiometric: two channels; ktr: one channel, ring (cytoplasm) over nucleus",
+    )
+    parser.add_argument(
         "--ratio",
         metavar="NUM/DEN",
-        help="channels of the ratio, e.g. GFP/ExRai_405; without it only intensities are written",
+        help="channels of the ratio, e.g. GFP/ExRai_405, or the one channel of a KTR; without it"
+        " only intensities are written",
     )
     parser.add_argument(
         "--baseline-frames",
@@ -86,15 +96,13 @@ def run(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from cellsam_core.intensities import TraceOptions
-    from cellsam_core.io import omezarr
-    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.io.labels import open_labels
     from cellsam_core.io.manifest import Manifest
-    from cellsam_core.io.traces import read_responses, write_traces, write_wide
-    from cellsam_core.traces import trace_frames
 
     manifest = Manifest.load(args.manifest)
     options = TraceOptions(
-        ratio=None if args.ratio is None else parse_ratio(args.ratio, manifest.channels),
+        reporter=args.reporter,
+        ratio=None if args.ratio is None else _parse(args, manifest.channels),
         baseline_frames=_at_least(1, "--baseline-frames", args.baseline_frames),
         background=args.background,
         ring_px=_at_least(0, "--ring-px", args.ring_px),
@@ -106,29 +114,53 @@ def run(args: argparse.Namespace) -> None:
     )
     if args.control is not None:
         options = replace(options, bleach_rate=_bleach_rate(args.control, options, manifest))
-    masks = omezarr.open_(args.masks)
+    masks = open_labels(args.masks)
+    refuse_other_movie(masks, manifest, args.manifest)
+    objects, tracks = _read_tables(args.objects, args.tracks)
+    frames = frames_of(manifest, masks, objects, args.objects)
+    write_trace_files(args.output, frames, manifest, tracks, options)
+
+
+def refuse_other_movie(masks: LabelSource, manifest: Manifest, where: Path) -> None:
+    """Refuse masks and images of different numbers or sizes of frames; `where` are the images."""
     if (masks.n_frames, masks.shape_yx) != (manifest.n_frames, manifest.shape_yx):
         raise InputError(
-            args.masks,
+            masks.path,
             found=f"{masks.n_frames} frame(s) of {masks.shape_yx} px",
-            expected=f"{manifest.n_frames} of {manifest.shape_yx} px as in {args.manifest.name}",
-            remedy="give masks and manifest of the same sample",
+            expected=f"{manifest.n_frames} of {manifest.shape_yx} px as in {where.name}",
+            remedy="give masks and images of the same sample",
         )
-    objects, tracks = _read_tables(args.objects, args.tracks)
-    tables = trace_frames(
-        _frames(manifest, masks, objects, args.objects),
-        manifest.channels,
-        tracks,
-        options,
-        manifest.frame_interval_s,
+
+
+def write_trace_files(
+    folder: Path,
+    frames: Iterator[Frame],
+    manifest: Manifest,
+    tracks: pd.DataFrame,
+    options: TraceOptions,
+) -> None:
+    """Trace the frames and write the long table, the wide one and the summary."""
+    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.io.traces import (
+        read_options,
+        read_ratios,
+        responses_of,
+        write_traces,
+        write_wide,
     )
-    with atomic_path(args.output / "traces.parquet") as path:
-        write_traces(path, tables, manifest.channels, options)
-    traces = args.output / "traces.parquet"
-    with atomic_path(args.output / "traces_wide.csv") as path:
-        write_wide(path, traces, tracks["track_id"], manifest.n_frames)
-    with atomic_path(args.output / "trace_summary.csv") as path:
-        read_responses(traces).table.to_csv(path, float_format="%.6g")
+    from cellsam_core.traces import trace_frames
+
+    interval_s, channels = manifest.frame_interval_s, manifest.channels
+    tables = trace_frames(frames, channels, tracks, options, interval_s)
+    traces = folder / "traces.parquet"
+    with atomic_path(traces) as path:
+        write_traces(path, tables, channels, options)
+    ratios = read_ratios(traces)
+    with atomic_path(folder / "traces_wide.csv") as path:
+        write_wide(path, ratios, tracks["track_id"], manifest.n_frames)
+    with atomic_path(folder / "trace_summary.csv") as path:
+        table = responses_of(ratios, read_options(traces)).table
+        table.to_csv(path, float_format="%.6g")
 
 
 def _read_tables(objects_path: Path, tracks_path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -146,7 +178,22 @@ def _read_tables(objects_path: Path, tracks_path: Path) -> tuple[pd.DataFrame, p
             expected="a row for every track",
             remedy="give both files of one run of `cellsam-core track`",
         )
-    return objects[["frame", "label", "track_id"]], tracks
+    return objects, tracks
+
+
+def _parse(args: argparse.Namespace, channels: Sequence[str]) -> tuple[str, str]:
+    """Channels of the ratio, of either reporter."""
+    if args.reporter == "ratiometric":
+        return parse_ratio(args.ratio, channels)
+    if args.ratio not in channels:
+        raise InputError(
+            "--ratio",
+            found=repr(args.ratio),
+            expected=f"the reporter's channel, one of {', '.join(channels)}",
+            remedy="name the channel as the manifest does",
+        )
+    _at_least(1, "--ring-px", args.ring_px)
+    return args.ratio, args.ratio
 
 
 def parse_ratio(text: str, channels: Sequence[str]) -> tuple[str, str]:
@@ -208,17 +255,22 @@ def _positive(option: str, value: float | None) -> float | None:
     return value
 
 
-def _frames(
-    manifest: Manifest, masks: Any, objects: pd.DataFrame, objects_path: Path
-) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any], pd.DataFrame]]:
-    """Image, labels and objects of each frame."""
+def frames_of(
+    manifest: Manifest, masks: LabelSource, objects: pd.DataFrame, objects_path: Path
+) -> Iterator[Frame]:
+    """Image, labels (merged as the objects say) and objects of each frame."""
     import numpy as np
 
     from cellsam_core.io.planes import read_frame
+    from cellsam_core.track.corrections import merged_pieces
 
-    by_frame = dict(tuple(objects.groupby("frame")))
+    pieces = merged_pieces(objects)
+    by_frame = dict(tuple(objects[["frame", "label", "track_id"]].groupby("frame")))
     for index in range(manifest.n_frames):
         labels = masks.frame(index)
+        here = pieces[pieces["frame"] == index]
+        for piece, label in zip(here["piece"], here["label"], strict=True):
+            labels = np.where(labels == piece, label, labels)
         in_frame = by_frame.get(index, objects.iloc[:0])
         absent = np.setdiff1d(in_frame["label"].to_numpy(), labels)
         if len(absent):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from cellsam_core.intensities import TraceOptions
     from cellsam_core.io.labels import LabelSource
+    from cellsam_core.io.manifest import Manifest
     from cellsam_core.track import Tracks
+    from cellsam_core.track.corrections import Correction
 
 log = logging.getLogger(__name__)
 PROGRESS_EVERY = 50
@@ -73,26 +76,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pixel-size-um",
         type=float,
-        help="side of a pixel in um, for tracks.geff; default: as masks.zarr says, else pixels",
+        help="side of a pixel in um; default: as the files say, else lengths are in pixels",
     )
     parser.add_argument(
         "--frame-interval-s",
         type=float,
-        help="time between frames in s, for tracks.geff; default: as masks.zarr says, else frames",
+        help="time between frames in s; default: as the files say, else times are in frames",
+    )
+    parser.add_argument(
+        "--corrections",
+        type=Path,
+        metavar="CSV",
+        help="what you found wrong, row by row, see the README: carried out at every run",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="raw frames of the same movie, in any layout that `inspect` reads: writes the traces"
+        " as well (`traces` has more options)",
+    )
+    parser.add_argument(
+        "--ratio",
+        metavar="NUM/DEN",
+        help="with --images: channels of the reporter's ratio; without it only intensities",
     )
 
 
 def run(args: argparse.Namespace) -> None:
+    from cellsam_core.io.corrections import read_corrections
     from cellsam_core.io.labels import open_labels
     from cellsam_core.track import track_labels
 
     names = [field.name for field in fields(TrackParameters)]
     parameters = TrackParameters(**{name: getattr(args, name) for name in names})
     _check_calibration(args)
-    source = open_labels(args.labels)
+    corrections = [] if args.corrections is None else read_corrections(args.corrections)
+    source = _calibrated(open_labels(args.labels), args)
+    images = _open_images(args, source)
     log.info("tracking %d frames of %d x %d px", source.n_frames, *source.shape_yx)
-    tracks = track_labels(_frames(source, "linked"), parameters)
-    _write(args, source, tracks)
+    tracks = track_labels(_frames(source, "linked"), parameters, corrections)
+    _write(args.output, source, tracks, corrections)
+    if images is not None:
+        _write_traces(args.output, source, tracks, *images)
     log.info(
         "%d objects, %d tracks, %d %s",
         len(tracks.objects),
@@ -115,12 +141,59 @@ def _check_calibration(args: argparse.Namespace) -> None:
             )
 
 
-def _write(args: argparse.Namespace, source: LabelSource, tracks: Tracks) -> None:
+def _calibrated(source: LabelSource, args: argparse.Namespace) -> LabelSource:
+    """Put the options' pixel size and frame interval before those of the files."""
+    return replace(
+        source,
+        pixel_size_um=args.pixel_size_um or source.pixel_size_um,
+        frame_interval_s=args.frame_interval_s or source.frame_interval_s,
+    )
+
+
+def _open_images(
+    args: argparse.Namespace, source: LabelSource
+) -> tuple[Manifest, TraceOptions] | None:
+    """Find the frames of `--images` and check that they fit the labels."""
+    from cellsam_core.cli.traces import parse_ratio, refuse_other_movie
+    from cellsam_core.errors import InputError
+    from cellsam_core.intensities import TraceOptions
+    from cellsam_core.io.movies import inspect_movie
+
+    if args.images is None:
+        if args.ratio is not None:
+            raise InputError(
+                "--ratio", found="no --images", expected="both", remedy="give the raw frames"
+            )
+        return None
+    manifest = inspect_movie(
+        args.images, sample="images", assay="movie", frame_interval_s=source.frame_interval_s
+    )
+    refuse_other_movie(source, manifest, args.images)
+    ratio = None if args.ratio is None else parse_ratio(args.ratio, manifest.channels)
+    return manifest, TraceOptions(ratio=ratio)
+
+
+def _write_traces(
+    folder: Path,
+    source: LabelSource,
+    tracks: Tracks,
+    manifest: Manifest,
+    options: TraceOptions,
+) -> None:
+    from cellsam_core.cli.traces import frames_of, write_trace_files
+
+    frames = frames_of(manifest, source, tracks.objects, folder / "objects.parquet")
+    write_trace_files(folder, frames, manifest, tracks.tracks, options)
+
+
+def _write(
+    folder: Path, source: LabelSource, tracks: Tracks, corrections: list[Correction]
+) -> None:
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.ctc import write_ctc
     from cellsam_core.io.geff import write_geff
+    from cellsam_core.track.corrections import correct_frames
 
-    folder: Path = args.output
     with atomic_path(folder / "objects.parquet") as path:
         tracks.objects.to_parquet(
             path, index=False, schema=_schema_of(tracks.objects), write_page_checksum=True
@@ -130,14 +203,14 @@ def _write(args: argparse.Namespace, source: LabelSource, tracks: Tracks) -> Non
             getattr(tracks, name).to_csv(
                 path, index=False, float_format="%.6g", lineterminator="\n"
             )
-    frames = _frames(source, "exported")
+    frames = correct_frames(_frames(source, "exported"), corrections)
     write_ctc(folder / "ctc", frames, source.n_frames, tracks.objects, tracks.tracks)
     write_geff(
         folder / "tracks.geff",
         tracks.objects,
         tracks.tracks,
-        pixel_size_um=args.pixel_size_um or source.pixel_size_um,
-        frame_interval_s=args.frame_interval_s or source.frame_interval_s,
+        pixel_size_um=source.pixel_size_um,
+        frame_interval_s=source.frame_interval_s,
     )
 
 

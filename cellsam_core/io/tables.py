@@ -48,7 +48,9 @@ def table_errors(path: str | Path) -> Iterator[None]:
         ) from error
 
 
-def read_table(path: str | Path, columns: Sequence[str] = (), **options: Any) -> pd.DataFrame:
+def read_table(
+    path: str | Path, columns: Sequence[str] = (), *, only: bool = False, **options: Any
+) -> pd.DataFrame:
     """Read a whole table; its suffix .parquet, .tsv or anything else (csv) tells how.
 
     Parameters
@@ -57,6 +59,8 @@ def read_table(path: str | Path, columns: Sequence[str] = (), **options: Any) ->
         The file.
     columns
         Names that it must have; it may have more.
+    only
+        Leave its other columns unread.
     options
         For pandas' reader.
 
@@ -68,9 +72,14 @@ def read_table(path: str | Path, columns: Sequence[str] = (), **options: Any) ->
     path = Path(path)
     with table_errors(path):
         if path.suffix == ".parquet":
+            if only:
+                present = pq.read_schema(path).names
+                options["columns"] = [name for name in columns if name in present]
             table: pd.DataFrame = pd.read_parquet(path, **CHECKED | options)
         else:
             sep = "\t" if path.suffix == ".tsv" else ","
+            if only:
+                options["usecols"] = lambda name: name in columns
             table = pd.DataFrame(pd.read_csv(path, **{"sep": sep} | options))
     missing = [name for name in columns if name not in table.columns]
     if missing:

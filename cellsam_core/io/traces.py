@@ -45,17 +45,25 @@ def write_traces(
                 writer.write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False))
 
 
-def write_wide(path: Path, traces: Path, track_ids: pd.Series[int], n_frames: int) -> None:
-    """Write R/R0 of compartment ``cell``: one row a track, one column a frame.
+def read_ratios(path: Path) -> pd.DataFrame:
+    """Read what R/R0 of whole cells needs: track_id, frame, time_s, r_over_r0, valid.
+
+    Raises
+    ------
+    InputError
+        It can't be read or lacks a column.
+    """
+    columns = ["track_id", "frame", "time_s", "compartment", "r_over_r0", "valid"]
+    rows = read_table(path, columns, only=True)
+    return rows[rows["compartment"] == "cell"].drop(columns="compartment")
+
+
+def write_wide(path: Path, ratios: pd.DataFrame, track_ids: pd.Series[int], n_frames: int) -> None:
+    """Write R/R0 of :func:`read_ratios`: one row a track, one column a frame.
 
     Values that the long table flags as invalid are kept; missing ones are empty.
     """
-    long = pd.read_parquet(
-        traces,
-        columns=["track_id", "frame", "r_over_r0"],
-        filters=[("compartment", "==", "cell")],
-    )
-    long = long.dropna().sort_values(["track_id", "frame"])
+    long = ratios[["track_id", "frame", "r_over_r0"]].dropna().sort_values(["track_id", "frame"])
     frames, values = long["frame"].to_numpy(), long["r_over_r0"].to_numpy()
     ids = np.sort(track_ids.to_numpy())
     starts = np.searchsorted(long["track_id"].to_numpy(), ids)
@@ -112,18 +120,20 @@ def read_responses(path: Path) -> Responses:
     InputError
         It can't be read or lacks a column.
     """
-    columns = ["track_id", "frame", "time_s", "compartment", "r_over_r0", "valid"]
-    rows = read_table(path, columns)
-    rows = rows[rows["compartment"] == "cell"]
-    n_frames = int(rows["frame"].max()) + 1 if len(rows) else 0
-    ids, row = np.unique(rows["track_id"], return_inverse=True)
+    return responses_of(read_ratios(path), read_options(path))
+
+
+def responses_of(ratios: pd.DataFrame, options: dict[str, Any]) -> Responses:
+    """Sum up the cells of :func:`read_ratios`, with the options of :func:`read_options`."""
+    n_frames = int(ratios["frame"].max()) + 1 if len(ratios) else 0
+    ids, row = np.unique(ratios["track_id"], return_inverse=True)
     values = np.full((len(ids), n_frames), np.nan)
-    values[row, rows["frame"]] = rows["r_over_r0"].where(rows["valid"])
+    values[row, ratios["frame"]] = ratios["r_over_r0"].where(ratios["valid"])
     matrix = pd.DataFrame(values, index=pd.Index(ids, name="track_id"))
-    interval_s = _interval_s(rows)
+    interval_s = _interval_s(ratios)
     unit, interval = ("frames", 1.0) if interval_s is None else ("s", interval_s)
     times = np.arange(n_frames, dtype=np.float64) * interval
-    drug_time = drug_frame_of(read_options(path)) * interval
+    drug_time = drug_frame_of(options) * interval
     table = summarise_tracks(matrix, times, drug_time, unit)
     return Responses(matrix, unit, interval, drug_time, table)
 
@@ -145,7 +155,7 @@ def read_control(
         The control's ratio or frame interval is another one, or its own bleaching is divided out.
     """
     columns = ["track_id", "frame", "time_s", "compartment", "ratio", "valid"]
-    rows = read_table(path, columns)
+    rows = read_table(path, columns, only=True)
     options = read_options(path)
     expected = {
         "ratio": (list(ratio or ()), list(options.get("ratio") or ())),

@@ -15,6 +15,7 @@ from cellsam_core.report.figures_traces import Onset
 from cellsam_core.report.images import overlay, read_window, stretch, window_around
 from cellsam_core.report.page import Picture, Section, Table, count
 from cellsam_core.report.results import Results, trace_matrix
+from cellsam_core.track.corrections import merged_pieces
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -92,9 +93,11 @@ def frame_overlay(
 def _track_of_label(objects: pd.DataFrame, frame: int, max_label: int) -> npt.NDArray[np.int64]:
     """Track at the index of its label in `frame`, 0 for a label without one."""
     here = objects[objects["frame"] == frame]
-    here = here[here["label"] <= max_label]
+    pieces = merged_pieces(here)
+    labels = pd.concat([here["label"], pieces["piece"]]).to_numpy(np.int64)
+    track_ids = pd.concat([here["track_id"], pieces["track_id"]]).to_numpy(np.int64)
     ids = np.zeros(max_label + 1, dtype=np.int64)
-    ids[here["label"].to_numpy(np.int64)] = here["track_id"]
+    ids[labels[labels <= max_label]] = track_ids[labels <= max_label]
     return ids
 
 
@@ -263,8 +266,11 @@ def _add_ratio(
     reasons = traces.loc[~valid, "invalid_reason"].str.split(";").explode().value_counts()
     reasons = reasons.sort_index().sort_values(ascending=False, kind="stable")
     numerator, denominator = options["ratio"]
+    what = f"{numerator} / {denominator}"
+    if options["reporter"] == "ktr":
+        what = f"{numerator} in the ring around the nucleus / in the nucleus (medians)"
     section.paragraphs.append(
-        f"R = {numerator} / {denominator}, both above local background; R0 = mean over the first "
+        f"R = {what}, both above local background; R0 = mean over the first "
         f"{options['baseline_frames']} frame(s). {count(valid.sum())} of {count(len(traces))} "
         "values are valid."
     )

@@ -40,11 +40,12 @@ class Event:
     parent
         Last object of the dividing cell, or the mother just before the bud; -1 unknown.
     daughters
-        First objects of both daughters, or of the bud.
+        First objects of both daughters (one, if a user gives no other), or of the bud.
     score
         0-1.
     status
-        ``auto``, or ``ambiguous`` where another parent is nearly as good or none was free.
+        ``auto``, ``ambiguous`` where another parent is nearly as good or none was free, or
+        ``corrected`` by the user.
     area_ratio, symmetry, overlap
         Summed area of the daughters over the parent's; smaller over larger daughter; least
         fraction of a daughter on the parent. NaN where it does not apply.
@@ -58,7 +59,7 @@ class Event:
     parent: int
     daughters: tuple[int, ...]
     score: float
-    status: Literal["auto", "ambiguous"] = "auto"
+    status: Literal["auto", "ambiguous", "corrected"] = "auto"
     area_ratio: float = float("nan")
     symmetry: float = float("nan")
     overlap: float = float("nan")
@@ -94,6 +95,8 @@ class LinkGraph:
         ``(n,)`` of each contact: how far the small cell is elongated towards the neighbour.
     n_frames
         Length of the movie.
+    merged
+        Object row -> labels of the masks that a user has merged into it.
     """
 
     frame: Ints
@@ -115,6 +118,7 @@ class LinkGraph:
     pointing: Floats
     n_frames: int
     flags: dict[int, list[str]] = field(default_factory=dict)
+    merged: dict[int, list[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -28,6 +28,9 @@ def objects_table(graph: LinkGraph, track_id: Ints) -> pd.DataFrame:
     flags = [";".join(["border"] * bool(b)) for b in graph.border]
     for row, words in graph.flags.items():
         flags[row] = ";".join(filter(None, [flags[row], *words]))
+    merged = [""] * len(graph)
+    for row, labels in graph.merged.items():
+        merged[row] = ";".join(map(str, labels))
     table = pd.DataFrame(
         {
             "frame": graph.frame.astype(np.int32),
@@ -46,6 +49,7 @@ def objects_table(graph: LinkGraph, track_id: Ints) -> pd.DataFrame:
             "link_cost": graph.cost,
             "link_margin": graph.margin,
             "flags": pd.Series(flags, dtype=object).astype(str),
+            "merged_labels": pd.Series(merged, dtype=object).astype(str),
         }
     )
     return table.sort_values(["frame", "label"], ignore_index=True)
@@ -60,10 +64,10 @@ def tracks_table(graph: LinkGraph, track_id: Ints, events: list[Event]) -> pd.Da
     np.maximum.at(tail, track_id, rows)
     head, tail = head[1:], tail[1:]
     n_obs = np.bincount(track_id, minlength=n + 1)[1:]
-    linked = graph.previous != NONE
-    n_links = np.maximum(n_obs - 1, 1)
-    iou_sum = np.bincount(track_id[linked], graph.iou[linked], n + 1)[1:]
-    mean_iou = np.where(n_obs > 1, iou_sum / n_links, np.nan)
+    measured = (graph.previous != NONE) & ~np.isnan(graph.iou)
+    n_links = np.bincount(track_id[measured], minlength=n + 1)[1:]
+    iou_sum = np.bincount(track_id[measured], graph.iou[measured], n + 1)[1:]
+    iou = iou_sum / np.maximum(n_links, 1)
     margin = np.full(n + 1, np.inf)
     known = ~np.isnan(graph.margin)
     np.minimum.at(margin, track_id[known], graph.margin[known])
@@ -83,9 +87,9 @@ def tracks_table(graph: LinkGraph, track_id: Ints, events: list[Event]) -> pd.Da
             "n_obs": n_obs,
             "n_gaps": np.bincount(track_id[graph.kind == "gap"], minlength=n + 1)[1:],
             "end_kind": _ends(graph, tail, events),
-            "mean_iou": mean_iou,
+            "mean_iou": np.where(n_links > 0, iou, np.nan),
             "min_margin": np.where(np.isinf(margin[1:]), np.nan, margin[1:]),
-            "quality": iou_sum / n_links * n_obs / (last_frame - first_frame + 1),
+            "quality": iou * n_obs / (last_frame - first_frame + 1),
         }
     )
 
@@ -201,7 +205,7 @@ def _descent(parent: Ints) -> tuple[Ints, Ints]:
 def _sisters(track_id: Ints, events: list[Event], n: int) -> Ints:
     sister = np.zeros(n, dtype=np.int64)
     for event in events:
-        if event.kind == "mitosis":
+        if event.kind == "mitosis" and len(event.daughters) == 2:
             a, b = track_id[list(event.daughters)]
             sister[a - 1], sister[b - 1] = b, a
     return sister

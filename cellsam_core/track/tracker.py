@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cellsam_core.track.bud import find_buds
+from cellsam_core.track.corrections import correct_frames, correct_tracks
 from cellsam_core.track.divide import find_divisions, undo_flicker
 from cellsam_core.track.gaps import close_gaps
 from cellsam_core.track.lineage import (
@@ -18,10 +19,11 @@ from cellsam_core.track.observe import observe
 from cellsam_core.track.parameters import TrackParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
+    from cellsam_core.track.corrections import Correction
     from cellsam_core.track.graph import Event
     from cellsam_core.track.overlap import Labels
 
@@ -35,7 +37,8 @@ class Tracks:
     objects
         One row an object: frame, label, track_id, y, x, area_px, bounding box,
         touches_border, link_kind (start, link, rescue, gap, division, bud), link_iou,
-        link_cost, link_margin, flags (words joined by ``;``).
+        link_cost, link_margin, flags (words joined by ``;``), merged_labels (of the masks, that a
+        user has merged into it, joined by ``;``).
     tracks
         One row a track: track_id, lineage_id, parent_id and sister_id (0 = none), generation,
         birth_kind (movie_start, division, bud, border, appeared), first_frame, last_frame,
@@ -45,7 +48,7 @@ class Tracks:
     divisions
         One row an event: event_id, kind (mitosis, bud), frame (first of a daughter),
         parent_id, daughter_ids (``a;b``), score, area_ratio, symmetry, overlap,
-        runner_up_parent, status (auto, ambiguous).
+        runner_up_parent, status (auto, ambiguous, corrected).
     n_frames
         Length of the movie.
     """
@@ -56,7 +59,11 @@ class Tracks:
     n_frames: int
 
 
-def track_labels(frames: Iterable[Labels], parameters: TrackParameters | None = None) -> Tracks:
+def track_labels(
+    frames: Iterable[Labels],
+    parameters: TrackParameters | None = None,
+    corrections: Sequence[Correction] = (),
+) -> Tracks:
     """Track the cells of a movie of label images.
 
     Cells of consecutive frames are linked by overlap in a linear assignment (IoU tracker of
@@ -71,14 +78,16 @@ def track_labels(frames: Iterable[Labels], parameters: TrackParameters | None = 
         the few frames that gap closing looks back at are held.
     parameters
         Default: :class:`TrackParameters` with mitosis.
+    corrections
+        The user's, in the order of :func:`cellsam_core.io.corrections.read_corrections`.
 
     Raises
     ------
     InputError
-        Frames differ in size or are not label images.
+        Frames differ in size or are not label images; a correction names what is not there.
     """
     parameters = parameters or TrackParameters()
-    graph = observe(frames, parameters)
+    graph = observe(correct_frames(frames, corrections), parameters)
     events: list[Event] = []
     if parameters.division == "mitosis":
         events = find_divisions(graph, parameters)
@@ -87,6 +96,7 @@ def track_labels(frames: Iterable[Labels], parameters: TrackParameters | None = 
         events = undo_flicker(graph, events, parameters)
     elif parameters.division == "budding":
         events = find_buds(graph, parameters)
+    events = correct_tracks(graph, events, corrections)
     identities = track_ids(graph)
     return Tracks(
         objects_table(graph, identities),

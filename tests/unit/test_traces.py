@@ -83,7 +83,7 @@ def test_annulus_background_is_local_and_skips_rim_and_other_cells():
     assert table.loc[3, "den_median"] == 500
     assert set(table["background_source"]) == {"annulus"}
     assert table["n_px"].tolist() == [100, 100]
-    ratio = add_ratio(table.reset_index(), CHANNELS, np.zeros(2, bool)).set_index("label")["ratio"]
+    ratio = add_ratio(table.reset_index(), RATIO, np.zeros(2, bool)).set_index("label")["ratio"]
     assert ratio[7] == pytest.approx((400 - 100) / (200 - 100), rel=0.04)
     assert ratio[3] == pytest.approx((900 - 300) / (500 - 300), rel=0.04)
 
@@ -136,12 +136,12 @@ def test_confluent_frame_has_no_background_and_says_so():
     labels = np.ones((40, 40), np.uint16)
     labels[:, 20:] = 2
     image = np.full((2, 40, 40), 500, np.uint16)
-    table = add_ratio(measure_frame(image, labels, CHANNELS, RATIO), CHANNELS, np.zeros(2, bool))
+    table = add_ratio(measure_frame(image, labels, CHANNELS, RATIO), RATIO, np.zeros(2, bool))
     assert table["num_background"].isna().all()
     assert table["ratio"].isna().all()
     assert table["invalid_reason"].str.contains("no background").all()
     none = TraceOptions(ratio=CHANNELS, background="none")
-    table = add_ratio(measure_frame(image, labels, CHANNELS, none), CHANNELS, np.zeros(2, bool))
+    table = add_ratio(measure_frame(image, labels, CHANNELS, none), none, np.zeros(2, bool))
     assert table["ratio"].tolist() == [1, 1]
 
 
@@ -157,7 +157,7 @@ def test_saturation_border_and_weak_denominator_are_named():
     image[0, labels == 11] = 104  # the same in the numerator
     image[1, labels == 3] = 108  # 8 above a background of noise 5
     image[0, 20, 20] = 65535
-    table = add_ratio(measure_frame(image, labels, CHANNELS, RATIO), CHANNELS, np.zeros(4, bool))
+    table = add_ratio(measure_frame(image, labels, CHANNELS, RATIO), RATIO, np.zeros(4, bool))
     reasons = table.set_index("label")["invalid_reason"]
     assert reasons[7] == "saturated"
     assert reasons[3] == "low denominator"

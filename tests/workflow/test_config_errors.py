@@ -15,6 +15,8 @@ SHEET = "sample\tassay\tpath\na\tmovie\t.\n"
     ("config", "sheet", "named"),
     [
         ("track: {sigma_ioo: 0.2}", SHEET, ["track", "'sigma_ioo'", "did you mean 'sigma_iou'?"]),
+        ("traces: {ratio: GFP}", SHEET, ["'a'", "ratio", "'GFP' is not NUM/DEN"]),
+        ("traces: {ratio: GFP, reporter: ktr}", SHEET, ["'a'", "ring_px", "e.g. 4"]),
         ("tracking: {}", SHEET, ["'tracking'"]),
         ("track: {sigma_iou: high}", SHEET, ["sigma_iou", "'high'"]),
         ("segment: {cell_diameter_px: -3}", SHEET, ["cell_diameter_px", "-3"]),
@@ -32,6 +34,16 @@ SHEET = "sample\tassay\tpath\na\tmovie\t.\n"
         ("", "sample\tassay\tpath\tpixel_size_um\na\tmovie\t.\tnan\n", ["pixel_size_um", "'nan'"]),
         ("", SHEET.replace("movie\t.", "movie\t.\textra"), ["more cells than columns"]),
         ("", "sample\tassay\tpath\n", ["no samples"]),
+        (
+            "",
+            "sample\tassay\tpath\tcorrections\na\tmovie\t.\tgone.csv\n",
+            ["'a'", "corrections", "gone.csv"],
+        ),
+        (
+            "",
+            "sample\tassay\tpath\tcorrections\na\tmerfish\t.\tsheet.tsv\n",
+            ["'a'", "corrections", "only movies"],
+        ),
     ],
 )
 def test_it_is_named(

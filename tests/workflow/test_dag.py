@@ -68,6 +68,19 @@ def test_a_control_and_conditions_tie_samples_together(snakemake: Snakemake, tmp
     assert "control: 'dmso' is no movie sample" in result.stdout
 
 
+def test_corrections_lie_beside_the_sheet_and_are_watched(snakemake: Snakemake, tmp_path):
+    sheet = tmp_path / "sheets" / "sheet.tsv"
+    sheet.parent.mkdir()
+    (sheet.parent / "my corrections.csv").touch()
+    header = "sample\tassay\tpath\tcorrections\n"
+    sheet.write_text(header + "a\tmovie\t.\tmy corrections.csv\nb\tmovie\t.\t\n")
+    result = snakemake("-n", "-p", "--config", f"samples={sheet}")
+    path = sheet.parent / "my corrections.csv"
+    assert result.stdout.count("--corrections") == 1
+    assert f"--corrections '{path}'" in result.stdout
+    assert f"masks.zarr, {path}" in result.stdout  # an input: a change runs the tracking again
+
+
 def test_the_benchmark_is_a_target_of_its_own(snakemake: Snakemake):
     result = snakemake("-n", "-p", "benchmark", "--config", "benchmark_data=my images")
     assert jobs(result) == {"benchmark": 1}

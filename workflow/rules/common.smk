@@ -152,6 +152,19 @@ def flags(section):
     return render
 
 
+def corrections_path(wildcards):
+    """Input function: the sample's table of corrections, if it has one."""
+    if "corrections" not in SAMPLES[wildcards.sample]:
+        return []
+    return given_path(wildcards.sample, "corrections")
+
+
+def track_flags(wildcards, input):
+    """Params function: the options of the tracking, with the sample's corrections."""
+    options = settings(wildcards.sample, "track")
+    return as_flags(options | {"corrections": input.corrections or None})
+
+
 def control_traces(wildcards):
     """Input function: the traces of the sample's control, if it has one."""
     control = settings(wildcards.sample, "traces")["control"]
@@ -161,6 +174,33 @@ def control_traces(wildcards):
 def trace_flags(wildcards, input):
     """Params function: the options of the traces, with the control's file for its name."""
     return as_flags(settings(wildcards.sample, "traces") | {"control": input.control or None})
+
+
+def check_corrections():
+    """Refuse a table of corrections for a sample that is not tracked."""
+    for name, row in SAMPLES.items():
+        if "corrections" in row and row["assay"] != "movie":
+            raise WorkflowError(
+                f"{SHEET}, sample {name!r}, corrections: only movies are tracked; empty the cell"
+            )
+
+
+def check_reporters():
+    """Refuse a ratio that does not fit its reporter."""
+    for name in SAMPLES:
+        traces = settings(name, "traces")
+        if traces["ratio"] is None or SAMPLES[name]["assay"] != "movie":
+            continue
+        if traces["reporter"] == "ratiometric" and "/" not in traces["ratio"]:
+            raise WorkflowError(
+                f"sample {name!r}, ratio: {traces['ratio']!r} is not NUM/DEN; name two channels,"
+                " or set `reporter` to ktr"
+            )
+        if traces["reporter"] == "ktr" and traces["ring_px"] == 0:
+            raise WorkflowError(
+                f"sample {name!r}, ring_px: a ktr is measured in a ring around the nucleus; give"
+                " its width in pixels, e.g. 4"
+            )
 
 
 def check_controls():
@@ -240,15 +280,20 @@ def sample_config(wildcards):
     return json.dumps({"sample": row} | stages, sort_keys=True)
 
 
-def raw_path(wildcards):
-    """The sample's folder or file; a relative path starts at the sample sheet."""
-    path = os.path.normpath(SHEET.parent / SAMPLES[wildcards.sample]["path"])
+def given_path(sample, column):
+    """A file or folder that the sample sheet names; a relative path starts at the sheet."""
+    path = os.path.normpath(SHEET.parent / SAMPLES[sample][column])
     if not os.path.exists(path):
         raise WorkflowError(
-            f"{SHEET}, sample {wildcards.sample!r}, path: there is no file or folder {path}"
+            f"{SHEET}, sample {sample!r}, {column}: there is no file or folder {path}"
             " (a relative path starts at the sample sheet)"
         )
     return path
+
+
+def raw_path(wildcards):
+    """Input function: the sample's folder or file."""
+    return given_path(wildcards.sample, "path")
 
 
 def is_raw(sample):
@@ -300,3 +345,5 @@ def final_outputs(wildcards):
 
 
 check_controls()
+check_corrections()
+check_reporters()

@@ -1,6 +1,7 @@
 rule track:
     input:
-        "results/{sample}/2_masks/masks.zarr",
+        masks="results/{sample}/2_masks/masks.zarr",
+        corrections=corrections_path,
     output:
         objects="results/{sample}/3_tracks/objects.parquet",
         tracks="results/{sample}/3_tracks/tracks.csv",
@@ -18,9 +19,9 @@ rule track:
         mem_mb=mem_mb(8000),
         runtime=240,
     params:
-        options=flags("track"),
+        options=track_flags,
     shell:
-        "python -m cellsam_core track {input:q} {params.options}"
+        "python -m cellsam_core track {input.masks:q} {params.options}"
         " -o results/{wildcards.sample}/3_tracks > {log:q} 2>&1"
 
 

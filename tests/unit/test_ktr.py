@@ -1,0 +1,88 @@
+"""Kinase translocation reporters: cytoplasm over nucleus, on simulated cells and by command."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from fake_results import run_traces, write_movie
+from scipy import ndimage
+
+from cellsam_core.errors import InputError
+from cellsam_core.intensities import TraceOptions
+from cellsam_core.simulate.movie import Frame, MovieSpec, simulate_movie
+from cellsam_core.simulate.optics import expose, illumination
+from cellsam_core.traces import trace_frames
+
+SPEC = MovieSpec(n_frames=8, size_px=224, n_cells=12, drug_frame=4, cycle_frames=200)
+KTR = TraceOptions("ktr", ("KTR", "KTR"), baseline_frames=4, background="mode", ring_px=4)
+
+
+def ktr_image(frame: Frame, medium: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As much reporter in a cell as before; its true ratio is cytoplasm over nucleus."""
+    nucleus, cytoplasm = np.zeros((2, frame.labels.max() + 1))
+    for cell in frame.cells:
+        nucleus[cell.track_id] = 3000 * cell.expression / (1 + cell.ratio)
+        cytoplasm[cell.track_id] = nucleus[cell.track_id] * cell.ratio
+    bright = np.where(frame.nucleus_labels > 0, nucleus[frame.labels], cytoplasm[frame.labels])
+    light = ndimage.gaussian_filter(bright, 0.9) + medium
+    return 100 + expose(rng, light, photons=1.0, read_noise=6.0)
+
+
+def test_the_response_of_simulated_cells_is_found() -> None:
+    rng = np.random.default_rng(4)
+    medium = 120 * illumination(rng, (SPEC.size_px, SPEC.size_px), 0.4)
+    frames, truth = [], {}
+    for t, frame in enumerate(simulate_movie(rng, SPEC)):
+        truth |= {(cell.track_id, t): cell.ratio for cell in frame.cells}
+        ids = np.setdiff1d(frame.nucleus_labels, 0)
+        objects = pd.DataFrame({"label": ids, "track_id": ids})
+        frames.append((ktr_image(frame, medium, rng)[None], frame.nucleus_labels, objects))
+    ids = np.unique(np.concatenate([objects["label"] for _, _, objects in frames]))
+    tracks = pd.DataFrame({"track_id": ids, "lineage_id": ids, "parent_id": 0})
+    tracks = tracks.assign(first_frame=0, last_frame=SPEC.n_frames - 1)
+    table = pd.concat(trace_frames(frames, ["KTR"], tracks, KTR, 60.0))
+    # One ratio a cell, in the rows of all compartments.
+    first = table.groupby(["track_id", "frame"])["ratio"].transform("first")
+    pd.testing.assert_series_equal(table["ratio"], first)
+    valid = table[table["valid"] & (table["compartment"] == "cell")]
+    true = pd.Series(truth).loc[list(zip(valid["track_id"], valid["frame"], strict=True))]
+    assert len(valid) > 50
+    np.testing.assert_allclose(valid["ratio"], true, rtol=0.15)
+    rest = true[true.index.get_level_values(1) < 4].groupby(level=0).mean()
+    error = valid["r_over_r0"].to_numpy() / (true / rest.loc[valid["track_id"]].to_numpy()) - 1
+    assert (error.abs() < 0.05).mean() > 0.9
+    assert true.max() > 1.5 * rest.max()  # there is a response to find
+
+
+def test_a_ring_without_pixels_is_flagged() -> None:
+    labels = np.ones((60, 60), np.int32)
+    labels[:, 30:] = 2
+    objects = pd.DataFrame({"label": [1, 2], "track_id": [1, 2]})
+    tracks = pd.DataFrame({"track_id": [1, 2], "lineage_id": [1, 2], "parent_id": 0})
+    tracks = tracks.assign(first_frame=0, last_frame=0)
+    frame = (np.full((1, 60, 60), 500.0), labels, objects)
+    options = TraceOptions("ktr", ("KTR", "KTR"), background="none", ring_px=4)
+    table = pd.concat(trace_frames([frame], ["KTR"], tracks, options, None))
+    assert table["invalid_reason"].str.startswith("no pixels;").all()
+    assert table["ratio"].isna().all()
+
+
+def test_command(tmp_path) -> None:
+    folder = write_movie(tmp_path / "results", n_frames=2, with_ratio=False)
+    options = ["--reporter", "ktr", "--ring-px", "4", "--background", "mode"]
+    run_traces(folder, *options, ratio="GFP")
+    path = folder / "3_tracks/traces.parquet"
+    traces = pd.read_parquet(path)
+    cell = traces[traces["compartment"] == "cell"].set_index(["frame", "label"])
+    sides = {
+        name: rows.set_index(["frame", "label"]).eval("GFP_median - GFP_background")
+        for name, rows in traces.groupby("compartment")
+    }
+    np.testing.assert_allclose(cell["ratio"], (sides["ring"] / sides["nucleus"])[cell.index])
+    assert b'"reporter": "ktr"' in pq.read_schema(path).metadata[b"cellsam_traces"]
+    with pytest.raises(InputError, match="--ring-px: found 0"):
+        run_traces(folder, "--reporter", "ktr", ratio="GFP")
+    with pytest.raises(InputError, match="the reporter's channel, one of GFP, ExRai_405"):
+        run_traces(folder, *options, ratio="GFP/ExRai_405")
