@@ -92,9 +92,7 @@ def f1(pairs: Pairs, found: NDArray[np.bool_], true: NDArray[np.bool_]) -> float
     return 2 * hits / (2 * hits + wrong) if hits + wrong else 1.0
 
 
-def mosaic(
-    style: str, side_px: int, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def mosaic(style: str, side_px: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return a large field: image ``(2, y, x)`` and labels. The simulator draws small ones."""
     image = np.zeros((2, side_px, side_px), np.float32)
     labels = np.zeros((side_px, side_px), np.int64)
