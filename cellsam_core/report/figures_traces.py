@@ -124,7 +124,9 @@ def figure_traces(matrix: pd.DataFrame, onset: Onset, units: Units) -> Figure:
     return figure
 
 
-def figure_conditions(curves: pd.DataFrame, unit: str, events: Sequence[float]) -> Figure:
+def figure_conditions(
+    curves: pd.DataFrame, unit: str, events: Sequence[float], note: str = ""
+) -> Figure:
     """Mean R/R0 of each condition with its 95 % confidence interval; dashed lines at events.
 
     Parameters
@@ -135,6 +137,8 @@ def figure_conditions(curves: pd.DataFrame, unit: str, events: Sequence[float]) 
         ``s`` (drawn in minutes) or ``frames``.
     events
         Times in `unit`.
+    note
+        Written above the axes.
     """
     scale, label = (1 / 60, "time (min)") if unit == "s" else (1.0, "time (frames)")
     figure = new_figure(3.4)
@@ -152,6 +156,7 @@ def figure_conditions(curves: pd.DataFrame, unit: str, events: Sequence[float]) 
     axes.axhline(1, color="0.6", lw=0.8, zorder=0)
     axes.set_xlabel(label)
     axes.set_ylabel("R/R0, mean and 95 % CI")
+    axes.set_title(note, loc="left", fontsize=7)
     # Beside the axes: conditions are the user's names, of any length.
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     for text in legend.get_texts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from cellsam_core.bleaching import fit_ratio_decay
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.io.traces import read_responses
-from cellsam_core.summaries import condition_curve, mean_and_ci, summarise_tracks
+from cellsam_core.summaries import condition_curve, mean_and_ci, resample, summarise_tracks
 
 TIMES = np.arange(12.0)
 
@@ -151,11 +152,57 @@ def test_conditions_are_pooled_and_drawn(movie, tmp_path, capsys):
     assert "response_time_s" in capsys.readouterr().out
 
 
+def written(path: Path, interval_s: float, drug_frame: int, n_frames: int) -> Path:
+    """Traces of two cells: R/R0 is 1, and from the drug on rises by 0.001 a second."""
+    frame = np.tile(np.arange(n_frames), 2)
+    since = (frame - drug_frame) * interval_s
+    rows = {
+        "track_id": np.repeat([1, 2], n_frames),
+        "frame": frame,
+        "time_s": frame * interval_s,
+        "compartment": "cell",
+        "r_over_r0": 1 + 0.001 * np.maximum(since, 0),
+        "valid": (frame != 3) | (np.arange(2 * n_frames) < n_frames),  # but one frame of cell 2
+    }
+    table = pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
+    options = {"cellsam_traces": json.dumps({"drug_frame": drug_frame})}
+    pq.write_table(table.replace_schema_metadata(options), path)
+    return path
+
+
+def test_other_intervals_are_interpolated_and_aligned_at_the_drug(tmp_path):
+    slow = written(tmp_path / "slow.parquet", 60, 3, 10)
+    fast = written(tmp_path / "fast.parquet", 25, 4, 20)
+    out = tmp_path / "out"
+    assert main(["summarise", f"a={slow}", f"b={fast}", f"c={slow}", "-o", str(out)]) == 0
+    curves = pd.read_csv(out / "condition_traces.csv")
+    a, b, c = (curves[curves["condition"] == name] for name in "abc")
+    times = 60.0 * np.arange(10)
+    for curve in (a, b, c):
+        assert curve["time_s"].tolist() == times.tolist()
+    # The fast movie has frames from 100 s before its drug to 375 s after.
+    inside = (times >= 180 - 100) & (times <= 180 + 375)
+    assert (b["n"] > 0).tolist() == inside.tolist()
+    expected = 1 + 0.001 * np.maximum(times - 180, 0)
+    np.testing.assert_allclose(a["mean"], expected, rtol=1e-5)
+    np.testing.assert_allclose(b["mean"][inside], expected[inside], rtol=1e-5)
+    assert a["n"].tolist() == [2, 2, 2, 1, 2, 2, 2, 2, 2, 2]
+    assert (out / "conditions.png").stat().st_size > 10_000
+
+
+def test_resampling_needs_both_neighbours():
+    matrix = np.array([[1.0, 2.0, np.nan, 4.0]])
+    at = np.array([-0.5, 0, 0.25, 1, 1.5, 2, 3.0000001, 3.2])
+    np.testing.assert_allclose(
+        resample(matrix, at), [[np.nan, 1, 1.25, 2, np.nan, np.nan, 4, np.nan]]
+    )
+
+
 def test_what_cannot_be_compared_is_named(movie, tmp_path, capsys):
     other = write_movie(tmp_path / "other/results", n_frames=2, with_units=False)
     both = [f"a={traces_of(movie)}", f"b={traces_of(other)}"]
     for arguments, message in (
-        (both, "1 frames a frame"),
+        (both, "times in s, some in frames"),
         (["no_condition.parquet"], "a condition, an equals sign"),
         (["a=missing.parquet"], "missing.parquet"),
     ):
