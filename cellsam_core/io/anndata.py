@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
+from anndata.io import write_elem
 
 from cellsam_core import SCHEMA_VERSION
 from cellsam_core.assign import GENE
@@ -75,8 +77,14 @@ def cell_anndata(
 
 def write_h5ad(path: str | Path, table: anndata.AnnData) -> None:
     """Write a table; the same table gives the same bytes."""
+    table.strings_to_categoricals()
+    # In memory first: on a full disk HDF5 prints tracebacks of its own.
+    with h5py.File("table", "w", driver="core", backing_store=False) as file:
+        write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
+        file.flush()
+        content: bytes = file.id.get_file_image()
     with atomic_path(path) as temporary:
-        table.write_h5ad(temporary, compression="gzip")
+        temporary.write_bytes(content)
 
 
 def _total(counts: scipy.sparse.csr_matrix, axis: int) -> npt.NDArray[np.int64]:

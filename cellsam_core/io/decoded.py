@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
@@ -108,15 +109,19 @@ class DecodedWriter:
 
     def _image(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
         if name not in self._images:
+            # A name is what its file is called up to the first dot.
+            path = self._root / f"{NOT_IN_NAMES.sub('_', name)}.tif"
             self._images[name] = tifffile.memmap(
-                # A name is what its file is called up to the first dot.
-                self._root / f"{NOT_IN_NAMES.sub('_', name)}.tif",
+                path,
                 shape=self._mosaic.shape_yx,
                 dtype=dtype,
                 photometric="minisblack",
                 software=False,
                 metadata=None,
             )
+            # A full disk is told now; later, writing to mapped memory would end the process.
+            with path.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         return self._images[name]
 
     def add_calls(self, field: int, name: str, calls: Calls) -> int:

@@ -27,8 +27,16 @@ if TYPE_CHECKING:
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
 # What tifffile, imagecodecs (RuntimeError) and zlib raise on damaged files.
-READ_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, struct.error, zlib.error)
+READ_ERRORS = (
+    *(OSError, ValueError, RuntimeError, LookupError, TypeError, ArithmeticError, AttributeError),
+    *(struct.error, zlib.error, AssertionError),
+)
 MAX_OPEN_FILES = 8
+# No image of microscopy is compressed so well: zlib can't do more than 1032.
+MAX_COMPRESSION = 2000
+ALWAYS_ALLOWED_BYTES = 64 << 20
+JPEG_START = b"\xff\xd8"
+JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3}
 
 Window = tuple[int, int, int, int]
 
@@ -159,10 +167,25 @@ def channel_index(manifest: Manifest, name: str) -> int:
 def _read_raster(path: str, _modified_ns: int) -> NDArray[Any]:
     import imagecodecs
 
+    _refuse_absurd_raster(path)
     image = np.asarray(imagecodecs.imread(path))
     if image.ndim == 3 and image.shape[2] in (2, 4):
         image = image[:, :, :-1]  # opacity is no signal
     return image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
+
+
+def _refuse_absurd_raster(path: str) -> None:
+    """Look at the size in the header of a PNG or JPEG; a pixel has at most 8 bytes."""
+    content = Path(path).read_bytes()
+    size = content[16:24]  # PNG: width and height
+    if content.startswith(JPEG_START):
+        at = 2
+        while at + 9 < len(content) and content[at + 1] not in JPEG_FRAMES:
+            at += 2 + int.from_bytes(content[at + 2 : at + 4])
+        size = b"\0\0" + content[at + 5 : at + 7] + b"\0\0" + content[at + 7 : at + 9]
+    if len(size) == 8:
+        height, width = struct.unpack(">II", size)
+        refuse_absurd_size(path, 8 * width * height, len(content))
 
 
 def read_raster(path: str) -> NDArray[Any]:
@@ -171,13 +194,36 @@ def read_raster(path: str) -> NDArray[Any]:
 
 
 def check_page(page: Any, path: str | Path, file_size: int) -> None:
-    """Refuse a TIFF page whose strips or tiles are absent or end behind the file's end."""
+    """Refuse a TIFF page with strips or tiles that are absent or end behind the file's end.
+
+    Nor may it claim more pixels than its bytes can hold: nothing is decoded to find that out.
+    """
     ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    if not ends:
+    n_bytes = sum(page.databytecounts)
+    if not ends or min(page.shape) < 1:
         raise unreadable(path, f"no pixel data in page {page.index}")
     if max(ends) > file_size:
         found = f"a truncated TIFF ({file_size} bytes, page {page.index} ends at {max(ends)})"
         raise unreadable(path, found)
+    n_segments = math.prod(page.chunked)
+    n_found = sum(
+        o > 0 and n > 0 for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)
+    )
+    if n_found < n_segments:
+        raise unreadable(
+            path, f"{n_found} of the {n_segments} strips or tiles of page {page.index}"
+        )
+    claimed = math.prod(page.shape) * page.keyframe.bitspersample // 8
+    if page.keyframe.compression == tifffile.COMPRESSION.NONE and claimed > n_bytes:
+        found = f"{n_bytes} bytes of pixels in page {page.index} where it claims {claimed}"
+        raise unreadable(path, found)
+    refuse_absurd_size(path, claimed, n_bytes)
+
+
+def refuse_absurd_size(path: str | Path, claimed_bytes: int, n_bytes: int) -> None:
+    """Refuse an image that claims far more pixels than its file can hold."""
+    if claimed_bytes > max(ALWAYS_ALLOWED_BYTES, MAX_COMPRESSION * n_bytes):
+        raise unreadable(path, f"an image that claims {claimed_bytes} bytes of pixels in {n_bytes}")
 
 
 def _read_tiff(plane: Plane, window: Window | None) -> NDArray[Any]:

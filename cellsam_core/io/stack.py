@@ -119,6 +119,8 @@ def _page_errors(path: Path) -> Iterator[None]:
 def _read_raster_header(path: Path) -> Stack:
     try:
         image = read_raster(str(path))
+    except InputError:
+        raise
     except READ_ERRORS as error:
         raise unreadable(path, f"an unreadable image ({first_line(error)})") from error
     is_rgb = image.ndim == 3

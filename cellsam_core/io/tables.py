@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-CHECKED = {"page_checksum_verification": True}
+CHECKED: dict[str, Any] = {"page_checksum_verification": True}
 """For readers of Parquet: damage in a page that has a checksum is an error."""
 
 

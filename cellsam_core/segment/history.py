@@ -39,9 +39,9 @@ class History:
         if path.exists():
             lines = path.read_text().splitlines()[1:]
             kept = [line for line in lines if int(line.split(",")[0]) < start]
-        path.parent.mkdir(parents=True, exist_ok=True)
         header = ",".join(("step", "learning_rate", *COLUMNS))
-        path.write_text("\n".join([header, *kept]) + "\n")
+        with atomic_path(path) as temporary:
+            temporary.write_text("\n".join([header, *kept]) + "\n")
 
     def add(self, step: int, rate: float, losses: dict[str, float]) -> None:
         """Keep the losses of one step."""

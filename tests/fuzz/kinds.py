@@ -1,0 +1,292 @@
+"""Good inputs of every kind, and the commands that read them: the words of `main`, OUT the output.
+
+Everything is simulated and small. All commands of a kind are run in turn.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tifffile
+
+from cellsam_core.cli import main
+from cellsam_core.segment.weights import resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+SIDE = 48
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of input.
+
+    Attributes
+    ----------
+    name
+        For the table.
+    build
+        Writes a folder of good input.
+    damaged
+        Glob patterns of the files to damage.
+    commands
+        Each a line of words; IN is the folder of the input.
+    share
+        How often the kind is drawn, against others.
+    """
+
+    name: str
+    build: Callable[[Path], None]
+    damaged: tuple[str, ...]
+    commands: tuple[str, ...]
+    share: int = 1
+
+
+def do(line: str, **folders: object) -> None:
+    words = [str(folders.get(word, word)) for word in line.split()]
+    if main(words) != 0:
+        raise RuntimeError(line)
+
+
+def blobs(n_frames: int, n_channels: int = 1, seed: int = 1) -> np.ndarray:
+    """Draw bright discs that move: ``(t, c, y, x)`` uint16."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    frames = rng.poisson(200, (n_frames, n_channels, SIDE, SIDE)).astype(np.uint16)
+    for cy, cx in ((14, 14), (14, 36), (36, 22)):
+        for t in range(n_frames):
+            frames[t, :, (y - cy - t) ** 2 + (x - cx) ** 2 < 50] += 900
+    return frames
+
+
+def movie(folder: Path) -> None:
+    for t, frame in enumerate(blobs(3)):
+        compression = (None, "zlib", "lzw")[t]
+        tifffile.imwrite(folder / f"t{t}.tif", frame[0], compression=compression, rowsperstrip=16)
+
+
+def ome_tiff(folder: Path) -> None:
+    metadata = {
+        "axes": "TCYX",
+        "PhysicalSizeX": 0.65,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": 0.65,
+        "PhysicalSizeYUnit": "µm",
+        "TimeIncrement": 300,
+        "TimeIncrementUnit": "s",
+        "Channel": {"Name": ["DAPI", "phase"]},
+    }
+    tifffile.imwrite(folder / "movie.ome.tif", blobs(3, 2), ome=True, metadata=metadata)
+
+
+def imagej(folder: Path) -> None:
+    metadata = {"axes": "TCYX", "unit": "um", "finterval": 60}
+    resolution = (1 / 0.65, 1 / 0.65)
+    path = folder / "stack.tif"
+    tifffile.imwrite(path, blobs(3, 2), imagej=True, metadata=metadata, resolution=resolution)
+
+
+def png(folder: Path) -> None:
+    import imagecodecs
+
+    for t, frame in enumerate(blobs(3)):
+        (folder / f"t{t}.png").write_bytes(imagecodecs.png_encode(frame[0]))
+
+
+def frames(folder: Path) -> None:
+    movie(folder)
+    do("inspect IN --sample s --assay movie -o IN/m.json".replace("IN", str(folder)))
+    do(f"preprocess {folder}/m.json --clahe-kernel-px 16 -o {folder}/frames.zarr")
+
+
+def stages(folder: Path) -> None:
+    """Write what the stages of a movie leave."""
+    frames(folder)
+    options = "--batch 1-of-1 --cell-diameter-px 14 --score-threshold 0.1 --iou-threshold 0.1"
+    do(f"segment-batch {folder}/frames.zarr {options} -o {folder}/1-of-1.parquet")
+    out = f"--masks {folder}/masks.zarr --cells {folder}/cells.parquet"
+    do(f"stitch {folder}/frames.zarr {folder}/1-of-1.parquet {out}")
+    do(f"track {folder}/masks.zarr -o {folder}")
+    tables = f"--masks {folder}/masks.zarr --objects {folder}/objects.parquet"
+    do(f"traces {folder}/m.json {tables} --tracks {folder}/tracks.csv -o {folder}")
+    if not len(pd.read_parquet(folder / "objects.parquet")):
+        raise RuntimeError("no cell to follow")
+
+
+def tissue(folder: Path) -> None:
+    size = "--size-px 96 --cells 6 --transcripts 60 --z-planes 1 --seed 3"
+    do(f"simulate merfish {size} -o {folder}/region")
+    shutil.copy(folder / "region/truth/labels.tif", folder / "labels.tif")
+    do(f"inspect {folder}/region --sample s --assay merfish -o {folder}/m.json")
+    table = pd.read_csv(folder / "region/detected_transcripts.csv", index_col=0)
+    table.to_csv(folder / "t.csv.gz")
+    table.to_parquet(folder / "t.parquet")
+    do(f"assign --labels {folder}/labels.tif --manifest {folder}/m.json -o {folder}/cells")
+    shutil.copy(folder / "cells/boundaries.parquet", folder / "polygons.parquet")
+    vertices = [
+        (i, x, y)
+        for i, (cx, cy) in enumerate(((2, 2), (5, 6), (8, 3)))
+        for x, y in ((cx - 1, cy - 1), (cx + 1, cy - 1), (cx + 1, cy + 1), (cx - 1, cy + 1))
+    ]
+    columns = ["cell_id", "vertex_x", "vertex_y"]
+    pd.DataFrame(vertices, columns=columns).to_csv(folder / "vertices.csv", index=False)
+
+
+def spatial_results(folder: Path) -> None:
+    tissue(folder)
+    results = folder / "results"
+    (results / "3_cells").mkdir(parents=True)
+    for path in (folder / "cells").iterdir():
+        shutil.copy(path, results / "3_cells")
+    shutil.copy(folder / "m.json", results / "0_manifest.json")
+
+
+def raw_rounds(assay: str) -> Callable[[Path], None]:
+    def build(folder: Path) -> None:
+        size = "--size-px 64 --cells 4 --transcripts 80 --z-planes 1 --seed 2"
+        do(f"simulate {assay} --raw-rounds {size} -o {folder}/raw")
+
+    return build
+
+
+def challenge(folder: Path) -> None:
+    stages(folder)
+    shutil.copytree(folder / "ctc", folder / "truth")
+    for path in (folder / "truth").iterdir():
+        name = path.name.replace("mask", "man_track").replace("res_track.txt", "man_track.txt")
+        path.rename(path.with_name(name))
+
+
+def images_and_boxes(folder: Path) -> None:
+    tifffile.imwrite(folder / "a.tif", blobs(1)[0, 0])
+    (folder / "boxes.csv").write_text("image,x0,y0,x1,y1\na.tif,7,7,21,21\na.tif,29,7,43,21\n")
+
+
+def weights(folder: Path) -> None:
+    images_and_boxes(folder)
+    shutil.copy(resolve("tiny"), folder / "own.safetensors")
+
+
+def workflow(folder: Path) -> None:
+    (folder / "config").mkdir()
+    shutil.copy(ROOT / "config/config.yaml", folder / "config")
+    (folder / "a b").mkdir()
+    (folder / "config/samples.tsv").write_text(
+        "sample\tassay\tpath\tpixel_size_um\tchannels\tratio\tcontrol\n"
+        "dmso\tmovie\t../a b\t0.65\tGFP,RFP\tGFP/RFP\t\n"
+        "drug\tmovie\t../a b\t0.65\tGFP,RFP\tGFP/RFP\tdmso\n"
+        "tissue\tmerfish\t../a b\t\t\t\t\n"
+    )
+
+
+LOOK = "inspect IN --sample s --assay movie -o OUT/m.json"
+PREPARE = "preprocess OUT/m.json --clahe-kernel-px 16 -o OUT/frames.zarr"
+TRACES = "traces IN/m.json --masks IN/masks.zarr --objects IN/objects.parquet"
+TRACES += " --tracks IN/tracks.csv -o OUT"
+SPATIAL = "inspect IN/region --sample s --assay merfish -o OUT/m.json"
+ASSIGN = "assign --labels IN/labels.tif --manifest OUT/m.json -o OUT"
+NO_IMAGE = "--pixel-size-um 0.108 -o OUT"
+SEGMENT = "segment IN/a.tif --cell-diameter-px 14 --score-threshold 0.1 --iou-threshold 0.1 -o OUT"
+BATCH = "segment-batch IN/frames.zarr --batch 1-of-1 --cell-diameter-px 14 -o OUT/b.parquet"
+STITCH = "stitch IN/frames.zarr IN/1-of-1.parquet --masks OUT/m.zarr --cells OUT/c.parquet"
+MOVIE_TABLES = ("objects.parquet", "tracks.csv", "m.json", "masks.zarr/**/*")
+
+KINDS = [
+    Kind("TIFF", movie, ("*.tif",), (LOOK, PREPARE), share=4),
+    Kind("OME-TIFF", ome_tiff, ("*.tif",), (LOOK + " --channels DAPI,phase", PREPARE), share=3),
+    Kind(
+        "ImageJ TIFF",
+        imagej,
+        ("*.tif",),
+        (LOOK + " --channels nuc,cyto", PREPARE),
+        share=2,
+    ),
+    Kind("PNG", png, ("*.png",), (LOOK, PREPARE)),
+    Kind("label TIFF", tissue, ("labels.tif",), (SPATIAL, ASSIGN), share=2),
+    Kind("zarr images", frames, ("frames.zarr/**/*",), (BATCH,), share=2),
+    Kind("zarr labels", stages, ("masks.zarr/**/*",), ("track IN/masks.zarr -o OUT",), share=2),
+    Kind(
+        "transcripts (csv)",
+        tissue,
+        ("region/detected_transcripts.csv",),
+        (SPATIAL, ASSIGN),
+        share=3,
+    ),
+    Kind(
+        "transcripts (csv.gz, parquet)",
+        tissue,
+        ("t.csv.gz", "t.parquet"),
+        (
+            f"assign --labels IN/labels.tif --transcripts IN/t.csv.gz {NO_IMAGE}/1",
+            f"assign --labels IN/labels.tif --transcripts IN/t.parquet {NO_IMAGE}/2",
+        ),
+        share=3,
+    ),
+    Kind(
+        "polygons",
+        tissue,
+        ("polygons.parquet", "vertices.csv"),
+        (
+            "assign --polygons IN/polygons.parquet --manifest IN/m.json -o OUT/1",
+            "assign --polygons IN/vertices.csv --manifest IN/m.json -o OUT/2",
+        ),
+        share=2,
+    ),
+    Kind(
+        "transforms",
+        tissue,
+        ("region/images/*.csv", "region/images/*.json"),
+        (SPATIAL, ASSIGN),
+        share=2,
+    ),
+    Kind("manifest of a movie", stages, ("m.json",), (PREPARE.replace("OUT/m", "IN/m"), TRACES)),
+    Kind("manifest of a tissue", tissue, ("m.json",), (ASSIGN.replace("OUT/m", "IN/m"),)),
+    Kind("batches", stages, ("1-of-1.parquet",), (STITCH,), share=2),
+    Kind(
+        "tables of stages",
+        stages,
+        ("objects.parquet", "tracks.csv", "traces.parquet"),
+        (TRACES, "summarise a=IN/traces.parquet -o OUT/conditions"),
+        share=3,
+    ),
+    Kind(
+        "results",
+        spatial_results,
+        ("results/**/*",),
+        ("report IN/results -o OUT/report.html --provenance OUT/p.json",),
+    ),
+    Kind(
+        "codebook, rounds",
+        raw_rounds("seqfish"),
+        ("raw/*.csv",),
+        ("decode IN/raw -o OUT/decoded",),
+        share=2,
+    ),
+    Kind(
+        "codebook, data organization",
+        raw_rounds("merfish"),
+        ("raw/*.csv", "raw/*.json"),
+        ("decode IN/raw -o OUT/decoded",),
+        share=2,
+    ),
+    Kind(
+        "Cell Tracking Challenge",
+        challenge,
+        ("truth/*", "ctc/*"),
+        ("evaluate tracking IN/ctc IN/truth",),
+    ),
+    Kind("boxes", images_and_boxes, ("boxes.csv",), (f"{SEGMENT} --boxes IN/boxes.csv",)),
+    Kind(
+        "weights",
+        weights,
+        ("own.safetensors",),
+        (f"{SEGMENT} --weights IN/own.safetensors",),
+        share=2,
+    ),
+    Kind("config", workflow, ("config/config.yaml",), ("snakemake IN",), share=2),
+    Kind("sample sheet", workflow, ("config/samples.tsv",), ("snakemake IN",), share=2),
+]
