@@ -1,11 +1,14 @@
 # make run: install and run the bundled example.  make test: install and run every check.
+# make wheelhouse: a folder of packages that a machine without internet installs from.
 # make bench: score the weights on simulated images, or on labelled ones with DATA=folder.
 PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 VENV := .venv
+# Where `make wheelhouse` was called, or its folder was copied to, nothing else is asked for packages.
+OFFLINE := $(if $(wildcard wheelhouse),--no-index --find-links wheelhouse)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test bench lint setup setup-dev config-table
+.PHONY: run test bench lint setup setup-dev config-table wheelhouse
 
 run: setup example/movie example/merfish
 	snakemake --cores $(CORES)
@@ -27,6 +30,12 @@ lint: setup-dev
 config-table: setup-dev
 	python docs/make_config_table.py
 
+# For this machine's platform and Python. Beside the lock: what installs, and what builds this package.
+wheelhouse: | $(VENV)/bin/python
+	$(VENV)/bin/pip download --quiet --only-binary :all: -d $@.part --no-deps --require-hashes -r requirements.lock
+	$(VENV)/bin/pip download --quiet --only-binary :all: -d $@.part uv editables 'hatchling>=1.26'
+	mv $@.part $@
+
 example/%: | setup
 	python -m cellsam_core simulate $* -o $@ --seed 1
 
@@ -43,7 +52,7 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is %d.%d: make PYTHON=/path/to/python3.12" % v[:2])'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv \
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(OFFLINE) uv \
 	  || echo "uv cannot be had: pip installs, which takes longer"
 
 # uv where there is one, else pip; without touching what the other lock brought.
@@ -51,6 +60,6 @@ define install
 	@echo "Installing $(1) into $(VENV)"
 	@if command -v uv > /dev/null; then install="uv pip install --python $(VENV)/bin/python"; \
 	else install="python -m pip install"; fi; \
-	$$install --quiet --require-hashes -r $(1) && $$install --quiet --no-deps -e .
+	$$install --quiet $(OFFLINE) --require-hashes -r $(1) && $$install --quiet $(OFFLINE) --no-deps -e .
 	@touch $@
 endef

@@ -16,11 +16,6 @@ configfile: own if Path(own).exists() else shipped
 report: "workflow/report/workflow.rst"
 
 
-# Segmentation jobs a sample; more with `--set-scatter segment=16`.
-scattergather:
-    segment=2,
-
-
 # A limit of one GPU on a laptop is not a limit of one GPU for a whole cluster.
 resource_scopes:
     gpu="local",
@@ -36,6 +31,7 @@ include: "workflow/rules/assign.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/benchmark.smk"
+include: "workflow/rules/plan.smk"
 
 
 rule all:

@@ -19,7 +19,7 @@ HEAD = """\
 `config/config.yaml` holds the options, `config/samples.tsv` the experiments. A file given with
 `--configfile` changes single keys of it. A misspelt key or a value out of range is refused.
 A changed key runs again only what depends on it. Threads, memory and cluster settings are not
-here but in `profiles/`; the number of segmentation jobs a sample is `--set-scatter segment=N`.
+here but in `profiles/`, see docs/cluster.md.
 """
 
 SHEET = """

@@ -20,11 +20,11 @@ import pandas as pd
 from scipy import ndimage
 
 from cellsam_core.preprocess import preprocess_plane
-from cellsam_core.segment.image import plan, segment_image
+from cellsam_core.segment.image import segment_image
 from cellsam_core.segment.instances import paint
 from cellsam_core.segment.predict import Segmenter
 from cellsam_core.segment.segmenter import Thresholds
-from cellsam_core.segment.tiles import REFERENCE_PX
+from cellsam_core.segment.tiles import REFERENCE_PX, plan
 from cellsam_core.segment.weights import load_model
 from cellsam_core.simulate.cells import STYLES, render_field
 

@@ -10,7 +10,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.io import omezarr
 from cellsam_core.segment.autoscale import REGION_PX
 from cellsam_core.segment.instances import merge_tiles, place
-from cellsam_core.segment.tiles import OVERLAP_DIAMETERS, REFERENCE_PX, Tile, plan_tiles
+from cellsam_core.segment.tiles import Tile, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,17 +25,6 @@ ROLES = ("nuclear", "cell")
 N_SAMPLED_FRAMES = 3
 TISSUE_DIAMETER_UM = (6.0, 30.0)
 """Cells of the tissues that spatial transcriptomics images."""
-
-
-def plan(n_frames: int, shape_yx: tuple[int, int], diameter_px: float, tile_px: int) -> list[Tile]:
-    """Plan tiles of `tile_px` model pixels for cells of a given size."""
-    image_px = diameter_px / REFERENCE_PX
-    return plan_tiles(
-        n_frames,
-        shape_yx,
-        tile_px=max(1, round(tile_px * image_px)),
-        overlap_px=min(round(tile_px * image_px / 2), round(OVERLAP_DIAMETERS * diameter_px)),
-    )
 
 
 def open_frames(path: Path) -> OmeZarr:

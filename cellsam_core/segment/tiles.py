@@ -23,6 +23,17 @@ class Tile(NamedTuple):
     x1: int
 
 
+def plan(n_frames: int, shape_yx: tuple[int, int], diameter_px: float, tile_px: int) -> list[Tile]:
+    """Plan tiles of `tile_px` model pixels for cells of a given size."""
+    image_px = diameter_px / REFERENCE_PX
+    return plan_tiles(
+        n_frames,
+        shape_yx,
+        tile_px=max(1, round(tile_px * image_px)),
+        overlap_px=min(round(tile_px * image_px / 2), round(OVERLAP_DIAMETERS * diameter_px)),
+    )
+
+
 def plan_tiles(
     n_frames: int, shape_yx: tuple[int, int], *, tile_px: int, overlap_px: int
 ) -> list[Tile]:

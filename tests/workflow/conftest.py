@@ -1,13 +1,41 @@
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from harness import Snakemake, run_snakemake
+from harness import ROOT, Snakemake, run_snakemake
+
+SIZES = {
+    "movie": ["--frames", "4", "--size-px", "128", "--cells", "6"],
+    "merfish": ["--size-px", "192", "--cells", "12", "--transcripts", "500"],
+}
 
 
 @pytest.fixture
 def snakemake(tmp_path: Path) -> Snakemake:
     """Snakemake on this workflow in a working directory of its own, `tmp_path`."""
     return functools.partial(run_snakemake, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Working directory of a run that succeeded; its raw folders have an awkward name."""
+    directory = tmp_path_factory.mktemp("run")
+    raw = directory / "raw dåta, 'a' & \"b\" $c"
+    for kind, sizes in SIZES.items():
+        command = [sys.executable, "-m", "cellsam_core", "simulate", kind, "--seed", "1"]
+        subprocess.run([*command, *sizes, "-o", str(raw / kind)], check=True)
+    (directory / "config").mkdir()
+    config = (ROOT / "config" / "config.yaml").read_text()
+    assert "tiles_per_batch: 500" in config
+    text = config.replace("tiles_per_batch: 500", "tiles_per_batch: 2")
+    (directory / "config" / "config.yaml").write_text(text)
+    sheet = (ROOT / "config" / "samples.tsv").read_text()
+    assert "../example/" in sheet
+    (directory / "config" / "samples.tsv").write_text(sheet.replace("example/", f"{raw.name}/"))
+    result = run_snakemake(directory)
+    assert result.returncode == 0, result.stdout
+    return directory

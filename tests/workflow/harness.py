@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,7 +16,9 @@ Result = subprocess.CompletedProcess[str]
 Snakemake = Callable[..., Result]
 
 
-def run_snakemake(directory: Path, *arguments: str | Path) -> Result:
+def run_snakemake(
+    directory: Path, *arguments: str | Path, environment: Mapping[str, str] = os.environ
+) -> Result:
     """Run Snakemake with the tests' Python, in the working directory `directory`."""
     python = Path(sys.executable)
     command = [python, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
@@ -22,7 +26,7 @@ def run_snakemake(directory: Path, *arguments: str | Path) -> Result:
     return subprocess.run(
         [str(word) for word in command],
         cwd=directory,
-        env=os.environ | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"},
+        env={**environment, "PATH": f"{python.parent}{os.pathsep}{environment['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -37,3 +41,23 @@ def jobs(dry_run: Result) -> dict[str, int]:
     counts = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
     assert counts.pop("total", 0) == sum(counts.values())
     return counts
+
+
+def same_samples(finished: Path, directory: Path) -> Path:
+    """Make a working directory with the samples of another, less the quote in their path."""
+    shutil.copytree(finished / "config", directory / "config")
+    (raw,) = finished.glob("raw*")
+    name = raw.name.replace("'", "")
+    shutil.copytree(raw, directory / name)
+    sheet = directory / "config" / "samples.tsv"
+    sheet.write_text(sheet.read_text().replace(raw.name, name))
+    return directory
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+import tifffile
 from harness import ROOT, Snakemake, jobs
 
 pytestmark = pytest.mark.workflow
@@ -24,14 +28,29 @@ def expected(movies: int, spatial: int, batches: int) -> dict[str, int]:
 )
 def test_each_config_gives_its_jobs(snakemake: Snakemake, name: str, movies: int, spatial: int):
     result = snakemake("-n", "--configfile", CONFIGS / name / "config.yaml")
-    assert jobs(result) == expected(movies, spatial, batches=2)
+    assert jobs(result) == expected(movies, spatial, batches=1)
 
 
-def test_the_number_of_batches_is_chosen_on_the_command_line(snakemake: Snakemake):
-    config = CONFIGS / "movie" / "config.yaml"
-    result = snakemake("-n", "-p", "--configfile", config, "--set-scatter", "segment=5")
-    assert jobs(result) == expected(1, 0, batches=5)
-    assert "--batch 4-of-5" in result.stdout
+def test_batches_are_sized_by_the_images(snakemake: Snakemake, tmp_path: Path):
+    for sample, n_frames in (("long", 7), ("short", 2)):
+        (tmp_path / sample).mkdir()
+        for frame in range(n_frames):
+            tifffile.imwrite(tmp_path / sample / f"t{frame:03}.tif", np.zeros((64, 900), np.uint16))
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text(
+        "sample\tassay\tpath\ttiles_per_batch\nlong\tmovie\tlong\t\nshort\tmovie\tshort\t1\n"
+    )
+    # Two tiles lie side by side in 900 px.
+    options = ["--config", f"samples={sheet}", "tiles_per_batch=6"]
+    result = snakemake("-n", "-p", *options)
+    assert jobs(result)["segment"] == 3 + 4
+    assert "--batch 3-of-3" in result.stdout
+    assert "--batch 4-of-4" in result.stdout
+    plan = snakemake("plan", "--quiet", "all", *options)
+    assert plan.returncode == 0, plan.stdout
+    rows = [line.split() for line in plan.stdout.splitlines()]
+    assert ["long", "14", "3", "9"] in [row[:4] for row in rows]
+    assert ["all", "18", "7", "19"] in [row[:4] for row in rows]
 
 
 def test_options_reach_the_commands(snakemake: Snakemake):
@@ -58,7 +77,7 @@ def test_a_control_and_conditions_tie_samples_together(snakemake: Snakemake, tmp
     header = "sample\tassay\tpath\tratio\tcondition\tcontrol\n"
     sheet.write_text(header + "dmso\tmovie\t.\ta/b\tno drug\t\ndrug\tmovie\t.\ta/b\tA'769\tdmso\n")
     result = snakemake("-n", "-p", "--config", f"samples={sheet}")
-    assert jobs(result) == expected(2, 0, batches=2) | {"conditions": 1}
+    assert jobs(result) == expected(2, 0, batches=1) | {"conditions": 1}
     assert "--control results/dmso/3_tracks/traces.parquet" in result.stdout
     assert result.stdout.count("--control") == 1
     assert "'no drug=results/dmso/3_tracks/traces.parquet'" in result.stdout
@@ -93,13 +112,13 @@ def test_a_working_directory_has_its_own_config(snakemake: Snakemake, tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text("samples: mine.tsv\n")
     (tmp_path / "mine.tsv").write_text("sample\tassay\tpath\nmine\tseqfish\t.\n")
-    assert jobs(snakemake("-n")) == expected(0, 1, batches=2)
+    assert jobs(snakemake("-n")) == expected(0, 1, batches=1)
 
 
 def test_the_catalog_s_entry_point_runs_the_same_jobs(snakemake: Snakemake):
     config = CONFIGS / "movie" / "config.yaml"
     entry = ROOT / "workflow" / "Snakefile"
-    assert jobs(snakemake("-n", "--snakefile", entry, "--configfile", config)) == expected(1, 0, 2)
+    assert jobs(snakemake("-n", "--snakefile", entry, "--configfile", config)) == expected(1, 0, 1)
 
 
 @pytest.mark.parametrize(("format", "sheet"), [("", "rounds.csv"), ("merlin", "none.csv")])
@@ -112,7 +131,7 @@ def test_raw_rounds_are_decoded_first(snakemake: Snakemake, tmp_path, format: st
     header = "sample\tassay\tpath\tformat\tspot_sigma_px\n"
     (tmp_path / "mine.tsv").write_text(header + row)
     result = snakemake("-n", "-p")
-    assert jobs(result) == expected(0, 1, batches=2) | {"decode": 1}
+    assert jobs(result) == expected(0, 1, batches=1) | {"decode": 1}
     assert "--spot-sigma-px 1.6 --misidentification-rate 0.05" in result.stdout
     assert ("--format merlin" in result.stdout) == (format == "merlin")
     assert "inspect results/mine/0_decoded --sample mine --assay seqfish -o" in result.stdout

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import anndata
 import pandas as pd
 import pytest
-from harness import ROOT, Result, Snakemake, jobs, run_snakemake
+from harness import Result, Snakemake, jobs, run_snakemake
 
 pytestmark = pytest.mark.workflow
 COMMON = ["0_manifest.json", "1_preprocessed/frames.zarr", "2_masks/masks.zarr"]
@@ -24,28 +21,6 @@ TREE += [f"movie/3_tracks/{name}" for name in MOVIE]
 TREE += ["conditions/conditions.png", "conditions/condition_traces.csv"]
 TREE += [f"merfish/3_cells/{name}" for name in SPATIAL]
 AFTER_TRACKING = {"track": 1, "traces": 1, "report": 1, "conditions": 1, "all": 1}
-SIZES = {
-    "movie": ["--frames", "4", "--size-px", "128", "--cells", "6"],
-    "merfish": ["--size-px", "192", "--cells", "12", "--transcripts", "500"],
-}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Working directory of a run that succeeded; its raw folders have an awkward name."""
-    directory = tmp_path_factory.mktemp("run")
-    raw = directory / "raw dåta, 'a' & \"b\" $c"
-    for kind, sizes in SIZES.items():
-        command = [sys.executable, "-m", "cellsam_core", "simulate", kind, "--seed", "1"]
-        subprocess.run([*command, *sizes, "-o", str(raw / kind)], check=True)
-    (directory / "config").mkdir()
-    shutil.copy(ROOT / "config" / "config.yaml", directory / "config")
-    sheet = (ROOT / "config" / "samples.tsv").read_text()
-    assert "../example/" in sheet
-    (directory / "config" / "samples.tsv").write_text(sheet.replace("example/", f"{raw.name}/"))
-    result = run_snakemake(directory)
-    assert result.returncode == 0, result.stdout
-    return directory
 
 
 def test_every_file_of_the_contract_is_there(finished: Path):
@@ -58,7 +33,7 @@ def test_every_job_left_a_log_and_its_run_time(finished: Path):
     }
     times = finished / "benchmarks"
     assert {p.relative_to(times).with_suffix("") for p in times.glob("**/*.tsv")} == logs
-    assert len(logs) == 16
+    assert len(logs) == 15
 
 
 def test_the_samples_hold_cells_and_every_transcript(finished: Path):

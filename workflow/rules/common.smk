@@ -2,10 +2,10 @@
 
 import csv
 import difflib
+import functools
 import json
 import math
 import os
-import re
 import shlex
 import yaml
 from jsonschema import Draft202012Validator
@@ -108,7 +108,6 @@ CONFIG_SCHEMA = load_schema("config")
 SECTIONS = {k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"}
 MOVIES_ONLY = ("track", "traces")
 RAW_ROUNDS_ONLY = ("decode",)
-RAW_FORMATS = ("merlin", "rounds")
 GIVEN = {
     key: (
         typed(value, SECTIONS[key]["properties"])
@@ -125,6 +124,7 @@ SAMPLES = read_samples(SHEET)
 
 wildcard_constraints:
     sample="[A-Za-z0-9][A-Za-z0-9._-]*",
+    batch="[0-9]+-of-[0-9]+",
 
 
 def settings(sample, section):
@@ -288,6 +288,11 @@ def given_path(sample, column):
             f"{SHEET}, sample {sample!r}, {column}: there is no file or folder {path}"
             " (a relative path starts at the sample sheet)"
         )
+    if not workflow.local_exec and set(path) & set("'\\"):
+        raise WorkflowError(
+            f"{SHEET}, sample {sample!r}, {column}: Snakemake can't hand {path} to a cluster;"
+            " use a path, or a symbolic link, without single quote and backslash"
+        )
     return path
 
 
@@ -296,17 +301,63 @@ def raw_path(wildcards):
     return given_path(wildcards.sample, "path")
 
 
+@functools.cache
 def is_raw(sample):
     """Whether a sample starts with raw rounds of imaging: by its format, or by its sheets."""
+    # Imported where needed: each job of a cluster reads this file anew.
+    from cellsam_core.io.raw import FORMATS, find_format
+
     row = SAMPLES[sample]
     if row["assay"] == "movie":
         return False
     if row.get("format", "auto") != "auto":
-        return row["format"] in RAW_FORMATS
-    folder = SHEET.parent / row["path"]
-    # As `cellsam-core decode --format auto` tells them.
-    name = re.compile(r"rounds|.*data_?organi[sz]ation.*", re.IGNORECASE)
-    return any(name.fullmatch(sheet.stem) for sheet in folder.glob("*.csv"))
+        return row["format"] in FORMATS
+    return find_format(SHEET.parent / row["path"]) is not None
+
+
+@functools.cache
+def extent(sample):
+    """Size of a sample, by names and headers of its raw images; None if they are unclear.
+
+    Results never count, so that every process of a run comes to the same batches.
+    """
+    from cellsam_core.io.extent import read_extent
+
+    row = SAMPLES[sample]
+    return read_extent(
+        SHEET.parent / row["path"],
+        is_movie=row["assay"] == "movie",
+        n_channels=len(row["channels"].split(",")) if "channels" in row else None,
+    )
+
+
+@functools.cache
+def n_tiles(sample):
+    """Tiles of a sample, of its cells' given diameter or of 30 px; None if that is unclear."""
+    from cellsam_core.segment.tiles import REFERENCE_PX, plan
+
+    if extent(sample) is None:
+        return None
+    model = settings(sample, "segment")
+    diameter = model["cell_diameter_px"]
+    diameter = REFERENCE_PX if diameter == "auto" else float(diameter)
+    return extent(sample).n_images * len(
+        plan(1, extent(sample).shape_yx, diameter, model["tile_px"])
+    )
+
+
+def batches(sample):
+    """Names of the segmentation jobs of a sample."""
+    default = CONFIG_SCHEMA["properties"]["tiles_per_batch"]["default"]
+    size = SAMPLES[sample].get("tiles_per_batch", GIVEN.get("tiles_per_batch", default))
+    n_batches = math.ceil((n_tiles(sample) or 1) / size)
+    return [f"{batch}-of-{n_batches}" for batch in range(1, n_batches + 1)]
+
+
+def batch_files(wildcards):
+    """Input function: what the segmentation jobs of a sample found."""
+    sample = wildcards.sample
+    return [f"results/{sample}/2_masks/batches/{batch}.parquet" for batch in batches(sample)]
 
 
 def inspected_path(wildcards):
@@ -328,6 +379,29 @@ def sample_outputs(sample):
     stages += [rules.track, rules.traces] if movie else [rules.assign]
     stages += [rules.decode] if is_raw(sample) else []
     return expand([path for stage in stages for path in stage.output], sample=sample)
+
+
+def planned_page():
+    """The text of `snakemake plan`."""
+    from cellsam_core.workload import SampleWork, page, read_pilot
+
+    works = [
+        SampleWork(
+            sample=sample,
+            n_tiles=n_tiles(sample),
+            n_pixels=(
+                math.prod((extent(sample).n_images, *extent(sample).shape_yx))
+                if extent(sample)
+                else None
+            ),
+            n_gpu_jobs=len(batches(sample)),
+            # Beside them: inspect, preprocess, stitch, report; track and traces, or assign; decode.
+            n_jobs=len(batches(sample)) + 5 + (row["assay"] == "movie") + is_raw(sample),
+            weights=settings(sample, "segment")["weights"],
+        )
+        for sample, row in SAMPLES.items()
+    ]
+    return page(works, read_pilot({w.sample: w.n_tiles or 0 for w in works}, Path("benchmarks")))
 
 
 def report_inputs(wildcards):

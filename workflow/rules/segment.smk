@@ -3,11 +3,11 @@ rule segment:
     input:
         "results/{sample}/1_preprocessed/frames.zarr",
     output:
-        temp("results/{sample}/2_masks/batches/{scatteritem}.parquet"),
+        temp("results/{sample}/2_masks/batches/{batch}.parquet"),
     log:
-        "logs/{sample}/segment/{scatteritem}.log",
+        "logs/{sample}/segment/{batch}.log",
     benchmark:
-        "benchmarks/{sample}/segment/{scatteritem}.tsv"
+        "benchmarks/{sample}/segment/{batch}.tsv"
     conda:
         "../../envs/segment.yaml"
     threads: 4
@@ -18,14 +18,14 @@ rule segment:
     params:
         options=flags("segment"),
     shell:
-        "python -m cellsam_core segment-batch {input:q} --batch {wildcards.scatteritem}"
+        "python -m cellsam_core segment-batch {input:q} --batch {wildcards.batch}"
         " {params.options} -o {output:q} > {log:q} 2>&1"
 
 
 rule stitch:
     input:
         frames="results/{sample}/1_preprocessed/frames.zarr",
-        batches=gather.segment("results/{{sample}}/2_masks/batches/{scatteritem}.parquet"),
+        batches=batch_files,
     output:
         masks=directory("results/{sample}/2_masks/masks.zarr"),
         cells="results/{sample}/2_masks/cells.parquet",
