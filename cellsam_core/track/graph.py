@@ -44,7 +44,7 @@ class Event:
     score
         0-1.
     status
-        ``auto``, or ``ambiguous`` where another parent is nearly as good or none was free.
+        ``auto``, or ``ambiguous`` where it may well be wrong.
     area_ratio, symmetry, overlap
         Summed area of the daughters over the parent's; smaller over larger daughter; least
         fraction of a daughter on the parent. NaN where it does not apply.

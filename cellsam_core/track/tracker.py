@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cellsam_core.track.bud import find_buds
+from cellsam_core.track.confidence import judge_events, link_probability
 from cellsam_core.track.divide import find_divisions, undo_flicker
 from cellsam_core.track.gaps import close_gaps
 from cellsam_core.track.lineage import (
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from cellsam_core.track.graph import Event
+    from cellsam_core.track.graph import Event, LinkGraph
     from cellsam_core.track.overlap import Labels
 
 
@@ -35,7 +36,8 @@ class Tracks:
     objects
         One row an object: frame, label, track_id, y, x, area_px, bounding box,
         touches_border, link_kind (start, link, rescue, gap, division, bud), link_iou,
-        link_cost, link_margin, flags (words joined by ``;``).
+        link_cost, link_margin, link_probability (that the link to the object before is right, or
+        the birth of a daughter or bud; NaN at a start), flags (words joined by ``;``).
     tracks
         One row a track: track_id, lineage_id, parent_id and sister_id (0 = none), generation,
         birth_kind (movie_start, division, bud, border, appeared), first_frame, last_frame,
@@ -44,8 +46,9 @@ class Tracks:
         found; 0 without a link).
     divisions
         One row an event: event_id, kind (mitosis, bud), frame (first of a daughter),
-        parent_id, daughter_ids (``a;b``), score, area_ratio, symmetry, overlap,
-        runner_up_parent, status (auto, ambiguous).
+        parent_id, daughter_ids (``a;b``), score (probability that parent and daughters are
+        right, at most one frame off; 0 without a parent), area_ratio, symmetry, overlap,
+        runner_up_parent, status (auto, or ambiguous: a score below 2/3).
     n_frames
         Length of the movie.
     """
@@ -77,7 +80,21 @@ def track_labels(frames: Iterable[Labels], parameters: TrackParameters | None = 
     InputError
         Frames differ in size or are not label images.
     """
-    parameters = parameters or TrackParameters()
+    graph, found = find_tracks(frames, parameters or TrackParameters())
+    events = judge_events(found)
+    identities = track_ids(graph)
+    return Tracks(
+        objects_table(graph, identities, link_probability(graph, events)),
+        tracks_table(graph, identities, events),
+        divisions_table(graph, identities, events),
+        graph.n_frames,
+    )
+
+
+def find_tracks(
+    frames: Iterable[Labels], parameters: TrackParameters
+) -> tuple[LinkGraph, list[Event]]:
+    """Link cells and find their divisions or buds, whose scores are no probabilities yet."""
     graph = observe(frames, parameters)
     events: list[Event] = []
     if parameters.division == "mitosis":
@@ -87,10 +104,4 @@ def track_labels(frames: Iterable[Labels], parameters: TrackParameters | None = 
         events = undo_flicker(graph, events, parameters)
     elif parameters.division == "budding":
         events = find_buds(graph, parameters)
-    identities = track_ids(graph)
-    return Tracks(
-        objects_table(graph, identities),
-        tracks_table(graph, identities, events),
-        divisions_table(graph, identities, events),
-        graph.n_frames,
-    )
+    return graph, events
