@@ -8,20 +8,24 @@ cannot be decided is marked, never a stop.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from itertools import chain
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from cellsam_core.track.graph import NONE, Event, LinkGraph
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cellsam_core.track.overlap import Ints
     from cellsam_core.track.parameters import TrackParameters
 
 Contact = tuple[int, float, float]  # pixels, pointing, gap in radii of the bud
-AMBIGUOUS_FRACTION = 0.5
+# Of the rests of mothers: from how sure pairs they are learned, how many it takes, and the share
+# that may be shorter.
+SURE, MIN_RESTS, SHORTEST_RESTS = 0.9, 10, 0.05
 # Fitted on simulated movies (budding, seeds 0 and 1 of docs/benchmark_tracking.py); the last one in
 # pixels, then scaled to radii.
 CONTACT_WEIGHT, POINTING_WEIGHT, GAP_WEIGHT = 9.6, 26.7, 40.0
@@ -36,29 +40,99 @@ class _Candidate:
     probability: float
 
 
+class _Rest(NamedTuple):
+    """Least frames between a mother's own birth, or a bud's, and the birth of her next bud."""
+
+    after_birth: float
+    after_bud: float
+
+
 def find_buds(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
     """Assign small new cells to mothers and set their parents.
 
-    The surest pair of all is taken first, then the next: a mother has no second bud born within
-    ``bud_window_frames`` of another. A bud whose only possible mothers are taken gets
-    none and is marked ambiguous, as is one with another mother at least half as probable.
+    The surest bud is given to her mother first, then the next. A mother has no second bud within
+    ``bud_window_frames`` of another, and one who would bud sooner after her own birth or another
+    bud than mothers of this movie usually do is less probable. A bud whose only possible mothers
+    are taken gets none. The score is the share of the chosen mother among all possible ones.
     """
     first = graph.first_objects()
-    by_bud = _score(graph, first)
+    by_bud = _score(graph, first, _lives(graph, first, parameters))
     window = parameters.bud_window_frames
-    mothers: dict[int, _Candidate] = {}
+    at_once = _choose(graph, by_bud, window, _Rest(0, 0))
+    chosen = _choose(graph, by_bud, window, _usual_rest(graph, at_once))
+    return [_event(graph, first, chosen[bud], bud) for bud in sorted(by_bud)]
+
+
+def _choose(
+    graph: LinkGraph, by_bud: dict[int, list[_Candidate]], window: int, rest: _Rest
+) -> dict[int, list[_Candidate]]:
+    """Bud -> the mothers who were free when it was her turn, the chosen one first."""
     births: dict[int, list[int]] = defaultdict(list)
-    for pair in sorted(chain(*by_bud.values()), key=lambda c: (-c.probability, c.bud, c.mother)):
+
+    def weight(pair: _Candidate) -> float:
         frame = int(graph.frame[pair.bud])
-        busy = any(abs(frame - other) < window for other in births[pair.mother])
-        if pair.bud not in mothers and not busy:
-            mothers[pair.bud] = pair
-            births[pair.mother].append(frame)
-    return [_event(graph, first, by_bud[bud], mothers.get(bud), bud) for bud in sorted(by_bud)]
+        since_bud = min((abs(frame - other) for other in births[pair.mother]), default=np.inf)
+        age = frame - graph.frame[pair.mother] if pair.mother in by_bud else np.inf
+        if since_bud < window:
+            return 0.0
+        early = since_bud < rest.after_bud or age < rest.after_birth
+        return pair.probability * (SHORTEST_RESTS if early else 1.0)
+
+    def free(bud: int) -> list[_Candidate]:
+        weights = [weight(c) for c in by_bud[bud]]
+        total = max(sum(weights), SHORTEST_RESTS)  # whom all likely mothers leave is not sure
+        pairs = [
+            replace(c, probability=w / total)
+            for c, w in zip(by_bud[bud], weights, strict=True)
+            if w
+        ]
+        return sorted(pairs, key=lambda c: (-c.probability, c.mother))
+
+    chosen = {}
+    queue = [(-1.0, bud) for bud in sorted(by_bud)]
+    while queue:
+        sureness, bud = heappop(queue)
+        candidates = free(bud)
+        if candidates and -candidates[0].probability > sureness:
+            heappush(queue, (-candidates[0].probability, bud))
+            continue
+        chosen[bud] = candidates
+        if candidates:
+            births[candidates[0].mother].append(int(graph.frame[bud]))
+    return chosen
 
 
-def _score(graph: LinkGraph, first: Ints) -> dict[int, list[_Candidate]]:
-    """Bud -> possible mothers and their probabilities, which sum to 1.
+def _usual_rest(graph: LinkGraph, chosen: dict[int, list[_Candidate]]) -> _Rest:
+    """Rests that nearly all mothers of the surest pairs keep, 0 where the movie shows too few."""
+    after_birth, after_bud = [], []
+    last: dict[int, int] = {}
+    sure = [c[0] for c in chosen.values() if c and c[0].probability >= SURE]
+    for pair in sorted(sure, key=lambda c: c.bud):
+        frame = int(graph.frame[pair.bud])
+        if pair.mother in last:
+            after_bud.append(frame - last[pair.mother])
+        elif pair.mother in chosen:
+            after_birth.append(frame - int(graph.frame[pair.mother]))
+        last[pair.mother] = frame
+    usual = [
+        float(np.quantile(seen, SHORTEST_RESTS)) if len(seen) >= MIN_RESTS else 0.0
+        for seen in (after_birth, after_bud)
+    ]
+    return _Rest(*usual)
+
+
+def _lives(graph: LinkGraph, first: Ints, parameters: TrackParameters) -> NDArray[np.bool_]:
+    """Whether the cell of each first object is more than a piece of another for a moment."""
+    n_seen = np.bincount(first, minlength=len(graph))
+    last = np.zeros(len(graph), dtype=np.int64)
+    np.maximum.at(last, first, graph.frame)
+    enough = n_seen >= parameters.min_daughter_length_frames
+    alive: NDArray[np.bool_] = enough | (last == graph.n_frames - 1)
+    return alive
+
+
+def _score(graph: LinkGraph, first: Ints, lives: NDArray[np.bool_]) -> dict[int, list[_Candidate]]:
+    """Living bud -> possible mothers and their probabilities, which sum to 1.
 
     A conditional logit of three cues: the share of the contact times the share of the frames in
     contact; the mean elongation of the bud towards the mother, out of whom it grows; and by how
@@ -73,7 +147,7 @@ def _score(graph: LinkGraph, first: Ints) -> dict[int, list[_Candidate]]:
         bud, mother = int(first[row]), int(first[neighbour])
         older = graph.frame[mother] < graph.frame[bud]
         larger = graph.area_px[neighbour] > graph.area_px[row]
-        if not (is_start[bud] and older and larger):
+        if not (is_start[bud] and lives[bud] and older and larger):
             continue
         distance = float(np.linalg.norm(graph.yx[row] - graph.yx[neighbour]))
         gap = (distance - radius[neighbour]) / radius[row]
@@ -96,29 +170,20 @@ def _candidates(bud: int, contacts: dict[int, list[Contact]], n_frames: int) -> 
     ]
 
 
-def _event(
-    graph: LinkGraph,
-    first: Ints,
-    candidates: list[_Candidate],
-    chosen: _Candidate | None,
-    bud: int,
-) -> Event:
-    others = [c for c in candidates if c is not chosen]
-    rival = max(others, key=lambda c: (c.probability, -c.mother), default=None)
-    runner_up = NONE if rival is None else rival.mother
-    if chosen is None:
+def _event(graph: LinkGraph, first: Ints, candidates: list[_Candidate], bud: int) -> Event:
+    runner_up = candidates[1].mother if len(candidates) > 1 else NONE
+    if not candidates:
         graph.flag(bud, "no_mother")
-        return Event("bud", NONE, (bud,), 0.0, "ambiguous", runner_up=runner_up)
+        return Event("bud", NONE, (bud,), 0.0)
+    chosen = candidates[0]
     mother_rows = np.flatnonzero((first == chosen.mother) & (graph.frame < graph.frame[bud]))
     graph.parent[bud] = mother_rows[-1]
     graph.kind[bud] = "bud"
-    close = rival is not None and rival.probability >= AMBIGUOUS_FRACTION * chosen.probability
     return Event(
         "bud",
         int(mother_rows[-1]),
         (bud,),
         chosen.probability,
-        "ambiguous" if close else "auto",
         area_ratio=float(graph.area_px[bud] / graph.area_px[mother_rows[-1]]),
         runner_up=runner_up,
     )

@@ -8,7 +8,8 @@ their areas sum to the parent's and are alike, and they lie on opposite sides of
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,14 @@ RECENT_FRAMES = 4
 MAX_IMBALANCE, MAX_IMBALANCE_SHRUNK = 0.9, 0.7
 SHRUNK_FRACTION = 0.8
 MIN_FUSED_FRACTION = 0.5
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """Areas and drift-free centroids of all objects, as far as possible of the whole cells."""
+
+    area_px: Floats
+    yx: Floats
 
 
 def find_divisions(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
@@ -108,13 +117,12 @@ def _grown_by(graph: LinkGraph, sister: int, daughter: int, end: int) -> bool:
 def _candidates(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
     """All parents with two daughters that pass every criterion."""
     shared = _shared_pixels(graph)
-    recent_area = _recent_area(graph)
+    shapes = _parents(graph), _daughters(graph)
     found = []
-    for parent, appeared in _appeared_near(graph, shared, recent_area, parameters).items():
+    for parent, appeared in _appeared_near(graph, shared, shapes, parameters).items():
         for daughters in _pairs(graph, parent, appeared, parameters):
             overlap = min(_overlap(graph, parent, d, shared) for d in daughters)
-            evidence = float(recent_area[parent]), overlap
-            event = _judge(graph, parent, daughters, evidence, parameters)
+            event = _judge(graph, parent, daughters, shapes, overlap, parameters)
             if event is not None:
                 found.append(event)
     return found
@@ -138,20 +146,36 @@ def _is_possible(graph: LinkGraph, event: Event, parameters: TrackParameters) ->
     return free and int(graph.following[event.parent]) in (NONE, *event.daughters)
 
 
-def _recent_area(graph: LinkGraph) -> Floats:
-    """Median area of each object and its cell's objects in the frames just before.
+def _parents(graph: LinkGraph) -> _Shapes:
+    """Shapes as of a parent: the median area of the frames just before, her place now.
 
     Chromatin at metaphase is half as large as before, so the last area alone misleads.
     """
-    areas = np.full((RECENT_FRAMES, len(graph)), np.nan)
-    now: Ints = np.arange(len(graph))
-    before = now
-    for area in areas:
-        area[now] = graph.area_px[before]
-        before = graph.previous[before]
-        now, before = now[before != NONE], before[before != NONE]
-    median: Floats = np.nanmedian(areas, axis=0)
-    return median
+    rows = _walk(graph.previous)
+    median = np.nanmedian(np.where(rows == NONE, np.nan, graph.area_px[rows]), axis=0)
+    return _whole(graph, rows, median)
+
+
+def _daughters(graph: LinkGraph) -> _Shapes:
+    """Shapes as of a daughter: her area and place now."""
+    return _whole(graph, _walk(graph.following), graph.area_px.astype(np.float64))
+
+
+def _walk(step: Ints) -> Ints:
+    """``(RECENT_FRAMES, n)`` rows of each object and of its cell along `step`; -1 none."""
+    rows = np.full((RECENT_FRAMES, len(step)), NONE)
+    rows[0] = np.arange(len(step))
+    for now, further in pairwise(rows):
+        further[:] = np.where(now == NONE, NONE, step[now])
+    return rows
+
+
+def _whole(graph: LinkGraph, rows: Ints, area: Floats) -> _Shapes:
+    """Take the largest of the cell's masks in `rows` for an object that the border cuts."""
+    areas = np.where(rows == NONE, 0, graph.area_px[rows])
+    largest = rows[areas.argmax(axis=0), np.arange(len(graph))]
+    yx = np.where(graph.border[:, None], graph.fixed_yx[largest], graph.fixed_yx)
+    return _Shapes(np.where(graph.border, graph.area_px[largest], area), yx)
 
 
 def _shared_pixels(graph: LinkGraph) -> dict[tuple[int, int], int]:
@@ -162,7 +186,7 @@ def _shared_pixels(graph: LinkGraph) -> dict[tuple[int, int], int]:
 def _appeared_near(
     graph: LinkGraph,
     shared: dict[tuple[int, int], int],
-    recent_area: Floats,
+    shapes: tuple[_Shapes, _Shapes],
     parameters: TrackParameters,
 ) -> dict[int, list[int]]:
     """Possible parent -> cells that appeared on it or beside it soon after."""
@@ -173,18 +197,19 @@ def _appeared_near(
     for older, new in shared:
         if is_start[new] and graph.frame[new] - graph.frame[older] <= window:
             near[older].add(new)
-    trees = graph.trees()
-    reach = parameters.division_max_distance_radii * np.sqrt(recent_area / np.pi)
+    parents, daughters = shapes
+    trees = graph.trees(parents.yx)
+    reach = parameters.division_max_distance_radii * np.sqrt(parents.area_px / np.pi)
     for new in starts.tolist():
         for lag in range(1, min(window, int(graph.frame[new])) + 1):
             tree, first_row = trees[int(graph.frame[new]) - lag]
             if tree is None:
                 continue
-            point = graph.fixed_yx[new]
+            point = daughters.yx[new]
             furthest = reach[first_row : first_row + tree.n].max()
             for row in tree.query_ball_point(point, furthest):
                 parent = first_row + int(row)
-                if np.linalg.norm(graph.fixed_yx[parent] - point) <= reach[parent]:
+                if np.linalg.norm(parents.yx[parent] - point) <= reach[parent]:
                     near[parent].add(new)
     return {parent: sorted(near[parent]) for parent in sorted(near)}
 
@@ -192,11 +217,18 @@ def _appeared_near(
 def _pairs(
     graph: LinkGraph, parent: int, appeared: list[int], parameters: TrackParameters
 ) -> list[tuple[int, int]]:
-    """Daughter pairs: the parent's own continuation and a new cell, or else two new cells."""
+    """Daughter pairs: the parent's own continuation and a new cell, or else two new cells.
+
+    A continuation that covers more of the parent than the larger of two daughters could is the
+    same cell. This holds at the border, too, where areas mislead: the overlap is of what both
+    frames show.
+    """
     linked = int(graph.following[parent])
     if linked == NONE:
         return list(combinations(appeared, 2))
     if graph.frame[linked] - graph.frame[parent] > parameters.division_window_frames:
+        return []
+    if graph.iou[linked] > 1 / (1 + parameters.division_min_symmetry):
         return []
     return [(linked, new) for new in appeared]
 
@@ -205,19 +237,19 @@ def _judge(
     graph: LinkGraph,
     parent: int,
     daughters: tuple[int, int],
-    evidence: tuple[float, float],
+    shapes: tuple[_Shapes, _Shapes],
+    overlap: float,
     parameters: TrackParameters,
 ) -> Event | None:
     """Score a candidate, or None where a criterion fails.
 
-    `evidence` is the parent's recent area and the least fraction of a daughter on the parent.
+    `overlap` is the least fraction of a daughter on the parent.
     """
-    parent_area, overlap = evidence
-    rows = list(daughters)
-    area = graph.area_px[rows]
+    parent_area = float(shapes[0].area_px[parent])
+    area = shapes[1].area_px[list(daughters)]
     ratio = float(area.sum()) / parent_area
     symmetry = float(area.min() / area.max())
-    offsets = graph.fixed_yx[rows] - graph.fixed_yx[parent]
+    offsets = shapes[1].yx[list(daughters)] - shapes[0].yx[parent]
     distance = np.linalg.norm(offsets, axis=1)
     reach = parameters.division_max_distance_radii * float(np.sqrt(parent_area / np.pi))
     imbalance = float(np.linalg.norm(offsets.sum(axis=0))) / max(float(distance.sum()), 1e-9)

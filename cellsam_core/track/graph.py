@@ -44,8 +44,7 @@ class Event:
     score
         0-1.
     status
-        ``auto``, ``ambiguous`` where another parent is nearly as good or none was free, or
-        ``corrected`` by the user.
+        ``auto``, ``ambiguous`` where it may well be wrong, or ``corrected`` by the user.
     area_ratio, symmetry, overlap
         Summed area of the daughters over the parent's; smaller over larger daughter; least
         fraction of a daughter on the parent. NaN where it does not apply.
@@ -174,9 +173,7 @@ class LinkGraph:
         n_px = int(self.seen[hit, 2].sum())
         return n_px / float(self.area_px[before] + self.area_px[after] - n_px)
 
-    def trees(self) -> list[tuple[KDTree | None, int]]:
-        """Search tree of the drift-free centroids of each frame, and its first row."""
+    def trees(self, yx: Floats) -> list[tuple[KDTree | None, int]]:
+        """Search tree of the places `yx` of the objects of each frame, and its first row."""
         bounds = np.searchsorted(self.frame, np.arange(self.n_frames + 1))
-        return [
-            (KDTree(self.fixed_yx[a:b]) if b > a else None, int(a)) for a, b in pairwise(bounds)
-        ]
+        return [(KDTree(yx[a:b]) if b > a else None, int(a)) for a, b in pairwise(bounds)]

@@ -14,6 +14,15 @@ def track_of(tracks: Tracks, frame: int, label: int) -> int:
     return int(rows["track_id"].iloc[0])
 
 
+def jumping(
+    frames: list[np.ndarray], end: int, jump: int, cut: tuple[int, ...]
+) -> list[np.ndarray]:
+    """Views of `frames` below other cells: down to row `end` in the frames `cut`, else further."""
+    above = draw([(91, 15, 20, 7), (92, 25, 60, 7), (93, 12, 95, 7), (94, 30, 110, 7)], (40, 128))
+    whole = [np.vstack([above, frame])[: 40 + end + jump] for frame in frames]
+    return [f[:-jump] if t in cut else f[jump:] for t, f in enumerate(whole)]
+
+
 def test_division_makes_two_daughters_and_ends_the_parent() -> None:
     result = track_labels(division_movie())
     parent, a, b = (track_of(result, f, v) for f, v in ((0, 1), (4, 2), (4, 3)))
@@ -51,6 +60,28 @@ def test_late_sister_belongs_to_the_division() -> None:
     parents = result.tracks.set_index("track_id").loc[[a, b], "parent_id"]
     assert parents.tolist() == [track_of(result, 0, 1)] * 2
     assert result.divisions["frame"].tolist() == [4]
+
+
+@pytest.mark.parametrize("cut", [(3,), (4,), (3, 4)])
+def test_division_at_the_edge_of_a_view_that_jumps(cut: tuple[int, ...]) -> None:
+    """The edge cuts the parent in her last frame, or the daughters in their first."""
+    frames = jumping(division_movie(), 56, 18, cut)
+    result = track_labels(frames)
+    assert result.objects.query("frame in @cut")["touches_border"].any()
+    parent, a, b = (track_of(result, f, v) for f, v in ((0, 1), (4, 2), (4, 3)))
+    assert result.divisions[["frame", "parent_id"]].to_numpy().tolist() == [[4, parent]]
+    assert result.divisions["daughter_ids"].tolist() == [f"{min(a, b)};{max(a, b)}"]
+
+
+def test_a_cell_that_leaves_is_no_daughter_of_itself() -> None:
+    """The view jumps and cuts it, then a newcomer appears on the other side of its centre."""
+    frames = []
+    for t in range(9):
+        discs = [(9, 20.0, 90.0 + t, 8.0), (1, 60, 60, 12)]
+        frames.append(draw(discs + ([(2, 58, 40, 8.5)] if t > 4 else [])))
+    result = track_labels(jumping(frames, 62, 12, (4, 5)))
+    assert result.divisions.empty
+    assert track_of(result, 0, 1) == track_of(result, 8, 1)
 
 
 def test_division_can_be_switched_off() -> None:
@@ -216,6 +247,25 @@ def test_sure_buds_choose_before_doubtful_ones() -> None:
     mother, other, doubtful, sure = (track_of(result, 9, label) for label in (1, 2, 3, 4))
     parents = result.tracks.set_index("track_id")["parent_id"]
     assert parents[[sure, doubtful]].tolist() == [mother, other]
+
+
+@pytest.mark.parametrize("n_others", [0, 12])
+def test_mothers_bud_at_the_pace_of_the_movie(n_others: int) -> None:
+    """A bud next to a cell that just budded is another's where the movie shows that it's soon."""
+    frames = []
+    for t in range(26):
+        discs = [(1, 30, 30, 12.0), (2, 30, 62, 12.0), *([(3, 30, 14.4, 3.6)] if t >= 10 else [])]
+        discs += [(4, 30, 45.8, 3.6)] if t >= 18 else []
+        for k in range(n_others):
+            y, x = 90 + 40 * (k // 4), 30 + 45 * (k % 4)
+            discs.append((10 + k, y, x, 12))
+            discs += [(30 + k, y, x - 15.6, 3.6)] if t >= 2 else []
+            discs += [(50 + k, y, x + 15.6, 3.6)] if t >= 16 else []
+        frames.append(draw(discs, (200, 200)))
+    result = track_labels(frames, TrackParameters(division="budding", bud_max_area_fraction=1.0))
+    parents = result.tracks.set_index("track_id")["parent_id"]
+    mother, other, bud = (track_of(result, 25, label) for label in (1, 2, 4))
+    assert parents[bud] == (other if n_others else mother)
 
 
 @pytest.mark.parametrize(("x", "found"), [(3.5, True), (0.5, False)])
