@@ -57,6 +57,11 @@ class Lineage:
         np.maximum.at(last, index, self.frame)
         return dict(zip(ids.tolist(), zip(first.tolist(), last.tolist(), strict=True), strict=True))
 
+    @property
+    def shown_births(self) -> list[Birth]:
+        """Births of which the movie shows parent and daughters."""
+        return [b for b in self.births if all(t in self.spans for t in (b[0], *b[1]))]
+
 
 def found_lineage(objects: pd.DataFrame, divisions: pd.DataFrame) -> Lineage:
     """Take the lineage from the tables of a :class:`cellsam_core.track.Tracks`."""
@@ -86,11 +91,9 @@ def score_identities(found: Lineage, truth: Lineage) -> dict[str, float]:
     """
     hits = len(np.intersect1d(found.links, truth.links))
     scores = {"link_f1": _f1(hits, len(found.links), len(truth.links))}
-    shown = [
-        birth for birth in truth.births if all(t in truth.spans for t in (birth[0], *birth[1]))
-    ]
+    shown = truth.shown_births
     for tolerance, suffix in ((0, ""), (1, "_within_1")):
-        hits = _count_births(found, truth, shown, tolerance)
+        hits = len(right_births(found, truth, tolerance))
         scores[f"birth_f1{suffix}"] = _f1(hits, len(found.births), len(shown))
         scores[f"birth_recall{suffix}"] = hits / len(shown) if shown else float("nan")
     scores["complete_tracks"] = _complete(found, truth)
@@ -109,8 +112,8 @@ def _complete(found: Lineage, truth: Lineage) -> float:
     return float(np.count_nonzero(alone & (true != 0)) / n) if n else float("nan")
 
 
-def _count_births(found: Lineage, truth: Lineage, births: list[Birth], tolerance: int) -> int:
-    """Count the true births that are found, each once."""
+def right_births(found: Lineage, truth: Lineage, tolerance: int) -> list[Birth]:
+    """Births of `found` that are true ones, at most `tolerance` frames off."""
     objects = zip(truth.track.tolist(), truth.frame.tolist(), strict=True)
     tracks: list[int] = found.track.tolist()
     found_at = dict(zip(objects, tracks, strict=True))
@@ -125,17 +128,17 @@ def _count_births(found: Lineage, truth: Lineage, births: list[Birth], tolerance
                 return other
         return 0
 
-    def same(parent: int, daughters: tuple[int, ...]) -> bool:
+    def same(parent: int, daughters: tuple[int, ...]) -> Birth | None:
         others = {daughter_of(d) for d in daughters}
         birth = birth_of.get(min(others))
         if birth is None or set(birth[1]) != others or len(others) != len(daughters):
-            return False
+            return None
         ends = truth.spans[parent][1], found.spans[birth[0]][1]
         if len(daughters) > 1 and abs(ends[0] - ends[1]) > tolerance:
-            return False
+            return None
         born = min(s.spans[d][0] for s, ids in ((truth, daughters), (found, others)) for d in ids)
         frames = range(min(*ends, born - 1), min(*ends, born - 1) - LONGEST_LINK_FRAMES, -1)
         last = next((f for f in frames if (parent, f) in found_at), None)
-        return last is not None and found_at[parent, last] == birth[0]
+        return birth if last is not None and found_at[parent, last] == birth[0] else None
 
-    return sum(same(*birth) for birth in births)
+    return [birth for birth in (same(*true) for true in truth.shown_births) if birth is not None]

@@ -17,11 +17,12 @@ import numpy as np
 from cellsam_core.track.graph import NONE, Event, LinkGraph
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cellsam_core.track.overlap import Ints
     from cellsam_core.track.parameters import TrackParameters
 
 Contact = tuple[int, float, float]  # pixels, pointing, gap in radii of the bud
-AMBIGUOUS = 2 / 3
 # Of the rests of mothers: from how sure pairs they are learned, how many it takes, and the share
 # that may be shorter.
 SURE, MIN_RESTS, SHORTEST_RESTS = 0.9, 10, 0.05
@@ -52,11 +53,10 @@ def find_buds(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
     The surest bud is given to her mother first, then the next. A mother has no second bud within
     ``bud_window_frames`` of another, and one who would bud sooner after her own birth or another
     bud than mothers of this movie usually do is less probable. A bud whose only possible mothers
-    are taken gets none and is marked ambiguous, as is one whose mother is less than twice as
-    probable as all others together.
+    are taken gets none. The score is the share of the chosen mother among all possible ones.
     """
     first = graph.first_objects()
-    by_bud = _score(graph, first)
+    by_bud = _score(graph, first, _lives(graph, first, parameters))
     window = parameters.bud_window_frames
     at_once = _choose(graph, by_bud, window, _Rest(0, 0))
     chosen = _choose(graph, by_bud, window, _usual_rest(graph, at_once))
@@ -121,8 +121,18 @@ def _usual_rest(graph: LinkGraph, chosen: dict[int, list[_Candidate]]) -> _Rest:
     return _Rest(*usual)
 
 
-def _score(graph: LinkGraph, first: Ints) -> dict[int, list[_Candidate]]:
-    """Bud -> possible mothers and their probabilities, which sum to 1.
+def _lives(graph: LinkGraph, first: Ints, parameters: TrackParameters) -> NDArray[np.bool_]:
+    """Whether the cell of each first object is more than a piece of another for a moment."""
+    n_seen = np.bincount(first, minlength=len(graph))
+    last = np.zeros(len(graph), dtype=np.int64)
+    np.maximum.at(last, first, graph.frame)
+    enough = n_seen >= parameters.min_daughter_length_frames
+    alive: NDArray[np.bool_] = enough | (last == graph.n_frames - 1)
+    return alive
+
+
+def _score(graph: LinkGraph, first: Ints, lives: NDArray[np.bool_]) -> dict[int, list[_Candidate]]:
+    """Living bud -> possible mothers and their probabilities, which sum to 1.
 
     A conditional logit of three cues: the share of the contact times the share of the frames in
     contact; the mean elongation of the bud towards the mother, out of whom it grows; and by how
@@ -137,7 +147,7 @@ def _score(graph: LinkGraph, first: Ints) -> dict[int, list[_Candidate]]:
         bud, mother = int(first[row]), int(first[neighbour])
         older = graph.frame[mother] < graph.frame[bud]
         larger = graph.area_px[neighbour] > graph.area_px[row]
-        if not (is_start[bud] and older and larger):
+        if not (is_start[bud] and lives[bud] and older and larger):
             continue
         distance = float(np.linalg.norm(graph.yx[row] - graph.yx[neighbour]))
         gap = (distance - radius[neighbour]) / radius[row]
@@ -164,7 +174,7 @@ def _event(graph: LinkGraph, first: Ints, candidates: list[_Candidate], bud: int
     runner_up = candidates[1].mother if len(candidates) > 1 else NONE
     if not candidates:
         graph.flag(bud, "no_mother")
-        return Event("bud", NONE, (bud,), 0.0, "ambiguous")
+        return Event("bud", NONE, (bud,), 0.0)
     chosen = candidates[0]
     mother_rows = np.flatnonzero((first == chosen.mother) & (graph.frame < graph.frame[bud]))
     graph.parent[bud] = mother_rows[-1]
@@ -174,7 +184,6 @@ def _event(graph: LinkGraph, first: Ints, candidates: list[_Candidate], bud: int
         int(mother_rows[-1]),
         (bud,),
         chosen.probability,
-        "ambiguous" if chosen.probability < AMBIGUOUS else "auto",
         area_ratio=float(graph.area_px[bud] / graph.area_px[mother_rows[-1]]),
         runner_up=runner_up,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsam_core.track.graph import NONE, Link, LinkGraph
-from cellsam_core.track.link import AREA_WEIGHT, area_cost, assign, near_pairs
+from cellsam_core.track.link import AREA_WEIGHT, area_cost, near_pairs, solve
 
 if TYPE_CHECKING:
     from cellsam_core.track.overlap import Floats, Ints
@@ -35,10 +35,11 @@ def close_gaps(graph: LinkGraph, parameters: TrackParameters) -> None:
     near = (distance <= reach) & (penalty <= max_penalty)
     cost = penalty + np.where(overlapping, 1 - iou, 1 + distance / np.maximum(reach, 1e-9))
     allowed = overlapping | near
-    end, start, cost, iou = end[allowed], start[allowed], cost[allowed], iou[allowed]
-    chosen = assign(end, start, cost, 2 + max_penalty + 1e-9)
-    for e, s, i, c in zip(end[chosen], start[chosen], iou[chosen], cost[chosen], strict=True):
-        graph.link(int(e), Link(int(s), "gap", float(i), float(c), float("nan")))
+    limit = 2 + max_penalty + 1e-9
+    links = solve(end[allowed], start[allowed], iou[allowed], cost[allowed], limit)
+    figures = zip(links.i, links.j, links.iou, links.cost, links.margin, strict=True)
+    for e, s, i, c, m in figures:
+        graph.link(int(e), Link(int(s), "gap", float(i), float(c), float(m)))
         graph.flag(int(s), "gap")
 
 

@@ -44,8 +44,7 @@ class Event:
     score
         0-1.
     status
-        ``auto``, ``ambiguous`` where another parent is nearly as good or none was free, or
-        ``corrected`` by the user.
+        ``auto``, ``ambiguous`` where it may well be wrong, or ``corrected`` by the user.
     area_ratio, symmetry, overlap
         Summed area of the daughters over the parent's; smaller over larger daughter; least
         fraction of a daughter on the parent. NaN where it does not apply.

@@ -10,7 +10,7 @@ import pandas as pd
 from cellsam_core.track.graph import NONE, Event, LinkGraph
 
 if TYPE_CHECKING:
-    from cellsam_core.track.overlap import Ints
+    from cellsam_core.track.overlap import Floats, Ints
 
 BIRTHS = ("movie_start", "division", "bud", "border", "appeared")
 ENDS = ("division", "movie_end", "border", "lost")
@@ -23,7 +23,7 @@ def track_ids(graph: LinkGraph) -> Ints:
     return rank.astype(np.int64) + 1
 
 
-def objects_table(graph: LinkGraph, track_id: Ints) -> pd.DataFrame:
+def objects_table(graph: LinkGraph, track_id: Ints, link_probability: Floats) -> pd.DataFrame:
     """One row an object, sorted by frame and label."""
     flags = [";".join(["border"] * bool(b)) for b in graph.border]
     for row, words in graph.flags.items():
@@ -48,6 +48,7 @@ def objects_table(graph: LinkGraph, track_id: Ints) -> pd.DataFrame:
             "link_iou": graph.iou,
             "link_cost": graph.cost,
             "link_margin": graph.margin,
+            "link_probability": link_probability,
             "flags": pd.Series(flags, dtype=object).astype(str),
             "merged_labels": pd.Series(merged, dtype=object).astype(str),
         }

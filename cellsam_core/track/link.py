@@ -64,7 +64,7 @@ def link_by_overlap(overlaps: Overlaps, sigma_iou: float) -> Links:
     gate = overlaps.iou >= sigma_iou
     i, j, iou = overlaps.i[gate], overlaps.j[gate], overlaps.iou[gate]
     cost = 1.0 - iou + area_cost(overlaps.area_i[gate], overlaps.area_j[gate])
-    return _solve(i, j, iou, cost, overlap_cost_limit(sigma_iou))
+    return solve(i, j, iou, cost, overlap_cost_limit(sigma_iou))
 
 
 def link_by_distance(
@@ -103,7 +103,7 @@ def link_by_distance(
     gate = (distance <= max_distance_radii) & (penalty <= AREA_WEIGHT * np.log(area_ratio_max))
     i, j, cost = i[gate], j[gate], (distance + penalty)[gate]
     limit = max_distance_radii + AREA_WEIGHT * float(np.log(area_ratio_max)) + 1e-9
-    return _solve(i, j, np.zeros(len(i)), cost, limit)
+    return solve(i, j, np.zeros(len(i)), cost, limit)
 
 
 def max_radius(before: FrameObjects, after: FrameObjects) -> float:
@@ -171,7 +171,8 @@ def _assign_dense(i: Ints, j: Ints, cost: Floats, cost_limit: float) -> NDArray[
     return np.asarray(partner[row] == column)
 
 
-def _solve(i: Ints, j: Ints, iou: Floats, cost: Floats, cost_limit: float) -> Links:
+def solve(i: Ints, j: Ints, iou: Floats, cost: Floats, cost_limit: float) -> Links:
+    """Choose links as :func:`assign` does and keep their figures."""
     chosen = assign(i, j, cost, cost_limit)
     margin = _margin(i, j, cost, chosen, cost_limit)
     return Links(i[chosen], j[chosen], iou[chosen], cost[chosen], margin)

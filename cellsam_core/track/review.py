@@ -45,9 +45,10 @@ def review_table(
         corrected is certain and left out.
     """
     lineage = tracks.set_index("track_id")["lineage_id"]
-    events = pd.concat([_links(objects), _births(objects, divisions)], ignore_index=True)
+    kinds = _links(objects), _births(objects, divisions)
+    events = pd.concat([rows for rows in kinds if len(rows)] or kinds, ignore_index=True)
     events["lineage_id"] = lineage.reindex(events["track_id"]).to_numpy()
-    log_p = np.log(events["probability"].clip(lower=LEAST_PROBABILITY))
+    log_p = np.log(events["probability"].astype("float64").clip(lower=LEAST_PROBABILITY))
     events = events.assign(log_p=log_p).sort_values(
         ["lineage_id", "log_p", "frame", "label"], ignore_index=True
     )

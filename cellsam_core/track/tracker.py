@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cellsam_core.track.bud import find_buds
+from cellsam_core.track.confidence import judge_events, link_probability
 from cellsam_core.track.corrections import correct_frames, correct_tracks
 from cellsam_core.track.divide import find_divisions, undo_flicker
 from cellsam_core.track.gaps import close_gaps
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cellsam_core.track.corrections import Correction
-    from cellsam_core.track.graph import Event
+    from cellsam_core.track.graph import Event, LinkGraph
     from cellsam_core.track.overlap import Labels
 
 
@@ -37,8 +38,10 @@ class Tracks:
     objects
         One row an object: frame, label, track_id, y, x, area_px, bounding box,
         touches_border, link_kind (start, link, rescue, gap, division, bud), link_iou,
-        link_cost, link_margin, flags (words joined by ``;``), merged_labels (of the masks, that a
-        user has merged into it, joined by ``;``).
+        link_cost, link_margin, link_probability (that the link to the object before is right, or
+        the birth of a daughter or bud; NaN at a start and for a link of a correction), flags
+        (words joined by ``;``), merged_labels (of the masks, that a user has merged into it,
+        joined by ``;``).
     tracks
         One row a track: track_id, lineage_id, parent_id and sister_id (0 = none), generation,
         birth_kind (movie_start, division, bud, border, appeared), first_frame, last_frame,
@@ -47,8 +50,9 @@ class Tracks:
         found; 0 without a link).
     divisions
         One row an event: event_id, kind (mitosis, bud), frame (first of a daughter),
-        parent_id, daughter_ids (``a;b``), score, area_ratio, symmetry, overlap,
-        runner_up_parent, status (auto, ambiguous, corrected).
+        parent_id, daughter_ids (``a;b``), score (probability that parent and daughters are
+        right, at most one frame off; 0 without a parent), area_ratio, symmetry, overlap,
+        runner_up_parent, status (auto, ambiguous: a score below 2/3, or corrected: score 1).
     n_frames
         Length of the movie.
     """
@@ -86,8 +90,22 @@ def track_labels(
     InputError
         Frames differ in size or are not label images; a correction names what is not there.
     """
-    parameters = parameters or TrackParameters()
-    graph = observe(correct_frames(frames, corrections), parameters)
+    graph, found = find_tracks(correct_frames(frames, corrections), parameters or TrackParameters())
+    events = correct_tracks(graph, judge_events(found), corrections)
+    identities = track_ids(graph)
+    return Tracks(
+        objects_table(graph, identities, link_probability(graph, events)),
+        tracks_table(graph, identities, events),
+        divisions_table(graph, identities, events),
+        graph.n_frames,
+    )
+
+
+def find_tracks(
+    frames: Iterable[Labels], parameters: TrackParameters
+) -> tuple[LinkGraph, list[Event]]:
+    """Link cells and find their divisions or buds, whose scores are no probabilities yet."""
+    graph = observe(frames, parameters)
     events: list[Event] = []
     if parameters.division == "mitosis":
         events = find_divisions(graph, parameters)
@@ -96,11 +114,4 @@ def track_labels(
         events = undo_flicker(graph, events, parameters)
     elif parameters.division == "budding":
         events = find_buds(graph, parameters)
-    events = correct_tracks(graph, events, corrections)
-    identities = track_ids(graph)
-    return Tracks(
-        objects_table(graph, identities),
-        tracks_table(graph, identities, events),
-        divisions_table(graph, identities, events),
-        graph.n_frames,
-    )
+    return graph, events

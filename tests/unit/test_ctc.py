@@ -159,3 +159,45 @@ def test_command_refuses_bad_options(
     assert run(tmp_path / "movie.tif", tmp_path / "a", *option) == 1
     assert option[0].strip("-").split("-")[0] in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
+
+
+def images_beside(folder: Path, frames: list[np.ndarray]) -> Path:
+    """Two channels, `num` three times as bright as `den` in every cell, over a background of 20."""
+    for channel, bright in (("num", 300), ("den", 100)):
+        (folder / channel).mkdir(parents=True)
+        for t, frame in enumerate(frames):
+            image = (20 + bright * (frame > 0)).astype(np.uint16)
+            tifffile.imwrite(folder / channel / f"t{t:03d}.tif", image)
+    return folder
+
+
+def test_command_traces_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also those of cells that a correction merges of two labels."""
+    import pandas as pd
+
+    frames = division_movie()
+    frames[2][:, 22:][frames[2][:, 22:] == 9] = 8
+    tifffile.imwrite(tmp_path / "movie.tif", np.stack(frames), photometric="minisblack")
+    images = images_beside(tmp_path / "images", frames)
+    header = "operation,frame,label,other_frame,other_label\n"
+    (tmp_path / "corrections.csv").write_text(header + "merge,2,9,2,8\n")
+    options = ["--images", str(images), "--frame-interval-s", "30"]
+    options += ["--corrections", str(tmp_path / "corrections.csv")]
+    assert run(tmp_path / "movie.tif", tmp_path / "a", *options, "--ratio", "num/den") == 0
+    objects = pd.read_parquet(tmp_path / "a" / "objects.parquet")
+    traces = pd.read_parquet(tmp_path / "a" / "traces.parquet")
+    both = traces.merge(objects, on=["frame", "label", "track_id"])
+    assert len(both) == len(traces) == len(objects)
+    assert (both["n_px"] == both["area_px"]).all()
+    np.testing.assert_allclose(traces["ratio"], 3)
+    assert traces["time_s"].max() == 270
+    wide = pd.read_csv(tmp_path / "a" / "traces_wide.csv", index_col="track_id")
+    assert wide.shape == (objects["track_id"].nunique(), 10)
+    for wrong, message in (
+        (["--ratio", "num/den"], "--ratio: found no --images"),
+        (["--images", str(images), "--ratio", "num/other"], "channels den, num"),
+        (["--images", str(images_beside(tmp_path / "few", frames[:3]))], "as in few"),
+    ):
+        assert run(tmp_path / "movie.tif", tmp_path / "b", *wrong) == 1
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "b").exists()
