@@ -123,6 +123,10 @@ def tissue(folder: Path) -> None:
     shutil.copy(folder / "region/truth/labels.tif", folder / "labels.tif")
     do(f"inspect {folder}/region --sample s --assay merfish -o {folder}/m.json")
     table = pd.read_csv(folder / "region/detected_transcripts.csv", index_col=0)
+    matrix = np.loadtxt(folder / "region/images/micron_to_mosaic_pixel_transform.csv")
+    for i, axis in enumerate("xy"):
+        size_um = 1 / matrix[i, i]
+        table[f"{axis}_um"] = table.pop(f"global_{axis}") + matrix[i, 2] * size_um
     table.to_csv(folder / "t.csv.gz")
     table.to_parquet(folder / "t.parquet")
     do(f"assign --labels {folder}/labels.tif --manifest {folder}/m.json -o {folder}/cells")

@@ -17,10 +17,8 @@ Snakemake = Callable[..., Result]
 def run_snakemake(directory: Path, *arguments: str | Path) -> Result:
     """Run Snakemake with the tests' Python, in the working directory `directory`."""
     python = Path(sys.executable)
-    command = [python, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
-    command += ["--directory", directory, "--cores", "2", *arguments]
     return subprocess.run(
-        [str(word) for word in command],
+        snakemake_command(directory, *arguments),
         cwd=directory,
         env=os.environ | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
@@ -28,6 +26,12 @@ def run_snakemake(directory: Path, *arguments: str | Path) -> Result:
         text=True,
         check=False,
     )
+
+
+def snakemake_command(directory: Path, *arguments: str | Path) -> list[str]:
+    """Words of a command that runs this workflow in `directory`."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
+    return [str(word) for word in (*command, "--directory", directory, "--cores", "2", *arguments)]
 
 
 def jobs(dry_run: Result) -> dict[str, int]:

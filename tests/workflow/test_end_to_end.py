@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import anndata
 import pandas as pd
 import pytest
-from harness import ROOT, Result, Snakemake, jobs, run_snakemake
+from harness import ROOT, Result, Snakemake, jobs, run_snakemake, snakemake_command
 
 pytestmark = pytest.mark.workflow
 COMMON = ["0_manifest.json", "1_preprocessed/frames.zarr", "2_masks/masks.zarr"]
@@ -29,12 +33,21 @@ SIZES = {
     "merfish": ["--size-px", "192", "--cells", "12", "--transcripts", "500"],
 }
 
+# Every Python process of the run imports this first.
+NO_NETWORK = """
+import pathlib, socket
+def refuse(self, address):
+    (pathlib.Path(__file__).parent / "used").write_text(repr(address))
+    raise OSError("no network in this test")
+socket.socket.connect = socket.socket.connect_ex = refuse
+"""
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Working directory of a run that succeeded; its raw folders have an awkward name."""
     directory = tmp_path_factory.mktemp("run")
-    raw = directory / "raw dåta, 'a' & \"b\" $c"
+    raw = directory / "raw dåta; 'a' & \"b\" $c"
     for kind, sizes in SIZES.items():
         command = [sys.executable, "-m", "cellsam_core", "simulate", kind, "--seed", "1"]
         subprocess.run([*command, *sizes, "-o", str(raw / kind)], check=True)
@@ -43,7 +56,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sheet = (ROOT / "config" / "samples.tsv").read_text()
     assert "../example/" in sheet
     (directory / "config" / "samples.tsv").write_text(sheet.replace("example/", f"{raw.name}/"))
-    result = run_snakemake(directory)
+    (directory / "guard").mkdir()
+    (directory / "guard" / "sitecustomize.py").write_text(NO_NETWORK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(directory / "guard"), prepend=os.pathsep)
+        result = run_snakemake(directory)
     assert result.returncode == 0, result.stdout
     return directory
 
@@ -72,6 +89,11 @@ def test_the_samples_hold_cells_and_every_transcript(finished: Path):
     assert len(objects) == len(pd.read_parquet(results / "movie/2_masks/cells.parquet"))
 
 
+def test_no_job_asks_for_the_network(finished: Path):
+    assert (finished / "guard" / "__pycache__").is_dir()
+    assert not (finished / "guard" / "used").exists()
+
+
 def test_a_second_run_does_nothing(finished: Path):
     assert "Nothing to be done" in run_snakemake(finished).stdout
 
@@ -88,6 +110,51 @@ def test_a_deleted_table_is_made_again_with_what_depends_on_it(finished: Path):
     result = run_snakemake(finished)
     assert jobs(result) == AFTER_TRACKING
     assert table.read_bytes() == before
+
+
+def digests(finished: Path) -> dict[str, str]:
+    """Checksums of all results but the report, which shows run times."""
+    files = sorted(p for p in (finished / "results").rglob("*") if p.is_file())
+    return {
+        str(p.relative_to(finished)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in files
+        if p.name not in ("report.html", ".snakemake_timestamp")
+    }
+
+
+def test_a_damaged_intermediate_and_a_kill_change_no_result(finished: Path):
+    before = digests(finished)
+    chunk = finished / "results/movie/2_masks/masks.zarr/0/c/1/0/0"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    (finished / "results/movie/3_tracks/tracks.csv").unlink()
+    refused = run_snakemake(finished)
+    assert refused.returncode == 1
+    assert "masks.zarr: found a damaged chunk" in refused.stdout
+    assert "Traceback" not in refused.stdout
+    chunk.write_bytes(whole)
+    kill_during(finished, "track")
+    locked = run_snakemake(finished)
+    assert locked.returncode == 1
+    assert "--unlock" in locked.stdout
+    assert run_snakemake(finished, "--unlock").returncode == 0
+    assert run_snakemake(finished).returncode == 0
+    assert digests(finished) == before  # and nothing else is there
+
+
+def kill_during(finished: Path, stage: str) -> None:
+    """Start a run and kill all of its processes once a stage has begun to write its log."""
+    log = finished / f"logs/movie/{stage}.log"
+    log.unlink(missing_ok=True)
+    command = snakemake_command(finished)
+    with subprocess.Popen(
+        command, cwd=finished, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as run:
+        while not log.exists() and run.poll() is None:
+            time.sleep(0.05)
+        time.sleep(1)
+        assert run.poll() is None
+        os.killpg(run.pid, signal.SIGKILL)
 
 
 def test_a_refused_folder_is_one_sentence_in_the_terminal(snakemake: Snakemake, tmp_path: Path):
