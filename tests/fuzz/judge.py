@@ -101,7 +101,11 @@ class Judge:
         text, seconds = "", 0.0
         for line in self.kind.commands:
             words = [
-                re.sub(r"^(IN|OUT)\b", lambda m: str({"IN": self._in, "OUT": self._out}[m[1]]), w)
+                re.sub(
+                    r"(?<![\w/])(IN|OUT)\b",
+                    lambda m: str({"IN": self._in, "OUT": self._out}[m[1]]),
+                    w,
+                )
                 for w in line.split()
             ]
             outcome = sandbox.run(functools.partial(_call, words, self._out))

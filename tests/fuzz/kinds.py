@@ -221,7 +221,7 @@ KINDS = [
         share=3,
     ),
     Kind(
-        "transcripts (csv.gz, parquet)",
+        "transcripts (csv.gz and parquet)",
         tissue,
         ("t.csv.gz", "t.parquet"),
         (
@@ -264,14 +264,14 @@ KINDS = [
         ("report IN/results -o OUT/report.html --provenance OUT/p.json",),
     ),
     Kind(
-        "codebook, rounds",
+        "codebook and rounds",
         raw_rounds("seqfish"),
         ("raw/*.csv",),
         ("decode IN/raw -o OUT/decoded",),
         share=2,
     ),
     Kind(
-        "codebook, data organization",
+        "codebook and organization",
         raw_rounds("merfish"),
         ("raw/*.csv", "raw/*.json"),
         ("decode IN/raw -o OUT/decoded",),
