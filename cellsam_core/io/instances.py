@@ -94,12 +94,7 @@ def read_settings(paths: list[Path]) -> dict[str, Any]:
             metadata = pq.read_schema(path).metadata or {}
             settings: dict[str, Any] = json.loads(metadata[b"cellsam"])
         except (pa.ArrowInvalid, KeyError, OSError) as error:
-            raise InputError(
-                path,
-                found="no batch of cells",
-                expected="a file written by `cellsam-core segment-batch`",
-                remedy="make it again",
-            ) from error
+            raise _no_batch(path, "no batch of cells") from error
         if found is not None and settings != found:
             changed = sorted(k for k in settings if settings[k] != found.get(k))
             raise InputError(
@@ -110,6 +105,15 @@ def read_settings(paths: list[Path]) -> dict[str, Any]:
             )
         found = settings
     return found or {}
+
+
+def _no_batch(path: Path, found: str) -> InputError:
+    return InputError(
+        path,
+        found=found,
+        expected="a file written by `cellsam-core segment-batch`",
+        remedy="delete it and make it again",
+    )
 
 
 def iter_frames(paths: list[Path], n_frames: int) -> Iterator[list[Instance]]:
@@ -126,6 +130,8 @@ def iter_frames(paths: list[Path], n_frames: int) -> Iterator[list[Instance]]:
     held: list[Instance] = []
     for path in paths:
         for row in _rows(path):
+            if row["frame"] is None or row["frame"] < current:
+                raise _no_batch(path, f"frame {row['frame']} after frame {current}")
             if row["frame"] >= n_frames:
                 raise InputError(
                     path,
@@ -136,7 +142,7 @@ def iter_frames(paths: list[Path], n_frames: int) -> Iterator[list[Instance]]:
             while row["frame"] > current:
                 yield held
                 current, held = current + 1, []
-            held.append(_instance(row))
+            held.append(_instance(path, row))
     while current < n_frames:
         yield held
         current, held = current + 1, []
@@ -144,12 +150,16 @@ def iter_frames(paths: list[Path], n_frames: int) -> Iterator[list[Instance]]:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     with table_errors(path), pq.ParquetFile(path, **CHECKED) as file:
+        if not file.schema_arrow.equals(SCHEMA):
+            raise _no_batch(path, "no batch of cells")
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group).to_pylist()
 
 
-def _instance(row: dict[str, Any]) -> Instance:
+def _instance(path: Path, row: dict[str, Any]) -> Instance:
     shape = row["height"], row["width"]
+    if None in row.values() or min(shape) < 1 or len(row["mask"]) != -(-shape[0] * shape[1] // 8):
+        raise _no_batch(path, f"a damaged cell in frame {row['frame']}")
     bits = np.unpackbits(np.frombuffer(row["mask"], np.uint8), count=shape[0] * shape[1])
     return Instance(
         row["y0"],

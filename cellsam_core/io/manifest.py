@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,10 @@ class Manifest:
         Raises
         ------
         InputError
-            `path` is missing, or not a manifest of this version.
+            `path` is missing, no manifest of this version, or contradicts itself.
         """
         try:
-            raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            raw: dict[str, Any] = dict(json.loads(Path(path).read_text(encoding="utf-8")))
             if raw.pop("schema_version") != SCHEMA_VERSION:
                 raise ValueError("another schema_version")
             raw["planes"] = [
@@ -136,7 +137,9 @@ class Manifest:
                 keep = raw["transcripts"].get("keep")
                 raw["transcripts"]["keep"] = None if keep is None else tuple(keep)
                 raw["transcripts"] = TranscriptSource(**raw["transcripts"])
-            return cls(**raw)
+            manifest = cls(**raw)
+            _check(manifest)
+            return manifest
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise InputError(
                 path,
@@ -144,3 +147,55 @@ class Manifest:
                 expected=f"a 0_manifest.json of schema_version {SCHEMA_VERSION}",
                 remedy="run `cellsam-core inspect` again",
             ) from error
+
+
+def _check(manifest: Manifest) -> None:
+    """Raise ValueError that names the first entry that no manifest of `inspect` has."""
+    planes = [plane for frame in manifest.planes for plane in frame]
+    n_channels = len(manifest.channels)
+    names = [manifest.sample, manifest.assay, manifest.format, manifest.dtype]
+    scales = [manifest.pixel_size_um, manifest.frame_interval_s]
+    checks = {
+        "names": all(isinstance(name, str) for name in names),
+        "channels": n_channels > 0 and len({*map(str, manifest.channels)}) == n_channels,
+        "shape_yx": len(manifest.shape_yx) == 2 and all(_is_count(n, 1) for n in manifest.shape_yx),
+        "n_frames": _is_count(manifest.n_frames, 1) and manifest.n_frames == len(manifest.planes),
+        "pixel_size_um, frame_interval_s": all(v is None or _is_positive(v) for v in scales),
+        "planes": all(len(frame) == n_channels for frame in manifest.planes),
+        "path": all(isinstance(plane.path, str) for plane in planes),
+        "page": all(_is_count(plane.page) for plane in planes),
+        "sample": all(plane.sample is None or _is_count(plane.sample) for plane in planes),
+        "boundaries": isinstance(manifest.boundaries, str | None),
+        "warnings": all(isinstance(sentence, str) for sentence in manifest.warnings),
+        "transcripts": manifest.transcripts is None or _is_sound(manifest.transcripts),
+    }
+    wrong = next((name for name, is_right in checks.items() if not is_right), None)
+    if wrong is not None:
+        raise ValueError(f"the entry {wrong}")
+
+
+def _is_sound(source: TranscriptSource) -> bool:
+    names = [source.path, source.x, source.y, source.gene]
+    rows = source.um_to_px
+    is_affine = len(rows) == 3 and all(len(row) == 3 and all(map(_is_number, row)) for row in rows)
+    return (
+        all(isinstance(name, str) for name in names)
+        and isinstance(source.z, str | None)
+        and source.unit in ("um", "px")
+        and _is_count(source.n_rows)
+        and is_affine
+        and rows[2] == [0, 0, 1]
+        and rows[0][0] * rows[1][1] != rows[0][1] * rows[1][0]
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _is_count(value: Any, least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

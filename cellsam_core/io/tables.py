@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+# What readers of csv, gzip, Parquet and HDF5 raise on damaged files.
+READ_ERRORS = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError),
+    *(csv.Error, zlib.error, pa.ArrowException),
+)
 CHECKED: dict[str, Any] = {"page_checksum_verification": True}
 """For readers of Parquet: damage in a page that has a checksum is an error."""
 
@@ -39,7 +46,7 @@ def table_errors(path: str | Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except READ_ERRORS as error:
         raise InputError(
             path,
             found=f"no table that can be read ({first_line(error)})",

@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.tables import CHECKED
+from cellsam_core.io.tables import CHECKED, READ_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -223,7 +223,9 @@ def iter_columns(
         if row is None:
             raise _unreadable(path, error) from error
         raise _bad_row(path, *row) from error
-    except (OSError, EOFError, pa.ArrowException) as error:
+    except InputError:
+        raise
+    except READ_ERRORS as error:
         raise _unreadable(path, error) from error
 
 
@@ -253,7 +255,7 @@ def column_names(path: str | Path) -> list[str]:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             first = next(csv.reader(file, delimiter=_delimiter(path)), [])
-    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException) as error:
+    except READ_ERRORS as error:
         raise _unreadable(path, error) from error
     if path.name.endswith(RESOLVE_SUFFIX):
         more = [f"column_{i + 1}" for i in range(len(RESOLVE_COLUMNS), len(first))]

@@ -101,7 +101,11 @@ class Judge:
         text, seconds = "", 0.0
         for line in self.kind.commands:
             words = [
-                re.sub(r"^(IN|OUT)\b", lambda m: str({"IN": self._in, "OUT": self._out}[m[1]]), w)
+                re.sub(
+                    r"(?<![\w/])(IN|OUT)\b",
+                    lambda m: str({"IN": self._in, "OUT": self._out}[m[1]]),
+                    w,
+                )
                 for w in line.split()
             ]
             outcome = sandbox.run(functools.partial(_call, words, self._out))
@@ -239,11 +243,13 @@ def _tiff(path: Path) -> None:
             pages.append(np.asarray(image))
     pixels = np.stack(pages)
     with tifffile.TiffFile(path) as tif:
-        description = tif.pages[0].description
+        first = tif.pages[0]
+        scale = {"resolution": first.resolution, "resolutionunit": first.resolutionunit}
+        description = first.description
     with tifffile.TiffWriter(path) as writer:
         for index, page in enumerate(pixels):
             text = description.encode() if index == 0 else None
-            writer.write(page, description=text, metadata=None, contiguous=False)
+            writer.write(page, description=text, metadata=None, contiguous=False, **scale)
 
 
 def _png(path: Path) -> None:

@@ -123,6 +123,10 @@ def tissue(folder: Path) -> None:
     shutil.copy(folder / "region/truth/labels.tif", folder / "labels.tif")
     do(f"inspect {folder}/region --sample s --assay merfish -o {folder}/m.json")
     table = pd.read_csv(folder / "region/detected_transcripts.csv", index_col=0)
+    matrix = np.loadtxt(folder / "region/images/micron_to_mosaic_pixel_transform.csv")
+    for i, axis in enumerate("xy"):
+        size_um = 1 / matrix[i, i]
+        table[f"{axis}_um"] = table.pop(f"global_{axis}") + matrix[i, 2] * size_um
     table.to_csv(folder / "t.csv.gz")
     table.to_parquet(folder / "t.parquet")
     do(f"assign --labels {folder}/labels.tif --manifest {folder}/m.json -o {folder}/cells")
@@ -217,7 +221,7 @@ KINDS = [
         share=3,
     ),
     Kind(
-        "transcripts (csv.gz, parquet)",
+        "transcripts (csv.gz and parquet)",
         tissue,
         ("t.csv.gz", "t.parquet"),
         (
@@ -260,14 +264,14 @@ KINDS = [
         ("report IN/results -o OUT/report.html --provenance OUT/p.json",),
     ),
     Kind(
-        "codebook, rounds",
+        "codebook and rounds",
         raw_rounds("seqfish"),
         ("raw/*.csv",),
         ("decode IN/raw -o OUT/decoded",),
         share=2,
     ),
     Kind(
-        "codebook, data organization",
+        "codebook and organization",
         raw_rounds("merfish"),
         ("raw/*.csv", "raw/*.json"),
         ("decode IN/raw -o OUT/decoded",),

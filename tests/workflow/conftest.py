@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,15 @@ SIZES = {
     "merfish": ["--size-px", "192", "--cells", "12", "--transcripts", "500"],
 }
 
+# Every Python process of the run imports this first.
+NO_NETWORK = """
+import pathlib, socket
+def refuse(self, address):
+    (pathlib.Path(__file__).parent / "used").write_text(repr(address))
+    raise OSError("no network in this test")
+socket.socket.connect = socket.socket.connect_ex = refuse
+"""
+
 
 @pytest.fixture
 def snakemake(tmp_path: Path) -> Snakemake:
@@ -24,7 +34,7 @@ def snakemake(tmp_path: Path) -> Snakemake:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Working directory of a run that succeeded; its raw folders have an awkward name."""
     directory = tmp_path_factory.mktemp("run")
-    raw = directory / "raw dåta, 'a' & \"b\" $c"
+    raw = directory / "raw dåta; 'a' & \"b\" $c"
     for kind, sizes in SIZES.items():
         command = [sys.executable, "-m", "cellsam_core", "simulate", kind, "--seed", "1"]
         subprocess.run([*command, *sizes, "-o", str(raw / kind)], check=True)
@@ -36,6 +46,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sheet = (ROOT / "config" / "samples.tsv").read_text()
     assert "../example/" in sheet
     (directory / "config" / "samples.tsv").write_text(sheet.replace("example/", f"{raw.name}/"))
-    result = run_snakemake(directory)
+    (directory / "guard").mkdir()
+    (directory / "guard" / "sitecustomize.py").write_text(NO_NETWORK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(directory / "guard"), prepend=os.pathsep)
+        result = run_snakemake(directory)
     assert result.returncode == 0, result.stdout
     return directory

@@ -21,10 +21,8 @@ def run_snakemake(
 ) -> Result:
     """Run Snakemake with the tests' Python, in the working directory `directory`."""
     python = Path(sys.executable)
-    command = [python, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
-    command += ["--directory", directory, "--cores", "2", *arguments]
     return subprocess.run(
-        [str(word) for word in command],
+        snakemake_command(directory, *arguments),
         cwd=directory,
         env={**environment, "PATH": f"{python.parent}{os.pathsep}{environment['PATH']}"},
         stdout=subprocess.PIPE,
@@ -32,6 +30,12 @@ def run_snakemake(
         text=True,
         check=False,
     )
+
+
+def snakemake_command(directory: Path, *arguments: str | Path) -> list[str]:
+    """Words of a command that runs this workflow in `directory`."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
+    return [str(word) for word in (*command, "--directory", directory, "--cores", "2", *arguments)]
 
 
 def jobs(dry_run: Result) -> dict[str, int]:

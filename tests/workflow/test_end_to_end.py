@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import anndata
 import pandas as pd
 import pytest
-from harness import Result, Snakemake, jobs, run_snakemake
+from harness import Result, Snakemake, jobs, run_snakemake, snakemake_command
 
 pytestmark = pytest.mark.workflow
 COMMON = ["0_manifest.json", "1_preprocessed/frames.zarr", "2_masks/masks.zarr"]
@@ -47,6 +52,11 @@ def test_the_samples_hold_cells_and_every_transcript(finished: Path):
     assert len(objects) == len(pd.read_parquet(results / "movie/2_masks/cells.parquet"))
 
 
+def test_no_job_asks_for_the_network(finished: Path):
+    assert (finished / "guard" / "__pycache__").is_dir()
+    assert not (finished / "guard" / "used").exists()
+
+
 def test_a_second_run_does_nothing(finished: Path):
     assert "Nothing to be done" in run_snakemake(finished).stdout
 
@@ -63,6 +73,51 @@ def test_a_deleted_table_is_made_again_with_what_depends_on_it(finished: Path):
     result = run_snakemake(finished)
     assert jobs(result) == AFTER_TRACKING
     assert table.read_bytes() == before
+
+
+def digests(finished: Path) -> dict[str, str]:
+    """Checksums of all results but the report, which shows run times."""
+    files = sorted(p for p in (finished / "results").rglob("*") if p.is_file())
+    return {
+        str(p.relative_to(finished)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in files
+        if p.name not in ("report.html", ".snakemake_timestamp")
+    }
+
+
+def test_a_damaged_intermediate_and_a_kill_change_no_result(finished: Path):
+    before = digests(finished)
+    chunk = finished / "results/movie/2_masks/masks.zarr/0/c/1/0/0"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    (finished / "results/movie/3_tracks/tracks.csv").unlink()
+    refused = run_snakemake(finished)
+    assert refused.returncode == 1
+    assert "masks.zarr: found a damaged chunk" in refused.stdout
+    assert "Traceback" not in refused.stdout
+    chunk.write_bytes(whole)
+    kill_during(finished, "track")
+    locked = run_snakemake(finished)
+    assert locked.returncode == 1
+    assert "--unlock" in locked.stdout
+    assert run_snakemake(finished, "--unlock").returncode == 0
+    assert run_snakemake(finished).returncode == 0
+    assert digests(finished) == before  # and nothing else is there
+
+
+def kill_during(finished: Path, stage: str) -> None:
+    """Start a run and kill all of its processes once a stage has begun to write its log."""
+    log = finished / f"logs/movie/{stage}.log"
+    log.unlink(missing_ok=True)
+    command = snakemake_command(finished)
+    with subprocess.Popen(
+        command, cwd=finished, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as run:
+        while not log.exists() and run.poll() is None:
+            time.sleep(0.05)
+        time.sleep(1)
+        assert run.poll() is None
+        os.killpg(run.pid, signal.SIGKILL)
 
 
 def test_a_refused_folder_is_one_sentence_in_the_terminal(snakemake: Snakemake, tmp_path: Path):
