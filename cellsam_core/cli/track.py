@@ -123,7 +123,7 @@ def _write(args: argparse.Namespace, source: LabelSource, tracks: Tracks) -> Non
     folder: Path = args.output
     with atomic_path(folder / "objects.parquet") as path:
         tracks.objects.to_parquet(path, index=False, schema=_schema_of(tracks.objects))
-    for name in ("tracks", "divisions"):
+    for name in ("tracks", "divisions", "intervals", "drift"):
         with atomic_path(folder / f"{name}.csv") as path:
             getattr(tracks, name).to_csv(
                 path, index=False, float_format="%.6g", lineterminator="\n"
