@@ -69,21 +69,20 @@ def spoiled(rng: np.random.Generator, frames: list[Labels], share: float) -> lis
     return result
 
 
-def movies(seed: int) -> Iterator[tuple[str, Movie]]:
+def movies(seed: int) -> Iterator[Movie]:
     """Simulate the movies of one seed."""
     rng = np.random.default_rng(2000 + seed)
     cells, births = simulate(seed, MITOSIS)
     yeast, buds = simulate(seed, BUDDING)
-    kinds = {
-        "jitter": jittered(rng, cells, int(MITOSIS.diameter_px)),
-        "spoiled": spoiled(rng, cells, 0.01),
-        "every 4th frame, spoiled": spoiled(rng, cells[::4], 0.01),
-        "every 8th frame": cells[::8],
-    }
-    for name, frames in kinds.items():
-        yield name, Movie(*shuffled(rng, frames), births, "mitosis")
-    for name, frames in {"budding": yeast, "budding, spoiled": spoiled(rng, yeast, 0.01)}.items():
-        yield name, Movie(*shuffled(rng, frames), buds, "budding")
+    for frames in (
+        jittered(rng, cells, int(MITOSIS.diameter_px)),
+        spoiled(rng, cells, 0.01),
+        spoiled(rng, cells[::4], 0.01),
+        cells[::8],
+    ):
+        yield Movie(*shuffled(rng, frames), births, "mitosis")
+    for frames in (yeast, spoiled(rng, yeast, 0.01)):
+        yield Movie(*shuffled(rng, frames), buds, "budding")
 
 
 def judged(movie: Movie) -> pd.DataFrame:

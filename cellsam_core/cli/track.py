@@ -198,7 +198,7 @@ def _write(
         tracks.objects.to_parquet(
             path, index=False, schema=_schema_of(tracks.objects), write_page_checksum=True
         )
-    for name in ("tracks", "divisions"):
+    for name in ("tracks", "divisions", "intervals", "drift"):
         with atomic_path(folder / f"{name}.csv") as path:
             getattr(tracks, name).to_csv(
                 path, index=False, float_format="%.6g", lineterminator="\n"

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 # Of a cell's extent along the border: a disc of which a sixth of the diameter is outside.
 MAX_CUT_FRACTION = 0.75
+# The movie is thinned out to every 2nd, 3rd and 4th frame as a trial, in its first frames and then
+# in one of ten, which costs little.
+THINNED_INTERVALS, THINNED_EVERY = (2, 3, 4), 10
 
 
 @dataclass
@@ -59,6 +62,7 @@ class _Columns:
     seen: list[tuple[int, int, int]] = field(default_factory=list)
     contacts: list[tuple[int, int, int]] = field(default_factory=list)
     pointing: list[float] = field(default_factory=list)
+    thinned: list[Ints] = field(default_factory=list)
 
 
 def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
@@ -87,6 +91,8 @@ def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
         if recent:
             linked = _link(recent[-1], current, columns, parameters)
             _look_back(recent, current, np.flatnonzero(~linked), columns)
+            if is_thinned(np.int64(index)):
+                _thin_out(recent, current, columns, parameters.sigma_iou)
         if recent and parameters.division == "budding":
             _watch_buds(current, linked, columns, parameters)
         columns.objects.append(current.objects)
@@ -204,6 +210,25 @@ def _look_back(recent: deque[_Frame], current: _Frame, appeared: Ints, columns: 
             )
 
 
+def is_thinned(frame: Ints | np.int64) -> NDArray[np.bool_]:
+    """Whether frames are compared with those of the thinned-out movie."""
+    return np.asarray((frame < THINNED_EVERY) | (frame % THINNED_EVERY == 0))
+
+
+def _thin_out(recent: deque[_Frame], current: _Frame, columns: _Columns, sigma_iou: float) -> None:
+    """Link the frame with those of 2 to 4 frames ago by overlap alone, as a trial."""
+    for interval in THINNED_INTERVALS:
+        if interval > len(recent):
+            break
+        before = recent[-interval]
+        overlaps = count_overlaps(
+            before.labels, current.labels, before.objects, current.objects, _shift(before, current)
+        )
+        links = link_by_overlap(overlaps, sigma_iou)
+        rows = before.first_row + links.i, current.first_row + links.j
+        columns.thinned.append(np.stack([np.full_like(rows[0], interval), *rows], axis=1))
+
+
 def _watch_buds(
     current: _Frame,
     linked: NDArray[np.bool_],
@@ -302,6 +327,8 @@ def _graph(columns: _Columns) -> LinkGraph:
         seen=np.array(columns.seen, dtype=np.int64).reshape(-1, 3),
         contacts=np.array(columns.contacts, dtype=np.int64).reshape(-1, 3),
         pointing=np.array(columns.pointing, dtype=np.float64),
+        thinned=np.concatenate([none.reshape(0, 3), *columns.thinned]),
+        drift_yx=drift,
         n_frames=len(frames),
     )
     for before, after, links, kind in columns.links:

@@ -6,6 +6,8 @@ rule track:
         objects="results/{sample}/3_tracks/objects.parquet",
         tracks="results/{sample}/3_tracks/tracks.csv",
         divisions="results/{sample}/3_tracks/divisions.csv",
+        intervals="results/{sample}/3_tracks/intervals.csv",
+        drift="results/{sample}/3_tracks/drift.csv",
         ctc=directory("results/{sample}/3_tracks/ctc"),
         geff=directory("results/{sample}/3_tracks/tracks.geff"),
     log:
