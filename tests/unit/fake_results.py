@@ -15,6 +15,7 @@ from cellsam_core.cli import main
 from cellsam_core.cli import traces as traces_cli
 from cellsam_core.io import omezarr
 from cellsam_core.io.manifest import Manifest, Plane, TranscriptSource
+from cellsam_core.track.review import review_table
 
 N_FRAMES, HEIGHT, WIDTH, DRUG_FRAME = 12, 160, 200, 4
 CENTRES = [(40, 40), (40, 110), (115, 50), (110, 130)]  # the last one divides
@@ -153,6 +154,9 @@ def _write_tables(folder: Path, objects: pd.DataFrame) -> None:
     names = ["event_id", "kind", "frame", "parent_id", "daughter_ids", "score", "status"]
     divisions = pd.DataFrame([division] if divided else [], columns=names)
     divisions.to_csv(folder / "3_tracks/divisions.csv", index=False)
+    objects = objects.assign(link_probability=0.99)
+    review = review_table(objects, tracks, divisions)
+    review.to_csv(folder / "3_tracks/review.csv", index=False)
 
 
 def run_traces(folder: Path, *options: str, ratio: str | None = None) -> None:

@@ -6,6 +6,7 @@ rule track:
         objects="results/{sample}/3_tracks/objects.parquet",
         tracks="results/{sample}/3_tracks/tracks.csv",
         divisions="results/{sample}/3_tracks/divisions.csv",
+        review="results/{sample}/3_tracks/review.csv",
         ctc=directory("results/{sample}/3_tracks/ctc"),
         geff=directory("results/{sample}/3_tracks/tracks.geff"),
     log:
