@@ -193,16 +193,19 @@ def _write(
     from cellsam_core.io.ctc import write_ctc
     from cellsam_core.io.geff import write_geff
     from cellsam_core.track.corrections import correct_frames
+    from cellsam_core.track.review import advice, review_table
 
     with atomic_path(folder / "objects.parquet") as path:
         tracks.objects.to_parquet(
             path, index=False, schema=_schema_of(tracks.objects), write_page_checksum=True
         )
-    for name in ("tracks", "divisions", "intervals", "drift"):
+    review = review_table(tracks.objects, tracks.tracks, tracks.divisions)
+    names = ("tracks", "divisions", "intervals", "drift")
+    tables = {name: getattr(tracks, name) for name in names} | {"review": review}
+    for name, table in tables.items():
         with atomic_path(folder / f"{name}.csv") as path:
-            getattr(tracks, name).to_csv(
-                path, index=False, float_format="%.6g", lineterminator="\n"
-            )
+            table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    log.info("%s", advice(review, tracks.tracks["lineage_id"].nunique()))
     frames = correct_frames(_frames(source, "exported"), corrections)
     write_ctc(folder / "ctc", frames, source.n_frames, tracks.objects, tracks.tracks)
     write_geff(

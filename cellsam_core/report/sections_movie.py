@@ -15,6 +15,7 @@ from cellsam_core.report.figures_traces import Onset
 from cellsam_core.report.images import overlay, read_window, stretch, window_around
 from cellsam_core.report.page import Picture, Section, Table, count
 from cellsam_core.report.results import Results, trace_matrix
+from cellsam_core.report.section_review import review_section
 from cellsam_core.track.corrections import merged_pieces
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def movie_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Sectio
         tracks_section(results, objects, tracks),
         counts_section(results, objects, divisions),
         lineage_section(results, tracks, divisions),
+        review_section(results, tracks),
         traces_section(results),
         quality_section(results, objects, tracks),
         interval_section(results),

@@ -15,6 +15,7 @@ from cellsam_core.cli import main
 from cellsam_core.cli import traces as traces_cli
 from cellsam_core.io import omezarr
 from cellsam_core.io.manifest import Manifest, Plane, TranscriptSource
+from cellsam_core.track.review import review_table
 
 N_FRAMES, HEIGHT, WIDTH, DRUG_FRAME = 12, 160, 200, 4
 CENTRES = [(40, 40), (40, 110), (115, 50), (110, 130)]  # the last one divides
@@ -160,6 +161,9 @@ def _write_tables(folder: Path, objects: pd.DataFrame) -> None:
     drift = pd.DataFrame({"frame": range(n_frames), "y_px": 0.0, "x_px": 0.0})
     drift.loc[n_frames - 1, ["y_px", "x_px"]] = 3.0, 4.0
     drift.to_csv(folder / "3_tracks/drift.csv", index=False)
+    objects = objects.assign(link_probability=0.99)
+    review = review_table(objects, tracks, divisions)
+    review.to_csv(folder / "3_tracks/review.csv", index=False)
 
 
 def run_traces(folder: Path, *options: str, ratio: str | None = None) -> None:

@@ -94,6 +94,8 @@ def test_movie_report_is_complete_and_self_contained(movie, tmp_path):
         "median 0.9",
         "sigma_iou would be unsafe with every 2nd frame only",
         "Largest step of the stage between two frames: 5 px",
+        "to reach 99 % of lineages right.",
+        "1 mitosis 7 110 118 4 4, 5, 6 0.87",
     ):
         assert expected in text, expected
     assert record["segmentation"]["sha256"] == "ab" * 32
@@ -132,7 +134,12 @@ def test_a_script_in_a_name_is_text(tmp_path):
 def test_empty_and_partial_movies_say_so(tmp_path):
     empty = write_movie(tmp_path / "empty/results", n_frames=2, with_cells=False)
     text = words(report(empty, tmp_path / "empty")[0])
-    for expected in ("No cell was found in any frame", "No division", "No cell was traced"):
+    for expected in (
+        "No cell was found in any frame",
+        "No division",
+        "has a probability below 0.998",
+        "No cell was traced",
+    ):
         assert expected in text, expected
     single = write_movie(tmp_path / "single/results", n_frames=1)
     text = words(report(single, tmp_path / "single")[0])

@@ -39,7 +39,7 @@ def lines(*probabilities: list[float]) -> tuple[pd.DataFrame, pd.DataFrame, pd.D
 
 
 def test_each_row_adds_the_most_that_is_left_to_gain() -> None:
-    table = review_table(*lines([0.9], [0.6, 0.99], [0.5, 0.5], [1.0, 1.0]))
+    table = review_table(*lines([0.9], [0.6, 0.99], [0.5, 0.5], [0.9985, 1.0]))
     assert table["probability"].tolist() == [0.6, 0.5, 0.5, 0.9, 0.99]
     gains = [0.4 * 0.99, 0.25, 0.5, 0.1, 0.01]
     np.testing.assert_allclose(table["expected_gain"], gains)
@@ -95,23 +95,26 @@ def test_what_the_user_corrected_is_certain() -> None:
     divisions = divisions_of(("mitosis", 2, 1, "2", 0.5, "corrected"))
     table = review_table(objects, tracks_of(t1=1, t2=1), divisions)
     assert table.empty
-    assert advice(table, 1) == "No automatic link or division is in doubt."
+    assert advice(table, 1) == "No automatic link or division has a probability below 0.998."
 
 
 def test_the_advice_counts_the_events() -> None:
     def said(*chains: list[float]) -> str:
-        return advice(review_table(*lines(*chains)), len(chains))
+        sentence = advice(review_table(*lines(*chains)), len(chains))
+        return sentence.replace(
+            ", if links and divisions of a probability of 0.998 or more are", ""
+        )
 
-    assert said([0.999], [1.0]) == (
-        "100.0 % of the 2 lineages are expected to be right: none need be checked to reach 99%."
+    assert said([0.99], [1.0]) == (
+        "99.5 % of the 2 lineages are expected to be right. None need be checked to reach 99 %."
     )
-    assert said([0.5], [0.9]).endswith("Check these 2 events to reach 99% of lineages right.")
+    assert said([0.5], [0.9]).endswith("Check these 2 events to reach 99 % of lineages right.")
     assert said([0.5], [1.0]) == (
-        "75.0 % of the 2 lineages are expected to be right. Check this event to reach 99% of"
+        "75.0 % of the 2 lineages are expected to be right. Check this event to reach 99 % of"
         " lineages right."
     )
     hopeless = said(*[[0.5]] * (2 * MAX_EVENTS))
-    assert hopeless.endswith(f", 75.0 % once these {MAX_EVENTS} events are checked.")
+    assert hopeless.endswith(f"Checking these {MAX_EVENTS} events leads to 75.0 %.")
 
 
 def test_no_cells() -> None:

@@ -8,6 +8,7 @@ rule track:
         divisions="results/{sample}/3_tracks/divisions.csv",
         intervals="results/{sample}/3_tracks/intervals.csv",
         drift="results/{sample}/3_tracks/drift.csv",
+        review="results/{sample}/3_tracks/review.csv",
         ctc=directory("results/{sample}/3_tracks/ctc"),
         geff=directory("results/{sample}/3_tracks/tracks.geff"),
     log:
