@@ -32,8 +32,8 @@ config-table: setup-dev
 
 # For this machine's platform and Python. Beside the lock: what installs, and what builds this package.
 wheelhouse: | $(VENV)/bin/python
-	$(VENV)/bin/pip download --quiet --only-binary :all: -d $@.part --no-deps --require-hashes -r requirements.lock
-	$(VENV)/bin/pip download --quiet --only-binary :all: -d $@.part uv editables 'hatchling>=1.26'
+	$(VENV)/bin/pip download --quiet --prefer-binary -d $@.part --no-deps --require-hashes -r requirements.lock
+	$(VENV)/bin/pip download --quiet --only-binary :all: -d $@.part uv editables 'hatchling>=1.26' setuptools
 	mv $@.part $@
 
 example/%: | setup

@@ -140,6 +140,9 @@ def start(root: Path) -> Iterator[Slurm]:
                 wait_until((root / "munge.socket").exists, root, processes)
         wait_until(lambda: is_idle(slurm), root, processes)
         yield slurm
+        # Jobs outlive their daemons.
+        slurm.query("scancel", "--state=RUNNING", f"--nodelist={socket.gethostname()}")
+        wait_until(lambda: "RUNNING" not in {j["JobState"] for j in slurm.jobs()}, root, processes)
     finally:
         for process in reversed(processes):
             process.terminate()

@@ -37,3 +37,13 @@ def test_each_job_is_submitted_with_its_resources(
     assert "select=1:ncpus=2:mem=8000mb:ngpus=0" in preprocess
     assert "walltime=240:00" in preprocess
     assert digests(work / target) == digests(finished / target) != {}
+
+
+def test_a_path_that_can_t_be_handed_on_is_refused(tmp_path: Path):
+    (tmp_path / "it's").mkdir()
+    (tmp_path / "sheet.tsv").write_text("sample\tassay\tpath\na\tmovie\tit's\n")
+    options = ["--workflow-profile", ROOT / "profiles" / "cluster-generic"]
+    result = run_snakemake(tmp_path, *options, "--config", "samples=sheet.tsv")
+    assert result.returncode == 1
+    assert "without single quote and backslash" in result.stdout
+    assert not (tmp_path / "results").exists()

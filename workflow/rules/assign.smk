@@ -16,8 +16,8 @@ rule assign:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=mem_mb(8000),
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     shell:
         "python -m cellsam_core assign --manifest {input.manifest:q} --labels {input.masks:q}"
         " --cells {input.cells:q} --sample {wildcards.sample}"

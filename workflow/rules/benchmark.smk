@@ -13,8 +13,8 @@ rule benchmark:
     threads: 4
     resources:
         gpu=1,
-        mem_mb=mem_mb(16000),
-        runtime=480,
+        mem_mb=growing(16000),
+        runtime=growing(480),
     params:
         options=benchmark_flags,
     shell:

@@ -367,8 +367,8 @@ def inspected_path(wildcards):
     return raw_path(wildcards)
 
 
-def mem_mb(base):
-    """Resource function: memory that grows with each attempt."""
+def growing(base):
+    """Resource function: memory or minutes that grow with each attempt."""
     return lambda wildcards, attempt: base * attempt
 
 

@@ -12,8 +12,8 @@ rule decode:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=mem_mb(8000),
-        runtime=720,
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         sample=sheet_flags("format", "pixel_size_um"),
         options=flags("decode"),

@@ -14,7 +14,7 @@ rule finetune:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=mem_mb(8000),
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     shell:
         "python -m cellsam_core finetune {input:q} -o {output:q} > {log:q} 2>&1"

@@ -11,8 +11,8 @@ rule inspect:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=mem_mb(2000),
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         sample=inspect_flags(
             "sample",

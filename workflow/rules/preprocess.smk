@@ -11,8 +11,8 @@ rule preprocess:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=mem_mb(8000),
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         options=flags("preprocess"),
     shell:

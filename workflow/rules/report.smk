@@ -17,8 +17,8 @@ rule report:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=mem_mb(8000),
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         config=sample_config,
     shell:

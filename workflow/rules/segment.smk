@@ -13,8 +13,8 @@ rule segment:
     threads: 4
     resources:
         gpu=1,
-        mem_mb=mem_mb(16000),
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         options=flags("segment"),
     shell:
@@ -37,8 +37,8 @@ rule stitch:
         "../../envs/segment.yaml"
     threads: 1
     resources:
-        mem_mb=mem_mb(8000),
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         options=flags("stitch"),
     shell:

@@ -19,8 +19,8 @@ rule track:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=mem_mb(8000),
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         options=track_flags,
     shell:
@@ -47,8 +47,8 @@ rule traces:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=mem_mb(8000),
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         options=trace_flags,
     shell:
@@ -73,8 +73,8 @@ rule conditions:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=mem_mb(4000),
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         samples=condition_arguments,
     shell:
