@@ -73,7 +73,8 @@ def write_spatialdata(
     # The index of a z plane is no length: as `z` it would be taken for one.
     points = points.rename(columns={"x_um": "x", "y_um": "y", "z": "z_plane"})
     # Dictionaries differ between row groups: as text, each partition has the same type.
-    points = points.astype({"feature": str, "feature_type": str})
+    text = [name for name in points.columns if points[name].dtype == "category"]
+    points = points.astype(dict.fromkeys(text, "string[pyarrow]"))
     outlines = geopandas.read_parquet(cells / "boundaries.parquet").set_index("cell_id")
     sample = SpatialData(
         images={"stains": _image(frames, to_um)},

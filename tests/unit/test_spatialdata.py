@@ -19,13 +19,13 @@ def results(tmp_path):
     """Results of a tissue with two cells, as the workflow leaves them."""
     raw = tmp_path / "raw"
     raw.mkdir()
-    tifffile.imwrite(raw / "dapi.tif", np.zeros((60, 80), np.uint16))
+    tifffile.imwrite(raw / "dapi_F001.tif", np.zeros((60, 80), np.uint16))
     rng = np.random.default_rng(1)
     x, y = rng.uniform(0, 79, 400), rng.uniform(0, 59, 400)
     gene = rng.choice(["NANOG", "NEGR1", "Blank-1"], 400)
-    pd.DataFrame({"x_px": x, "y_px": y, "gene": gene, "z": 1}).to_csv(
-        raw / "transcripts.csv", index=False
-    )
+    vendor = np.where(x < 40, "2667026000000000003", "0")
+    table = {"fov": 1, "x_local_px": x, "y_local_px": y, "z": 1, "target": gene, "cell_ID": vendor}
+    pd.DataFrame(table).to_csv(raw / "slide_tx_file.csv", index=False)
     out = tmp_path / "results"
     labels = np.zeros((60, 80), np.uint32)
     labels[10:30, 20:40], labels[40:55, 5:70] = 3, 70_000
@@ -74,6 +74,9 @@ def test_labels_shapes_points_and_table_are_of_the_same_cells(results, options):
     np.testing.assert_allclose(table.obs["area_um2"], areas)
     points = sample.points["transcripts"].compute()
     assert len(points) == 400
+    is_vendors = points["vendor_cell_id"] == "2667026000000000003"
+    assert (is_vendors.fillna(False) == (points["x"] < 20)).all()
+    assert points["vendor_cell_id"].isna().sum() == (points["x"] >= 20).sum()
     genes = points[points["feature_type"] == "gene"]
     assert (
         genes["cell_id"].value_counts().drop(0).sort_index().tolist()
