@@ -27,6 +27,14 @@ def test_each_config_gives_its_jobs(snakemake: Snakemake, name: str, movies: int
     assert jobs(result) == expected(movies, spatial, batches=2)
 
 
+def test_spatialdata_is_written_where_the_config_asks_for_it(snakemake: Snakemake):
+    config = CONFIGS / "mixed" / "config.yaml"
+    result = snakemake("-n", "-p", "--configfile", config, "--config", "spatialdata=true")
+    assert jobs(result) == expected(2, 1, batches=2) | {"spatialdata": 1}
+    assert "cellsam_core spatialdata " in result.stdout
+    assert "--expand-um 0" in result.stdout
+
+
 def test_the_number_of_batches_is_chosen_on_the_command_line(snakemake: Snakemake):
     config = CONFIGS / "movie" / "config.yaml"
     result = snakemake("-n", "-p", "--configfile", config, "--set-scatter", "segment=5")
