@@ -28,6 +28,7 @@ COMMANDS = {
     "traces": "measure per-cell reporter traces",
     "summarise": "average reporter traces by condition, with a figure",
     "assign": "assign transcripts to cells and count genes",
+    "spatialdata": "write the results of a tissue as SpatialData (optional package)",
     "report": "write the HTML report and provenance of a sample",
     "evaluate": "score a segmentation or a tracking against ground truth",
     "benchmark": "compare segmentation methods on labelled images",

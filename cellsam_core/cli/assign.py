@@ -57,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PARQUET",
         help="cells.parquet of the segmentation; without it scores are unknown",
     )
+    parser.add_argument(
+        "--expand-um",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="grow the cells of --labels into the background by this much, um; for nuclei",
+    )
     parser.add_argument("--sample", default="sample", help="goes into the names of the cells")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder, e.g. 3_cells")
 
@@ -97,6 +104,13 @@ def _open(args: argparse.Namespace) -> tuple[TranscriptSource, Cells]:
             expected="a length above 0 um",
             remedy="correct the option",
         )
+    if not 0 <= args.expand_um < np.inf or (args.expand_um and args.labels is None):
+        raise InputError(
+            "--expand-um",
+            found=str(args.expand_um) + ("" if args.labels else " beside --polygons"),
+            expected="a length from 0 um, for --labels",
+            remedy="correct the option or leave it out",
+        )
     _refuse(args, "pixel_size_um", "manifest", "which has the pixel size")
     _refuse(args, "cells", "polygons", "which are the cells")
     if args.polygons is not None:
@@ -112,7 +126,8 @@ def _open(args: argparse.Namespace) -> tuple[TranscriptSource, Cells]:
         if args.transcripts is not None
         else _from_manifest(args.manifest, image.tiles.shape_yx)
     )
-    return source, io_cells.open_label_cells(image, np.array(source.um_to_px), args.cells)
+    um_to_px = np.array(source.um_to_px)
+    return source, io_cells.open_label_cells(image, um_to_px, args.cells, args.expand_um)
 
 
 def _refuse(args: argparse.Namespace, option: str, other: str, why: str) -> None:

@@ -24,6 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("frames", type=Path, help="frames.zarr written by `preprocess`")
     parser.add_argument("--batch", required=True, help="K-of-N: which share of the tiles")
     add_model_arguments(parser)
+    parser.add_argument(
+        "--dark-cells",
+        choices=("auto", "drop", "keep"),
+        default="auto",
+        help="cells darker than their surroundings in each channel; auto drops them in tissues "
+        "and keeps them in movies, which may be bright-field",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
 
 
@@ -31,6 +38,7 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.instances import BatchWriter
     from cellsam_core.io.parts import open_parts
+    from cellsam_core.segment.contrast import drop_dark
     from cellsam_core.segment.image import (
         estimate_diameter_of_frames,
         open_frames,
@@ -46,14 +54,17 @@ def run(args: argparse.Namespace) -> None:
     segmenter, settings = load_segmenter(args)
     if diameter is None:
         diameter = estimate_diameter_of_frames(segmenter, frames)
-    settings["cell_diameter_px"] = diameter
+    is_dropped = args.dark_cells == "drop" or (args.dark_cells == "auto" and "t" not in frames.axes)
+    settings |= {"cell_diameter_px": diameter, "dark_cells": "drop" if is_dropped else "keep"}
     tiles = take_batch(tiles_of(frames, diameter, args.tile_px), batch, n_batches)
     log.info("%d tiles on %s, cells of %.3g px", len(tiles), settings["device"], diameter)
     with open_parts(args.output, settings, frames.version) as parts:
         for numbers, path in parts.missing(len(tiles)):
             with atomic_path(path) as temporary, BatchWriter(temporary, settings) as writer:
                 for tile in tiles[numbers.start : numbers.stop]:
-                    found = segmenter.segment(read_tile(frames, tile), diameter)
+                    pixels = read_tile(frames, tile)
+                    found = segmenter.segment(pixels, diameter)
+                    found = drop_dark(found, pixels, diameter) if is_dropped else found
                     writer.add(tile.frame, [place(i, tile, frames.shape_yx) for i in found])
             log.info("%d of %d tiles", numbers.stop, len(tiles))
         log.info("%d cells in %d tiles", parts.join(len(tiles)), len(tiles))

@@ -15,10 +15,12 @@ import shapely
 
 from cellsam_core.assign import CellPolygons, assign_polygons, lookup
 from cellsam_core.errors import InputError, first_line
+from cellsam_core.expand import expand
 from cellsam_core.io import omezarr
 from cellsam_core.io.boundaries import footprints, read_polygons
 from cellsam_core.io.labels import open_labels
 from cellsam_core.io.tables import CHECKED
+from cellsam_core.io.transcripts import pixel_size_of
 from cellsam_core.label_tiles import LabelArray, LabelTiles, measure_cells, outline
 
 if TYPE_CHECKING:
@@ -246,7 +248,10 @@ def read_measured(path: str | Path) -> pd.DataFrame:
 
 
 def open_label_cells(
-    image: LabelImage, um_to_px: npt.NDArray[np.float64], cells: str | Path | None = None
+    image: LabelImage,
+    um_to_px: npt.NDArray[np.float64],
+    cells: str | Path | None = None,
+    expand_um: float = 0.0,
 ) -> LabelCells:
     """Join a label image and its cell table.
 
@@ -258,6 +263,15 @@ def open_label_cells(
         3x3 affine.
     cells
         ``cells.parquet``; None measures the labels, which leaves scores unknown.
+    expand_um
+        How far to grow the cells; they are then measured anew.
     """
-    measured = measure_cells(image.tiles) if cells is None else read_measured(cells)
-    return LabelCells(image.tiles, measured, um_to_px)
+    measured = None if cells is None else read_measured(cells)
+    tiles = image.tiles
+    if expand_um > 0:
+        tiles = expand(tiles, expand_um / pixel_size_of(um_to_px))
+        grown = measure_cells(tiles)
+        if measured is not None and "score" in measured:
+            grown = grown.merge(measured[["label", "score"]], on="label", validate="1:1")
+        measured = grown
+    return LabelCells(tiles, measure_cells(tiles) if measured is None else measured, um_to_px)

@@ -23,6 +23,8 @@ OF_THE_RULE |= {
     "format",
     "labels",
     "manifest",
+    "polygons",
+    "transcripts",
     "config_json",
     "benchmarks",
     "provenance",

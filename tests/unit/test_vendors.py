@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -417,3 +420,40 @@ def test_real_cosmx_fields_pass_the_test_by_their_labels(shared_data, fov):
     assert (found.format, found.shape_yx) == ("cosmx", (648, 672))
     assert Path(str(found.labels)).name == f"cells_label_F00{fov}.tif"
     assert sum(v is not None for v in rows(found)["vendor_cell_id"]) > 6000
+
+
+MAKERS = {"cosmx": make_cosmx, "xenium": make_xenium, "resolve": make_resolve}
+MAKERS |= {"merscope": make_merscope, "generic": make_generic}
+INSPECT_ALL = """
+import sys
+from cellsam_core.cli import main
+for name in {names!r}:
+    folder = f"{folder}/{{name}}"
+    words = ["inspect", folder, "--sample", "s", "--assay", "merfish"]
+    words += {{"cosmx": ["--fov", "2"], "generic": ["--pixel-size-um", "0.1"]}}.get(name, [])
+    assert main([*words, "-o", f"{{folder}}-{{sys.flags.hash_randomization}}.json"]) == 0, name
+"""
+
+
+def test_manifests_do_not_depend_on_the_hash_seed(tmp_path):
+    for name, make in MAKERS.items():
+        (tmp_path / name).mkdir()
+        make(tmp_path / name)
+    script = INSPECT_ALL.format(names=list(MAKERS), folder=tmp_path)
+    for seed in ("0", "12345"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+    for name in MAKERS:
+        first, second = ((tmp_path / f"{name}-{i}.json").read_text() for i in (0, 1))
+        assert f'"format": "{name}"' in first
+        assert first == second
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 3])
+def test_a_field_is_the_same_in_any_chunks(tmp_path, chunk_rows):
+    found = inspect(make_cosmx(tmp_path), fov="2")
+    assert found.transcripts is not None
+    batches = list(iter_transcripts(found.transcripts, chunk_rows))
+    assert sum(batch.num_rows for batch in batches) == found.transcripts.n_rows == 4
+    table = pa.Table.from_batches([b.cast(batches[0].schema) for b in batches]).to_pydict()
+    assert table == rows(found)

@@ -53,6 +53,14 @@ def test_batches_are_sized_by_the_images(snakemake: Snakemake, tmp_path: Path):
     assert ["all", "18", "7", "19"] in [row[:4] for row in rows]
 
 
+def test_spatialdata_is_written_where_the_config_asks_for_it(snakemake: Snakemake):
+    config = CONFIGS / "mixed" / "config.yaml"
+    result = snakemake("-n", "-p", "--configfile", config, "--config", "spatialdata=true")
+    assert jobs(result) == expected(2, 1, batches=1) | {"spatialdata": 1}
+    assert "cellsam_core spatialdata " in result.stdout
+    assert "--expand-um 0" in result.stdout
+
+
 def test_options_reach_the_commands(snakemake: Snakemake):
     result = snakemake("-n", "-p", "--configfile", CONFIGS / "mixed" / "config.yaml")
     commands = [line.strip() for line in result.stdout.splitlines() if "cellsam_core" in line]

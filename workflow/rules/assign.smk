@@ -18,7 +18,9 @@ rule assign:
     resources:
         mem_mb=growing(8000),
         runtime=growing(240),
+    params:
+        options=flags("assign"),
     shell:
         "python -m cellsam_core assign --manifest {input.manifest:q} --labels {input.masks:q}"
-        " --cells {input.cells:q} --sample {wildcards.sample}"
+        " --cells {input.cells:q} --sample {wildcards.sample} {params.options}"
         " -o results/{wildcards.sample}/3_cells > {log:q} 2>&1"

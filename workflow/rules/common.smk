@@ -107,6 +107,7 @@ ROOT = Path(
 CONFIG_SCHEMA = load_schema("config")
 SECTIONS = {k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"}
 MOVIES_ONLY = ("track", "traces")
+TISSUES_ONLY = ("assign",)
 RAW_ROUNDS_ONLY = ("decode",)
 GIVEN = {
     key: (
@@ -273,7 +274,7 @@ def finetune_data(wildcards):
 def sample_config(wildcards):
     """All that was decided for a sample, as JSON."""
     row = SAMPLES[wildcards.sample]
-    skipped = () if row["assay"] == "movie" else MOVIES_ONLY
+    skipped = TISSUES_ONLY if row["assay"] == "movie" else MOVIES_ONLY
     skipped += () if is_raw(wildcards.sample) else RAW_ROUNDS_ONLY
     ran = [name for name in SECTIONS if name not in skipped]
     stages = {section: settings(wildcards.sample, section) for section in ran}
@@ -413,6 +414,8 @@ def final_outputs(wildcards):
     targets = []
     for sample in SAMPLES:
         targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)
+        if GIVEN.get("spatialdata") and SAMPLES[sample]["assay"] != "movie":
+            targets += expand(rules.spatialdata.output, sample=sample)
     if compared_samples():
         targets += rules.conditions.output
     return targets

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import numpy as np
+
+from cellsam_core.segment.contrast import drop_dark
+from cellsam_core.segment.instances import Instance
+
+
+def square(y0: int, x0: int, side: int = 10) -> Instance:
+    return Instance(y0, x0, np.ones((side, side), bool), 0.9, 0.9)
+
+
+def test_what_is_darker_than_its_surroundings_is_left_out():
+    pixels = np.full((2, 60, 60), 0.3, np.float32)
+    bright, hole, at_border = square(5, 5), square(5, 35), square(50, 50)
+    pixels[0, 5:15, 5:15] = 0.6
+    pixels[:, 5:15, 35:45] = 0.1
+    pixels[1, 50:, 50:] = 0.5  # bright in one channel alone
+    pixels[0, 50:, 50:] = 0.1
+    assert drop_dark([bright, hole, at_border], pixels, 16) == [bright, at_border]
+
+
+def test_neighbours_are_no_surroundings():
+    # A dim cell beside a bright one is brighter than the background that both share.
+    pixels = np.zeros((2, 40, 40), np.float32)
+    dim, bright = square(10, 10), square(10, 20)
+    pixels[0, 10:20, 10:20] = 0.2
+    pixels[0, 10:20, 20:30] = 0.9
+    assert drop_dark([dim, bright], pixels, 24) == [dim, bright]
+
+
+def test_a_cell_without_surroundings_is_kept():
+    pixels = np.zeros((2, 10, 10), np.float32)
+    alone = square(0, 0)
+    assert drop_dark([alone], pixels, 10) == [alone]
+    assert drop_dark([], pixels, 10) == []

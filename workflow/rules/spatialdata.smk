@@ -1,0 +1,23 @@
+rule spatialdata:
+    input:
+        "results/{sample}/0_manifest.json",
+        "results/{sample}/1_preprocessed/frames.zarr",
+        "results/{sample}/2_masks/masks.zarr",
+        rules.assign.output,
+    output:
+        directory("results/{sample}/3_cells/spatialdata.zarr"),
+    log:
+        "logs/{sample}/spatialdata.log",
+    benchmark:
+        "benchmarks/{sample}/spatialdata.tsv"
+    conda:
+        "../../envs/spatialdata.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(16000),
+        runtime=240,
+    params:
+        options=flags("assign"),
+    shell:
+        "python -m cellsam_core spatialdata results/{wildcards.sample} {params.options}"
+        " -o {output:q} > {log:q} 2>&1"
