@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import shapely
+from skimage.segmentation import expand_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +96,36 @@ class LabelArray(LabelTiles):
     ) -> npt.NDArray[np.uint32]:
         """Labels of pixels inside of the image."""
         return self._labels[row, column].astype(np.uint32, copy=False)
+
+
+def expand(labels: LabelTiles, distance_px: float) -> LabelTiles:
+    """Grow every label into the background around it; labels that meet share the gap evenly.
+
+    Parameters
+    ----------
+    labels
+        Label image.
+    distance_px
+        Greatest distance between the centres of a new pixel and of a pixel of the cell.
+
+    Returns
+    -------
+    LabelTiles
+        Its tiles are made when they are read.
+    """
+    margin = int(np.ceil(distance_px))
+    height, width = labels.shape_yx
+
+    def read(rows: slice, columns: slice) -> npt.NDArray[np.uint32]:
+        top, left = max(rows.start - margin, 0), max(columns.start - margin, 0)
+        bottom, right = min(rows.stop + margin, height), min(columns.stop + margin, width)
+        grown = expand_labels(labels.window(top, bottom, left, right), distance_px)
+        inside: npt.NDArray[np.uint32] = grown[
+            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
+        return inside
+
+    return LabelTiles(read, labels.shape_yx, labels.tile_px)
 
 
 def measure_cells(labels: LabelTiles) -> pd.DataFrame:

@@ -21,6 +21,8 @@ OF_THE_RULE |= {
     "frame_interval_s",
     "format",
     "labels",
+    "polygons",
+    "transcripts",
     "manifest",
     "config_json",
     "benchmarks",

@@ -3,6 +3,7 @@ rule assign:
         manifest="results/{sample}/0_manifest.json",
         masks="results/{sample}/2_masks/masks.zarr",
         cells="results/{sample}/2_masks/cells.parquet",
+        nuclei=nuclei_path,
     output:
         "results/{sample}/3_cells/transcripts.parquet",
         "results/{sample}/3_cells/cells.h5ad",
@@ -18,7 +19,9 @@ rule assign:
     resources:
         mem_mb=mem_mb(8000),
         runtime=240,
+    params:
+        options=assign_flags,
     shell:
         "python -m cellsam_core assign --manifest {input.manifest:q} --labels {input.masks:q}"
-        " --cells {input.cells:q} --sample {wildcards.sample}"
+        " --cells {input.cells:q} --sample {wildcards.sample} {params.options}"
         " -o results/{wildcards.sample}/3_cells > {log:q} 2>&1"

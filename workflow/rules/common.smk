@@ -107,6 +107,7 @@ ROOT = Path(
 CONFIG_SCHEMA = load_schema("config")
 SECTIONS = {k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"}
 MOVIES_ONLY = ("track", "traces")
+SPATIAL_ONLY = ("assign",)
 RAW_ROUNDS_ONLY = ("decode",)
 RAW_FORMATS = ("merlin", "rounds")
 GIVEN = {
@@ -161,6 +162,17 @@ def control_traces(wildcards):
 def trace_flags(wildcards, input):
     """Params function: the options of the traces, with the control's file for its name."""
     return as_flags(settings(wildcards.sample, "traces") | {"control": input.control or None})
+
+
+def nuclei_path(wildcards):
+    """Input function: the sample's nuclei, if it has any; a relative path as that of `path`."""
+    nuclei = settings(wildcards.sample, "assign")["nuclei"]
+    return [] if nuclei is None else os.path.normpath(SHEET.parent / nuclei)
+
+
+def assign_flags(wildcards, input):
+    """Params function: the options of the assignment, with the path of the nuclei resolved."""
+    return as_flags(settings(wildcards.sample, "assign") | {"nuclei": input.nuclei or None})
 
 
 def check_controls():
@@ -233,7 +245,7 @@ def finetune_data(wildcards):
 def sample_config(wildcards):
     """All that was decided for a sample, as JSON."""
     row = SAMPLES[wildcards.sample]
-    skipped = () if row["assay"] == "movie" else MOVIES_ONLY
+    skipped = SPATIAL_ONLY if row["assay"] == "movie" else MOVIES_ONLY
     skipped += () if is_raw(wildcards.sample) else RAW_ROUNDS_ONLY
     ran = [name for name in SECTIONS if name not in skipped]
     stages = {section: settings(wildcards.sample, section) for section in ran}
