@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from cellsam_core.label_tiles import LabelTiles
 
 GENE = "gene"
+BLANK = "blank"
 GENE_TYPES = {"gene", "gene_expression", "predesigned_gene", "custom_gene"}
 MIN_MERGE = 4_000_000  # transcripts: 32 MB of keys
 # Whole names as the vendors write them. A prefix or a case-insensitive match would take NANOG,
 # NEGR1 or Blnk for controls and silently drop them from the counts.
 CONTROL_PATTERNS = (
-    ("blank", re.compile(r"(?:[Bb]lank|BLANK)(?:[-_]?\d+)?")),  # MERSCOPE, MERlin, Xenium 1.0
+    (BLANK, re.compile(r"(?:[Bb]lank|BLANK)(?:[-_]?\d+)?")),  # MERSCOPE, MERlin, Xenium 1.0
     ("negative_control_probe", re.compile(r"NegControlProbe_\d+")),  # Xenium
     ("negative_control_probe", re.compile(r"antisense_\w+")),  # Xenium 1.0
     ("negative_control_codeword", re.compile(r"NegControlCodeword_\d+")),  # Xenium
@@ -320,7 +321,7 @@ def assignment_quality(
     """
     is_gene = (features["feature_type"] == GENE).to_numpy()
     n_by_type = features.groupby("feature_type")["n_transcripts"].sum()
-    blanks = features[features["feature_type"] == "blank"]
+    blanks = features[features["feature_type"] == BLANK]
     genes = features[is_gene]
     n_rows, n_assigned = int(features["n_transcripts"].sum()), int(counts.sum())
     per_cell = np.asarray(counts[:, is_gene].sum(axis=1)).ravel()

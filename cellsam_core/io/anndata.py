@@ -13,6 +13,7 @@ from anndata.io import write_elem
 from cellsam_core import SCHEMA_VERSION
 from cellsam_core.assign import GENE
 from cellsam_core.io.atomic import atomic_path
+from cellsam_core.uncertainty import expected_false_positives
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,33 +21,30 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import scipy.sparse
 
+    from cellsam_core.io.assigned import Assigned
+
 REGION = "cells"
 
 
-def cell_anndata(
-    sample: str, cells: pd.DataFrame, features: pd.DataFrame, counts: scipy.sparse.csr_matrix
-) -> anndata.AnnData:
+def cell_anndata(sample: str, assigned: Assigned) -> anndata.AnnData:
     """Build the cell table: genes in ``X``, controls beside them, every cell kept.
 
     Parameters
     ----------
     sample
         Goes into the cells' names.
-    cells
-        One row a cell: ``cell_id`` (uint32), ``x_um``, ``y_um``; all columns but these two
-        coordinates become columns of ``obs``.
-    features
-        One row a feature: ``name``, ``feature_type``, ``n_transcripts``.
-    counts
-        ``(cells, features)`` int32.
+    assigned
+        All columns of its cells but the coordinates become columns of ``obs``.
 
     Returns
     -------
     anndata.AnnData
         ``X`` int32 CSR of genes; ``obs.n_transcripts`` and ``obs.n_genes`` count genes,
-        ``obs.n_controls`` the transcripts of ``obsm["controls"]``; ``var`` has the transcripts
-        of each gene in the input and in cells.
+        ``obs.n_controls`` the transcripts of ``obsm["controls"]``,
+        ``obs.expected_false_positives`` is estimated from the blanks; ``var`` has the transcripts
+        of each gene in the input and in cells; ``layers["nucleus"]`` the nuclear counts.
     """
+    cells, features, counts = assigned.cells, assigned.features, assigned.counts
     is_gene = (features["feature_type"] == GENE).to_numpy()
     genes, controls = counts[:, is_gene], counts[:, ~is_gene]
     obs_names = [f"{sample}_{cell_id}" for cell_id in cells["cell_id"]]
@@ -56,6 +54,9 @@ def cell_anndata(
     obs["n_transcripts"] = _total(genes, axis=1)
     obs["n_genes"] = np.diff(genes.indptr).astype(np.int32)
     obs["n_controls"] = _total(controls, axis=1)
+    obs["expected_false_positives"] = expected_false_positives(
+        counts, features["feature_type"].to_numpy(), cells["area_um2"].to_numpy()
+    )
     var = features[is_gene].astype({"name": object}).set_index("name").rename_axis(None)
     var["feature_type"] = pd.Categorical(var["feature_type"], categories=[GENE])
     var["n_assigned"] = _total(genes, axis=0)
@@ -66,6 +67,8 @@ def cell_anndata(
     table.obsm["controls"] = pd.DataFrame(
         controls.toarray(), index=obs.index, columns=features["name"][~is_gene].to_list()
     )
+    if assigned.nuclear_counts is not None:
+        table.layers["nucleus"] = assigned.nuclear_counts[:, is_gene]
     table.uns["spatialdata_attrs"] = {
         "region": REGION,
         "region_key": "region",

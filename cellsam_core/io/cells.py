@@ -22,6 +22,7 @@ from cellsam_core.io.labels import open_labels
 from cellsam_core.io.tables import CHECKED
 from cellsam_core.io.transcripts import pixel_size_of
 from cellsam_core.label_tiles import LabelArray, LabelTiles, measure_cells, outline
+from cellsam_core.uncertainty import owner_probability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +42,14 @@ class Owners:
         Transcripts outside the image.
     n_contested
         Transcripts that more than one cell covers.
+    in_nucleus
+        ``(n,)`` bool; None where nuclei are not known.
     """
 
     cell_id: npt.NDArray[np.uint32]
     n_outside: int = 0
     n_contested: int = 0
+    in_nucleus: npt.NDArray[np.bool_] | None = None
 
 
 class Cells(Protocol):
@@ -55,8 +59,17 @@ class Cells(Protocol):
     def table(self) -> pd.DataFrame:
         """One row a cell, sorted by ``cell_id``, for the AnnData."""
 
+    @property
+    def has_nuclei(self) -> bool:
+        """Whether it is known which transcripts are in nuclei."""
+
     def owners(self, transcripts: pa.RecordBatch) -> Owners:
         """Give each transcript of a chunk its one owner."""
+
+    def owner_probability(
+        self, transcripts: pa.RecordBatch, owners: Owners, localisation_error_um: float
+    ) -> npt.NDArray[np.float32]:
+        """Chance of each owner; see :func:`cellsam_core.uncertainty.owner_probability`."""
 
     def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
         """Yield ``(cell_id, polygon in um)`` in the order of the table."""
@@ -66,9 +79,15 @@ class LabelCells:
     """Cells of a label image; see :func:`open_label_cells`."""
 
     def __init__(
-        self, tiles: LabelTiles, measured: pd.DataFrame, um_to_px: npt.NDArray[np.float64]
+        self,
+        tiles: LabelTiles,
+        measured: pd.DataFrame,
+        um_to_px: npt.NDArray[np.float64],
+        nuclei: LabelTiles | None = None,
     ) -> None:
         self._tiles = tiles
+        self._nuclei = nuclei
+        self.has_nuclei = nuclei is not None
         self._boxes = measured[["label", "area_px", *BBOX_COLUMNS]]
         self._px_to_um = np.linalg.inv(um_to_px)
         self.table = self._to_um(measured)
@@ -95,7 +114,19 @@ class LabelCells:
         """Look up the label of the pixel under each transcript."""
         x, y = (transcripts[name].to_numpy() for name in ("x_px", "y_px"))
         cell_id, is_inside = lookup(self._tiles, x, y)
-        return Owners(cell_id, n_outside=int(np.count_nonzero(~is_inside)))
+        in_nucleus = None if self._nuclei is None else lookup(self._nuclei, x, y)[0] > 0
+        n_outside = int(np.count_nonzero(~is_inside))
+        return Owners(cell_id, n_outside=n_outside, in_nucleus=in_nucleus)
+
+    def owner_probability(
+        self, transcripts: pa.RecordBatch, owners: Owners, localisation_error_um: float
+    ) -> npt.NDArray[np.float32]:
+        """Look up the labels around each transcript."""
+        x, y = (transcripts[name].to_numpy() for name in ("x_px", "y_px"))
+        error_px = localisation_error_um / pixel_size_of(np.linalg.inv(self._px_to_um))
+        return owner_probability(
+            lambda x, y: lookup(self._tiles, x, y)[0], x, y, owners.cell_id, error_px
+        )
 
     def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
         """Yield each cell's outline along its pixels' edges, in um."""
@@ -113,6 +144,8 @@ class LabelCells:
 
 class PolygonCells:
     """Cells of a vendor's polygons; `vendor_cell_id` joins the table to the vendor's own."""
+
+    has_nuclei = False
 
     def __init__(self, polygons: CellPolygons, vendor_ids: list[str]) -> None:
         self._polygons = polygons
@@ -134,19 +167,37 @@ class PolygonCells:
     def owners(self, transcripts: pa.RecordBatch) -> Owners:
         """Find the cell whose polygon in the transcript's plane covers it."""
         x, y = (transcripts[name].to_numpy() for name in ("x_um", "y_um"))
-        plane = None
-        if self._polygons.plane is not None:
-            plane = transcripts["z"].to_numpy(zero_copy_only=False)
-            if not (np.isfinite(plane).all() and np.array_equal(plane, np.round(plane))):
-                raise InputError(
-                    "transcripts",
-                    found="no z plane index for some transcripts",
-                    expected="the index of the z plane in a column z or global_z, since the "
-                    "polygons belong to z planes (ZIndex)",
-                    remedy="add the column or give polygons without ZIndex",
-                )
+        plane = self._plane(transcripts)
         cell_id, n_contested = assign_polygons(self._polygons, x, y, plane)
         return Owners(cell_id, n_contested=n_contested)
+
+    def _plane(self, transcripts: pa.RecordBatch) -> npt.NDArray[np.float64] | None:
+        if self._polygons.plane is None:
+            return None
+        plane: npt.NDArray[np.float64] = transcripts["z"].to_numpy(zero_copy_only=False)
+        if not (np.isfinite(plane).all() and np.array_equal(plane, np.round(plane))):
+            raise InputError(
+                "transcripts",
+                found="no z plane index for some transcripts",
+                expected="the index of the z plane in a column z or global_z, since the "
+                "polygons belong to z planes (ZIndex)",
+                remedy="add the column or give polygons without ZIndex",
+            )
+        return plane
+
+    def owner_probability(
+        self, transcripts: pa.RecordBatch, owners: Owners, localisation_error_um: float
+    ) -> npt.NDArray[np.float32]:
+        """Find the polygons around each transcript, in its plane."""
+        x, y = (transcripts[name].to_numpy() for name in ("x_um", "y_um"))
+        plane = self._plane(transcripts)
+        return owner_probability(
+            lambda x, y: assign_polygons(self._polygons, x, y, plane)[0],
+            x,
+            y,
+            owners.cell_id,
+            localisation_error_um,
+        )
 
     def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
         """Yield each cell's footprint: the union over its planes."""
@@ -251,7 +302,9 @@ def open_label_cells(
     image: LabelImage,
     um_to_px: npt.NDArray[np.float64],
     cells: str | Path | None = None,
+    *,
     expand_um: float = 0.0,
+    nuclei: LabelImage | None = None,
 ) -> LabelCells:
     """Join a label image and its cell table.
 
@@ -264,14 +317,41 @@ def open_label_cells(
     cells
         ``cells.parquet``; None measures the labels, which leaves scores unknown.
     expand_um
-        How far to grow the cells; they are then measured anew.
+        Cells are grown into the background by so much, and measured anew.
+    nuclei
+        Labels or mask of the nuclei.
+
+    Raises
+    ------
+    InputError
+        The nuclei have another size, or cells to grow are not those of the table.
     """
-    measured = None if cells is None else read_measured(cells)
-    tiles = image.tiles
+    tiles, nuclear = image.tiles, nuclei.tiles if nuclei else None
+    if nuclear and nuclear.shape_yx != tiles.shape_yx:
+        raise InputError(
+            "--nuclei",
+            found=f"an image of {nuclear.shape_yx[1]} x {nuclear.shape_yx[0]} px",
+            expected=f"the {tiles.shape_yx[1]} x {tiles.shape_yx[0]} px of the labels",
+            remedy="give the nuclei of this sample",
+        )
     if expand_um > 0:
         tiles = expand(tiles, expand_um / pixel_size_of(um_to_px))
-        grown = measure_cells(tiles)
-        if measured is not None and "score" in measured:
-            grown = grown.merge(measured[["label", "score"]], on="label", validate="1:1")
-        measured = grown
-    return LabelCells(tiles, measure_cells(tiles) if measured is None else measured, um_to_px)
+    if cells is None:
+        return LabelCells(tiles, measure_cells(tiles), um_to_px, nuclear)
+    measured = read_measured(cells)
+    if expand_um > 0:
+        measured = _measured_anew(cells, measured, tiles)
+    return LabelCells(tiles, measured, um_to_px, nuclear)
+
+
+def _measured_anew(path: str | Path, measured: pd.DataFrame, tiles: LabelTiles) -> pd.DataFrame:
+    """Keep of a cell table what does not follow from the labels: the score."""
+    anew = measure_cells(tiles)
+    if not np.array_equal(anew["label"], measured["label"]):
+        raise InputError(
+            path,
+            found=f"{len(measured)} cells that are not the {len(anew)} of the labels",
+            expected="every cell of the labels",
+            remedy="give the cells.parquet that was written with the labels",
+        )
+    return anew.assign(score=measured["score"]) if "score" in measured else anew

@@ -3,6 +3,7 @@ rule assign:
         manifest="results/{sample}/0_manifest.json",
         masks="results/{sample}/2_masks/masks.zarr",
         cells="results/{sample}/2_masks/cells.parquet",
+        nuclei=nuclei_path,
     output:
         "results/{sample}/3_cells/transcripts.parquet",
         "results/{sample}/3_cells/cells.h5ad",
@@ -19,7 +20,7 @@ rule assign:
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
-        options=flags("assign"),
+        options=assign_flags,
     shell:
         "python -m cellsam_core assign --manifest {input.manifest:q} --labels {input.masks:q}"
         " --cells {input.cells:q} --sample {wildcards.sample} {params.options}"

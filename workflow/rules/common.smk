@@ -204,6 +204,17 @@ def check_reporters():
             )
 
 
+def nuclei_path(wildcards):
+    """Input function: the sample's nuclei, if it has any; a relative path as that of `path`."""
+    nuclei = settings(wildcards.sample, "assign")["nuclei"]
+    return [] if nuclei is None else os.path.normpath(SHEET.parent / nuclei)
+
+
+def assign_flags(wildcards, input):
+    """Params function: the options of the assignment, with the path of the nuclei resolved."""
+    return as_flags(settings(wildcards.sample, "assign") | {"nuclei": input.nuclei or None})
+
+
 def check_controls():
     """Refuse a control that is no other movie, or that has a control itself."""
     movies = [name for name, row in SAMPLES.items() if row["assay"] == "movie"]

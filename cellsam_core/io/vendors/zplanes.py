@@ -67,6 +67,7 @@ def project(
     others: dict[str, tuple[str, ...]] = {}
     for stain, by_z in files.items():
         first = read_stack(by_z[planes[0]])
+        rest = []
         for z in planes[1:]:
             stack = read_stack(by_z[z])
             if describe(stack) != describe(first) or len(stack.planes[0]) != len(first.planes[0]):
@@ -76,7 +77,8 @@ def project(
                     expected=f"{describe(first)} as in {first.path.name}",
                     remedy="export all planes alike",
                 )
-        others[str(by_z[planes[0]])] = tuple(str(by_z[z]) for z in planes[1:])
+            rest.append(stack.planes[0][0].path)
+        others[first.planes[0][0].path] = tuple(rest)
     return replace(stains, planes=[replace(p, also=others[p.path]) for p in stains.planes])
 
 
