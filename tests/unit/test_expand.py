@@ -62,7 +62,9 @@ def test_grown_cells_own_what_is_near_and_are_measured_anew(folder):
     # Two pixels on each side, and one at each corner.
     n_px = 10 * 10 + 4 * 2 * 10 + 4
     assert cells.obs["area_um2"].tolist() == [n_px / 4]
-    outline = shapely.from_wkb(pq.read_table(folder / "out/boundaries.parquet")["geometry"].to_pylist()[0])
+    outline = shapely.from_wkb(
+        pq.read_table(folder / "out/boundaries.parquet")["geometry"][0].as_py()
+    )
     assert outline.area == n_px / 4
 
 

@@ -339,7 +339,7 @@ def test_a_transcript_in_two_parts_of_a_cell_is_owned_once(tmp_path):
     assert out["cell_id"].to_pylist() == [1, 0]
 
 
-def test_z_policies(tmp_path):
+def test_z_policies(tmp_path, monkeypatch):
     folder = make_merscope(tmp_path, planes=(0, 1, 2))
     bright = np.zeros((40, 60), np.uint16)
     bright[3, 4] = 60_000
@@ -364,6 +364,9 @@ def test_z_policies(tmp_path):
     expected = tifffile.imread(folder / "images" / "mosaic_DAPI_z0.tif")
     expected[3, 4] = 60_000
     np.testing.assert_array_equal(image, expected)
+
+    monkeypatch.chdir(tmp_path.parent)
+    assert inspect(Path(tmp_path.name), z_policy="max", channels=["DAPI"]).planes == top.planes
 
     for wrong in ({"z_plane": 3}, {"z_plane": 1, "z_policy": "max"}):
         with pytest.raises(InputError, match="z_plane"):

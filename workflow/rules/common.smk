@@ -39,6 +39,8 @@ def parse_text(text, types):
     """Turn the text of a cell, or of `--config`, into the type asked for, if it can be one."""
     if "null" in types and text == "null":
         return None
+    if "boolean" in types and text in ("true", "false"):
+        return text == "true"
     for name, number in (("integer", int), ("number", float)):
         if name in types:
             try:
@@ -113,7 +115,7 @@ GIVEN = {
     key: (
         typed(value, SECTIONS[key]["properties"])
         if key in SECTIONS and isinstance(value, dict)
-        else value
+        else typed({key: value}, CONFIG_SCHEMA["properties"])[key]
     )
     for key, value in config.items()
     if value is not None

@@ -64,10 +64,12 @@ def project(
     InputError
         A plane lacks an image, or it is unlike that of the first plane.
     """
-    others: dict[str, tuple[str, ...]] = {}
+    if len(planes) == 1:
+        return stains
+    others: dict[str, list[str]] = {}
     for stain, by_z in files.items():
         first = read_stack(by_z[planes[0]])
-        rest = []
+        also = others[first.planes[0][0].path] = []
         for z in planes[1:]:
             stack = read_stack(by_z[z])
             if describe(stack) != describe(first) or len(stack.planes[0]) != len(first.planes[0]):
@@ -77,9 +79,8 @@ def project(
                     expected=f"{describe(first)} as in {first.path.name}",
                     remedy="export all planes alike",
                 )
-            rest.append(stack.planes[0][0].path)
-        others[first.planes[0][0].path] = tuple(rest)
-    return replace(stains, planes=[replace(p, also=others[p.path]) for p in stains.planes])
+            also.append(stack.planes[0][0].path)
+    return replace(stains, planes=[replace(p, also=tuple(others[p.path])) for p in stains.planes])
 
 
 def keep_plane(table: Path, choices: Choices, planes: Sequence[int]) -> tuple[str, float] | None:
