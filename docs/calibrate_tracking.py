@@ -1,6 +1,6 @@
 """Fit and check the probabilities of links, divisions and buds on simulated movies of known truth.
 
-    python docs/calibrate_tracking.py [--fit 11,12,13] [--check 14,15]
+    python docs/calibrate_tracking.py [--fit 11,12] [--check 9,10]
 
 Prints the coefficients that `cellsam_core/track/confidence.py` holds, fitted on the one set of
 seeds, and how often links and births of each probability are right on the other. The movies are
@@ -94,12 +94,13 @@ def judged(movie: Movie) -> pd.DataFrame:
     now = np.flatnonzero(graph.previous != NONE)
     same = (true[now] == true[graph.previous[now]]) & (true[now] > 0)
     truth = movie.truth
+    order = np.lexsort((graph.label, graph.frame))
     births = [
         (int(identity[e.parent]), tuple(sorted(int(identity[d]) for d in e.daughters)))
         for e in events
         if e.parent != NONE
     ]
-    right = set(right_births(Lineage(truth.frame, identity, births), truth, 1))
+    right = set(right_births(Lineage(truth.frame, identity[order], births), truth, 1))
     kinds = [*graph.kind[now], *(e.kind for e in events if e.parent != NONE)]
     every = [*cues[now], *(event_cues(e) for e in events if e.parent != NONE)]
     return pd.DataFrame(
@@ -131,8 +132,8 @@ def reliability(predicted: Floats, right: NDArray[np.bool_]) -> pd.DataFrame:
 def main() -> None:
     """Fit, check, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--fit", default="11,12,13")
-    parser.add_argument("--check", default="14,15")
+    parser.add_argument("--fit", default="11,12")
+    parser.add_argument("--check", default="9,10")
     args = parser.parse_args()
     fitted, checked = (
         pd.concat([judged(m) for seed in seeds.split(",") for m in movies(int(seed))])
