@@ -198,7 +198,8 @@ def _write(
     with atomic_path(folder / "objects.parquet") as path:
         tracks.objects.to_parquet(path, index=False, schema=_schema_of(tracks.objects))
     review = review_table(tracks.objects, tracks.tracks, tracks.divisions)
-    tables = {"tracks": tracks.tracks, "divisions": tracks.divisions, "review": review}
+    names = ("tracks", "divisions", "intervals", "drift")
+    tables = {name: getattr(tracks, name) for name in names} | {"review": review}
     for name, table in tables.items():
         with atomic_path(folder / f"{name}.csv") as path:
             table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

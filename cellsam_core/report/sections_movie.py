@@ -52,6 +52,7 @@ def movie_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Sectio
         review_section(results, tracks),
         traces_section(results),
         quality_section(results, objects, tracks),
+        interval_section(results),
     ]
     return headline, sections
 
@@ -338,3 +339,40 @@ def quality_section(
         counts = quality.value_counts().sort_index()
         section.tables.append(Table("Track quality.", ("quality", "tracks"), list(counts.items())))
     return section
+
+
+def interval_section(results: Results) -> Section:
+    """Whether the movie's interval is short enough for `sigma_iou`, and how the stage drifts."""
+    section = Section("Frame interval and drift")
+    intervals = results.table("3_tracks/intervals.csv")
+    drift = results.table("3_tracks/drift.csv")
+    if intervals is None or drift is None:
+        section.paragraphs.append("intervals.csv or drift.csv is missing.")
+        return section
+    if intervals.empty:
+        section.paragraphs.append("No cell was followed from one frame to the next.")
+        return section
+    unsafe = intervals.loc[~intervals["safe"], "every_nth_frame"]
+    if unsafe.empty:
+        advice = "Overlap would still follow the cells in every tested, longer interval."
+    elif unsafe.min() == 1:
+        advice = (
+            "Overlap alone loses cells at the movie's own interval, so that sigma_iou is unsafe: "
+            "image more often."
+        )
+    else:
+        advice = f"sigma_iou would be unsafe with every {_ordinal(int(unsafe.min()))} frame only."
+    section.paragraphs.append(advice)
+    caption = "Links of the final tracks that overlap alone finds in a thinned-out movie."
+    rows = [
+        (row.every_nth_frame, row.n_links, f"{row.found:.2%}", "yes" if row.safe else "no")
+        for row in intervals.itertuples()
+    ]
+    section.tables.append(Table(caption, ("every nth frame", "links", "found", "safe"), rows))
+    step = np.hypot(drift["y_px"].diff(), drift["x_px"].diff()).max()
+    section.paragraphs.append(f"Largest step of the stage between two frames: {step:.0f} px.")
+    return section
+
+
+def _ordinal(n: int) -> str:
+    return {2: "2nd", 3: "3rd"}.get(n, f"{n}th")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # By kind: constant, then the weights of the cues.
 COEFFICIENTS = {
-    "link": (-4.00, 5.34, 12.11),
-    "rescue": (-11.23, 8.79, 11.26),
+    "link": (-4.00, 5.33, 12.14),
+    "rescue": (-11.23, 8.79, 11.27),
     "gap": (2.47, -2.21, 2.37),
     "mitosis": (-3.71, -6.27, 13.26, -13.53),
     "bud": (0.57, 0.48),

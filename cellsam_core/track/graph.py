@@ -92,6 +92,11 @@ class LinkGraph:
         ``(n, 3)`` rows: an object of a young small cell, a neighbour in contact, contact pixels.
     pointing
         ``(n,)`` of each contact: how far the small cell is elongated towards the neighbour.
+    thinned
+        ``(n, 3)`` rows: interval in frames, an older and a later object that overlap alone would
+        link in a movie of this interval.
+    drift_yx
+        ``(n_frames, 2)`` place of the stage, in pixels.
     n_frames
         Length of the movie.
     merged
@@ -115,6 +120,8 @@ class LinkGraph:
     seen: Ints
     contacts: Ints
     pointing: Floats
+    thinned: Ints
+    drift_yx: Floats
     n_frames: int
     flags: dict[int, list[str]] = field(default_factory=dict)
     merged: dict[int, list[int]] = field(default_factory=dict)

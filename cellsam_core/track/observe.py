@@ -1,6 +1,6 @@
 """The one pass over the label images: measure, link frame to frame, note what appears where.
 
-Only ``1 + look_back_frames`` label images are in memory at any time.
+Only ``1 + look_back_frames`` label images, at least 4, are in memory at any time.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 # Of a cell's extent along the border: a disc of which a sixth of the diameter is outside.
 MAX_CUT_FRACTION = 0.75
+# The movie is thinned out to every 2nd, 3rd and 4th frame as a trial. To compare one frame of 20
+# with those before costs little.
+THINNED_INTERVALS, THINNED_EVERY = (2, 3, 4), 20
 
 
 @dataclass
@@ -59,6 +62,7 @@ class _Columns:
     seen: list[tuple[int, int, int]] = field(default_factory=list)
     contacts: list[tuple[int, int, int]] = field(default_factory=list)
     pointing: list[float] = field(default_factory=list)
+    thinned: list[Ints] = field(default_factory=list)
 
 
 def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
@@ -77,7 +81,8 @@ def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
         A frame is not a two-dimensional integer image, has negative labels, or another size
         than the first.
     """
-    recent: deque[_Frame] = deque(maxlen=1 + parameters.look_back_frames)
+    look_back = parameters.look_back_frames
+    recent: deque[_Frame] = deque(maxlen=max(1 + look_back, *THINNED_INTERVALS))
     columns = _Columns()
     n_rows = 0
     for index, raw in enumerate(frames):
@@ -86,7 +91,10 @@ def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
         linked = np.zeros(len(current.objects), dtype=bool)
         if recent:
             linked = _link(recent[-1], current, columns, parameters)
-            _look_back(recent, current, np.flatnonzero(~linked), columns)
+            appeared = np.flatnonzero(~linked)
+            _look_back(list(recent)[-1 - look_back : -1], current, appeared, columns)
+            if is_thinned(np.int64(index)):
+                _thin_out(recent, current, columns, parameters.sigma_iou)
         if recent and parameters.division == "budding":
             _watch_buds(current, linked, columns, parameters)
         columns.objects.append(current.objects)
@@ -182,9 +190,9 @@ def _link(
     return linked_after
 
 
-def _look_back(recent: deque[_Frame], current: _Frame, appeared: Ints, columns: _Columns) -> None:
-    """Note what earlier frames, but the last, show under the masks of appeared cells."""
-    for earlier in list(recent)[:-1]:
+def _look_back(frames: list[_Frame], current: _Frame, appeared: Ints, columns: _Columns) -> None:
+    """Note what earlier frames show under the masks of appeared cells."""
+    for earlier in frames:
         shift = _shift(earlier, current)
         _window_before, window_after = shifted_windows(current.labels.shape, shift)
         for row in appeared:
@@ -202,6 +210,23 @@ def _look_back(recent: deque[_Frame], current: _Frame, appeared: Ints, columns: 
             columns.seen.extend(
                 (start, o, n) for o, n in zip(older.tolist(), n_px.tolist(), strict=True)
             )
+
+
+def is_thinned(frame: Ints | np.int64) -> NDArray[np.bool_]:
+    """Whether frames are compared with those of the thinned-out movie."""
+    return np.asarray(frame % THINNED_EVERY == max(THINNED_INTERVALS))
+
+
+def _thin_out(recent: deque[_Frame], current: _Frame, columns: _Columns, sigma_iou: float) -> None:
+    """Link the frame with those of 2 to 4 frames ago by overlap alone, as a trial."""
+    for interval in THINNED_INTERVALS:
+        before = recent[-interval]
+        overlaps = count_overlaps(
+            before.labels, current.labels, before.objects, current.objects, _shift(before, current)
+        )
+        links = link_by_overlap(overlaps, sigma_iou)
+        rows = before.first_row + links.i, current.first_row + links.j
+        columns.thinned.append(np.stack([np.full_like(rows[0], interval), *rows], axis=1))
 
 
 def _watch_buds(
@@ -302,6 +327,8 @@ def _graph(columns: _Columns) -> LinkGraph:
         seen=np.array(columns.seen, dtype=np.int64).reshape(-1, 3),
         contacts=np.array(columns.contacts, dtype=np.int64).reshape(-1, 3),
         pointing=np.array(columns.pointing, dtype=np.float64),
+        thinned=np.concatenate([none.reshape(0, 3), *columns.thinned]),
+        drift_yx=drift,
         n_frames=len(frames),
     )
     for before, after, links, kind in columns.links:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cellsam_core.track.advice import drift_table, intervals_table
 from cellsam_core.track.bud import find_buds
 from cellsam_core.track.confidence import judge_events, link_probability
 from cellsam_core.track.corrections import correct_frames, correct_tracks
@@ -55,12 +56,18 @@ class Tracks:
         runner_up_parent, status (auto, ambiguous: a score below 2/3, or corrected: score 1).
     n_frames
         Length of the movie.
+    intervals
+        One row an interval: what :func:`cellsam_core.track.advice.intervals_table` returns.
+    drift
+        One row a frame: frame, y_px, x_px, the place of the stage.
     """
 
     objects: pd.DataFrame
     tracks: pd.DataFrame
     divisions: pd.DataFrame
     n_frames: int
+    intervals: pd.DataFrame
+    drift: pd.DataFrame
 
 
 def track_labels(
@@ -98,6 +105,8 @@ def track_labels(
         tracks_table(graph, identities, events),
         divisions_table(graph, identities, events),
         graph.n_frames,
+        intervals_table(graph, identities),
+        drift_table(graph),
     )
 
 

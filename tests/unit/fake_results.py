@@ -157,6 +157,13 @@ def _write_tables(folder: Path, objects: pd.DataFrame) -> None:
     objects = objects.assign(link_probability=0.99)
     review = review_table(objects, tracks, divisions)
     review.to_csv(folder / "3_tracks/review.csv", index=False)
+    found = {"every_nth_frame": [1, 2], "n_links": [30, 24], "found": [1.0, 0.75]}
+    intervals = pd.DataFrame(found).assign(safe=[True, False])
+    intervals.to_csv(folder / "3_tracks/intervals.csv", index=False)
+    n_frames = int(objects["frame"].max()) + 1 if len(objects) else 2
+    drift = pd.DataFrame({"frame": range(n_frames), "y_px": 0.0, "x_px": 0.0})
+    drift.loc[n_frames - 1, ["y_px", "x_px"]] = 3.0, 4.0
+    drift.to_csv(folder / "3_tracks/drift.csv", index=False)
 
 
 def run_traces(folder: Path, *options: str, ratio: str | None = None) -> None:

@@ -94,6 +94,8 @@ def test_movie_report_is_complete_and_self_contained(movie, tmp_path):
         "median 0.9",
         "to reach 99 % of lineages right.",
         "1 mitosis 7 110 118 4 4, 5, 6 0.87",
+        "sigma_iou would be unsafe with every 2nd frame only",
+        "Largest step of the stage between two frames: 5 px",
     ):
         assert expected in text, expected
     assert record["segmentation"]["sha256"] == "ab" * 32
@@ -146,13 +148,15 @@ def test_empty_and_partial_movies_say_so(tmp_path):
     text = words(report(plain, tmp_path / "plain")[0])
     for expected in ("No ratio was configured", "lengths are in pixels", "times are in frames"):
         assert expected in text, expected
-    for name in ("2_masks/cells.parquet", "3_tracks/traces.parquet", "3_tracks/tracks.csv"):
+    tables = ("2_masks/cells.parquet", *(f"3_tracks/{n}" for n in ("traces.parquet", "tracks.csv")))
+    for name in (*tables, "3_tracks/drift.csv"):
         (plain / name).unlink()
     text = words(report(plain, tmp_path / "plain")[0])
     for expected in (
         "There is no 2_masks/cells.parquet",
         "There are no tracks",
         "no traces.parquet",
+        "intervals.csv or drift.csv is missing",
     ):
         assert expected in text, expected
 

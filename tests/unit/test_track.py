@@ -316,7 +316,7 @@ def test_frames_without_cells(division: str, shown: list[int]) -> None:
     assert len(result.objects) == len(shown)
     assert len(result.tracks) == len(shown)
     assert result.divisions.empty
-    for table in ("objects", "tracks", "divisions"):
+    for table in ("objects", "tracks", "divisions", "drift"):
         assert getattr(result, table).dtypes.to_dict() == getattr(full, table).dtypes.to_dict()
 
 
@@ -364,6 +364,27 @@ def test_only_a_few_frames_are_held() -> None:
 
     track_labels(stream())
     assert most <= 1 + TrackParameters().look_back_frames
+
+
+def test_thinned_out_movies_tell_which_interval_is_safe() -> None:
+    """Cells that move by 0.225 of their diameter; IoU is 0.56, 0.29, 0.12, 0.02."""
+    frames = [
+        draw([(k, 30.0 * k, 20 + 4.5 * t, 10) for k in (1, 2, 3, 4)], (150, 160)) for t in range(26)
+    ]
+    tracks = track_labels(frames, TrackParameters(registration="none"))
+    intervals = tracks.intervals.set_index("every_nth_frame")
+    assert intervals["safe"].to_dict() == {1: True, 2: True, 3: False, 4: False}
+    assert intervals["found"].tolist() == [1, 1, 0, 0]
+    # Every frame for the movie's own interval; else frames 4 and 24.
+    assert intervals["n_links"].tolist() == [4 * 25, 4 * 2, 4 * 2, 4 * 2]
+
+
+def test_drift_is_tabulated() -> None:
+    moved = jumping(division_movie(), 62, 12, (4, 5))
+    drift = track_labels(moved).drift
+    assert drift["frame"].tolist() == list(range(10))
+    assert drift["y_px"].tolist() == [0, 0, 0, 0, 12, 12, 0, 0, 0, 0]
+    assert (drift["x_px"] == 0).all()
 
 
 @pytest.mark.data

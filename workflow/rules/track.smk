@@ -7,6 +7,8 @@ rule track:
         tracks="results/{sample}/3_tracks/tracks.csv",
         divisions="results/{sample}/3_tracks/divisions.csv",
         review="results/{sample}/3_tracks/review.csv",
+        intervals="results/{sample}/3_tracks/intervals.csv",
+        drift="results/{sample}/3_tracks/drift.csv",
         ctc=directory("results/{sample}/3_tracks/ctc"),
         geff=directory("results/{sample}/3_tracks/tracks.geff"),
     log:
