@@ -151,7 +151,7 @@ def spatial_results(folder: Path) -> None:
 
 def raw_rounds(assay: str) -> Callable[[Path], None]:
     def build(folder: Path) -> None:
-        size = "--size-px 64 --cells 4 --transcripts 80 --z-planes 1 --seed 2"
+        size = "--size-px 96 --cells 4 --transcripts 80 --z-planes 1 --seed 2"
         do(f"simulate {assay} --raw-rounds {size} -o {folder}/raw")
 
     return build
