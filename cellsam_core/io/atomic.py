@@ -46,12 +46,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         or `path` is a folder with other content.
     """
     final = Path(path)
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _no_folder(final, error.strerror or "no folder") from error
-    if not os.access(final.parent, os.W_OK):
-        raise _no_folder(final, "no permission to write there")
     with exclusive(final) as was_killed:
         if was_killed:
             _remove_temporaries(final)
@@ -76,6 +70,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def exclusive(path: Path) -> Iterator[bool]:
     """Hold the lock of an output, ``.<name>.lock`` beside it, which goes with its holder.
 
+    Parameters
+    ----------
+    path
+        The output. Its parent is made if missing.
+
     Yields
     ------
     bool
@@ -84,8 +83,14 @@ def exclusive(path: Path) -> Iterator[bool]:
     Raises
     ------
     InputError
-        Another process holds it.
+        Another process holds it, or the parent can't be made or written to.
     """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _no_folder(path, error.strerror or "no folder") from error
+    if not os.access(path.parent, os.W_OK):
+        raise _no_folder(path, "no permission to write there")
     lock = path.with_name(f".{path.name}.lock")
     try:
         descriptor, was_killed = _lock(lock)

@@ -27,6 +27,13 @@ ZOOM_SIDES_PX = (1000, 250)
 TOP_GENES = 25
 MAX_POLYGONS = 20_000  # cells drawn as polygons; more are drawn as dots
 STAIN_BRIGHTNESS = 0.6  # transcripts are to stand out
+# Figures of assign_qc.json that are shown.
+QUALITY = (
+    *("n_cells", "n_transcripts", "n_assigned", "median_transcripts_per_cell", "n_genes"),
+    *("median_genes_per_cell", "n_outside_image", "n_contested", "n_cells_without_transcripts"),
+    *("n_control_transcripts", "n_control_transcripts_assigned", "misidentification_rate"),
+    "n_blanks_seen",
+)
 NO_CELLS = "There is no 3_cells/cells.h5ad."
 NO_TRANSCRIPTS = "There is no 3_cells/transcripts.parquet."
 NO_QUALITY = "There is no 3_cells/assign_qc.json."
@@ -41,7 +48,8 @@ def spatial_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Sect
     path = results.folder / "3_cells/transcripts.parquet"
     if path.is_file() and results.manifest.transcripts is not None:
         affine = results.manifest.transcripts.um_to_px
-        summary = summarise(path, affine, results.manifest.shape_yx, windows)
+        with table_errors(path):
+            summary = summarise(path, affine, results.manifest.shape_yx, windows)
     headline: list[tuple[str, Any]] = []
     if quality is not None:
         headline = [
@@ -95,7 +103,11 @@ def read_quality(results: Results) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     with table_errors(path):
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        quality = dict(json.loads(path.read_text(encoding="utf-8")))
+        for name in QUALITY:
+            if not isinstance(quality[name], int | float | None):
+                raise ValueError(f"{name} is no number")
+    return quality
 
 
 def zoom_windows(results: Results, cells: pd.DataFrame | None) -> list[Window]:

@@ -32,6 +32,9 @@ LICENCES = {
 }
 
 METADATA_KEY = "cellsam_core"
+DIGEST_KEY = "tensors_sha256"
+SHIPPED_DIGESTS = {"tiny": "d0a7d764056662ff40a4c444d5d3c88daa2199581c8d2207346ca0ad99c35738"}
+"""Of weights that were written before files had one."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,8 @@ def info(name: str) -> WeightsInfo:
         return WeightsInfo(path.stem, str(path), digest, LICENCES["vit_b"])
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-    except SafetensorError as error:
+            metadata = dict(json.loads((file.metadata() or {}).get(METADATA_KEY, "{}")))
+    except (SafetensorError, ValueError, TypeError) as error:
         raise _unfit(path, error) from error
     licence = LICENCES.get(name, "unknown (user's file)")
     return WeightsInfo(path.stem, str(path), digest, licence, metadata)
@@ -128,11 +131,24 @@ def load_trainable(name: str) -> CellSAM:
     """Build the model on the CPU and fill it, its batch norm not folded; see :func:`load_model`."""
     path = resolve(name)
     model = CellSAM().eval()
+    expected = info(name).metadata.get(DIGEST_KEY, SHIPPED_DIGESTS.get(name))
     try:
-        model.load_state_dict({k: v.float() for k, v in load(path.read_bytes()).items()})
-    except (SafetensorError, RuntimeError) as error:
+        tensors = load(path.read_bytes())
+        if expected not in (None, _digest(tensors)):
+            raise SafetensorError("weights that have changed since they were written")
+        model.load_state_dict({k: v.float() for k, v in tensors.items()})
+    except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
         raise _unfit(path, error) from error
     return model
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """Checksum of names, types, shapes and values: safetensors has none of its own."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _unfit(path: Path, error: Exception) -> InputError:
@@ -154,13 +170,15 @@ def save(state: dict[str, Tensor], path: Path, metadata: dict[str, Any] | None =
     path
         To write.
     metadata
-        As JSON has it, for :func:`info`; ``cell_diameter_px`` limits the search for the cell scale.
+        As JSON has it, for :func:`info`; ``cell_diameter_px`` limits the search for the cell
+        scale. A checksum of the tensors is added.
     """
     half = {
         k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()
     }
     # One entry: safetensors writes several in an order that changes from run to run.
-    content = serialize(half, metadata and {METADATA_KEY: json.dumps(metadata)})
+    said = (metadata or {}) | {DIGEST_KEY: _digest(half)}
+    content = serialize(half, {METADATA_KEY: json.dumps(said)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 

@@ -15,7 +15,7 @@ import pandas as pd
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.segment.weights import resolve
+from cellsam_core.segment.weights import load_trainable, save
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 48
@@ -151,7 +151,7 @@ def spatial_results(folder: Path) -> None:
 
 def raw_rounds(assay: str) -> Callable[[Path], None]:
     def build(folder: Path) -> None:
-        size = "--size-px 64 --cells 4 --transcripts 80 --z-planes 1 --seed 2"
+        size = "--size-px 96 --cells 4 --transcripts 80 --z-planes 1 --seed 2"
         do(f"simulate {assay} --raw-rounds {size} -o {folder}/raw")
 
     return build
@@ -172,7 +172,7 @@ def images_and_boxes(folder: Path) -> None:
 
 def weights(folder: Path) -> None:
     images_and_boxes(folder)
-    shutil.copy(resolve("tiny"), folder / "own.safetensors")
+    save(load_trainable("tiny").state_dict(), folder / "own.safetensors")
 
 
 def workflow(folder: Path) -> None:
@@ -260,7 +260,7 @@ KINDS = [
     Kind(
         "results",
         spatial_results,
-        ("results/**/*",),
+        ("results/3_cells/*",),
         ("report IN/results -o OUT/report.html --provenance OUT/p.json",),
     ),
     Kind(

@@ -13,6 +13,7 @@ from skimage.io import imsave
 
 from cellsam_core.cli import main
 from cellsam_core.cli.finetune import read_images
+from cellsam_core.errors import InputError
 from cellsam_core.segment import finetune as module
 from cellsam_core.segment.augment import random_crop
 from cellsam_core.segment.crops import simulated_image
@@ -207,3 +208,13 @@ def test_weights_info_shows_the_metadata(tuned: Path, capsys) -> None:
     shown = json.loads(capsys.readouterr().out)
     assert shown["metadata"] == info(str(tuned)).metadata
     assert shown["path"] == str(resolve(str(tuned)))
+
+
+def test_a_changed_bit_of_the_weights_is_found(tuned: Path, tmp_path: Path) -> None:
+    content = bytearray(tuned.read_bytes())
+    content[-100] ^= 4
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(content)
+    load_trainable(str(tuned))
+    with pytest.raises(InputError, match="changed since they were written"):
+        load_trainable(str(damaged))

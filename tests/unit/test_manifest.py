@@ -18,7 +18,16 @@ MANIFEST = Manifest(
     pixel_size_um=0.108,
     frame_interval_s=None,
     planes=[[Plane("/data/Zellen µ.tif", 2, 1)]],
-    transcripts=TranscriptSource("/t.csv", "x", "y", "gene", None, "um", [[1.0, 0.0, 0.0]], 5),
+    transcripts=TranscriptSource(
+        "/t.csv",
+        "x",
+        "y",
+        "gene",
+        None,
+        "um",
+        [[9.0, 0.0, 1.0], [0.0, 9.0, 2.0], [0.0, 0.0, 1.0]],
+        5,
+    ),
     warnings=["One sentence."],
 )
 
@@ -32,7 +41,16 @@ def test_round_trip(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"schema_version": 99}, {"planes": None}, {"colour": "red"}, {"transcripts": {"path": "a"}}],
+    [
+        *(
+            {"schema_version": 99},
+            {"planes": None},
+            {"colour": "red"},
+            {"transcripts": {"path": "a"}},
+        ),
+        *({"n_frames": 2}, {"pixel_size_um": "0.1"}, {"shape_yx": [10, -20]}, {"channels": []}),
+        {"planes": [[{"path": "a.tif", "page": -1, "sample": None}]]},
+    ],
     ids=str,
 )
 def test_other_contents_are_refused(tmp_path, change):
