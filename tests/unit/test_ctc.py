@@ -117,7 +117,8 @@ def test_command_writes_every_file_the_same_each_time(tmp_path: Path) -> None:
     for t, frame in enumerate(division_movie()):
         tifffile.imwrite(tmp_path / "in" / f"t{t}.tif", frame)
     assert run(tmp_path / "in", tmp_path / "a") == run(tmp_path / "in", tmp_path / "b") == 0
-    names = {"objects.parquet", "tracks.csv", "divisions.csv", "review.csv", "ctc", "tracks.geff"}
+    tables = {"objects.parquet", "tracks.csv", "divisions.csv", "intervals.csv", "drift.csv"}
+    names = tables | {"review.csv", "ctc", "tracks.geff"}
     assert {p.name for p in (tmp_path / "a").iterdir()} == names
     files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.*"))
     for name in files:
@@ -144,7 +145,7 @@ def test_command_on_a_movie_without_cells(tmp_path: Path) -> None:
 
     tifffile.imwrite(tmp_path / "movie.tif", np.zeros((3, 32, 32), np.uint16))
     assert run(tmp_path / "movie.tif", tmp_path / "a", "--pixel-size-um", "0.5") == 0
-    for name in ("tracks.csv", "divisions.csv", "review.csv"):
+    for name in ("tracks.csv", "divisions.csv", "intervals.csv", "review.csv"):
         assert pd.read_csv(tmp_path / "a" / name).empty
     assert pd.read_parquet(tmp_path / "a" / "objects.parquet").empty
 

@@ -17,8 +17,10 @@ SIZES = {
 # Every Python process of the run imports this first.
 NO_NETWORK = """
 import pathlib, socket
+folder = pathlib.Path(__file__).parent
+(folder / "imported").touch()
 def refuse(self, address):
-    (pathlib.Path(__file__).parent / "used").write_text(repr(address))
+    (folder / "used").write_text(repr(address))
     raise OSError("no network in this test")
 socket.socket.connect = socket.socket.connect_ex = refuse
 """

@@ -53,7 +53,7 @@ def test_the_samples_hold_cells_and_every_transcript(finished: Path):
 
 
 def test_no_job_asks_for_the_network(finished: Path):
-    assert (finished / "guard" / "__pycache__").is_dir()
+    assert (finished / "guard" / "imported").exists()
     assert not (finished / "guard" / "used").exists()
 
 
