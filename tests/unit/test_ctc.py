@@ -118,6 +118,7 @@ def test_command_writes_every_file_the_same_each_time(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / "in" / f"t{t}.tif", frame)
     assert run(tmp_path / "in", tmp_path / "a") == run(tmp_path / "in", tmp_path / "b") == 0
     names = {"objects.parquet", "tracks.csv", "divisions.csv", "review.csv", "ctc", "tracks.geff"}
+    names |= {"intervals.csv", "drift.csv"}
     assert {p.name for p in (tmp_path / "a").iterdir()} == names
     files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.*"))
     for name in files:
