@@ -8,6 +8,7 @@ import math
 import os
 import shlex
 import yaml
+from fnmatch import fnmatch
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from pathlib import Path
@@ -194,7 +195,7 @@ def check_reporters():
         traces = settings(name, "traces")
         if traces["ratio"] is None or SAMPLES[name]["assay"] != "movie":
             continue
-        if traces["reporter"] == "ratiometric" and "/" not in traces["ratio"]:
+        if traces["reporter"] == "ratiometric" and not fnmatch(traces["ratio"], "?*/?*"):
             raise WorkflowError(
                 f"sample {name!r}, ratio: {traces['ratio']!r} is not NUM/DEN; name two channels,"
                 " or set `reporter` to ktr"
