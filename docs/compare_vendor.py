@@ -54,6 +54,7 @@ COSMX_3 = ("cosmx_lung12_mini", "cells_label_F003.tif", f"{COSMX} 3")
 SAMPLES = (
     Sample("vizgen", *VIZGEN),
     Sample("vizgen_80_px", *VIZGEN, "--cell-diameter-px 80"),
+    Sample("vizgen_80_px_with_holes", *VIZGEN, "--cell-diameter-px 80 --dark-cells keep"),
     Sample("cosmx_2", *COSMX_2),
     Sample("cosmx_2_plus_2_um", *COSMX_2, expand_um=2),
     Sample("cosmx_3", *COSMX_3),

@@ -24,6 +24,7 @@ from cellsam_core.io.transcripts import (
 )
 from cellsam_core.io.vendors.contract import Choices, Found, choose, only, refuse_z
 from cellsam_core.io.vendors.stains import NOT_A_STAIN, one_file
+from cellsam_core.io.vendors.tables import TRANSCRIPTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,8 @@ def _tables(folder: Path) -> list[Path]:
     native = [file for file in _below(folder) if NATIVE.fullmatch(file.name)]
     if native:
         return native
-    tables = [f for f in sorted(folder.iterdir()) if f.name.endswith(TABLE_SUFFIXES)]
+    named = [f for f in sorted(folder.iterdir()) if TRANSCRIPTS.search(f.name)]
+    tables = [file for file in named if file.name.endswith(TABLE_SUFFIXES)]
     return [file for file in tables if set(column_names(file)) >= KEYS]
 
 
