@@ -78,12 +78,12 @@ def matched(calls: Calls, yx: np.ndarray, gene: np.ndarray) -> tuple[np.ndarray,
     return is_right, is_found
 
 
-def report_simulated(seeds: int) -> None:
+def report_simulated(seeds: range) -> None:
     """Print a row for each simulated field."""
     print("| assay | seed | molecules | recall | true rate | measured by blanks |")
     print("|---|---|---|---|---|---|")
     for kind, size_px in (("merfish", 768), ("seqfish", 640)):
-        for seed in range(seeds):
+        for seed in seeds:
             book, calls, yx, gene = simulate(kind, seed, size_px)
             n_blanks = int(book.is_blank.sum())
             n_genes = len(book.names) - n_blanks
@@ -147,10 +147,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("simulated", "speed", "real"))
     parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     if args.what == "simulated":
-        report_simulated(args.seeds)
+        report_simulated(range(args.first_seed, args.first_seed + args.seeds))
     elif args.what == "speed":
         report_speed()
     else:

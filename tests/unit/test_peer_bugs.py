@@ -2,7 +2,8 @@
 
 Others of the list are tested where the code's other tests are: genes that begin like controls and
 transcripts in two cells in ``test_assign.py``, 19-digit ids and hash seeds in ``test_anndata.py``,
-the order of channels in ``test_spatial.py``.
+the order of channels in ``test_spatial.py``, plain ``x, y`` that are local to a field in
+``test_transcripts.py``, correction with codebooks that can't correct in ``test_decode.py``.
 """
 
 from __future__ import annotations
@@ -114,3 +115,21 @@ def test_blanks_are_kept_so_that_an_error_rate_can_be_given(tmp_path, blank):
     cells = anndata.read_h5ad(tmp_path / "out/cells.h5ad")
     assert cells.obsm["controls"][blank].tolist() == [1]
     assert cells.var_names.tolist() == ["NANOG"]
+
+
+def test_the_table_has_no_background_row_no_stored_zeros_and_names(tmp_path):
+    labels = np.zeros((20, 20), np.uint16)
+    labels[:, :5], labels[:, 10:15], labels[:, 15:] = 1, 2, 3
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    x = np.array([1.0, 2.0, 7.0, 7.0, 12.0])
+    write_transcripts(tmp_path / "t.csv", x, x, gene=["NANOG", "Gad1", "NANOG", "Only", "Gad1"])
+    files = ["--labels", str(tmp_path / "labels.tif"), "--transcripts", str(tmp_path / "t.csv")]
+    assert main(["assign", *files, "--pixel-size-um", "0.1", "-o", str(tmp_path / "out")]) == 0
+    cells = anndata.read_h5ad(tmp_path / "out/cells.h5ad")
+    assert cells.obs["cell_id"].tolist() == [1, 2, 3]  # the third is empty and stays
+    assert cells.var_names.tolist() == ["Gad1", "NANOG", "Only"]
+    assert cells.X.nnz == 3
+    assert (cells.X.data > 0).all()
+    # Transcripts in no cell stay rows, with the number of no cell.
+    found = pd.read_parquet(tmp_path / "out/transcripts.parquet")
+    assert found["cell_id"].tolist() == [1, 1, 0, 0, 2]
