@@ -206,8 +206,8 @@ def is_idle(slurm: Slurm) -> bool:
 
 
 def wait_until(reached, root: Path, processes: list[subprocess.Popen[bytes]]) -> None:
-    """Wait half a minute at most; a daemon that ended can't start here."""
-    for _ in range(60):
+    """Wait some minutes at most; a daemon that ended can't start here."""
+    for _ in range(300):
         if reached():
             return
         if any(process.poll() is not None for process in processes):
