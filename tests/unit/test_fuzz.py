@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 KINDS = ["TIFF", "PNG", "zarr labels", "transcripts (csv)", "transforms", "manifest of a movie"]
-KINDS += ["batches", "codebook and rounds"]
+KINDS += ["batches"]
 
 
 def test_damaged_inputs_are_refused_or_read_as_they_stand():
