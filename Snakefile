@@ -1,6 +1,7 @@
 """From a microscope folder to published tables. `snakemake -n` lists every job."""
 
 from pathlib import Path
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.14")
@@ -8,6 +9,8 @@ min_version("9.14")
 
 # A working directory without a config of its own takes the shipped one.
 own, shipped = "config/config.yaml", workflow.source_path("config/config.yaml")
+if Path(own).is_dir():
+    raise WorkflowError(f"{own}: found a folder, expected a file; rename it or write your config")
 
 
 configfile: own if Path(own).exists() else shipped

@@ -60,7 +60,7 @@ class Run:
     def __init__(self, folder: Path, raw: Path, sample: str) -> None:
         self.folder = folder
         (folder / "config").mkdir(parents=True)
-        config = "samples: sheet.tsv\nsegment: {cell_diameter_px: 24}\n"
+        config = "samples: sheet.tsv\ntiles_per_batch: 2\nsegment: {cell_diameter_px: 24}\n"
         (folder / "config" / "config.yaml").write_text(config)
         column, value = COLUMNS[sample]
         sheet = f"sample\tassay\tpath\t{column}\n{sample}\t{sample}\t{raw / RAW[sample]}\t{value}\n"
@@ -69,7 +69,7 @@ class Run:
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start Snakemake as the leader of a process group; its log is appended to a file."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--cores", "1", "--set-scatter", "segment=2", *options]
+        command += ["--cores", "1", *options]
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
                 command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True

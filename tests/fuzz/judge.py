@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,31 +148,34 @@ def _dry_run(folder: Path, out: Path) -> int:
 
     os.chdir(folder)
     log = out.parent / "log"
-    with log.open("w") as file:
-        for descriptor in (1, 2):
-            os.dup2(file.fileno(), descriptor)
+    own = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
     status = 1
     try:
+        with log.open("w") as file:
+            for descriptor in own:
+                os.dup2(file.fileno(), descriptor)
         snakemake(["-s", str(ROOT / "Snakefile"), "-n", "-p", "--cores", "1", "-d", str(folder)])
     except SystemExit as error:
         status = int(error.code or 0)
+    finally:
+        sys.stdout.flush()
+        for descriptor, saved in own.items():
+            os.dup2(saved, descriptor)
     text = log.read_text()
+    if status:
+        print(text)
+        return status
     commands = sorted(line for line in text.splitlines() if "cellsam_core " in line)
     (out / "commands").write_text("\n".join(commands))
-    if status:
-        (out / "commands").unlink()
-        raise _Refused(text) if "WorkflowError" not in text else SystemExit(1)
     return status
-
-
-class _Refused(Exception):
-    """Snakemake ended with something else than its own error."""
 
 
 def fault_of_refusal(text: str) -> str:
     """Say what is wrong with how an input was refused; empty if nothing."""
     if "Traceback" in text:
         return "a traceback"
+    if any(line.startswith("WorkflowError") for line in text.splitlines()):
+        return ""  # Snakemake's form of a sentence
     said = [line for line in text.splitlines() if line.startswith("cellsam-core ")]
     if len(said) != 1:
         return f"{len(said)} sentences"

@@ -25,7 +25,8 @@ TREE = [f"{sample}/{name}" for sample in ("movie", "merfish") for name in COMMON
 TREE += [f"movie/3_tracks/{name}" for name in MOVIE]
 TREE += ["conditions/conditions.png", "conditions/condition_traces.csv"]
 TREE += [f"merfish/3_cells/{name}" for name in SPATIAL]
-AFTER_TRACKING = {"track": 1, "traces": 1, "report": 1, "conditions": 1, "all": 1}
+AFTER_TRACES = {"traces": 1, "report": 1, "conditions": 1, "all": 1}
+AFTER_TRACKING = AFTER_TRACES | {"track": 1}
 
 
 def test_every_file_of_the_contract_is_there(finished: Path):
@@ -61,9 +62,18 @@ def test_a_second_run_does_nothing(finished: Path):
     assert "Nothing to be done" in run_snakemake(finished).stdout
 
 
-def test_a_changed_key_runs_only_what_depends_on_it(finished: Path):
-    result = run_snakemake(finished, "-n", "--config", "track={sigma_iou: 0.3}")
-    assert jobs(result) == AFTER_TRACKING
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ("track={sigma_iou: 0.3}", AFTER_TRACKING),
+        ("traces={baseline_frames: 2}", AFTER_TRACES),
+        ("assign={expand_um: 1}", {"assign": 1, "report": 1, "all": 1}),
+    ],
+)
+def test_a_changed_key_runs_only_what_depends_on_it(
+    finished: Path, changed: str, expected: dict[str, int]
+):
+    assert jobs(run_snakemake(finished, "-n", "--config", changed)) == expected
 
 
 def test_a_deleted_table_is_made_again_with_what_depends_on_it(finished: Path):

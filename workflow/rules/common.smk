@@ -160,13 +160,14 @@ def corrections_path(wildcards):
     """Input function: the sample's table of corrections, if it has one."""
     if "corrections" not in SAMPLES[wildcards.sample]:
         return []
-    return given_path(wildcards.sample, "corrections")
+    return given_path(wildcards.sample, "corrections", SAMPLES[wildcards.sample]["corrections"])
 
 
-def track_flags(wildcards, input):
+# Params functions don't take `input`: Snakemake then no longer sees that an option changed.
+def track_flags(wildcards):
     """Params function: the options of the tracking, with the sample's corrections."""
     options = settings(wildcards.sample, "track")
-    return as_flags(options | {"corrections": input.corrections or None})
+    return as_flags(options | {"corrections": corrections_path(wildcards) or None})
 
 
 def control_traces(wildcards):
@@ -175,9 +176,10 @@ def control_traces(wildcards):
     return [] if control is None else f"results/{control}/3_tracks/traces.parquet"
 
 
-def trace_flags(wildcards, input):
+def trace_flags(wildcards):
     """Params function: the options of the traces, with the control's file for its name."""
-    return as_flags(settings(wildcards.sample, "traces") | {"control": input.control or None})
+    options = settings(wildcards.sample, "traces")
+    return as_flags(options | {"control": control_traces(wildcards) or None})
 
 
 def check_corrections():
@@ -208,14 +210,15 @@ def check_reporters():
 
 
 def nuclei_path(wildcards):
-    """Input function: the sample's nuclei, if it has any; a relative path as that of `path`."""
+    """Input function: the sample's nuclei, if it has any."""
     nuclei = settings(wildcards.sample, "assign")["nuclei"]
-    return [] if nuclei is None else os.path.normpath(SHEET.parent / nuclei)
+    return [] if nuclei is None else given_path(wildcards.sample, "nuclei", nuclei)
 
 
-def assign_flags(wildcards, input):
+def assign_flags(wildcards):
     """Params function: the options of the assignment, with the path of the nuclei resolved."""
-    return as_flags(settings(wildcards.sample, "assign") | {"nuclei": input.nuclei or None})
+    options = settings(wildcards.sample, "assign")
+    return as_flags(options | {"nuclei": nuclei_path(wildcards) or None})
 
 
 def check_controls():
@@ -241,10 +244,12 @@ def compared_samples():
     ]
 
 
-def condition_arguments(wildcards, input):
+def condition_arguments(wildcards):
     """Params function: CONDITION=TRACES for each sample that is compared."""
-    names = [SAMPLES[sample]["condition"] for sample in compared_samples()]
-    return shlex.join(f"{name}={path}" for name, path in zip(names, input, strict=True))
+    return shlex.join(
+        f"{SAMPLES[sample]['condition']}=results/{sample}/3_tracks/traces.parquet"
+        for sample in compared_samples()
+    )
 
 
 def sheet_flags(*columns):
@@ -295,9 +300,9 @@ def sample_config(wildcards):
     return json.dumps({"sample": row} | stages, sort_keys=True)
 
 
-def given_path(sample, column):
-    """A file or folder that the sample sheet names; a relative path starts at the sheet."""
-    path = os.path.normpath(SHEET.parent / SAMPLES[sample][column])
+def given_path(sample, column, text):
+    """The file or folder that a column names; a relative path starts at the sheet."""
+    path = os.path.normpath(SHEET.parent / text)
     if not os.path.exists(path):
         raise WorkflowError(
             f"{SHEET}, sample {sample!r}, {column}: there is no file or folder {path}"
@@ -313,7 +318,7 @@ def given_path(sample, column):
 
 def raw_path(wildcards):
     """Input function: the sample's folder or file."""
-    return given_path(wildcards.sample, "path")
+    return given_path(wildcards.sample, "path", SAMPLES[wildcards.sample]["path"])
 
 
 @functools.cache
