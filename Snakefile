@@ -9,8 +9,13 @@ min_version("9.14")
 
 # A working directory without a config of its own takes the shipped one.
 own, shipped = "config/config.yaml", workflow.source_path("config/config.yaml")
-if Path(own).is_dir():
-    raise WorkflowError(f"{own}: found a folder, expected a file; rename it or write your config")
+if Path(own).exists():
+    try:
+        Path(own).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkflowError(
+            f"{own}: found {error}, expected text in UTF-8; write it anew"
+        ) from error
 
 
 configfile: own if Path(own).exists() else shipped

@@ -81,8 +81,10 @@ def cell_anndata(sample: str, assigned: Assigned) -> anndata.AnnData:
 def write_h5ad(path: str | Path, table: anndata.AnnData) -> None:
     """Write a table; the same table gives the same bytes."""
     table.strings_to_categoricals()
-    # In memory first: on a full disk HDF5 prints tracebacks of its own.
-    with h5py.File("table", "w", driver="core", backing_store=False) as file:
+    # In memory first: on a full disk HDF5 prints tracebacks of its own. Its newer formats have
+    # checksums of their structure, without which a damaged file can be read for ever.
+    options = {"driver": "core", "backing_store": False, "libver": ("v110", "v110")}
+    with h5py.File("table", "w", **options) as file:
         write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
         file.flush()
         content: bytes = file.id.get_file_image()

@@ -114,6 +114,8 @@ def _page_errors(path: Path) -> Iterator[None]:
         logger.propagate = propagate
     if any(re.search(r"page|tag list", m) for m in messages):
         raise unreadable(path, "a truncated TIFF (its list of pages is broken)")
+    if broken := next((m for m in messages if re.search(r"TiffTag (2[5-9]\d|3[0-3]\d) ", m)), None):
+        raise unreadable(path, f"a damaged TIFF ({broken.splitlines()[0]})")
 
 
 def _read_raster_header(path: Path) -> Stack:

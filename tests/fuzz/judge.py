@@ -172,10 +172,10 @@ def _dry_run(folder: Path, out: Path) -> int:
 
 def fault_of_refusal(text: str) -> str:
     """Say what is wrong with how an input was refused; empty if nothing."""
-    if "Traceback" in text:
+    if "Traceback (most recent call last)" in text:
         return "a traceback"
-    if any(line.startswith("WorkflowError") for line in text.splitlines()):
-        return ""  # Snakemake's form of a sentence
+    if any(line.strip().startswith("WorkflowError") for line in text.splitlines()):
+        return ""  # Snakemake's form of a sentence, sometimes with the lines of the workflow
     said = [line for line in text.splitlines() if line.startswith("cellsam-core ")]
     if len(said) != 1:
         return f"{len(said)} sentences"
