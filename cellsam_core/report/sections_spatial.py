@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
+from cellsam_core.errors import InputError
 from cellsam_core.io.tables import table_errors
 from cellsam_core.io.transcripts import apply_affine
 from cellsam_core.report import figures_spatial as draw
@@ -191,6 +192,13 @@ def cell_outlines(results: Results, cells: pd.DataFrame) -> tuple[list[Any], npt
     source = results.manifest.transcripts
     assert table is not None
     assert source is not None
+    if not set(table["cell_id"]) <= set(cells["cell_id"]):
+        raise InputError(
+            results.folder / "3_cells/boundaries.parquet",
+            found="outlines of cells that cells.h5ad does not have",
+            expected="those of its cells",
+            remedy="delete both files and run again",
+        )
     parts, owner = shapely.get_parts(shapely.from_wkb(table["geometry"]), return_index=True)
     xy, ring = shapely.get_coordinates(shapely.get_exterior_ring(parts), return_index=True)
     xy = apply_affine(np.asarray(source.um_to_px), xy.T).T * results.units.per_px

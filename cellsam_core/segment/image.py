@@ -36,7 +36,8 @@ def open_frames(path: Path) -> OmeZarr:
         `path` was not written by ``preprocess``.
     """
     frames = omezarr.open_(path)
-    if "c" not in frames.axes or not set(frames.channels) <= set(ROLES):
+    n_channels = frames.array.shape[frames.axes.index("c")] if "c" in frames.axes else None
+    if len(frames.channels) != n_channels or not set(frames.channels) <= set(ROLES):
         raise InputError(
             path,
             found=f"axes {frames.axes} and channels {', '.join(frames.channels) or 'none'}",
