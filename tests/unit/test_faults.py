@@ -223,7 +223,7 @@ IN_TEMPORARY = {
     "io/instances.py": {"__init__"},
     "io/tables.py": {"parquet_writer"},
     "io/decoded.py": {"__enter__", "_image", "finish", "_write_transcripts"},
-    "cli/assign.py": {"_assign"},
+    "io/assigned.py": {"assign_transcripts"},
     "segment/history.py": {"flush"},  # a log that grows
     "report/figures_common.py": {"encode"},  # into memory
 }
