@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--corrections",
         type=Path,
         metavar="CSV",
-        help="what you found wrong, row by row, see the README: carried out at every run",
+        help="what you found wrong, row by row, see docs/corrections.md: carried out at every run",
     )
     parser.add_argument(
         "--images",
