@@ -108,6 +108,8 @@ def read_quality(results: Results) -> dict[str, Any] | None:
         for name in QUALITY:
             if not isinstance(quality[name], int | float | None):
                 raise ValueError(f"{name} is no number")
+        if not all(isinstance(n, int) for n in dict(quality["n_transcripts_by_type"]).values()):
+            raise ValueError("n_transcripts_by_type has no counts")
     return quality
 
 
