@@ -15,7 +15,7 @@ SOURCES = sorted((ROOT / "cellsam_core").rglob("*.py"))
 # Rendered with shlex by workflow/rules/common.smk.
 QUOTED = {"params.options", "params.sample", "params.samples"}
 # Held to letters, digits, dot, dash and underscore, or made by Snakemake.
-HARMLESS = {"wildcards.sample", "wildcards.scatteritem"}
+HARMLESS = {"wildcards.sample", "wildcards.batch", "params.expand_um"}
 
 
 @pytest.mark.parametrize(
