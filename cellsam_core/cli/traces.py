@@ -165,11 +165,13 @@ def write_trace_files(
 
 def _read_tables(objects_path: Path, tracks_path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Objects with frame, label and track_id, and the tracks that they belong to."""
-    from cellsam_core.io.tables import read_table
+    from cellsam_core.io.tables import read_table, table_errors
 
     objects = read_table(objects_path, ["frame", "label", "track_id"])
     needed = ["track_id", "lineage_id", "parent_id", "first_frame", "last_frame"]
     tracks = read_table(tracks_path, needed)
+    with table_errors(tracks_path):
+        tracks = tracks.astype(dict.fromkeys(needed, "int64"))
     unknown = objects.loc[~objects["track_id"].isin(tracks["track_id"]), "track_id"]
     if len(unknown):
         raise InputError(

@@ -182,7 +182,9 @@ def _positions(folder: Path, names: list[str]) -> dict[str, tuple[float, float]]
     path = folder / POSITIONS_NAME
     if len(names) == 1 and not path.is_file():
         return {names[0]: (0.0, 0.0)}
-    table = read_table(path, ("field", "x_um", "y_um"), dtype={"field": str})
+    table = read_table(
+        path, ("field", "x_um", "y_um"), dtype={"field": str, "x_um": float, "y_um": float}
+    )
     found = {
         str(name): (float(x), float(y))
         for name, x, y in zip(table["field"], table["x_um"], table["y_um"], strict=True)

@@ -286,7 +286,10 @@ def _channel_names(tif: tifffile.TiffFile) -> tuple[str, ...]:
 
 
 def _ome_pixels(tif: tifffile.TiffFile) -> ElementTree.Element:
-    pixels = ElementTree.fromstring(tif.ome_metadata or "").find(".//{*}Pixels")
+    try:
+        pixels = ElementTree.fromstring(tif.ome_metadata or "").find(".//{*}Pixels")
+    except ElementTree.ParseError as error:
+        raise ValueError(f"broken OME metadata, {error}") from error
     if pixels is None:
         raise ValueError("OME metadata without a Pixels element")
     return pixels

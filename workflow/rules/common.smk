@@ -73,9 +73,11 @@ def read_cells(path):
     """Read the non-empty cells of each row of a tab-separated sheet."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
+            rows = list(csv.DictReader(file, delimiter="\t", strict=True))
     except UnicodeDecodeError as error:
         raise WorkflowError(f"{path}: not UTF-8 text; save it as tab-separated UTF-8") from error
+    except csv.Error as error:  # a quote that is never closed would swallow the rows below it
+        raise WorkflowError(f"{path}: {error}; look for a quote that is not closed") from error
     for row in rows:
         if None in row:
             raise WorkflowError(f"{path}: more cells than columns in the row {row}")
