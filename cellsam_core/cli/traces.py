@@ -172,6 +172,14 @@ def _read_tables(objects_path: Path, tracks_path: Path) -> tuple[pd.DataFrame, p
     tracks = read_table(tracks_path, needed)
     with table_errors(tracks_path):
         tracks = tracks.astype(dict.fromkeys(needed, "int64"))
+    twice = tracks.loc[tracks["track_id"].duplicated(), "track_id"]
+    if len(twice):
+        raise InputError(
+            tracks_path,
+            found=f"track {twice.iloc[0]} more than once",
+            expected="one row a track",
+            remedy="give the table as `cellsam-core track` wrote it",
+        )
     unknown = objects.loc[~objects["track_id"].isin(tracks["track_id"]), "track_id"]
     if len(unknown):
         raise InputError(
