@@ -28,11 +28,12 @@ def review_section(results: Results, tracks: pd.DataFrame | None) -> Section:
         return section
     shown = review.head(MAX_ROWS).drop(columns="lineages_right")
     shown["track_ids"] = shown["track_ids"].astype(str).str.replace(";", ", ")
-    caption = (
-        f"The first {len(shown)} of {len(review)} rows of review.csv. Label: of the object whose"
-        " past is in doubt. Gain: right lineages that checking it adds, on average. What is wrong"
-        " goes into the sample's table of corrections (see the README)."
+    section.paragraphs.append(
+        "Label: of the object whose past is in doubt. Gain: right lineages that checking it adds,"
+        " on average. What is wrong goes into the sample's table of corrections"
+        " (docs/corrections.md)."
     )
+    caption = f"The first {len(shown)} of {len(review)} rows of review.csv."
     rows = list(shown.itertuples(index=False, name=None))
     section.tables.append(Table(caption, HEADER, rows))
     return section
