@@ -27,6 +27,8 @@ def expand(labels: LabelTiles, distance_px: float) -> LabelTiles:
     distance_px
         How far, from pixel centre to pixel centre.
     """
+    if distance_px <= 0:
+        return labels
     height, width = labels.shape_yx
     margin = math.ceil(distance_px)
 

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
+from cellsam_core.runs import find_runs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -131,13 +133,8 @@ def measure_cells(labels: LabelTiles) -> pd.DataFrame:
 
 
 def _measure_tile(tile: npt.NDArray[np.uint32], top: int, left: int) -> pd.DataFrame:
-    # Runs of one label along a row are far fewer than pixels.
     pixels, width = tile.ravel(), tile.shape[1]
-    is_start = np.ones(len(pixels), dtype=bool)
-    np.not_equal(pixels[1:], pixels[:-1], out=is_start[1:])
-    is_start[::width] = True
-    start = np.flatnonzero(is_start)
-    length = np.diff(start, append=len(pixels))
+    start, length = find_runs(tile)
     is_cell = pixels[start] > 0
     start, length = start[is_cell], length[is_cell]
     label, index = np.unique(pixels[start], return_inverse=True)

@@ -172,14 +172,7 @@ def _place(args: argparse.Namespace, image: LabelImage) -> TranscriptSource:
 def _from_manifest(path: Path, shape_yx: tuple[int, int] | None) -> TranscriptSource:
     from cellsam_core.io.manifest import Manifest
 
-    manifest = Manifest.load(path)
-    if manifest.transcripts is None:
-        raise InputError(
-            path,
-            found=f"a sample of assay {manifest.assay} without transcripts",
-            expected="a merfish or seqfish sample",
-            remedy="correct assay in the sample sheet",
-        )
+    manifest, source = Manifest.load_tissue(path)
     if shape_yx is not None and shape_yx != manifest.shape_yx:
         raise InputError(
             path,
@@ -187,7 +180,7 @@ def _from_manifest(path: Path, shape_yx: tuple[int, int] | None) -> TranscriptSo
             expected=f"the {shape_yx[1]} x {shape_yx[0]} px of the labels",
             remedy="give the labels of this sample",
         )
-    return manifest.transcripts
+    return source
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

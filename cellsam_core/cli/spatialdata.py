@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cellsam_core.errors import InputError
-
 if TYPE_CHECKING:
     import argparse
 
@@ -29,20 +27,12 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.manifest import Manifest
     from cellsam_core.io.spatialdata import write_spatialdata
 
-    path = args.results / "0_manifest.json"
-    manifest = Manifest.load(path)
-    if manifest.transcripts is None:
-        raise InputError(
-            path,
-            found=f"a sample of assay {manifest.assay} without transcripts",
-            expected="a merfish or seqfish sample",
-            remedy="give the results of a tissue",
-        )
+    _, source = Manifest.load_tissue(args.results / "0_manifest.json")
     write_spatialdata(
         args.output,
         frames=args.results / "1_preprocessed/frames.zarr",
         masks=args.results / "2_masks/masks.zarr",
         cells=args.results / "3_cells",
-        um_to_px=np.array(manifest.transcripts.um_to_px),
+        um_to_px=np.array(source.um_to_px),
         expand_um=args.expand_um,
     )

@@ -334,8 +334,7 @@ def open_label_cells(
             expected=f"the {tiles.shape_yx[1]} x {tiles.shape_yx[0]} px of the labels",
             remedy="give the nuclei of this sample",
         )
-    if expand_um > 0:
-        tiles = expand(tiles, expand_um / pixel_size_of(um_to_px))
+    tiles = expand(tiles, expand_um / pixel_size_of(um_to_px))
     if cells is None:
         return LabelCells(tiles, measure_cells(tiles), um_to_px, nuclear)
     measured = read_measured(cells)

@@ -148,6 +148,25 @@ class Manifest:
                 remedy="run `cellsam-core inspect` again",
             ) from error
 
+    @classmethod
+    def load_tissue(cls, path: str | Path) -> tuple[Manifest, TranscriptSource]:
+        """Read the manifest of a sample that has transcripts, and these; see :meth:`load`.
+
+        Raises
+        ------
+        InputError
+            As `load`, or the sample has none.
+        """
+        manifest = cls.load(path)
+        if manifest.transcripts is None:
+            raise InputError(
+                path,
+                found=f"a sample of assay {manifest.assay} without transcripts",
+                expected="a merfish or seqfish sample",
+                remedy="correct assay in the sample sheet",
+            )
+        return manifest, manifest.transcripts
+
 
 def _check(manifest: Manifest) -> None:
     """Raise ValueError that names the first entry that no manifest of `inspect` has."""

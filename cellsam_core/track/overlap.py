@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cellsam_core.runs import find_runs
+
 Labels = NDArray[np.integer[Any]]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -94,7 +96,7 @@ class Overlaps:
 def measure_objects(labels: Labels) -> FrameObjects:
     """Measure the cells of a ``(y, x)`` label image; 0 is background."""
     height, width = labels.shape
-    starts, lengths = _runs(labels)
+    starts, lengths = find_runs(labels)
     value = labels.ravel()[starts]
     inside = value != 0
     starts, lengths = starts[inside], lengths[inside]
@@ -139,7 +141,7 @@ def count_overlaps(
     if a.size == 0:
         empty = np.zeros(0, dtype=np.int64)
         return Overlaps(empty, empty, empty, empty, empty)
-    starts, lengths = _runs(a, b)
+    starts, lengths = find_runs(a, b)
     label_a, label_b = a.ravel()[starts], b.ravel()[starts]
     both = (label_a != 0) & (label_b != 0)
     i = before_objects.index_of(label_a[both].astype(np.int64))
@@ -170,13 +172,3 @@ def shifted_windows(
         before.append(slice(max(0, -shift), max(0, size - max(0, shift))))
         after.append(slice(max(0, shift), max(0, size - max(0, -shift))))
     return (before[0], before[1]), (after[0], after[1])
-
-
-def _runs(*images: Labels) -> tuple[Ints, Ints]:
-    """Flat starts and lengths of the runs along x in which no image changes."""
-    change = np.ones(images[0].shape, dtype=bool)
-    np.not_equal(images[0][:, 1:], images[0][:, :-1], out=change[:, 1:])
-    for image in images[1:]:
-        change[:, 1:] |= image[:, 1:] != image[:, :-1]
-    starts = np.flatnonzero(change)
-    return starts, np.diff(starts, append=change.size)

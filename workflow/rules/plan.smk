@@ -4,5 +4,6 @@ rule plan:
         "logs/plan.txt",
     localrule: True
     run:
-        Path(log[0]).write_text(planned_page(), encoding="utf-8")
-        print(planned_page())
+        text = planned_page()
+        Path(log[0]).write_text(text, encoding="utf-8")
+        print(text)

@@ -15,7 +15,7 @@ rule spatialdata:
     threads: 1
     resources:
         mem_mb=growing(16000),
-        runtime=240,
+        runtime=growing(240),
     params:
         expand_um=lambda wildcards: settings(wildcards.sample, "assign")["expand_um"],
     shell:

@@ -39,7 +39,7 @@ NM_A_PIXEL = re.compile(r"ImPixel_nm\W+([\d.]+)")
 
 def fits(folder: Path) -> bool:
     """Whether there is a table with a field of view and the cell of each transcript."""
-    return bool(_tables(folder))
+    return bool(_tables(folder, _below(folder)))
 
 
 def read(folder: Path, choices: Choices) -> Found:
@@ -52,15 +52,16 @@ def read(folder: Path, choices: Choices) -> Found:
     """
     refuse_z(folder, choices)
     remedy = "give each slide a folder of its own"
-    table = only(folder, _tables(folder), "table of transcripts", remedy)
+    files = _below(folder)
+    table = only(folder, _tables(folder, files), "table of transcripts", remedy)
     numbers: set[int] = set()
     for batch in iter_columns(table, ["fov"], []):
         numbers.update(np.unique(batch["fov"].to_numpy()).astype(int).tolist())
     fov = int(choose(folder, choices, [str(n) for n in sorted(numbers)], "fields of view"))
-    image, labels = _images(folder, fov)
+    image, labels = _images(folder, files, fov)
     names = _channel_names(image)
     stack = read_stack(image, n_channels=len(names or choices.channels or []) or None)
-    size = choices.pixel_size_um or stack.pixel_size_um or _pixel_size_um(folder)
+    size = choices.pixel_size_um or stack.pixel_size_um or _pixel_size_um(files)
     used = [f"Only field of view {fov}, one of {len(numbers)}, is used."]
     return Found(
         one_file(stack, choices.channels, names),
@@ -73,8 +74,8 @@ def read(folder: Path, choices: Choices) -> Found:
     )
 
 
-def _tables(folder: Path) -> list[Path]:
-    native = [file for file in _below(folder) if NATIVE.fullmatch(file.name)]
+def _tables(folder: Path, files: list[Path]) -> list[Path]:
+    native = [file for file in files if NATIVE.fullmatch(file.name)]
     if native:
         return native
     named = [f for f in sorted(folder.iterdir()) if TRANSCRIPTS.search(f.name)]
@@ -82,9 +83,9 @@ def _tables(folder: Path) -> list[Path]:
     return [file for file in tables if set(column_names(file)) >= KEYS]
 
 
-def _images(folder: Path, fov: int) -> tuple[Path, Path | None]:
+def _images(folder: Path, files: list[Path], fov: int) -> tuple[Path, Path | None]:
     """Stain image and label image of a field; there may be several overlays and composites."""
-    named = ((file, IMAGE.fullmatch(file.name)) for file in _below(folder))
+    named = ((file, IMAGE.fullmatch(file.name)) for file in files)
     kinds = {file: m["kind"].lower() for file, m in named if m and int(m["fov"]) == fov}
     stains = [file for file, kind in kinds.items() if not NO_STAIN.search(kind)]
     native = [file for file in stains if file.parent.name == "Morphology2D"]
@@ -117,9 +118,9 @@ def _channel_names(path: Path) -> list[str] | None:
     return [targets[ids.index(letter)] for letter in order[1]]
 
 
-def _pixel_size_um(folder: Path) -> float | None:
+def _pixel_size_um(files: list[Path]) -> float | None:
     """Pixel size in the settings of the run; it differs between instruments."""
-    for file in _below(folder):
+    for file in files:
         if file.name.endswith("_ExptConfig.txt"):
             match = NM_A_PIXEL.search(file.read_text(encoding="utf-8", errors="replace"))
             return float(match[1]) / 1000 if match else None
