@@ -115,8 +115,11 @@ def choose_roles(manifest: Manifest, nuclear: str | None, cell: str | None) -> d
     if given:
         return given
     channels = manifest.channels
-    if len(channels) == 1 or channels == RGB:
+    if len(channels) == 1:
         return {"cell": channels}
+    if channels == RGB:
+        # Haematoxylin absorbs red, eosin does not: red shows nuclei, the grey all tissue.
+        return {"nuclear": ["R"], "cell": RGB}
     guessed = {
         role: [name]
         for role, pattern in (("nuclear", NUCLEAR_NAME), ("cell", CELL_NAME))

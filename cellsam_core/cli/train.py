@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder for weights, checkpoint and loss curve; a killed run goes on there",
     )
+    parser.add_argument("--weights", help="to start from, a name or a path; without it, from nothing")
     parser.add_argument(
         "--steps", type=int, default=PLAN.n_steps, help="optimiser steps of both stages"
     )
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.segment.labelled import load_manifest
     from cellsam_core.segment.train import train
-    from cellsam_core.segment.weights import save
+    from cellsam_core.segment.weights import load_trainable, save
 
     images = load_manifest(args.manifest, args.data, "train")
     plan = TrainingPlan(
@@ -64,4 +65,5 @@ def run(args: argparse.Namespace) -> None:
         n_candidates=args.candidates,
         seed=args.seed,
     )
-    save(train(images, plan, args.output), args.output / "weights.safetensors")
+    start = None if args.weights is None else load_trainable(args.weights)
+    save(train(images, plan, args.output, start=start), args.output / "weights.safetensors")

@@ -21,11 +21,11 @@ CROP_PX = 256
 SCALE_SPREAD = 0.33
 """Standard deviation of the log of the scale: cells differ, and the autopilot errs."""
 
-CLAHE_SHARE = 0.65
+CLAHE_SHARE = 0.5
 """Of the crops; the workflow equalises unless it is told not to."""
 
-VIEW_SHARE = 0.4
-"""Of the crops of coloured images that show another grey than the workflow's."""
+ONE_PLANE_SHARE = 0.4
+"""Of the crops of stained sections that show the grey or the red alone."""
 
 INVERTED = {
     "fluorescence": 0.03,
@@ -51,8 +51,8 @@ def random_crop(
     wanted = REFERENCE_PX * float(np.exp(rng.normal(0, SCALE_SPREAD)))
     scale = float(np.clip(wanted / image.diameter_px, 0.15, 6.0))
     source = image.channels if rng.random() < CLAHE_SHARE else image.plain
-    if image.views and rng.random() < VIEW_SHARE:
-        source = image.views[rng.integers(len(image.views))]
+    if image.modality == "histology" and rng.random() < ONE_PLANE_SHARE:
+        source = one_plane(source, rng)
     stretch = np.exp(rng.normal(0, 0.08, 2))
     theta = rng.integers(4) * np.pi / 2
     if rng.random() < 0.4:
@@ -122,12 +122,19 @@ def split_reflections(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     return pieces
 
 
+def one_plane(channels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Show the grey of a coloured image as the cell plane, or one time in four its red."""
+    shown = channels[0] if rng.random() < 0.25 and channels[0].any() else channels[1]
+    return np.stack((np.zeros_like(shown), shown))
+
+
 def relight(
     pixels: NDArray[np.float32], modality: str, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Vary contrast, polarity, blur, noise, shading and the channel a stain is put in."""
     _, height, width = pixels.shape
     out = np.zeros((3, height, width), np.float32)
+    is_inverted = rng.random() < INVERTED.get(modality, 0.0)
     for index, plane in enumerate(pixels):
         if plane.max() <= 0:
             continue
@@ -143,9 +150,7 @@ def relight(
         if rng.random() < 0.5:
             plane = plane + rng.normal(0, rng.uniform(0.005, 0.08), plane.shape)
         plane = np.clip(plane * rng.uniform(0.6, 1.0) + rng.uniform(0, 0.1), 0, 1)
-        if rng.random() < INVERTED.get(modality, 0.0):
-            plane = 1 - plane
-        out[index + 1] = plane
+        out[index + 1] = 1 - plane if is_inverted else plane
     single = (pixels.reshape(2, -1).max(1) > 0).sum() == 1
     if single and modality != "nuclear":
         out[2] = out[1] + out[2]

@@ -217,5 +217,4 @@ def _part(image: LabelledImage, axis: int, piece: slice) -> LabelledImage:
         channels=take(image.channels),
         plain=take(image.plain),
         labels=labels,
-        views=tuple(map(take, image.views)),
     )

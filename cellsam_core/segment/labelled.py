@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,8 +41,6 @@ class LabelledImage:
         ``(2, y, x)`` uint8: nuclear, whole cell; an absent channel is 0.
     plain
         The same without CLAHE.
-    views
-        Other greys of a coloured image, as training may see it; empty for a grey one.
     labels
         ``(y, x)`` int32.
     diameter_px
@@ -59,7 +57,6 @@ class LabelledImage:
     labels: NDArray[np.int32]
     diameter_px: float
     weight: float = 1.0
-    views: tuple[NDArray[np.uint8], ...] = ()
 
 
 def median_diameter_px(labels: NDArray[np.integer]) -> float:
@@ -177,11 +174,12 @@ def _grey(pixels: NDArray[Any]) -> NDArray[Any]:
     return to_grey(np.moveaxis(pixels[..., :3], -1, 0)) if pixels.ndim == 3 else pixels
 
 
-def _views(pixels: NDArray[Any]) -> list[NDArray[Any]]:
-    """Red and green alone, where they differ: stains absorb them to different degrees."""
-    if pixels.ndim != 3 or (pixels[..., 0] == pixels[..., 1]).all():
-        return []
-    return [pixels[..., 0], pixels[..., 1]]
+def _planes(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Bring an image to nuclear and cell planes ``(2, y, x)``, as the workflow does."""
+    grey = _grey(pixels)
+    is_coloured = pixels.ndim == 3 and (pixels[..., 0] != pixels[..., 1]).any()
+    red = pixels[..., 0] if is_coloured else np.zeros_like(grey)
+    return np.stack((red.astype(grey.dtype), grey))
 
 
 def load_image(
@@ -194,17 +192,15 @@ def load_image(
     InputError
         One can't be read, or their shapes differ.
     """
-    pixels, labels = _read(image), _read(label).astype(np.int32)
-    grey = _grey(pixels)
-    if grey.shape != labels.shape:
+    planes, labels = _planes(_read(image)), _read(label).astype(np.int32)
+    if planes.shape[1:] != labels.shape:
         raise InputError(
             label,
             found=f"shape {labels.shape}",
-            expected=f"{grey.shape}, that of {image.name}",
+            expected=f"{planes.shape[1:]}, that of {image.name}",
             remedy="fix the label image",
         )
-    labelled = from_planes(_as_cell(grey), labels, name, set_name, modality, weight)
-    return replace(labelled, views=tuple(_contrasted(_as_cell(view)) for view in _views(pixels)))
+    return from_planes(planes, labels, name, set_name, modality, weight)
 
 
 def from_planes(
@@ -226,11 +222,6 @@ def from_planes(
         median_diameter_px(labels),
         weight,
     )
-
-
-def _as_cell(plane: NDArray[Any]) -> NDArray[Any]:
-    """Put a plane into the whole-cell channel, no nuclear one beside it."""
-    return np.stack((np.zeros_like(plane), plane))
 
 
 def _contrasted(

@@ -36,6 +36,7 @@ def train(
     plan: TrainingPlan,
     folder: Path,
     *,
+    start: CellSAM | None = None,
     checkpoint_every: int = 100,
 ) -> dict[str, Tensor]:
     """Train, or go on where ``folder/checkpoint.pt`` stops; return the averaged weights.
@@ -48,17 +49,20 @@ def train(
         Must equal that of the checkpoint, if there is one.
     folder
         For the checkpoint and ``loss.csv``.
+    start
+        Model to go on from, changed in place; random weights without it.
     checkpoint_every
         Steps.
     """
     torch.manual_seed(plan.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = CellSAM().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = start or CellSAM()
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.AdamW(
         parameter_groups(model), lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
     )
-    start = 0
+    first = 0
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -68,10 +72,10 @@ def train(
         model.load_state_dict(state["model"])
         average = state["average"]
         optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
-        log.info("resuming at step %d", start)
-    history = History(folder / "loss.csv", start)
-    for step, (pixels, targets) in enumerate(batches(images, plan, start), start=start):
+        first = state["step"]
+        log.info("resuming at step %d", first)
+    history = History(folder / "loss.csv", first)
+    for step, (pixels, targets) in enumerate(batches(images, plan, first), start=first):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(step)
         _enter_stage(model, stage2=plan.in_stage2(step))
