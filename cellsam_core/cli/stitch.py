@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.io import omezarr
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.instances import iter_frames, read_settings
-    from cellsam_core.io.tables import parquet_writer
+    from cellsam_core.io.parquet import parquet_writer
     from cellsam_core.segment.cells import cell_table
     from cellsam_core.segment.image import open_frames
     from cellsam_core.segment.instances import merge_tiles, paint

@@ -189,16 +189,22 @@ def _write_traces(
 def _write(
     folder: Path, source: LabelSource, tracks: Tracks, corrections: list[Correction]
 ) -> None:
+    import pyarrow as pa
+
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.ctc import write_ctc
     from cellsam_core.io.geff import write_geff
+    from cellsam_core.io.parquet import parquet_writer
     from cellsam_core.track.corrections import correct_frames
     from cellsam_core.track.review import advice, review_table
 
-    with atomic_path(folder / "objects.parquet") as path:
-        tracks.objects.to_parquet(
-            path, index=False, schema=_schema_of(tracks.objects), write_page_checksum=True
-        )
+    schema = _schema_of(tracks.objects)
+    rows = pa.Table.from_pandas(tracks.objects, schema, preserve_index=False)
+    with (
+        atomic_path(folder / "objects.parquet") as path,
+        parquet_writer(path, schema) as writer,
+    ):
+        writer.write_table(rows)
     review = review_table(tracks.objects, tracks.tracks, tracks.divisions)
     names = ("tracks", "divisions", "intervals", "drift")
     tables = {name: getattr(tracks, name) for name in names} | {"review": review}

@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder for weights, checkpoint and loss curve; a killed run goes on there",
     )
-    parser.add_argument("--weights", help="to start from, a name or a path; without it, from nothing")
+    parser.add_argument(
+        "--weights", help="to start from, a name or a path; without it, from nothing"
+    )
     parser.add_argument(
         "--steps", type=int, default=PLAN.n_steps, help="optimiser steps of both stages"
     )

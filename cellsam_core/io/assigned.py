@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from cellsam_core.assign import CountTable, FeatureIndex, assignment_quality
 from cellsam_core.errors import InputError
-from cellsam_core.io.tables import parquet_writer
+from cellsam_core.io.parquet import parquet_writer
 from cellsam_core.io.transcripts import iter_transcripts
 from cellsam_core.uncertainty import CellMeans
 

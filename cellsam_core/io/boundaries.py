@@ -16,7 +16,7 @@ import shapely
 from cellsam_core.assign import CellPolygons
 from cellsam_core.errors import InputError
 from cellsam_core.io.atomic import atomic_path
-from cellsam_core.io.tables import CHECKED, parquet_writer
+from cellsam_core.io.parquet import open_parquet, parquet_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,7 +166,7 @@ def _read_geoparquet(path: Path) -> tuple[pa.Table, npt.NDArray[np.object_]]:
     if id_column is None or geometry_column is None:
         raise _no_polygons(path, f"the columns {', '.join(schema.names)}")
     wanted = [id_column, geometry_column] + [PLANE_COLUMN] * (PLANE_COLUMN in names)
-    table = pq.read_table(path, columns=wanted, **CHECKED)
+    table = open_parquet(path).read(columns=wanted)
     geometry = shapely.from_wkb(table[geometry_column].to_numpy())
     return table.rename_columns(["id", *wanted[1:]]), geometry
 
@@ -180,7 +180,7 @@ def _has_vertices(path: Path) -> bool:
 def _read_vertices(path: Path) -> tuple[pa.Table, npt.NDArray[np.object_]]:
     """Join the vertices of each cell, in their order, to a polygon."""
     if path.suffix == ".parquet":
-        table = pq.read_table(path, columns=["cell_id", *VERTEX_COLUMNS], **CHECKED)
+        table = open_parquet(path).read(columns=["cell_id", *VERTEX_COLUMNS])
         if pa.types.is_binary(table["cell_id"].type):  # text in some versions' files
             table = table.set_column(0, "cell_id", table["cell_id"].cast(pa.string()))
     else:

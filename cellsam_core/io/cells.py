@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import shapely
 
 from cellsam_core.assign import CellPolygons, assign_polygons, lookup
-from cellsam_core.errors import InputError, first_line
+from cellsam_core.errors import InputError
 from cellsam_core.expand import expand
 from cellsam_core.io import omezarr
 from cellsam_core.io.boundaries import footprints, read_polygons
 from cellsam_core.io.labels import open_labels
-from cellsam_core.io.tables import CHECKED
+from cellsam_core.io.tables import read_table
 from cellsam_core.io.transcripts import pixel_size_of
 from cellsam_core.label_tiles import LabelArray, LabelTiles, measure_cells, outline
 from cellsam_core.uncertainty import owner_probability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pyarrow as pa
 
 BBOX_COLUMNS = ["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
 
@@ -270,20 +270,11 @@ def read_measured(path: str | Path) -> pd.DataFrame:
         It can't be read or lacks a column.
     """
     needed = ["label", "y", "x", "area_px", *BBOX_COLUMNS, "touches_border"]
-    try:
-        table: pd.DataFrame = pq.read_table(path, **CHECKED).to_pandas()
-    except (OSError, pa.ArrowException) as error:
+    table = read_table(path, needed)
+    if "frame" in table and (table["frame"] != 0).any():
         raise InputError(
             path,
-            found=f"a file that can't be read ({first_line(error)})",
-            expected="the cells.parquet of the segmentation",
-            remedy="check the path",
-        ) from error
-    missing = [name for name in needed if name not in table.columns]
-    if missing or ("frame" in table and (table["frame"] != 0).any()):
-        raise InputError(
-            path,
-            found=f"no column {missing[0]}" if missing else "cells of several frames",
+            found="cells of several frames",
             expected="the cells of one label image",
             remedy="give the cells.parquet that was written with the labels",
         )

@@ -16,7 +16,7 @@ import tifffile
 from cellsam_core import SCHEMA_VERSION
 from cellsam_core.decode.calibrate import rate_of_counts, threshold_for_rate
 from cellsam_core.io.atomic import atomic_path
-from cellsam_core.io.tables import parquet_writer
+from cellsam_core.io.parquet import parquet_writer
 from cellsam_core.io.vendors.merscope import TRANSFORM_NAME
 
 if TYPE_CHECKING:

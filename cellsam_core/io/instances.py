@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.tables import CHECKED, parquet_writer, table_errors
+from cellsam_core.io.parquet import open_parquet, parquet_writer
+from cellsam_core.io.tables import table_errors
 from cellsam_core.segment.instances import Instance
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class BatchWriter:
 
     def copy(self, path: Path) -> int:
         """Append the cells of another batch; return their number."""
-        with pq.ParquetFile(path, **CHECKED) as file:
+        with open_parquet(path) as file:
             for group in range(file.num_row_groups):
                 self._writer.write_table(file.read_row_group(group))
             return int(file.metadata.num_rows)
@@ -149,7 +150,7 @@ def iter_frames(paths: list[Path], n_frames: int) -> Iterator[list[Instance]]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with table_errors(path), pq.ParquetFile(path, **CHECKED) as file:
+    with table_errors(path), open_parquet(path) as file:
         if not file.schema_arrow.equals(SCHEMA):
             raise _no_batch(path, "no batch of cells")
         for group in range(file.num_row_groups):

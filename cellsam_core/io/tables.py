@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError, first_line
+from cellsam_core.io.parquet import open_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,20 +23,6 @@ READ_ERRORS = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError),
     *(csv.Error, zlib.error, pa.ArrowException),
 )
-CHECKED: dict[str, Any] = {"page_checksum_verification": True}
-"""For readers of Parquet: damage in a page that has a checksum is an error."""
-
-
-def parquet_writer(
-    path: Path, schema: pa.Schema, *, dictionaries: bool | list[str] = True
-) -> pq.ParquetWriter:
-    """Open a Parquet file for writing, inside an ``atomic_path``; each page has a checksum.
-
-    `dictionaries` are the columns in which values repeat; True: all are tried.
-    """
-    return pq.ParquetWriter(
-        path, schema, compression="zstd", write_page_checksum=True, use_dictionary=dictionaries
-    )
 
 
 @contextmanager
@@ -69,7 +55,7 @@ def read_table(
     only
         Leave its other columns unread.
     options
-        For pandas' reader.
+        For pandas' reader of text; a Parquet file has types, so with options it is not read.
 
     Raises
     ------
@@ -78,11 +64,10 @@ def read_table(
     """
     path = Path(path)
     with table_errors(path):
-        if path.suffix == ".parquet":
-            if only:
-                present = pq.read_schema(path).names
-                options["columns"] = [name for name in columns if name in present]
-            table: pd.DataFrame = pd.read_parquet(path, **CHECKED | options)
+        if path.suffix == ".parquet" and not options:
+            with open_parquet(path) as file:
+                wanted = [n for n in file.schema_arrow.names if n in columns] if only else None
+                table: pd.DataFrame = file.read(columns=wanted).to_pandas()
         else:
             sep = "\t" if path.suffix == ".tsv" else ","
             if only:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.tables import parquet_writer, read_table
+from cellsam_core.io.parquet import parquet_writer
+from cellsam_core.io.tables import read_table
 from cellsam_core.summaries import summarise_tracks
 from cellsam_core.traces import columns_of
 

@@ -17,7 +17,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.tables import CHECKED, READ_ERRORS
+from cellsam_core.io.parquet import open_parquet
+from cellsam_core.io.tables import READ_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -293,8 +294,8 @@ def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterato
     if path.suffix == ".parquet":
         text = [name for name, type_ in types.items() if pa.types.is_dictionary(type_)]
         # Buffering ahead would keep all that was read until the end, the whole file at last.
-        with pq.ParquetFile(
-            path, pre_buffer=False, buffer_size=BUFFER_BYTES, read_dictionary=text, **CHECKED
+        with open_parquet(
+            path, pre_buffer=False, buffer_size=BUFFER_BYTES, read_dictionary=text
         ) as file:
             for batch in file.iter_batches(batch_size=chunk_rows, columns=list(types)):
                 arrays = [_convert(batch[name], type_) for name, type_ in types.items()]

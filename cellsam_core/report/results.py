@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import zarr
 
 from cellsam_core.errors import InputError
 from cellsam_core.io import omezarr
 from cellsam_core.io.manifest import Manifest
-from cellsam_core.io.tables import CHECKED, read_table, table_errors
+from cellsam_core.io.parquet import open_parquet
+from cellsam_core.io.tables import read_table, table_errors
 from cellsam_core.report.figures_common import Units
 
 if TYPE_CHECKING:
@@ -96,9 +96,10 @@ class Results:
             return None
         if path.suffix == ".csv" or columns is None:
             return read_table(path)
-        with table_errors(path):
-            present = set(pq.read_schema(path).names)
-            return pd.read_parquet(path, columns=[c for c in columns if c in present], **CHECKED)
+        with table_errors(path), open_parquet(path) as file:
+            present = [c for c in columns if c in file.schema_arrow.names]
+            table: pd.DataFrame = file.read(columns=present).to_pandas()
+        return table
 
 
 def trace_matrix(rows: pd.DataFrame, values: pd.Series[float], n_frames: int) -> pd.DataFrame:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from cellsam_core.io.tables import CHECKED
+from cellsam_core.io.parquet import open_parquet
 from cellsam_core.io.transcripts import apply_affine
 from cellsam_core.report.figures_spatial import Spots
 
@@ -62,7 +61,7 @@ def summarise(
         Where spots are to be drawn.
     """
     matrix = np.asarray(affine, dtype=np.float64)
-    file = pq.ParquetFile(path, **CHECKED)
+    file = open_parquet(path)
     n_rows = file.metadata.num_rows
     along = int(np.clip(np.sqrt(n_rows / ROWS_PER_BIN), 5, MAX_DENSITY_BINS))
     bin_px = max(shape_yx) / along
