@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,11 @@ def run(args: argparse.Namespace) -> None:
     movie = "t" in frames.axes
     height, width = frames.shape_yx
     n_cells = n_found = 0
-    with atomic_path(args.masks) as masks_path, atomic_path(args.cells) as cells_path:
+    with (
+        atomic_path(args.masks) as masks_path,
+        atomic_path(args.cells) as cells_path,
+        ExitStack() as stack,
+    ):
         masks = omezarr.create(
             masks_path,
             shape=(*((frames.n_frames,) if movie else ()), *frames.shape_yx),
@@ -65,12 +70,10 @@ def run(args: argparse.Namespace) -> None:
                 cell_table(frame, cells, frames.shape_yx, frames.pixel_size_um),
                 preserve_index=False,
             )
-            writer = writer or parquet_writer(cells_path, table.schema)
+            writer = writer or stack.enter_context(parquet_writer(cells_path, table.schema))
             writer.write_table(table)
             n_cells += len(table)
             n_found += len(found)
-        assert writer is not None
-        writer.close()
     log.info("%d cells in %d frames; %d seen by the tiles", n_cells, frames.n_frames, n_found)
     if n_cells == 0:
         log.warning("no cell was found in any frame: the tables are empty")

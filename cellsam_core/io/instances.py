@@ -46,13 +46,14 @@ class BatchWriter:
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         metadata = {"cellsam": json.dumps(settings, sort_keys=True)}
-        self._writer = parquet_writer(path, SCHEMA.with_metadata(metadata))
+        self._file = parquet_writer(path, SCHEMA.with_metadata(metadata))
 
     def __enter__(self) -> BatchWriter:
+        self._writer = self._file.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
+    def __exit__(self, *exception: Any) -> None:
+        self._file.__exit__(*exception)
 
     def add(self, frame: int, instances: Iterable[Instance]) -> None:
         """Append the cells of one tile."""

@@ -7,6 +7,7 @@ place of a page in silence, so the footer carries the CRC-32 of itself as a key 
 from __future__ import annotations
 
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
     import pyarrow as pa
@@ -25,34 +27,24 @@ TAIL_BYTES = 8
 """Length of the footer, little-endian, and the magic ``PAR1``."""
 
 
-class SealedWriter(pq.ParquetWriter):  # type: ignore[misc]
-    """Parquet writer that puts the footer's checksum into the footer on closing."""
-
-    def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
-        super().__init__(path, schema, write_page_checksum=True, **options)
-        self.path = path
-
-    def close(self) -> None:
-        """Complete the file and seal it."""
-        if not self.is_open:
-            return
-        self.add_key_value_metadata({FOOTER_KEY: BLANK})
-        super().close()
-        with self.path.open("r+b") as file:
-            start, footer = _read_footer(file)
-            at = _value_at(footer)
-            file.seek(start + at)
-            file.write(_checksum(footer, at))
-
-
+@contextmanager
 def parquet_writer(
     path: Path, schema: pa.Schema, *, dictionaries: bool | list[str] = True
-) -> SealedWriter:
-    """Open a Parquet file for writing, inside an ``atomic_path``.
+) -> Iterator[pq.ParquetWriter]:
+    """Open a Parquet file for writing, inside an ``atomic_path``; seal it at the end.
 
     `dictionaries` are the columns in which values repeat; True: all are tried.
     """
-    return SealedWriter(path, schema, compression="zstd", use_dictionary=dictionaries)
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=dictionaries, write_page_checksum=True
+    ) as writer:
+        yield writer
+        writer.add_key_value_metadata({FOOTER_KEY: BLANK})
+    with path.open("r+b") as file:
+        start, footer = _read_footer(file)
+        at = _value_at(footer)
+        file.seek(start + at)
+        file.write(_checksum(footer, at))
 
 
 def open_parquet(path: str | Path, **options: Any) -> pq.ParquetFile:

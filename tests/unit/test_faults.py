@@ -221,7 +221,7 @@ IN_TEMPORARY = {
     "io/synthetic_rounds.py": {"write_csv_without_header"},
     "io/traces.py": {"write_traces", "write_wide"},
     "io/instances.py": {"__init__"},
-    "io/tables.py": {"parquet_writer"},
+    "io/parquet.py": {"parquet_writer"},
     "io/decoded.py": {"__enter__", "_image", "finish", "_write_transcripts"},
     "io/assigned.py": {"assign_transcripts"},
     "segment/history.py": {"flush"},  # a log that grows
