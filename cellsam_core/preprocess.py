@@ -1,8 +1,8 @@
-"""Contrast of the segmentation channels, as CellSAM was trained on it.
+"""Contrast of the segmentation channels, as the weights were trained on it.
 
-Each plane is clipped at a percentile of its non-zero pixels, stretched to 0-1 and equalised
-with CLAHE (Israel et al., CellSAM, bioRxiv 2023.11.17.567630; scikit-image's
-`equalize_adapthist`, kernel 128 px, clip limit 0.01).
+Each plane is clipped at a percentile of its non-zero pixels and stretched to 0-1. For the
+published weights it is then equalised with CLAHE (Israel et al., CellSAM, bioRxiv
+2023.11.17.567630; scikit-image's `equalize_adapthist`, kernel 128 px, clip limit 0.01).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from cellsam_core.segment.segmenter import is_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +47,11 @@ class Contrast:
     clip_percentile: float = 99.9
     clahe_kernel_px: int = 128
     clahe_clip_limit: float = 0.01
+
+
+def clahe_clip_limit_of(weights: str) -> float:
+    """CLAHE's limit for weights: the published ones need it, tiny finds more cells without."""
+    return Contrast.clahe_clip_limit if is_published(weights) else 0.0
 
 
 def to_grey(rgb: NDArray[Any]) -> NDArray[np.float32]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cellsam_core.segment.segmenter import is_published
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -77,8 +79,7 @@ def hours(work: SampleWork, pilot: Pilot) -> float:
     tiles = work.n_tiles or 0
     if pilot.n_tiles:
         return tiles * pilot.seconds / pilot.n_tiles / 3600
-    published = work.weights == "vit_b" or work.weights.endswith((".pt", ".pth"))
-    model = "published" if published else "tiny"
+    model = "published" if is_published(work.weights) else "tiny"
     start_up_s = work.n_gpu_jobs * CPU_START_UP_S[model]
     return (tiles * CPU_SECONDS_PER_TILE[model] + start_up_s) / 3600
 

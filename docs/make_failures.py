@@ -79,7 +79,7 @@ def _panels(image: LabelledImage, segment: Segment) -> list[NDArray[np.uint8]]:
     centre = cells[len(cells) // 2] if len(cells) else np.array([height, width]) // 2
     y, x = np.clip(centre - side // 2, 0, (height - side, width - side))
     window = np.s_[y : y + side, x : x + side]
-    plane = image.plain[1]
+    plane = image.channels[1]
     pairs = ((image.labels, columns), (found, rows))
     return [draw_matches(plane, labels, matched)[window] for labels, matched in pairs]
 

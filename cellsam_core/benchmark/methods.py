@@ -36,8 +36,8 @@ class Method(NamedTuple):
     segment
         The adapter.
     clahe
-        Whether it is shown images after CLAHE, as the pipeline does; else the stretched plane,
-        for methods that normalise by themselves.
+        Whether it is shown images after CLAHE, as the published CellSAM was in its training;
+        else the stretched plane.
     """
 
     segment: Segment
@@ -63,7 +63,9 @@ class Foreign:
     load: Callable[[str], Segment]
 
 
-def cellsam(segmenter: TileSegmenter, *, tile_px: int, min_area_px: int) -> Method:
+def cellsam(
+    segmenter: TileSegmenter, *, tile_px: int, min_area_px: int, clahe: bool = False
+) -> Method:
     """Run this package's pipeline with loaded weights."""
     from cellsam_core.segment.image import segment_image
     from cellsam_core.segment.instances import paint
@@ -78,7 +80,7 @@ def cellsam(segmenter: TileSegmenter, *, tile_px: int, min_area_px: int) -> Meth
         )
         return paint(cells, 0, *pixels.shape[1:])
 
-    return Method(segment, clahe=True)
+    return Method(segment, clahe=clahe)
 
 
 def cellpose(device: str) -> Segment:

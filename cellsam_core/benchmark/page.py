@@ -172,7 +172,7 @@ def figure_pair(image: LabelledImage, predicted: NDArray[np.integer], method: st
     """Truth and prediction side by side."""
     iou, _ = overlap_iou(predicted, image.labels)
     rows, columns = match(iou, 0.5)
-    plane = image.plain[1] if image.plain[1].any() else image.plain[0]
+    plane = image.channels[1] if image.channels[1].any() else image.channels[0]
     height, width = plane.shape
     figure = new_figure(float(np.clip(4.1 * height / width + 0.3, 1.5, 6.0)))
     for axes, labels, matched, title in zip(

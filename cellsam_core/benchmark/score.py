@@ -53,7 +53,7 @@ def segment_timed(
     diameter_px
         ``truth`` is the median of the image's labels; None lets the method find it.
     """
-    planes = image.channels if method.clahe else image.plain
+    planes = image.equalised if method.clahe else image.channels
     pixels = np.asarray(planes / np.float32(255), np.float32)
     diameter = image.diameter_px if diameter_px == "truth" else diameter_px
     start = time.perf_counter()

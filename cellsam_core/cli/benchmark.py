@@ -12,6 +12,7 @@ from cellsam_core.cli.segment_options import (
     load_segmenter,
 )
 from cellsam_core.errors import InputError
+from cellsam_core.segment.segmenter import is_published
 
 if TYPE_CHECKING:
     import argparse
@@ -49,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the simulated set")
     parser.add_argument(
         "--min-area-px", type=int, default=25, help="cellsam: least area of a cell, px"
+    )
+    parser.add_argument(
+        "--clahe",
+        action="store_true",
+        help="cellsam: show it images after CLAHE, as the published weights always see them",
     )
     parser.add_argument("--no-speed", action="store_true", help="leave the speed table out")
     add_model_arguments(
@@ -101,7 +107,10 @@ def load_method(name: str, args: argparse.Namespace) -> Method:
 
     if name == methods.CELLSAM:
         segmenter, _ = load_segmenter(args)
-        return methods.cellsam(segmenter, tile_px=args.tile_px, min_area_px=args.min_area_px)
+        clahe = args.clahe or is_published(args.weights)
+        return methods.cellsam(
+            segmenter, tile_px=args.tile_px, min_area_px=args.min_area_px, clahe=clahe
+        )
     if name == "otsu_watershed":
         from cellsam_core.benchmark.otsu import segment_otsu_watershed
 

@@ -116,7 +116,7 @@ def read_images(folder: Path, stain: str) -> list[LabelledImage]:
             image,
             modality="nuclear",
             channels=image.channels[::-1].copy(),
-            plain=image.plain[::-1].copy(),
+            equalised=image.equalised[::-1].copy(),
         )
         for image in images
     ]

@@ -49,7 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clahe-kernel-px", type=int, default=128, help="side of the CLAHE regions in px"
     )
     parser.add_argument(
-        "--clahe-clip-limit", type=float, default=0.01, help="CLAHE contrast, 0-1; 0 leaves it out"
+        "--clahe-clip-limit",
+        default="auto",
+        help="CLAHE contrast, 0-1; 0 leaves it out; auto: as the weights were trained",
+    )
+    parser.add_argument(
+        "--weights",
+        default="tiny",
+        help="that will segment; auto: 0.01 for the published, else 0",
     )
     parser.add_argument("-o", "--output", required=True, help="frames.zarr to write")
 
@@ -100,7 +107,7 @@ def choose_roles(manifest: Manifest, nuclear: str | None, cell: str | None) -> d
     -------
     dict
         ``nuclear`` and/or ``cell``, in this order, to the names of their channels: one, or
-        R, G and B, of which the grey is taken.
+        R, G and B, of which the grey is taken. Of a colour image red is the nuclear one.
 
     Raises
     ------
@@ -139,8 +146,13 @@ def choose_roles(manifest: Manifest, nuclear: str | None, cell: str | None) -> d
 
 
 def _contrast(args: argparse.Namespace) -> Contrast:
-    from cellsam_core.preprocess import Contrast
+    from cellsam_core.preprocess import Contrast, clahe_clip_limit_of
 
+    try:
+        automatic = args.clahe_clip_limit == "auto"
+        limit = clahe_clip_limit_of(args.weights) if automatic else float(args.clahe_clip_limit)
+    except ValueError:
+        limit = -1.0
     for name, value, is_valid, expected in (
         (
             "clip_percentile",
@@ -149,12 +161,12 @@ def _contrast(args: argparse.Namespace) -> Contrast:
             "above 0 to 100",
         ),
         ("clahe_kernel_px", args.clahe_kernel_px, args.clahe_kernel_px >= 8, "8 px or more"),
-        ("clahe_clip_limit", args.clahe_clip_limit, 0 <= args.clahe_clip_limit <= 1, "0 to 1"),
+        ("clahe_clip_limit", args.clahe_clip_limit, 0 <= limit <= 1, "auto, or 0 to 1"),
     ):
         if not is_valid:
             remedy = f"correct `{name}` in the configuration"
             raise InputError(name, found=str(value), expected=expected, remedy=remedy)
-    return Contrast(args.clip_percentile, args.clahe_kernel_px, args.clahe_clip_limit)
+    return Contrast(args.clip_percentile, args.clahe_kernel_px, limit)
 
 
 def _bands(

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.atomic import atomic_path
     from cellsam_core.io.labels import write_label_tiff
+    from cellsam_core.preprocess import clahe_clip_limit_of
     from cellsam_core.segment.cells import cell_table
     from cellsam_core.segment.image import segment_image
     from cellsam_core.segment.instances import paint
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         _refuse_outside(args.boxes, boxes, shapes)
     segmenter, _ = load_segmenter(args)
     for path, (manifest, roles) in zip(args.images, inputs, strict=True):
-        pixels = _preprocess(manifest, roles)
+        pixels = _preprocess(manifest, roles, clahe_clip_limit_of(args.weights))
         if boxes is None:
             cells = segment_image(
                 segmenter,
@@ -96,7 +97,9 @@ def _open(path: Path, args: argparse.Namespace) -> tuple[Manifest, dict[str, lis
     return manifest, choose_roles(manifest, args.nuclear_channel, args.cell_channel)
 
 
-def _preprocess(manifest: Manifest, roles: dict[str, list[str]]) -> NDArray[np.float32]:
+def _preprocess(
+    manifest: Manifest, roles: dict[str, list[str]], clahe_clip_limit: float
+) -> NDArray[np.float32]:
     import numpy as np
 
     from cellsam_core.io.planes import read_frame
@@ -107,7 +110,8 @@ def _preprocess(manifest: Manifest, roles: dict[str, list[str]]) -> NDArray[np.f
     for role, names in roles.items():
         planes = read_frame(manifest, 0, channels=names)
         pixels[ROLES.index(role)] = preprocess_plane(
-            planes[0] if len(planes) == 1 else to_grey(planes)
+            planes[0] if len(planes) == 1 else to_grey(planes),
+            clahe_clip_limit=clahe_clip_limit,
         )
     return pixels
 

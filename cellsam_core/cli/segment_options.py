@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
-from cellsam_core.segment.segmenter import Thresholds
+from cellsam_core.segment.segmenter import Thresholds, is_published
 
 if TYPE_CHECKING:
     import argparse
@@ -58,12 +58,12 @@ def add_model_arguments(
 
 def load_segmenter(args: argparse.Namespace) -> tuple[TileSegmenter, dict[str, Any]]:
     """Load the model; return it with what provenance records of it."""
-    from cellsam_core.segment.weights import choose_device, info, is_published
+    from cellsam_core.segment.weights import choose_device, info
 
     _check(args)
     device = choose_device(args.device)
     weights = info(args.weights)
-    load = _published if is_published(Path(weights.path)) else _tiny
+    load = _published if is_published(weights.path) else _tiny
     segmenter, settings = load(args, weights, device)
     identity = {"weights": weights.name, "sha256": weights.sha256, "device": device}
     return segmenter, identity | settings | {"tile_px": args.tile_px}

@@ -22,7 +22,7 @@ SCALE_SPREAD = 0.33
 """Standard deviation of the log of the scale: cells differ, and the autopilot errs."""
 
 CLAHE_SHARE = 0.5
-"""Of the crops; the workflow equalises unless it is told not to."""
+"""Of the crops: the user may have images equalised."""
 
 ONE_PLANE_SHARE = 0.4
 """Of the crops of stained sections that show the grey or the red alone."""
@@ -50,7 +50,7 @@ def random_crop(
     """
     wanted = REFERENCE_PX * float(np.exp(rng.normal(0, SCALE_SPREAD)))
     scale = float(np.clip(wanted / image.diameter_px, 0.15, 6.0))
-    source = image.channels if rng.random() < CLAHE_SHARE else image.plain
+    source = image.equalised if rng.random() < CLAHE_SHARE else image.channels
     if image.modality == "histology" and rng.random() < ONE_PLANE_SHARE:
         source = one_plane(source, rng)
     stretch = np.exp(rng.normal(0, 0.08, 2))

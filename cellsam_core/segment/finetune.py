@@ -215,6 +215,6 @@ def _part(image: LabelledImage, axis: int, piece: slice) -> LabelledImage:
     return replace(
         image,
         channels=take(image.channels),
-        plain=take(image.plain),
+        equalised=take(image.equalised),
         labels=labels,
     )

@@ -39,8 +39,8 @@ class LabelledImage:
         What kind of image it is; scores are given by kind.
     channels
         ``(2, y, x)`` uint8: nuclear, whole cell; an absent channel is 0.
-    plain
-        The same without CLAHE.
+    equalised
+        The same after CLAHE.
     labels
         ``(y, x)`` int32.
     diameter_px
@@ -53,7 +53,7 @@ class LabelledImage:
     set_name: str
     modality: str
     channels: NDArray[np.uint8]
-    plain: NDArray[np.uint8]
+    equalised: NDArray[np.uint8]
     labels: NDArray[np.int32]
     diameter_px: float
     weight: float = 1.0
@@ -216,17 +216,15 @@ def from_planes(
         name,
         set_name,
         modality,
-        _contrasted(planes),
-        _contrasted(planes, clahe_clip_limit=0.0),
+        _contrasted(planes, 0.0),
+        _contrasted(planes, Contrast.clahe_clip_limit),
         labels,
         median_diameter_px(labels),
         weight,
     )
 
 
-def _contrasted(
-    planes: NDArray[Any], clahe_clip_limit: float = Contrast.clahe_clip_limit
-) -> NDArray[np.uint8]:
+def _contrasted(planes: NDArray[Any], clahe_clip_limit: float) -> NDArray[np.uint8]:
     return np.stack(
         [
             np.round(255 * preprocess_plane(p, clahe_clip_limit=clahe_clip_limit)).astype(np.uint8)

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from cellsam_core.segment.instances import Instance
 
 
+def is_published(weights: str) -> bool:
+    """Tell the published CellSAM's weights, a torch file, from those of the tiny model."""
+    return weights == "vit_b" or weights.endswith((".pt", ".pth"))
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """What counts as a cell.

@@ -16,6 +16,7 @@ from safetensors.torch import save as serialize
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.io.atomic import atomic_path
 from cellsam_core.segment.model import CellSAM, fold_batch_norm
+from cellsam_core.segment.segmenter import is_published
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,17 +87,12 @@ def resolve(name: str) -> Path:
     return path
 
 
-def is_published(path: Path) -> bool:
-    """Tell the published CellSAM's weights, a torch file, from those of the tiny model."""
-    return path.suffix in (".pt", ".pth")
-
-
 def info(name: str) -> WeightsInfo:
     """Identify weights by name or path."""
     path = resolve(name)
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    if is_published(path):
+    if is_published(path.name):
         return WeightsInfo(path.stem, str(path), digest, LICENCES["vit_b"])
     try:
         with safe_open(path, framework="pt") as file:

@@ -226,8 +226,8 @@ def test_diameter_of_the_truth_is_given_and_a_method_sees_clahe_if_it_asks(data)
     score.run_methods([entry], loaded, "truth")
     image = entry.read()
     assert [diameter for _, diameter in seen] == [image.diameter_px] * 2
-    np.testing.assert_allclose(seen[0][0], image.channels / 255, atol=1e-6)
-    np.testing.assert_allclose(seen[1][0], image.plain / 255, atol=1e-6)
+    np.testing.assert_allclose(seen[0][0], image.equalised / 255, atol=1e-6)
+    np.testing.assert_allclose(seen[1][0], image.channels / 255, atol=1e-6)
 
 
 def test_simulated_images_depend_on_the_seed_alone():

@@ -75,7 +75,7 @@ def test_of_fewer_images_a_third_of_the_cells_is_held_out() -> None:
     assert shapes[0][0] == shapes[1][0] == 96
     assert shapes[0][1] + shapes[1][1] == 160
     for part in (training[0], validation[0]):
-        assert part.channels.shape == part.plain.shape == (2, *part.labels.shape)
+        assert part.channels.shape == part.equalised.shape == (2, *part.labels.shape)
 
 
 def test_an_image_is_cut_along_the_axis_its_cells_lie_on() -> None:
@@ -84,7 +84,7 @@ def test_an_image_is_cut_along_the_axis_its_cells_lie_on() -> None:
         tall,
         labels=tall.labels.T,
         channels=tall.channels.swapaxes(1, 2),
-        plain=tall.plain.swapaxes(1, 2),
+        equalised=tall.equalised.swapaxes(1, 2),
     )
     first, second = cut(tall) or pytest.fail("not cut")
     assert first.labels.shape[1] == second.labels.shape[1] == 96
@@ -155,7 +155,7 @@ def test_the_start_is_kept_in_plain_words_when_nothing_beats_it(
 def test_nuclear_images_are_put_in_the_nuclear_channel(one_image: Path) -> None:
     for stain, filled in (("cell", [0, 1]), ("nuclear", [1, 0])):
         (image,) = read_images(one_image, stain)
-        for planes in (image.channels, image.plain):
+        for planes in (image.channels, image.equalised):
             assert [int(plane.max() > 0) for plane in planes] == filled
         crop, _ = random_crop(image, np.random.default_rng(0))
         assert [int(plane.max() > 0) for plane in crop] == [0, *filled]

@@ -115,7 +115,7 @@ def manifest_of(channels, planes=None, assay="movie", shape=(60, 70)):
     ("channels", "expected"),
     [
         (["DAPI"], {"cell": ["DAPI"]}),
-        (["R", "G", "B"], {"cell": ["R", "G", "B"]}),
+        (["R", "G", "B"], {"nuclear": ["R"], "cell": ["R", "G", "B"]}),
         (["DAPI", "YFP", "TRITC"], {"nuclear": ["DAPI"]}),
         (["Cellbound1", "DAPI", "PolyT"], {"nuclear": ["DAPI"], "cell": ["Cellbound1"]}),
         (["ERK", "phase"], {"cell": ["phase"]}),
@@ -157,7 +157,7 @@ def test_movie_becomes_ome_zarr(tmp_path, caplog):
     assert frames.array.dtype == np.uint16
     assert (frames.pixel_size_um, frames.frame_interval_s) == (0.5, 60.0)
     for t, c, page in ((0, 0, 1), (0, 1, 0), (9, 0, 19)):
-        expected = np.round(preprocess_plane(stack[page]) * 65535)
+        expected = np.round(preprocess_plane(stack[page], clahe_clip_limit=0) * 65535)
         np.testing.assert_array_equal(frames.array[t, c], expected)
     assert "nuclear channel: DAPI" in caplog.text
     assert caplog.text.count("preprocessed") == 10
@@ -168,23 +168,37 @@ def test_large_tissue_goes_band_by_band(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.tif", plane, compression="zlib", rowsperstrip=64)
     manifest = manifest_of(["DAPI"], [[Plane(str(tmp_path / "a.tif"))]], "merfish", plane.shape)
     monkeypatch.setattr(preprocess, "WHOLE_PLANE_PX", 1000)
-    assert run(tmp_path, manifest, "--clahe-kernel-px", "64") == 0
+    options = ("--clahe-kernel-px", "64", "--clahe-clip-limit", "0.01")
+    assert run(tmp_path, manifest, *options) == 0
     frames = omezarr.open_(tmp_path / "f.zarr")
     assert (frames.axes, frames.frame_interval_s) == ("cyx", None)
     expected = np.round(preprocess_plane(plane, clahe_kernel_px=64) * 65535)
     np.testing.assert_allclose(frames.array[0], expected, atol=1)
 
 
-def test_colour_image_becomes_grey(tmp_path):
+def test_a_colour_image_becomes_red_and_grey(tmp_path):
     rgb = np.stack([texture((60, 70), seed) for seed in range(3)], axis=-1)
     tifffile.imwrite(tmp_path / "a.tif", rgb, photometric="rgb")
     planes = [[Plane(str(tmp_path / "a.tif"), 0, s) for s in range(3)]]
-    assert run(tmp_path, manifest_of(["R", "G", "B"], planes), "--clahe-clip-limit", "0") == 0
+    assert run(tmp_path, manifest_of(["R", "G", "B"], planes)) == 0
     frames = omezarr.open_(tmp_path / "f.zarr")
-    assert frames.channels == ("cell",)
+    assert frames.channels == ("nuclear", "cell")
     grey = preprocess.to_grey(np.moveaxis(rgb, -1, 0))
-    expected = np.round(preprocess_plane(grey, clahe_clip_limit=0) * 65535)
-    np.testing.assert_array_equal(frames.array[0, 0], expected)
+    for index, plane in enumerate((rgb[..., 0], grey)):
+        expected = np.round(preprocess_plane(plane, clahe_clip_limit=0) * 65535)
+        np.testing.assert_array_equal(frames.array[0, index], expected)
+
+
+@pytest.mark.parametrize(
+    ("weights", "limit"), [("tiny", 0), ("mine.safetensors", 0), ("vit_b", 0.01), ("a.pt", 0.01)]
+)
+def test_the_contrast_is_that_of_the_weights(tmp_path, weights, limit):
+    plane = texture((60, 70))
+    tifffile.imwrite(tmp_path / "a.tif", plane)
+    manifest = manifest_of(["DAPI"], [[Plane(str(tmp_path / "a.tif"))]])
+    assert run(tmp_path, manifest, "--weights", weights) == 0
+    expected = np.round(preprocess_plane(plane, clahe_clip_limit=limit) * 65535)
+    np.testing.assert_array_equal(omezarr.open_(tmp_path / "f.zarr").array[0, 0], expected)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +207,7 @@ def test_colour_image_becomes_grey(tmp_path):
         (("--clip-percentile", "0"), "clip_percentile"),
         (("--clahe-kernel-px", "2"), "clahe_kernel_px"),
         (("--clahe-clip-limit", "1.5"), "clahe_clip_limit"),
+        (("--clahe-clip-limit", "much"), "clahe_clip_limit: found much"),
         (("--nuclear-channel", "CFP"), "no channel 'CFP'"),
         ((), "none.tif"),
     ],

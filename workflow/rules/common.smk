@@ -158,6 +158,17 @@ def flags(section):
     return render
 
 
+def preprocess_flags(wildcards):
+    """Params function: the options of the contrast, which the weights decide on."""
+    options = settings(wildcards.sample, "preprocess")
+    if options["clahe_clip_limit"] == "auto":
+        weights = settings(wildcards.sample, "segment")["weights"]
+        # As cellsam_core.preprocess has it, which this process may not be able to import.
+        published = weights == "vit_b" or weights.endswith((".pt", ".pth"))
+        options = options | {"clahe_clip_limit": 0.01 if published else 0.0}
+    return as_flags(options)
+
+
 def corrections_path(wildcards):
     """Input function: the sample's table of corrections, if it has one."""
     if "corrections" not in SAMPLES[wildcards.sample]:

@@ -14,6 +14,6 @@ rule preprocess:
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
-        options=flags("preprocess"),
+        options=preprocess_flags,
     shell:
         "python -m cellsam_core preprocess {input:q} {params.options} -o {output:q} > {log:q} 2>&1"
