@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
+from cellsam_core.segment.segmenter import is_published
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         default="tiny",
-        help="that will segment; auto: 0.01 for the published, else 0",
+        help="that will segment: they decide on CLAHE and on colours",
     )
     parser.add_argument("-o", "--output", required=True, help="frames.zarr to write")
 
@@ -68,7 +69,9 @@ def run(args: argparse.Namespace) -> None:
 
     contrast = _contrast(args)
     manifest = Manifest.load(args.manifest)
-    roles = choose_roles(manifest, args.nuclear_channel or None, args.cell_channel or None)
+    roles = choose_roles(
+        manifest, args.nuclear_channel or None, args.cell_channel or None, args.weights
+    )
     for role, names in roles.items():
         logger.info("%s channel: %s", role, "grey of RGB" if names == RGB else names[0])
     is_movie = manifest.assay == "movie"
@@ -92,7 +95,9 @@ def run(args: argparse.Namespace) -> None:
                     progress.add(len(rows))
 
 
-def choose_roles(manifest: Manifest, nuclear: str | None, cell: str | None) -> dict[str, list[str]]:
+def choose_roles(
+    manifest: Manifest, nuclear: str | None, cell: str | None, weights: str = "tiny"
+) -> dict[str, list[str]]:
     """Decide which channels are segmented.
 
     Parameters
@@ -102,6 +107,8 @@ def choose_roles(manifest: Manifest, nuclear: str | None, cell: str | None) -> d
     nuclear, cell
         Channel names; with one of them None only the other is used, with both None they
         are guessed.
+    weights
+        That will segment; the published ones were trained on the grey of colour images.
 
     Returns
     -------
@@ -122,7 +129,7 @@ def choose_roles(manifest: Manifest, nuclear: str | None, cell: str | None) -> d
     if given:
         return given
     channels = manifest.channels
-    if len(channels) == 1:
+    if len(channels) == 1 or (channels == RGB and is_published(weights)):
         return {"cell": channels}
     if channels == RGB:
         # Haematoxylin absorbs red, eosin does not: red shows nuclei, the grey all tissue.

@@ -94,7 +94,7 @@ def _open(path: Path, args: argparse.Namespace) -> tuple[Manifest, dict[str, lis
             expected="a single image",
             remedy="list the movie in a sample sheet and run the workflow",
         )
-    return manifest, choose_roles(manifest, args.nuclear_channel, args.cell_channel)
+    return manifest, choose_roles(manifest, args.nuclear_channel, args.cell_channel, args.weights)
 
 
 def _preprocess(

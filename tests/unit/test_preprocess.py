@@ -130,6 +130,11 @@ def test_roles_are_guessed_by_name(channels, expected):
     assert list(roles) == [r for r in ("nuclear", "cell") if r in expected]
 
 
+def test_the_published_weights_see_colours_as_grey():
+    channels = ["R", "G", "B"]
+    assert choose_roles(manifest_of(channels), None, None, "vit_b") == {"cell": channels}
+
+
 def test_roles_that_are_named_win():
     manifest = manifest_of(["DAPI", "YFP", "TRITC"])
     assert choose_roles(manifest, None, "YFP") == {"cell": ["YFP"]}

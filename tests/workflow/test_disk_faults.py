@@ -59,9 +59,12 @@ def states(finished: Path) -> dict[str, dict[str, object]]:
 def test_the_run_ends_with_a_sentence_and_no_half_of_a_file(states, state, reason):
     found = states[state]
     assert found["status"] == 1
-    sentences = [line for line in found["said"].splitlines() if line.startswith("cellsam-core ")]
-    assert sentences, found["said"]
-    assert all(reason in line for line in sentences), sentences
+    assert reason in found["said"], found["said"]
+    said = [line for line in found["said"].splitlines() if line.startswith("cellsam-core ")]
+    assert bool(said) == (
+        state == "full"
+    )  # Snakemake makes the folders, and says it where it can't
+    assert all(reason in line for line in said), said
     assert "Traceback" not in found["said"]
     assert [name for name in found["files"] if "/." in name and "snakemake" not in name] == []
 

@@ -159,14 +159,9 @@ def flags(section):
 
 
 def preprocess_flags(wildcards):
-    """Params function: the options of the contrast, which the weights decide on."""
+    """Params function: the options of the contrast, with the weights that it is for."""
     options = settings(wildcards.sample, "preprocess")
-    if options["clahe_clip_limit"] == "auto":
-        weights = settings(wildcards.sample, "segment")["weights"]
-        # As cellsam_core.preprocess has it, which this process may not be able to import.
-        published = weights == "vit_b" or weights.endswith((".pt", ".pth"))
-        options = options | {"clahe_clip_limit": 0.01 if published else 0.0}
-    return as_flags(options)
+    return as_flags(options | {"weights": settings(wildcards.sample, "segment")["weights"]})
 
 
 def corrections_path(wildcards):
