@@ -29,7 +29,9 @@ resource_scopes:
     gpu="local",
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/sheet.smk"
+include: "workflow/rules/options.smk"
+include: "workflow/rules/targets.smk"
 include: "workflow/rules/decode.smk"
 include: "workflow/rules/inspect.smk"
 include: "workflow/rules/preprocess.smk"

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "cellsam_core").rglob("*.py"))
-# Rendered with shlex by workflow/rules/common.smk.
+# Rendered with shlex by workflow/rules/options.smk.
 QUOTED = {"params.options", "params.sample", "params.samples"}
 # Held to letters, digits, dot, dash and underscore by a pattern, or to numbers by the schema.
 HARMLESS = {"wildcards.sample", "wildcards.batch", "params.expand_um"}

@@ -1,0 +1,98 @@
+"""Batches of tiles, final files, and the plan of a run."""
+
+import functools
+import math
+from pathlib import Path
+
+
+@functools.cache
+def extent(sample):
+    """Size of a sample, by names and headers of its raw images; None if they are unclear.
+
+    Results never count, so that every process of a run comes to the same batches.
+    """
+    from cellsam_core.io.extent import read_extent
+
+    row = SAMPLES[sample]
+    return read_extent(
+        SHEET.parent / row["path"],
+        is_movie=row["assay"] == "movie",
+        n_channels=len(row["channels"].split(",")) if "channels" in row else None,
+    )
+
+
+@functools.cache
+def n_tiles(sample):
+    """Tiles of a sample, of its cells' given diameter or of 30 px; None if that is unclear."""
+    from cellsam_core.segment.tiles import REFERENCE_PX, plan
+
+    if extent(sample) is None:
+        return None
+    model = settings(sample, "segment")
+    diameter = model["cell_diameter_px"]
+    diameter = REFERENCE_PX if diameter == "auto" else float(diameter)
+    return extent(sample).n_images * len(
+        plan(1, extent(sample).shape_yx, diameter, model["tile_px"])
+    )
+
+
+def batches(sample):
+    """Names of the segmentation jobs of a sample."""
+    default = CONFIG_SCHEMA["properties"]["tiles_per_batch"]["default"]
+    size = SAMPLES[sample].get("tiles_per_batch", GIVEN.get("tiles_per_batch", default))
+    n_batches = math.ceil((n_tiles(sample) or 1) / size)
+    return [f"{batch}-of-{n_batches}" for batch in range(1, n_batches + 1)]
+
+
+def batch_files(wildcards):
+    """Input function: what the segmentation jobs of a sample found."""
+    sample = wildcards.sample
+    return [f"results/{sample}/2_masks/batches/{batch}.parquet" for batch in batches(sample)]
+
+
+def sample_outputs(sample):
+    """All that a sample's report is made of, and the user gets."""
+    stages = [rules.preprocess, rules.stitch]
+    movie = SAMPLES[sample]["assay"] == "movie"
+    stages += [rules.track, rules.traces] if movie else [rules.assign]
+    stages += [rules.decode] if is_raw(sample) else []
+    return expand([path for stage in stages for path in stage.output], sample=sample)
+
+
+def report_inputs(wildcards):
+    return sample_outputs(wildcards.sample)
+
+
+def final_outputs(wildcards):
+    """Every file that `rule all` promises, sample by sample."""
+    targets = []
+    for sample in SAMPLES:
+        targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)
+        if GIVEN.get("spatialdata") and SAMPLES[sample]["assay"] != "movie":
+            targets += expand(rules.spatialdata.output, sample=sample)
+    if compared_samples():
+        targets += rules.conditions.output
+    return targets
+
+
+def planned_page():
+    """The text of `snakemake plan`."""
+    from cellsam_core.workload import SampleWork, page, read_pilot
+
+    works = [
+        SampleWork(
+            sample=sample,
+            n_tiles=n_tiles(sample),
+            n_pixels=(
+                math.prod((extent(sample).n_images, *extent(sample).shape_yx))
+                if extent(sample)
+                else None
+            ),
+            n_gpu_jobs=len(batches(sample)),
+            # Beside them: inspect, preprocess, stitch, report; track and traces, or assign; decode.
+            n_jobs=len(batches(sample)) + 5 + (row["assay"] == "movie") + is_raw(sample),
+            weights=settings(sample, "segment")["weights"],
+        )
+        for sample, row in SAMPLES.items()
+    ]
+    return page(works, read_pilot({w.sample: w.n_tiles or 0 for w in works}, Path("benchmarks")))
