@@ -36,7 +36,7 @@ def main() -> None:
         raw, manifest, frames = (Path(folder) / name for name in ("raw", "m.json", "frames.zarr"))
         cpu_seconds(*SIMULATE, "--frames", str(args.frames), "-o", raw)
         cpu_seconds("inspect", raw / "images", "--sample", "s", "--assay", "movie", "-o", manifest)
-        cpu_seconds("preprocess", manifest, "-o", frames)
+        cpu_seconds("preprocess", manifest, "--weights", args.weights, "-o", frames)
         options = ["segment-batch", frames, "--weights", args.weights, "--device", "cpu"]
         options += ["--cell-diameter-px", "30"]
         one, all_ = (
