@@ -163,6 +163,9 @@ def channel_index(manifest: Manifest, name: str) -> int:
     return manifest.channels.index(name)
 
 
+LZW_CLEAR, LZW_END = 256, 257
+
+
 @functools.lru_cache(maxsize=2)
 def _read_raster(path: str, _modified_ns: int) -> NDArray[Any]:
     import imagecodecs
@@ -221,6 +224,18 @@ def check_page(page: Any, path: str | Path, file_size: int) -> None:
         found = f"{n_bytes} bytes of pixels in page {page.index} where it claims {claimed}"
         raise unreadable(path, found)
     refuse_absurd_size(path, claimed, n_bytes)
+    if page.keyframe.compression == tifffile.COMPRESSION.LZW:
+        _refuse_broken_lzw(page, path)
+
+
+def _refuse_broken_lzw(page: Any, path: str | Path) -> None:
+    """Refuse strips whose first code names nothing: the decoder would make up pixels for it."""
+    file = page.parent.filehandle
+    for offset in page.dataoffsets:
+        file.seek(offset)
+        codes = int.from_bytes(file.read(3), "big") >> 6  # the first two, of 9 bits each
+        if codes >> 9 == LZW_CLEAR and codes & 0x1FF > LZW_END:
+            raise unreadable(path, f"damaged LZW data in page {page.index}")
 
 
 def refuse_absurd_size(path: str | Path, claimed_bytes: int, n_bytes: int) -> None:

@@ -147,3 +147,17 @@ def test_read_frame_selects_channels_by_name(tmp_path, pages):
     np.testing.assert_array_equal(read_frame(manifest, 0, ["b"], WINDOW), pages[1:2, 5:50, 10:77])
     with pytest.raises(InputError, match=r"'d'.*one of a, b, c"):
         channel_index(manifest, "d")
+
+
+def test_an_lzw_strip_that_begins_with_an_unknown_code_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    plane = np.random.default_rng(0).integers(0, 60, (48, 48)).astype(np.uint16)
+    tifffile.imwrite(path, plane, compression="lzw", rowsperstrip=16)
+    np.testing.assert_array_equal(read_plane(Plane(str(path), 0)), plane)
+    with tifffile.TiffFile(path) as tif:
+        last = tif.pages[0].dataoffsets[-1]
+    data = bytearray(path.read_bytes())
+    data[last + 1] |= 0x40  # the first pixel's code is now behind the table's end
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="damaged LZW data in page 0"):
+        read_plane(Plane(str(path), 0))
