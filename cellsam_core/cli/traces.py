@@ -272,9 +272,11 @@ def frames_of(
     import numpy as np
 
     from cellsam_core.io.planes import read_frame
+    from cellsam_core.io.tables import table_errors
     from cellsam_core.track.corrections import merged_pieces
 
-    pieces = merged_pieces(objects)
+    with table_errors(objects_path):
+        pieces = merged_pieces(objects)
     by_frame = dict(tuple(objects[["frame", "label", "track_id"]].groupby("frame")))
     for index in range(manifest.n_frames):
         labels = masks.frame(index)

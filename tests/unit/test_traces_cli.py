@@ -105,4 +105,7 @@ def test_unusable_input_is_refused_and_leaves_nothing(movie, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(InputError, match="label 77 in frame 0"):
         run_traces(movie, "--objects", str(tmp_path / "objects.parquet"), "-o", str(out))
+    objects.assign(label=1, merged_labels="one").to_parquet(tmp_path / "objects.parquet")
+    with pytest.raises(InputError, match="no table that can be read"):
+        run_traces(movie, "--objects", str(tmp_path / "objects.parquet"), "-o", str(out))
     assert list(out.iterdir()) == []
