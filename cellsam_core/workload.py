@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # One core of a 2-core virtual machine, tiles of 512 px (docs/model_card.md, docs/cluster.md).
 CPU_SECONDS_PER_TILE = {"tiny": 0.88, "published": 27.6}
-CPU_START_UP_S = {"tiny": 15.8, "published": 30.0}
+CPU_START_UP_S = {"tiny": 15.8, "published": 9.7}
 # Simulated examples and movies of 60 frames took 1.6 to 3.3 without the report.
 DISK_BYTES_PER_PX = 5.0
 DISK_BYTES_PER_SAMPLE = 1.5e6
