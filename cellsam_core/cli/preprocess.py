@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="tiny",
         help="that will segment: they decide on CLAHE and on colours",
     )
+    parser.add_argument("--preset", default="official", help="of the published CellSAM: likewise")
     parser.add_argument("-o", "--output", required=True, help="frames.zarr to write")
 
 
@@ -157,7 +158,8 @@ def _contrast(args: argparse.Namespace) -> Contrast:
 
     try:
         automatic = args.clahe_clip_limit == "auto"
-        limit = clahe_clip_limit_of(args.weights) if automatic else float(args.clahe_clip_limit)
+        of_weights = clahe_clip_limit_of(args.weights, args.preset)
+        limit = of_weights if automatic else float(args.clahe_clip_limit)
     except ValueError:
         limit = -1.0
     for name, value, is_valid, expected in (

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         _refuse_outside(args.boxes, boxes, shapes)
     segmenter, _ = load_segmenter(args)
     for path, (manifest, roles) in zip(args.images, inputs, strict=True):
-        pixels = _preprocess(manifest, roles, clahe_clip_limit_of(args.weights))
+        pixels = _preprocess(manifest, roles, clahe_clip_limit_of(args.weights, args.preset))
         if boxes is None:
             cells = segment_image(
                 segmenter,

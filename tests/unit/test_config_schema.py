@@ -30,7 +30,7 @@ OF_THE_RULE |= {
     "provenance",
 }
 # What the workflow leaves to another rule, `traces`.
-LEFT_OUT = {"track": {"images", "ratio"}, "preprocess": {"weights"}}
+LEFT_OUT = {"track": {"images", "ratio"}, "preprocess": {"weights", "preset"}}
 
 
 def options(command: str) -> dict[str, object]:

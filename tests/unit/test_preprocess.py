@@ -195,13 +195,20 @@ def test_a_colour_image_becomes_red_and_grey(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("weights", "limit"), [("tiny", 0), ("mine.safetensors", 0), ("vit_b", 0.01), ("a.pt", 0.01)]
+    ("weights", "preset", "limit"),
+    [
+        ("tiny", "official", 0),
+        ("mine.safetensors", "official", 0),
+        ("vit_b", "official", 0.01),
+        ("vit_b", "paper", 0),
+        ("a.pt", "fast", 0.01),
+    ],
 )
-def test_the_contrast_is_that_of_the_weights(tmp_path, weights, limit):
+def test_the_contrast_is_that_of_the_weights(tmp_path, weights, preset, limit):
     plane = texture((60, 70))
     tifffile.imwrite(tmp_path / "a.tif", plane)
     manifest = manifest_of(["DAPI"], [[Plane(str(tmp_path / "a.tif"))]])
-    assert run(tmp_path, manifest, "--weights", weights) == 0
+    assert run(tmp_path, manifest, "--weights", weights, "--preset", preset) == 0
     expected = np.round(preprocess_plane(plane, clahe_clip_limit=limit) * 65535)
     np.testing.assert_array_equal(omezarr.open_(tmp_path / "f.zarr").array[0, 0], expected)
 

@@ -46,8 +46,9 @@ def inspect_flags(*columns):
 
 def preprocess_flags(wildcards):
     """Params function: the options of the contrast, with the weights that it is for."""
+    model = settings(wildcards.sample, "segment")
     options = settings(wildcards.sample, "preprocess")
-    return as_flags(options | {"weights": settings(wildcards.sample, "segment")["weights"]})
+    return as_flags(options | {key: model[key] for key in ("weights", "preset")})
 
 
 def corrections_path(wildcards):
