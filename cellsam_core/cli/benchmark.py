@@ -12,7 +12,7 @@ from cellsam_core.cli.segment_options import (
     load_segmenter,
 )
 from cellsam_core.errors import InputError
-from cellsam_core.segment.segmenter import is_published
+from cellsam_core.preprocess import clahe_clip_limit_of
 
 if TYPE_CHECKING:
     import argparse
@@ -107,7 +107,7 @@ def load_method(name: str, args: argparse.Namespace) -> Method:
 
     if name == methods.CELLSAM:
         segmenter, _ = load_segmenter(args)
-        clahe = args.clahe or is_published(args.weights)
+        clahe = args.clahe or clahe_clip_limit_of(args.weights, args.preset) > 0
         return methods.cellsam(
             segmenter, tile_px=args.tile_px, min_area_px=args.min_area_px, clahe=clahe
         )

@@ -71,7 +71,7 @@ class VitBSegmenter:
     without cells is an empty list instead of an exception, boxes are decoded in batches, and the
     two clusters of scores that adapt the threshold are the best ones, not those of a random
     start. The authors' contrast step (clip at the 99.9th percentile, CLAHE) is the command
-    ``preprocess`` with its defaults; ``paper`` stands for their evaluation, which used neither.
+    ``preprocess`` with these weights; in ``paper``, their evaluation, without CLAHE.
 
     Parameters
     ----------
