@@ -117,7 +117,7 @@ def main() -> None:
     args = parser.parse_args()
     shape = (args.side_px, args.side_px)
     image, true_labels = mosaic(args.style, args.side_px, args.seed)
-    pixels = np.stack([preprocess_plane(plane) for plane in image])
+    pixels = np.stack([preprocess_plane(plane, clahe_clip_limit=0) for plane in image])
     segmenter = Segmenter(load_model("tiny", "cpu"), "cpu", Thresholds())
     rows = []
     whole: NDArray[np.uint32] | None = None

@@ -95,7 +95,14 @@ def test_a_manifest_reads_its_split_and_names_what_is_wrong(tmp_path) -> None:
     manifest.write_text(header + "own\ta.png\tl.tif\thistology\ttrain\tCC0-1.0\t\n")
     (image,) = load_manifest(manifest, tmp_path, "train")
     assert image.channels.shape == (2, 40, 50)
-    assert image.channels[0].max() == 0
+    red, grey = image.channels
+    assert red.any()
+    assert (red != grey).any()
+    imsave(
+        tmp_path / "a.png", np.stack([labels.astype(np.uint8) * 9] * 3, -1), check_contrast=False
+    )
+    (colourless,) = load_manifest(manifest, tmp_path, "train")
+    assert not colourless.channels[0].any()
     with pytest.raises(InputError, match="no row with split validation"):
         load_manifest(manifest, tmp_path, "validation")
     manifest.write_text("image\tlabel\n")
