@@ -130,9 +130,11 @@ def choose_roles(
     if given:
         return given
     channels = manifest.channels
-    if len(channels) == 1 or (channels == RGB and is_published(weights)):
+    if len(channels) == 1:
         return {"cell": channels}
     if channels == RGB:
+        if is_published(weights) or not _is_coloured(manifest):
+            return {"cell": RGB}
         # Haematoxylin absorbs red, eosin does not: red shows nuclei, the grey all tissue.
         return {"nuclear": ["R"], "cell": RGB}
     guessed = {
@@ -151,6 +153,16 @@ def choose_roles(
             remedy="fill the column `nuclear_channel` or `cell_channel` of the sample sheet",
         )
     return guessed
+
+
+def _is_coloured(manifest: Manifest) -> bool:
+    """Tell colours from grey that was saved as RGB, by rows in the middle of the first frame."""
+    from cellsam_core.io.planes import read_frame
+
+    height, width = manifest.shape_yx
+    rows = (max(0, height // 2 - 512), min(height, height // 2 + 512))
+    red, green = read_frame(manifest, 0, ["R", "G"], (*rows, 0, width))
+    return bool((red != green).any())
 
 
 def _contrast(args: argparse.Namespace) -> Contrast:

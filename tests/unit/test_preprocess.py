@@ -115,7 +115,6 @@ def manifest_of(channels, planes=None, assay="movie", shape=(60, 70)):
     ("channels", "expected"),
     [
         (["DAPI"], {"cell": ["DAPI"]}),
-        (["R", "G", "B"], {"nuclear": ["R"], "cell": ["R", "G", "B"]}),
         (["DAPI", "YFP", "TRITC"], {"nuclear": ["DAPI"]}),
         (["Cellbound1", "DAPI", "PolyT"], {"nuclear": ["DAPI"], "cell": ["Cellbound1"]}),
         (["ERK", "phase"], {"cell": ["phase"]}),
@@ -192,6 +191,14 @@ def test_a_colour_image_becomes_red_and_grey(tmp_path):
     for index, plane in enumerate((rgb[..., 0], grey)):
         expected = np.round(preprocess_plane(plane, clahe_clip_limit=0) * 65535)
         np.testing.assert_array_equal(frames.array[0, index], expected)
+
+
+def test_grey_that_was_saved_as_colours_stays_one_channel(tmp_path):
+    rgb = np.stack([texture((60, 70))] * 3, axis=-1)
+    tifffile.imwrite(tmp_path / "a.tif", rgb, photometric="rgb")
+    planes = [[Plane(str(tmp_path / "a.tif"), 0, s) for s in range(3)]]
+    assert run(tmp_path, manifest_of(["R", "G", "B"], planes)) == 0
+    assert omezarr.open_(tmp_path / "f.zarr").channels == ("cell",)
 
 
 @pytest.mark.parametrize(
