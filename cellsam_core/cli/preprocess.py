@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.segment.segmenter import is_published
+from cellsam_core.segment.segmenter import PRESETS, is_published
 
 if TYPE_CHECKING:
     import argparse
@@ -59,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="tiny",
         help="that will segment: they decide on CLAHE and on colours",
     )
-    parser.add_argument("--preset", default="official", help="of the published CellSAM: likewise")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default=PRESETS[0], help="of the published CellSAM: likewise"
+    )
     parser.add_argument("-o", "--output", required=True, help="frames.zarr to write")
 
 
@@ -168,12 +170,12 @@ def _is_coloured(manifest: Manifest) -> bool:
 def _contrast(args: argparse.Namespace) -> Contrast:
     from cellsam_core.preprocess import Contrast, clahe_clip_limit_of
 
-    try:
-        automatic = args.clahe_clip_limit == "auto"
-        of_weights = clahe_clip_limit_of(args.weights, args.preset)
-        limit = of_weights if automatic else float(args.clahe_clip_limit)
-    except ValueError:
-        limit = -1.0
+    limit = clahe_clip_limit_of(args.weights, args.preset)
+    if args.clahe_clip_limit != "auto":
+        try:
+            limit = float(args.clahe_clip_limit)
+        except ValueError:
+            limit = -1.0  # refused below
     for name, value, is_valid, expected in (
         (
             "clip_percentile",

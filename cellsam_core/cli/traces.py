@@ -165,21 +165,15 @@ def write_trace_files(
 
 def _read_tables(objects_path: Path, tracks_path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Objects with frame, label and track_id, and the tracks that they belong to."""
-    from cellsam_core.io.tables import read_table, table_errors
+    from cellsam_core.io.tables import read_table, refuse_repeated, table_errors
 
     objects = read_table(objects_path, ["frame", "label", "track_id"])
     needed = ["track_id", "lineage_id", "parent_id", "first_frame", "last_frame"]
     tracks = read_table(tracks_path, needed)
     with table_errors(tracks_path):
         tracks = tracks.astype(dict.fromkeys(needed, "int64"))
-    twice = tracks.loc[tracks["track_id"].duplicated(), "track_id"]
-    if len(twice):
-        raise InputError(
-            tracks_path,
-            found=f"track {twice.iloc[0]} more than once",
-            expected="one row a track",
-            remedy="give the table as `cellsam-core track` wrote it",
-        )
+    remedy = "give the table as `cellsam-core track` wrote it"
+    refuse_repeated(tracks_path, tracks["track_id"], "track", remedy)
     unknown = objects.loc[~objects["track_id"].isin(tracks["track_id"]), "track_id"]
     if len(unknown):
         raise InputError(

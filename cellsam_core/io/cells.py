@@ -17,7 +17,7 @@ from cellsam_core.expand import expand
 from cellsam_core.io import omezarr
 from cellsam_core.io.boundaries import footprints, read_polygons
 from cellsam_core.io.labels import open_labels
-from cellsam_core.io.tables import read_table
+from cellsam_core.io.tables import read_table, refuse_repeated
 from cellsam_core.io.transcripts import pixel_size_of
 from cellsam_core.label_tiles import LabelArray, LabelTiles, measure_cells, outline
 from cellsam_core.uncertainty import owner_probability
@@ -271,21 +271,15 @@ def read_measured(path: str | Path) -> pd.DataFrame:
     """
     needed = ["label", "y", "x", "area_px", *BBOX_COLUMNS, "touches_border"]
     table = read_table(path, needed)
+    remedy = "give the cells.parquet that was written with the labels"
     if "frame" in table and (table["frame"] != 0).any():
         raise InputError(
             path,
             found="cells of several frames",
             expected="the cells of one label image",
-            remedy="give the cells.parquet that was written with the labels",
+            remedy=remedy,
         )
-    twice = table.loc[table["label"].duplicated(), "label"]
-    if len(twice):
-        raise InputError(
-            path,
-            found=f"cell {twice.iloc[0]} more than once",
-            expected="one row a cell",
-            remedy="give the cells.parquet that was written with the labels",
-        )
+    refuse_repeated(path, table["label"], "cell", remedy)
     return table.sort_values("label", kind="stable").reset_index(drop=True)
 
 

@@ -82,3 +82,21 @@ def read_table(
             remedy="add them, or give the right table",
         )
     return table
+
+
+def refuse_repeated(path: str | Path, ids: pd.Series[Any], what: str, remedy: str) -> None:
+    """Refuse a table of one row for each `what` in which an id stands twice.
+
+    Raises
+    ------
+    InputError
+        It names the first such id.
+    """
+    twice = ids[ids.duplicated()]
+    if len(twice):
+        raise InputError(
+            path,
+            found=f"{what} {twice.iloc[0]} more than once",
+            expected=f"one row a {what}",
+            remedy=remedy,
+        )

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from cellsam_core.segment.instances import Instance
 
 
+PRESETS = ("official", "paper", "fast")
+"""Names of the published CellSAM's, which :mod:`cellsam_core.segment.vit_b.predict` explains."""
+
+
 def is_published(weights: str) -> bool:
     """Tell the published CellSAM's weights, a torch file, from those of the tiny model."""
     return weights == "vit_b" or weights.endswith((".pt", ".pth"))

@@ -58,6 +58,12 @@ def same_samples(finished: Path, directory: Path) -> Path:
     return directory
 
 
+def lasting(folder_digests: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the report, which shows run times, and Snakemake's own files."""
+    changing = ("report.html", ".snakemake_timestamp")
+    return {name: sha for name, sha in folder_digests.items() if Path(name).name not in changing}
+
+
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below a folder."""
     return {
