@@ -96,8 +96,8 @@ def _match(result: CtcMovie, truth: CtcMovie) -> _Matches:
     for frame in truth.masks:
         true_labels, labels = truth.frame(frame), result.frame(frame)
         _check_shape(result.masks[frame], labels, true_labels)
-        true, found = measure_objects(true_labels), measure_objects(labels)
-        overlaps = count_overlaps(true_labels, labels, true, found)
+        (true, true_runs), (found, runs) = measure_objects(true_labels), measure_objects(labels)
+        overlaps = count_overlaps(true_runs, runs)
         covered = overlaps.n_px > 0.5 * true.area_px[overlaps.i]
         matches.truth.update((frame, label) for label in true.label.tolist())
         matches.result.update((frame, label) for label in found.label.tolist())
@@ -257,8 +257,8 @@ def _seg(result: CtcMovie, folder: Path) -> float | None:
             )
         labels = result.frame(frame)
         _check_shape(result.masks[frame], labels, true_labels)
-        true, found = measure_objects(true_labels), measure_objects(labels)
-        overlaps = count_overlaps(true_labels, labels, true, found)
+        true, true_runs = measure_objects(true_labels)
+        overlaps = count_overlaps(true_runs, measure_objects(labels)[1])
         covered = overlaps.n_px > 0.5 * true.area_px[overlaps.i]
         total += float(overlaps.iou[covered].sum())
         n += len(true)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +18,30 @@ MIN_GAIN = 0.05
 MAX_SHIFT_FRACTION = 0.25
 
 
-def coarse_foreground(labels: Labels) -> tuple[NDArray[np.float32], int]:
-    """Fraction of cell interior in blocks of pixels, and the side of a block.
+@dataclass(frozen=True)
+class CoarseForeground:
+    """Share of cell interior in blocks of pixels.
+
+    Attributes
+    ----------
+    share
+        ``(y, x)``, one value a block.
+    factor
+        Side of a block in pixels.
+    """
+
+    share: NDArray[np.float32]
+    factor: int
+
+    @cached_property
+    def spectrum(self) -> NDArray[np.complex64]:
+        """Fourier transform; each frame's is needed twice."""
+        spectrum: NDArray[np.complex64] = fft.rfft2(self.share)
+        return spectrum
+
+
+def coarse_foreground(labels: Labels) -> CoarseForeground:
+    """Measure the share of cell interior in blocks of pixels.
 
     Outlines between touching cells count as background, so that a confluent layer still
     has structure to register.
@@ -31,11 +55,11 @@ def coarse_foreground(labels: Labels) -> tuple[NDArray[np.float32], int]:
     counts = inside[:height, :width].view(np.uint8)
     counts = np.add.reduce([counts[k::factor] for k in range(factor)], dtype=np.uint8)
     counts = np.add.reduce([counts[:, k::factor] for k in range(factor)], dtype=np.uint8)
-    return counts.astype(np.float32) / np.float32(factor**2), factor
+    return CoarseForeground(counts.astype(np.float32) / np.float32(factor**2), factor)
 
 
-def estimate_shift(before: NDArray[np.float32], after: NDArray[np.float32]) -> tuple[int, int]:
-    """Estimate the translation from `before` to `after`, in their own pixels.
+def estimate_shift(before: CoarseForeground, after: CoarseForeground) -> tuple[int, int]:
+    """Estimate the translation from `before` to `after`, to a block of pixels.
 
     The peak of the phase correlation (Kuglin & Hines 1975) is believed only if it raises the
     overlap (soft intersection over union) of the foregrounds by `MIN_GAIN`: an offset that
@@ -44,25 +68,29 @@ def estimate_shift(before: NDArray[np.float32], after: NDArray[np.float32]) -> t
     Returns
     -------
     dy, dx
-        What is at ``(y, x)`` in `before` is at ``(y + dy, x + dx)`` in `after`; ``(0, 0)``
-        where no better offset is found.
+        In pixels of the image: what is at ``(y, x)`` in `before` is at ``(y + dy, x + dx)`` in
+        `after`; ``(0, 0)`` where no better offset is found.
     """
-    if not before.any() or not after.any():
+    if not before.share.any() or not after.share.any():
         return 0, 0
-    spectrum = fft.rfft2(after) * np.conj(fft.rfft2(before))
-    spectrum /= np.abs(spectrum) + 1e-6 * float(np.abs(spectrum).max())
-    correlation = fft.irfft2(spectrum, s=before.shape)
-    peak = np.unravel_index(int(np.argmax(correlation)), before.shape)
+    shape = before.share.shape
+    spectrum = after.spectrum * np.conj(before.spectrum)
+    strength = np.abs(spectrum)
+    spectrum /= strength + 1e-6 * float(strength.max())
+    correlation = fft.irfft2(spectrum, s=shape)
+    peak = np.unravel_index(int(np.argmax(correlation)), shape)
     dy, dx = (
-        int(p) - size if p > size // 2 else int(p)
-        for p, size in zip(peak, before.shape, strict=True)
+        int(p) - size if p > size // 2 else int(p) for p, size in zip(peak, shape, strict=True)
     )
     too_far = any(
-        abs(s) > MAX_SHIFT_FRACTION * size for s, size in zip((dy, dx), before.shape, strict=True)
+        abs(s) > MAX_SHIFT_FRACTION * size for s, size in zip((dy, dx), shape, strict=True)
     )
-    if too_far or _overlap(before, after, (dy, dx)) < _overlap(before, after, (0, 0)) + MIN_GAIN:
+    gain = _overlap(before.share, after.share, (dy, dx)) - _overlap(
+        before.share, after.share, (0, 0)
+    )
+    if too_far or gain < MIN_GAIN:
         return 0, 0
-    return dy, dx
+    return before.factor * dy, before.factor * dx
 
 
 def _overlap(

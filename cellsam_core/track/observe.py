@@ -1,6 +1,6 @@
 """The one pass over the label images: measure, link frame to frame, note what appears where.
 
-Only ``1 + look_back_frames`` label images, at least 4, are in memory at any time.
+Of ``1 + look_back_frames`` frames, at least 4, the runs of the cells are in memory at any time.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import numpy as np
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
-from cellsam_core.track.drift import coarse_foreground, estimate_shift
+from cellsam_core.track.drift import CoarseForeground, coarse_foreground, estimate_shift
 from cellsam_core.track.graph import NONE, LinkGraph
 from cellsam_core.track.link import Links, link_by_distance, link_by_overlap
 from cellsam_core.track.overlap import (
+    CellRuns,
     Floats,
     FrameObjects,
     Ints,
     Labels,
+    Overlaps,
     count_overlaps,
     measure_objects,
-    shifted_windows,
 )
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ THINNED_INTERVALS, THINNED_EVERY = (2, 3, 4), 20
 
 @dataclass
 class _Frame:
-    """A frame in memory: its labels, its cells, its first row in the graph, its drift."""
+    """A frame in memory: its cells, their pixels, its first row in the graph, its drift."""
 
-    labels: Labels
     objects: FrameObjects
+    runs: CellRuns
     first_row: int
     drift_yx: tuple[int, int]
-    foreground: NDArray[np.float32]
+    foreground: CoarseForeground | None
     bud_age: Ints  # frames since a small new cell appeared; -1 for all other cells
 
 
@@ -59,7 +60,7 @@ class _Columns:
     objects: list[FrameObjects] = field(default_factory=list)
     drift_yx: list[tuple[int, int]] = field(default_factory=list)
     links: list[tuple[Ints, Ints, Links, str]] = field(default_factory=list)
-    seen: list[tuple[int, int, int]] = field(default_factory=list)
+    seen: list[Ints] = field(default_factory=list)
     contacts: list[tuple[int, int, int]] = field(default_factory=list)
     pointing: list[float] = field(default_factory=list)
     thinned: list[Ints] = field(default_factory=list)
@@ -86,17 +87,16 @@ def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
     columns = _Columns()
     n_rows = 0
     for index, raw in enumerate(frames):
-        labels = _checked(raw, index, recent[-1].labels.shape if recent else None)
+        labels = _checked(raw, index, recent[-1].runs.shape if recent else None)
         current = _open_frame(labels, n_rows, recent, parameters)
         linked = np.zeros(len(current.objects), dtype=bool)
         if recent:
             linked = _link(recent[-1], current, columns, parameters)
-            appeared = np.flatnonzero(~linked)
-            _look_back(list(recent)[-1 - look_back : -1], current, appeared, columns)
+            _look_back(list(recent)[-1 - look_back : -1], current, linked, columns)
             if is_thinned(np.int64(index)):
                 _thin_out(recent, current, columns, parameters.sigma_iou)
         if recent and parameters.division == "budding":
-            _watch_buds(current, linked, columns, parameters)
+            _watch_buds(labels, current, linked, columns, parameters)
         columns.objects.append(current.objects)
         columns.drift_yx.append(current.drift_yx)
         recent.append(current)
@@ -134,16 +134,14 @@ def _checked(raw: Labels, index: int, shape: tuple[int, ...] | None) -> Labels:
 def _open_frame(
     labels: Labels, first_row: int, recent: deque[_Frame], parameters: TrackParameters
 ) -> _Frame:
-    objects = measure_objects(labels)
+    objects, runs = measure_objects(labels)
     drift = recent[-1].drift_yx if recent else (0, 0)
-    foreground = np.zeros((0, 0), dtype=np.float32)
-    if parameters.registration == "auto":
-        foreground, factor = coarse_foreground(labels)
-        if recent:
-            dy, dx = estimate_shift(recent[-1].foreground, foreground)
-            drift = (drift[0] + factor * dy, drift[1] + factor * dx)
+    foreground = coarse_foreground(labels) if parameters.registration == "auto" else None
+    if foreground and recent and recent[-1].foreground:
+        dy, dx = estimate_shift(recent[-1].foreground, foreground)
+        drift = drift[0] + dy, drift[1] + dx
     no_bud = np.full(len(objects), NONE, dtype=np.int64)
-    return _Frame(labels, objects, first_row, drift, foreground, no_bud)
+    return _Frame(objects, runs, first_row, drift, foreground, no_bud)
 
 
 def _shift(before: _Frame, after: _Frame) -> tuple[int, int]:
@@ -155,7 +153,7 @@ def _link(
 ) -> NDArray[np.bool_]:
     """Link two frames; return which cells of the later one have a predecessor."""
     shift = _shift(before, after)
-    overlaps = count_overlaps(before.labels, after.labels, before.objects, after.objects, shift)
+    overlaps = count_overlaps(before.runs, after.runs, shift)
     links = link_by_overlap(overlaps, parameters.sigma_iou)
     linked_before = np.zeros(len(before.objects), dtype=bool)
     linked_after = np.zeros(len(after.objects), dtype=bool)
@@ -178,38 +176,31 @@ def _link(
             area_ratio_max=parameters.area_ratio_max,
         )
         note(rescued, "rescue")
-    appeared = ~linked_after[overlaps.j]
-    columns.seen.extend(
-        zip(
-            (after.first_row + overlaps.j[appeared]).tolist(),
-            (before.first_row + overlaps.i[appeared]).tolist(),
-            overlaps.n_px[appeared].tolist(),
-            strict=True,
-        )
-    )
+    _see(before, after, overlaps, ~linked_after, columns)
     return linked_after
 
 
-def _look_back(frames: list[_Frame], current: _Frame, appeared: Ints, columns: _Columns) -> None:
-    """Note what earlier frames show under the masks of appeared cells."""
+def _see(
+    earlier: _Frame,
+    later: _Frame,
+    overlaps: Overlaps,
+    appeared: NDArray[np.bool_],
+    columns: _Columns,
+) -> None:
+    """Note what an earlier frame shows under the masks of appeared cells."""
+    new = appeared[overlaps.j]
+    rows = later.first_row + overlaps.j[new], earlier.first_row + overlaps.i[new]
+    columns.seen.append(np.stack([*rows, overlaps.n_px[new]], axis=1))
+
+
+def _look_back(
+    frames: list[_Frame], current: _Frame, linked: NDArray[np.bool_], columns: _Columns
+) -> None:
+    """Compare with the frames before the last, as far as cells have appeared."""
+    runs = current.runs.of(np.flatnonzero(~linked))
     for earlier in frames:
-        shift = _shift(earlier, current)
-        _window_before, window_after = shifted_windows(current.labels.shape, shift)
-        for row in appeared:
-            y0, x0, y1, x1 = current.objects.bbox[row]
-            y0, y1 = max(y0, window_after[0].start), min(y1, window_after[0].stop)
-            x0, x1 = max(x0, window_after[1].start), min(x1, window_after[1].stop)
-            if y0 >= y1 or x0 >= x1:
-                continue
-            mask = current.labels[y0:y1, x0:x1] == current.objects.label[row]
-            under = earlier.labels[y0 - shift[0] : y1 - shift[0], x0 - shift[1] : x1 - shift[1]]
-            label, n_px = np.unique(under[mask], return_counts=True)
-            label, n_px = label[label != 0].astype(np.int64), n_px[label != 0]
-            older = earlier.first_row + earlier.objects.index_of(label)
-            start = current.first_row + int(row)
-            columns.seen.extend(
-                (start, o, n) for o, n in zip(older.tolist(), n_px.tolist(), strict=True)
-            )
+        overlaps = count_overlaps(earlier.runs, runs, _shift(earlier, current))
+        _see(earlier, current, overlaps, ~linked, columns)
 
 
 def is_thinned(frame: Ints | np.int64) -> NDArray[np.bool_]:
@@ -221,15 +212,14 @@ def _thin_out(recent: deque[_Frame], current: _Frame, columns: _Columns, sigma_i
     """Link the frame with those of 2 to 4 frames ago by overlap alone, as a trial."""
     for interval in THINNED_INTERVALS:
         before = recent[-interval]
-        overlaps = count_overlaps(
-            before.labels, current.labels, before.objects, current.objects, _shift(before, current)
-        )
+        overlaps = count_overlaps(before.runs, current.runs, _shift(before, current))
         links = link_by_overlap(overlaps, sigma_iou)
         rows = before.first_row + links.i, current.first_row + links.j
         columns.thinned.append(np.stack([np.full_like(rows[0], interval), *rows], axis=1))
 
 
 def _watch_buds(
+    labels: Labels,
     current: _Frame,
     linked: NDArray[np.bool_],
     columns: _Columns,
@@ -241,12 +231,12 @@ def _watch_buds(
         return
     largest = parameters.bud_max_area_fraction * float(np.median(objects.area_px))
     for row in np.flatnonzero(~linked & (objects.area_px <= largest)):
-        if not (objects.border[row] and _enters(current.labels, objects, int(row))):
+        if not (objects.border[row] and _enters(labels, objects, int(row))):
             current.bud_age[row] = 0
     current.bud_age[current.bud_age >= parameters.bud_window_frames] = NONE
     for row in np.flatnonzero(current.bud_age != NONE):
         for neighbour, n_px, pointing in _contacts(
-            current.labels, objects, int(row), parameters.bud_contact_px
+            labels, objects, int(row), parameters.bud_contact_px
         ):
             columns.contacts.append(
                 (current.first_row + int(row), current.first_row + neighbour, n_px)
@@ -324,7 +314,7 @@ def _graph(columns: _Columns) -> LinkGraph:
         cost=np.full(n, np.nan),
         margin=np.full(n, np.nan),
         kind=np.full(n, "start", dtype=object),
-        seen=np.array(columns.seen, dtype=np.int64).reshape(-1, 3),
+        seen=np.concatenate([none.reshape(0, 3), *columns.seen]),
         contacts=np.array(columns.contacts, dtype=np.int64).reshape(-1, 3),
         pointing=np.array(columns.pointing, dtype=np.float64),
         thinned=np.concatenate([none.reshape(0, 3), *columns.thinned]),

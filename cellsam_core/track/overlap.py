@@ -7,7 +7,6 @@ cheap and nothing is quadratic in the number of cells.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,14 +54,65 @@ class FrameObjects:
 
     def index_of(self, labels: Ints) -> Ints:
         """Rows of `labels`, all of which must be present."""
-        order, ordered = self._by_label
-        rows: Ints = order[np.searchsorted(ordered, labels)]
+        order = np.argsort(self.label)
+        rows: Ints = order[np.searchsorted(self.label[order], labels)]
         return rows
 
-    @cached_property
-    def _by_label(self) -> tuple[Ints, Ints]:
-        order = np.argsort(self.label)
-        return order, self.label[order]
+
+@dataclass(frozen=True)
+class CellRuns:
+    """The pixels of the cells of one frame as runs along x, from the top left on.
+
+    Attributes
+    ----------
+    cell
+        ``(n,)`` rows of the frame's :class:`FrameObjects`.
+    y, x0, x1
+        ``(n,)`` row of the image, first column, and column after the last.
+    n_cells
+        Cells of the frame.
+    shape
+        Rows and columns of the image.
+    """
+
+    cell: Ints
+    y: Ints
+    x0: Ints
+    x1: Ints
+    n_cells: int
+    shape: tuple[int, int]
+
+    def of(self, cells: Ints) -> CellRuns:
+        """Only the runs of some cells."""
+        chosen = np.zeros(self.n_cells, dtype=bool)
+        chosen[cells] = True
+        return self._only(chosen[self.cell])
+
+    def within(self, window: tuple[slice, slice]) -> CellRuns:
+        """Cut to what a window of the image shows, in coordinates of the window."""
+        rows, columns = window
+        if window == tuple(slice(0, size) for size in self.shape):
+            return self
+        x0, x1 = np.maximum(self.x0, columns.start), np.minimum(self.x1, columns.stop)
+        inside = (self.y >= rows.start) & (self.y < rows.stop) & (x0 < x1)
+        shape = max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)
+        cut = (self.y - rows.start, x0 - columns.start, x1 - columns.start)
+        return CellRuns(self.cell, *cut, self.n_cells, shape)._only(inside)
+
+    def _only(self, chosen: NDArray[np.bool_]) -> CellRuns:
+        cell, y, x0, x1 = (values[chosen] for values in (self.cell, self.y, self.x0, self.x1))
+        return CellRuns(cell, y, x0, x1, self.n_cells, self.shape)
+
+    @property
+    def area_px(self) -> Ints:
+        """``(n_cells,)`` pixels of each cell."""
+        area: Ints = np.bincount(self.cell, self.x1 - self.x0, self.n_cells).astype(np.int64)
+        return area
+
+    @property
+    def span(self) -> tuple[Ints, Ints]:
+        """First pixel of each run and the one after its last, as indices of the flat image."""
+        return self.y * self.shape[1] + self.x0, self.y * self.shape[1] + self.x1
 
 
 @dataclass(frozen=True)
@@ -93,8 +143,8 @@ class Overlaps:
         return iou
 
 
-def measure_objects(labels: Labels) -> FrameObjects:
-    """Measure the cells of a ``(y, x)`` label image; 0 is background."""
+def measure_objects(labels: Labels) -> tuple[FrameObjects, CellRuns]:
+    """Measure the cells of a ``(y, x)`` label image, 0 being background, and find their runs."""
     height, width = labels.shape
     starts, lengths = find_runs(labels)
     value = labels.ravel()[starts]
@@ -113,54 +163,49 @@ def measure_objects(labels: Labels) -> FrameObjects:
     np.maximum.at(bbox[:, 3], index, column + lengths)
     border = (bbox[:, :2] == 0).any(axis=1) | (bbox[:, 2:] == (height, width)).any(axis=1)
     order = np.lexsort((label, x, y))
-    yx = np.stack([y, x], axis=1)[order]
-    return FrameObjects(label[order], area.astype(np.int64)[order], yx, bbox[order], border[order])
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = np.arange(n)
+    yx, area_px = np.stack([y, x], axis=1)[order], area.astype(np.int64)[order]
+    objects = FrameObjects(label[order], area_px, yx, bbox[order], border[order])
+    return objects, CellRuns(rank[index], row, column, column + lengths, n, (height, width))
 
 
 def count_overlaps(
-    before: Labels,
-    after: Labels,
-    before_objects: FrameObjects,
-    after_objects: FrameObjects,
-    shift_yx: tuple[int, int] = (0, 0),
+    before: CellRuns, after: CellRuns, shift_yx: tuple[int, int] = (0, 0)
 ) -> Overlaps:
     """Count the pixels shared by the cells of two frames.
 
     Parameters
     ----------
     before, after
-        ``(y, x)`` label images of one size.
-    before_objects, after_objects
-        Their cells.
+        Cells of images of one size.
     shift_yx
         What is at ``(y, x)`` in `before` is compared with ``(y + dy, x + dx)`` in `after`.
     """
     window_before, window_after = shifted_windows(before.shape, shift_yx)
-    a = np.ascontiguousarray(before[window_before])
-    b = np.ascontiguousarray(after[window_after])
-    if a.size == 0:
-        empty = np.zeros(0, dtype=np.int64)
-        return Overlaps(empty, empty, empty, empty, empty)
-    starts, lengths = find_runs(a, b)
-    label_a, label_b = a.ravel()[starts], b.ravel()[starts]
-    both = (label_a != 0) & (label_b != 0)
-    i = before_objects.index_of(label_a[both].astype(np.int64))
-    j = after_objects.index_of(label_b[both].astype(np.int64))
-    shape = (len(before_objects), len(after_objects))
-    table = sparse.coo_array((lengths[both], (i, j)), shape=shape).tocsr().tocoo()
+    before, after = before.within(window_before), after.within(window_after)
+    span, span_after = before.span, after.span
+    if len(before.cell) < len(after.cell):
+        a, b = _meeting(span, span_after)
+    else:
+        b, a = _meeting(span_after, span)
+    n_px = np.minimum(span[1][a], span_after[1][b]) - np.maximum(span[0][a], span_after[0][b])
+    pairs = sparse.coo_array(
+        (n_px, (before.cell[a], after.cell[b])), shape=(before.n_cells, after.n_cells)
+    )
+    table = pairs.tocsr().tocoo()
     i, j = table.row.astype(np.int64), table.col.astype(np.int64)
-    area_i, area_j = before_objects.area_px, after_objects.area_px
-    if shift_yx != (0, 0):
-        area_i = _visible_px(label_a, lengths, before_objects)
-        area_j = _visible_px(label_b, lengths, after_objects)
-    return Overlaps(i, j, table.data, area_i[i], area_j[j])
+    return Overlaps(i, j, table.data, before.area_px[i], after.area_px[j])
 
 
-def _visible_px(labels: Labels, lengths: Ints, objects: FrameObjects) -> Ints:
-    """Pixels of each cell among runs of `labels`."""
-    cell = labels != 0
-    rows = objects.index_of(labels[cell].astype(np.int64))
-    return np.bincount(rows, lengths[cell], len(objects)).astype(np.int64)
+def _meeting(few: tuple[Ints, Ints], many: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+    """Pairs of runs that share pixels; both lists are in order, their runs apart."""
+    # The runs that meet one run are neighbours in the other list.
+    first = np.searchsorted(many[1], few[0], side="right")
+    n = np.searchsorted(many[0], few[1], side="left") - first
+    return np.repeat(np.arange(len(n)), n), np.arange(n.sum()) + np.repeat(
+        first - np.cumsum(n) + n, n
+    )
 
 
 def shifted_windows(

@@ -20,7 +20,7 @@ def random_labels(rng: np.random.Generator, n: int = 12, size: int = 40) -> np.n
 @pytest.mark.parametrize("seed", range(5))
 def test_objects_agree_with_pixel_sums(seed: int) -> None:
     labels = random_labels(np.random.default_rng(seed))
-    objects = measure_objects(labels)
+    objects, _runs = measure_objects(labels)
     assert sorted(objects.label) == [v for v in np.unique(labels) if v]
     for row, label in enumerate(objects.label):
         ys, xs = np.nonzero(labels == label)
@@ -35,8 +35,8 @@ def test_objects_agree_with_pixel_sums(seed: int) -> None:
 def test_overlaps_agree_with_pixel_sums(shift: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     before, after = random_labels(rng), random_labels(rng).astype(">i4")
-    a, b = measure_objects(before), measure_objects(after)
-    overlaps = count_overlaps(before, after, a, b, shift)
+    (a, a_runs), (b, b_runs) = measure_objects(before), measure_objects(after)
+    overlaps = count_overlaps(a_runs, b_runs, shift)
     found = {
         (a.label[i], b.label[j]): n
         for i, j, n in zip(overlaps.i, overlaps.j, overlaps.n_px, strict=True)
@@ -73,8 +73,8 @@ def test_links_are_gated_and_keep_cost_and_margin() -> None:
     before, after = np.zeros((20, 60), np.uint8), np.zeros((20, 60), np.uint8)
     before[5:15, 5:15], before[5:15, 30:40] = 7, 8
     after[5:15, 7:17], after[5:15, 39:49], after[0:4, 20:24] = 1, 2, 3
-    a, b = measure_objects(before), measure_objects(after)
-    links = link_by_overlap(count_overlaps(before, after, a, b), sigma_iou=0.15)
+    (a, a_runs), (b, b_runs) = measure_objects(before), measure_objects(after)
+    links = link_by_overlap(count_overlaps(a_runs, b_runs), sigma_iou=0.15)
     assert (a.label[links.i].tolist(), b.label[links.j].tolist()) == ([7], [1])
     assert links.iou[0] == pytest.approx(80 / 120)
     assert links.cost[0] == pytest.approx(1 - 80 / 120)
@@ -85,7 +85,7 @@ def test_distance_link_takes_drift_and_area_into_account() -> None:
     before, after = np.zeros((40, 80), np.uint8), np.zeros((40, 80), np.uint8)
     before[10:20, 10:20] = 1
     after[10:20, 40:50], after[24:27, 12:15] = 2, 3
-    a, b = measure_objects(before), measure_objects(after)
+    a, b = measure_objects(before)[0], measure_objects(after)[0]
     everything = (np.arange(1), np.arange(2))
     gates = {"max_distance_radii": 1.5, "area_ratio_max": 2.0}
     assert len(link_by_distance(a, b, everything, (0, 0), **gates).i) == 0
@@ -99,10 +99,10 @@ def test_shift_is_found_and_an_unverifiable_one_is_not_believed() -> None:
     for label in range(1, 60):
         y, x = rng.integers(0, 290, 2)
         wide[y : y + 12, x : x + 12] = label
-    before, factor = coarse_foreground(wide[20:276, 20:276])
-    after, _ = coarse_foreground(wide[0:256, 32:288])
-    assert factor == 4
-    assert estimate_shift(before, after) == (5, -3)
-    unrelated, _ = coarse_foreground(np.roll(wide, 131, 1).T[20:276, 20:276].copy())
+    before = coarse_foreground(wide[20:276, 20:276])
+    after = coarse_foreground(wide[0:256, 32:288])
+    assert before.factor == 4
+    assert estimate_shift(before, after) == (20, -12)
+    unrelated = coarse_foreground(np.roll(wide, 131, 1).T[20:276, 20:276].copy())
     assert estimate_shift(before, unrelated) == (0, 0)
-    assert estimate_shift(before, np.zeros_like(before)) == (0, 0)
+    assert estimate_shift(before, coarse_foreground(np.zeros((256, 256), np.uint16))) == (0, 0)
