@@ -1,6 +1,7 @@
 """Measure the decoder; the tables of docs/decoding.md.
 
-``python docs/measure_decoding.py simulated`` recall and true error rate at the 5 % asked for,
+``python docs/measure_decoding.py simulated`` recall and true error rate at the 5 % asked for, with
+``--starfish PYTHON`` also those of starfish's decoder on the same spots,
 ``python docs/measure_decoding.py speed`` beside the bare matrix product, one thread,
 ``python docs/measure_decoding.py real FOLDER`` calls against blank fraction, field by field.
 """
@@ -8,16 +9,18 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from cellsam_core.decode.calibrate import threshold_for_rate
-from cellsam_core.decode.field import Calls, decode_plane, prepare_bits
-from cellsam_core.decode.pixels import nearest_codewords
+from cellsam_core.decode.field import Calls, decode_plane, drop_duplicates, prepare_bits
+from cellsam_core.decode.pixels import brightness_scale, find_candidates, nearest_codewords
 from cellsam_core.decode.registration import measure_drift
 from cellsam_core.io.raw import open_raw
 from cellsam_core.simulate.rounds import (
@@ -36,18 +39,34 @@ DENSITY_UM2 = 0.6  # molecules per um^2; half of them crowd in clusters
 CLUSTER_SIGMA_PX = 12.0
 MATCH_RADIUS_PX = 2.0
 TARGET = 0.05
+ONE_MISSING_BIT = 0.5176  # of weight 4; the cut of starfish's example and of MERlin
 
 
-def simulate(kind: str, seed: int, size_px: int) -> tuple[Codebook, Calls, np.ndarray, np.ndarray]:
-    """Decode a simulated field; return calls, true positions ``(n, 2)`` and true codewords."""
+class Field(NamedTuple):
+    """A simulated field: its images, what the decoder calls, and the truth.
+
+    `stack` holds the registered images of all bits in noise levels; `yx` ``(n, 2)`` and `gene`
+    ``(n,)`` are the true places and codewords.
+    """
+
+    book: Codebook
+    n_rounds: int
+    stack: np.ndarray
+    calls: Calls
+    yx: np.ndarray
+    gene: np.ndarray
+
+
+def simulate(kind: str, seed: int, size_px: int) -> Field:
+    """Simulate and decode a field."""
     rng = np.random.default_rng(seed)
     n_genes, n_blanks = (110, 30) if kind == "merfish" else (1600, 400)
     genes = [f"gene{i}" for i in range(n_genes)]
     blanks = [f"Blank-{i}" for i in range(n_blanks)]
     if kind == "merfish":
-        book, per_round = mhd4_codebook(genes, blanks, rng), 2
+        book, n_rounds = mhd4_codebook(genes, blanks, rng), 8
     else:
-        (book, _), per_round = seqfish_codebook(genes, blanks, rng), 4
+        (book, _), n_rounds = seqfish_codebook(genes, blanks, rng), 20
     n = round(DENSITY_UM2 * (size_px * PIXEL_SIZE_UM) ** 2)
     yx = rng.uniform(0, size_px, size=(n, 2))
     centres = rng.uniform(0, size_px, size=(max(1, n // 30), 2))
@@ -55,13 +74,14 @@ def simulate(kind: str, seed: int, size_px: int) -> tuple[Codebook, Calls, np.nd
     yx[: n // 2] = crowd + rng.normal(0, CLUSTER_SIGMA_PX, size=crowd.shape)
     yx = np.clip(yx, 0, size_px - 1)
     gene = rng.integers(n_genes, size=n)
-    round_of_bit = np.arange(len(book.bit_names)) // per_round
+    n_bits = len(book.bit_names)
+    round_of_bit = np.arange(n_bits) // (n_bits // n_rounds)
     spec = RoundsSpec()
     peaks = lit_bits(rng, book.bits[gene], spec)
     rounds = simulate_rounds(rng, (size_px, size_px), (*yx.T, peaks), round_of_bit, spec)
     drifts = [measure_drift(rounds.fiducials[0], image) for image in rounds.fiducials]
     stack = prepare_bits(rounds.bits, [drifts[r] for r in round_of_bit], spec.sigma_px)
-    return book, decode_plane(stack, book)[0], yx, gene
+    return Field(book, n_rounds, stack, decode_plane(stack, book)[0], yx, gene)
 
 
 def matched(calls: Calls, yx: np.ndarray, gene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -78,26 +98,58 @@ def matched(calls: Calls, yx: np.ndarray, gene: np.ndarray) -> tuple[np.ndarray,
     return is_right, is_found
 
 
-def report_simulated(seeds: range) -> None:
-    """Print a row for each simulated field."""
-    print("| assay | seed | molecules | recall | true rate | measured by blanks |")
-    print("|---|---|---|---|---|---|")
+def starfish_calls(field: Field, python: str) -> Calls:
+    """Decode our decoder's spots with starfish; `log_odds` is minus its distance."""
+    scale = brightness_scale(field.stack, field.book)
+    spots = find_candidates(field.stack, scale, field.book)
+    brightness = np.maximum(field.stack[:, spots.row, spots.column].T / scale, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = Path(folder) / "given.npz", Path(folder) / "found.npz"
+        np.savez(given, bits=field.book.bits, n_rounds=field.n_rounds, brightness=brightness)
+        script = Path(__file__).with_name("starfish_decoding.py")
+        subprocess.run([python, script, given, found], check=True, stderr=subprocess.DEVNULL)
+        codeword, distance = (np.load(found)[name] for name in ("codeword", "distance"))
+    yx = spots.row.astype(float), spots.column.astype(float)
+    return drop_duplicates(
+        Calls(*yx, np.zeros(len(codeword), dtype=np.int64), codeword, -distance, distance)
+    )
+
+
+def score(field: Field, calls: Calls) -> str:
+    """Recall, true error rate, and the rate that blanks measure, as cells of a table."""
+    blank = field.book.is_blank[calls.codeword]
+    n_blanks = int(field.book.is_blank.sum())
+    n_genes = len(field.book.names) - n_blanks
+    right, found = matched(calls.take(~blank), field.yx, field.gene)
+    measured = (blank.sum() / n_blanks) / ((~blank).sum() / n_genes)
+    return f"{found.mean():.3f} | {1 - right.mean():.3f} | {measured:.3f}"
+
+
+def report_simulated(seeds: range, starfish_python: str | None) -> None:
+    """Print a row for each simulated field and decoder."""
+    print("| assay | seed | molecules | decoder | recall | true rate | measured by blanks |")
+    print("|---|---|---|---|---|---|---|")
     for kind, size_px in (("merfish", 768), ("seqfish", 640)):
         for seed in seeds:
-            book, calls, yx, gene = simulate(kind, seed, size_px)
-            n_blanks = int(book.is_blank.sum())
-            n_genes = len(book.names) - n_blanks
-            is_blank = book.is_blank[calls.codeword]
-            limit = threshold_for_rate(calls.log_odds, is_blank, n_blanks, n_genes, TARGET)
-            kept = calls.take(calls.log_odds >= limit)
-            blank = book.is_blank[kept.codeword]
-            right, found = matched(kept.take(~blank), yx, gene)
-            measured = (blank.sum() / n_blanks) / ((~blank).sum() / n_genes)
-            print(
-                f"| {kind} | {seed} | {len(gene)} | {found.mean():.3f} | {1 - right.mean():.3f} "
-                f"| {measured:.3f} |",
-                flush=True,
-            )
+            field = simulate(kind, seed, size_px)
+            name = f"| {kind} | {seed} | {len(field.gene)}"
+            print(f"{name} | ours | {score(field, at_target(field, field.calls))} |", flush=True)
+            if starfish_python is None:
+                continue
+            calls = starfish_calls(field, starfish_python)
+            default = calls.take(calls.distance <= ONE_MISSING_BIT)
+            print(f"| | | | starfish, its cut | {score(field, default)} |")
+            calls = at_target(field, calls)
+            print(f"| | | | starfish, cut by blanks | {score(field, calls)} |", flush=True)
+
+
+def at_target(field: Field, calls: Calls) -> Calls:
+    """Keep the surest calls, as many as blanks allow."""
+    is_blank = field.book.is_blank[calls.codeword]
+    n_blanks = int(field.book.is_blank.sum())
+    n_genes = len(field.book.names) - n_blanks
+    limit = threshold_for_rate(calls.log_odds, is_blank, n_blanks, n_genes, TARGET)
+    return calls.take(calls.log_odds >= limit)
 
 
 def report_speed() -> None:
@@ -149,9 +201,10 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--starfish", metavar="PYTHON", help="Python that has starfish")
     args = parser.parse_args()
     if args.what == "simulated":
-        report_simulated(range(args.first_seed, args.first_seed + args.seeds))
+        report_simulated(range(args.first_seed, args.first_seed + args.seeds), args.starfish)
     elif args.what == "speed":
         report_speed()
     else:
