@@ -250,7 +250,9 @@ class CountTable:
     def _merge(self) -> None:
         if not self._pending:
             return
-        pending = np.sort(np.concatenate(self._pending))
+        pending = np.concatenate(self._pending)
+        self._pending, self._n_pending = [], 0  # here, so that its memory is free for what follows
+        pending.sort()
         starts = _run_starts(pending)
         counts = np.diff(starts, append=len(pending))
         keys = np.concatenate([self._keys, pending[starts]])
@@ -260,7 +262,6 @@ class CountTable:
         starts = _run_starts(keys)
         self._keys = keys[starts]
         self._counts = np.add.reduceat(counts[order], starts) if len(starts) else counts
-        self._pending, self._n_pending = [], 0
 
     @property
     def cell_id(self) -> npt.NDArray[np.uint32]:
