@@ -57,8 +57,8 @@ class Field(NamedTuple):
     gene: np.ndarray
 
 
-def simulate(kind: str, seed: int, size_px: int) -> Field:
-    """Simulate and decode a field."""
+def simulate(kind: str, seed: int, field_seed: int, size_px: int) -> Field:
+    """Simulate and decode a field; `seed` alone decides on the codebook."""
     rng = np.random.default_rng(seed)
     n_genes, n_blanks = (110, 30) if kind == "merfish" else (1600, 400)
     genes = [f"gene{i}" for i in range(n_genes)]
@@ -67,6 +67,7 @@ def simulate(kind: str, seed: int, size_px: int) -> Field:
         book, n_rounds = mhd4_codebook(genes, blanks, rng), 8
     else:
         (book, _), n_rounds = seqfish_codebook(genes, blanks, rng), 20
+    rng = np.random.default_rng((seed, field_seed))
     n = round(DENSITY_UM2 * (size_px * PIXEL_SIZE_UM) ** 2)
     yx = rng.uniform(0, size_px, size=(n, 2))
     centres = rng.uniform(0, size_px, size=(max(1, n // 30), 2))
@@ -115,41 +116,48 @@ def starfish_calls(field: Field, python: str) -> Calls:
     )
 
 
-def score(field: Field, calls: Calls) -> str:
+def at_target(book: Codebook, fields: list[Calls]) -> list[Calls]:
+    """Keep the surest calls of a sample's fields, as many as the blanks of all fields allow."""
+    is_blank = np.concatenate([book.is_blank[calls.codeword] for calls in fields])
+    log_odds = np.concatenate([calls.log_odds for calls in fields])
+    n_blanks = int(book.is_blank.sum())
+    limit = threshold_for_rate(log_odds, is_blank, n_blanks, len(book.names) - n_blanks, TARGET)
+    return [calls.take(calls.log_odds >= limit) for calls in fields]
+
+
+def score(fields: list[Field], sample: list[Calls]) -> str:
     """Recall, true error rate, and the rate that blanks measure, as cells of a table."""
-    blank = field.book.is_blank[calls.codeword]
-    n_blanks = int(field.book.is_blank.sum())
-    n_genes = len(field.book.names) - n_blanks
-    right, found = matched(calls.take(~blank), field.yx, field.gene)
-    measured = (blank.sum() / n_blanks) / ((~blank).sum() / n_genes)
+    rights, founds, n_blank = [], [], 0
+    for field, calls in zip(fields, sample, strict=True):
+        blank = field.book.is_blank[calls.codeword]
+        right, found = matched(calls.take(~blank), field.yx, field.gene)
+        rights.append(right)
+        founds.append(found)
+        n_blank += int(blank.sum())
+    right, found, is_blank = np.concatenate(rights), np.concatenate(founds), fields[0].book.is_blank
+    measured = (n_blank / is_blank.sum()) / (len(right) / (~is_blank).sum())
     return f"{found.mean():.3f} | {1 - right.mean():.3f} | {measured:.3f}"
 
 
-def report_simulated(seeds: range, starfish_python: str | None) -> None:
-    """Print a row for each simulated field and decoder."""
-    print("| assay | seed | molecules | decoder | recall | true rate | measured by blanks |")
+def report_simulated(seeds: range, n_fields: int, starfish_python: str | None) -> None:
+    """Print a row for each simulated sample and decoder."""
+    print("| assay | sample | molecules | decoder | recall | true rate | measured by blanks |")
     print("|---|---|---|---|---|---|---|")
     for kind, size_px in (("merfish", 768), ("seqfish", 640)):
         for seed in seeds:
-            field = simulate(kind, seed, size_px)
-            name = f"| {kind} | {seed} | {len(field.gene)}"
-            print(f"{name} | ours | {score(field, at_target(field, field.calls))} |", flush=True)
+            fields = [simulate(kind, seed, field, size_px) for field in range(n_fields)]
+            book = fields[0].book
+            n_molecules = sum(len(field.gene) for field in fields)
+            name = f"| {kind} | {seed} | {n_molecules}"
+            ours = at_target(book, [field.calls for field in fields])
+            print(f"{name} | ours | {score(fields, ours)} |", flush=True)
             if starfish_python is None:
                 continue
-            calls = starfish_calls(field, starfish_python)
-            default = calls.take(calls.distance <= ONE_MISSING_BIT)
-            print(f"| | | | starfish, its cut | {score(field, default)} |")
-            calls = at_target(field, calls)
-            print(f"| | | | starfish, cut by blanks | {score(field, calls)} |", flush=True)
-
-
-def at_target(field: Field, calls: Calls) -> Calls:
-    """Keep the surest calls, as many as blanks allow."""
-    is_blank = field.book.is_blank[calls.codeword]
-    n_blanks = int(field.book.is_blank.sum())
-    n_genes = len(field.book.names) - n_blanks
-    limit = threshold_for_rate(calls.log_odds, is_blank, n_blanks, n_genes, TARGET)
-    return calls.take(calls.log_odds >= limit)
+            theirs = [starfish_calls(field, starfish_python) for field in fields]
+            default = [calls.take(calls.distance <= ONE_MISSING_BIT) for calls in theirs]
+            print(f"| | | | starfish, its cut | {score(fields, default)} |")
+            cut = at_target(book, theirs)
+            print(f"| | | | starfish, cut by blanks | {score(fields, cut)} |", flush=True)
 
 
 def report_speed() -> None:
@@ -201,10 +209,12 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--fields", type=int, default=4, help="of each sample")
     parser.add_argument("--starfish", metavar="PYTHON", help="Python that has starfish")
     args = parser.parse_args()
     if args.what == "simulated":
-        report_simulated(range(args.first_seed, args.first_seed + args.seeds), args.starfish)
+        seeds = range(args.first_seed, args.first_seed + args.seeds)
+        report_simulated(seeds, args.fields, args.starfish)
     elif args.what == "speed":
         report_speed()
     else:
