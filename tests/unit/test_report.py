@@ -17,6 +17,7 @@ from cellsam_core.report import figures_common
 from cellsam_core.report.page import Section, Table, cell, render
 from cellsam_core.report.provenance import provenance
 from cellsam_core.report.results import Results
+from cellsam_core.report.section_controls import add_doubtful_genes, genes_table
 
 VOID = {"meta", "img"}
 
@@ -172,9 +173,28 @@ def test_spatial_report(tmp_path):
     assert f"blank {blanks.sum()} {blanks.mean():.1%}" in text
     assert f"Misidentification rate: {3 * blanks.sum() / (~blanks).sum():.1%}" in text
     assert "touching the image border 0.0%" in text
+    n_gapdh = (transcripts["feature"] == "Gapdh").sum()
+    assert re.search(rf"Gapdh {n_gapdh} \d+ [\d.]+% {blanks.sum() / n_gapdh:.1%}", text)
+    assert "0 of 3 genes are not above the blanks" in text
     assert "<b>Neg$r1" in text
     assert "<b>" not in html
     assert {"name": "dapi.tif", "bytes": None} in record["inputs"]
+
+
+def test_genes_that_are_no_more_frequent_than_blanks_are_named():
+    n = [*range(40, 12, -1), 500]
+    names = [f"G{i}" for i in range(28)] + ["Top"]
+    genes = pd.DataFrame({"n_transcripts": n, "n_assigned": 5}, index=names)
+    genes["expected_false_share"] = 10 / genes["n_transcripts"]
+    section = Section("Controls")
+    add_doubtful_genes(section, genes, 40)
+    assert "28 of 29 genes are not above the blanks" in section.paragraphs[0]
+    (table,) = section.tables
+    assert table.caption.startswith("The 25 most frequent")
+    assert [row[0] for row in table.rows] == names[:25]
+    assert table.rows[0] == ["G0", 40, 5, "12.5%", "25.0%"]
+    genes["expected_false_share"] = float("nan")
+    assert len(genes_table(genes, "").header) == 4
 
 
 def test_spatial_report_without_cells(tmp_path):
