@@ -54,15 +54,19 @@ def controls_section(quality: dict[str, Any] | None, genes: pd.DataFrame | None)
 def add_doubtful_genes(section: Section, genes: pd.DataFrame, most: int) -> None:
     """Name the genes that have no more transcripts than the most frequent blank."""
     doubtful = genes[genes["n_transcripts"] <= most]
+    if doubtful.empty:
+        section.paragraphs.append(
+            f"Each of the {count(len(genes))} genes has more transcripts than the most frequent "
+            f"blank ({count(most)})."
+        )
+        return
     section.paragraphs.append(
-        f"{count(len(doubtful))} of {count(len(genes))} genes are not above the blanks: they have "
-        f"no more transcripts than the most frequent blank ({count(most)})."
+        f"Not above the blanks: {count(len(doubtful))} of {count(len(genes))} genes have no more "
+        f"transcripts than the most frequent blank ({count(most)})."
     )
-    if len(doubtful):
-        caption = "Genes that are not above the blanks."
-        if len(doubtful) > TOP_GENES:
-            caption = f"The {TOP_GENES} most frequent of the genes that are not above the blanks."
-        section.tables.append(genes_table(doubtful, caption))
+    shown = min(len(doubtful), TOP_GENES)
+    caption = f"Genes not above the blanks: the {shown} most frequent of {count(len(doubtful))}."
+    section.tables.append(genes_table(doubtful, caption))
 
 
 def genes_table(genes: pd.DataFrame, caption: str) -> Table:

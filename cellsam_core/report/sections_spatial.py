@@ -15,6 +15,7 @@ from cellsam_core.report import figures_spatial as draw
 from cellsam_core.report.figures_common import encode, figure_histograms
 from cellsam_core.report.images import Window, overlay, read_window, window_around
 from cellsam_core.report.page import Picture, Section, Table, count, percent
+from cellsam_core.report.section_bulk import bulk_section
 from cellsam_core.report.section_controls import (
     NO_QUALITY,
     TOP_GENES,
@@ -70,6 +71,8 @@ def spatial_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Sect
         assignment_section(results, quality, genes, summary),
         controls_section(quality, genes),
     ]
+    if results.bulk is not None and genes is not None:
+        sections.append(bulk_section(results.bulk, genes))
     decoding = decoding_section(results)
     return headline, sections if decoding is None else [*sections, decoding]
 

@@ -175,7 +175,7 @@ def test_spatial_report(tmp_path):
     assert "touching the image border 0.0%" in text
     n_gapdh = (transcripts["feature"] == "Gapdh").sum()
     assert re.search(rf"Gapdh {n_gapdh} \d+ [\d.]+% {blanks.sum() / n_gapdh:.1%}", text)
-    assert "0 of 3 genes are not above the blanks" in text
+    assert "Each of the 3 genes has more transcripts than the most frequent blank" in text
     assert "<b>Neg$r1" in text
     assert "<b>" not in html
     assert {"name": "dapi.tif", "bytes": None} in record["inputs"]
@@ -188,9 +188,9 @@ def test_genes_that_are_no_more_frequent_than_blanks_are_named():
     genes["expected_false_share"] = 10 / genes["n_transcripts"]
     section = Section("Controls")
     add_doubtful_genes(section, genes, 40)
-    assert "28 of 29 genes are not above the blanks" in section.paragraphs[0]
+    assert "28 of 29 genes have no more transcripts" in section.paragraphs[0]
     (table,) = section.tables
-    assert table.caption.startswith("The 25 most frequent")
+    assert table.caption.endswith("the 25 most frequent of 28.")
     assert [row[0] for row in table.rows] == names[:25]
     assert table.rows[0] == ["G0", 40, 5, "12.5%", "25.0%"]
     genes["expected_false_share"] = float("nan")

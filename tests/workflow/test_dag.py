@@ -108,6 +108,17 @@ def test_corrections_lie_beside_the_sheet_and_are_watched(snakemake: Snakemake, 
     assert f"masks.zarr, {path}" in result.stdout  # an input: a change runs the tracking again
 
 
+def test_bulk_lies_beside_the_sheet_and_is_watched(snakemake: Snakemake, tmp_path):
+    sheet = tmp_path / "sheets" / "sheet.tsv"
+    sheet.parent.mkdir()
+    (sheet.parent / "my tpm.tsv").touch()
+    sheet.write_text("sample\tassay\tpath\na\tmerfish\t.\nb\tmovie\t.\n")
+    result = snakemake("-n", "-p", "--config", f"samples={sheet}", "report={bulk: my tpm.tsv}")
+    path = sheet.parent / "my tpm.tsv"
+    assert result.stdout.count(f"--bulk '{path}'") == 1  # of the tissue; movies have no genes
+    assert f", {path}" in result.stdout  # an input: a change writes the report again
+
+
 def test_the_benchmark_is_a_target_of_its_own(snakemake: Snakemake):
     result = snakemake("-n", "-p", "benchmark", "--config", "benchmark_data=my images")
     assert jobs(result) == {"benchmark": 1}

@@ -110,7 +110,7 @@ ROOT = Path(
 CONFIG_SCHEMA = load_schema("config")
 SECTIONS = {k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"}
 MOVIES_ONLY = ("track", "traces")
-TISSUES_ONLY = ("assign",)
+TISSUES_ONLY = ("assign", "report")
 RAW_ROUNDS_ONLY = ("decode",)
 GIVEN = {
     key: (
