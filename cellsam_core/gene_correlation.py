@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.stats
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 MIN_GENES = 3  # two points are always on a line
@@ -59,3 +62,10 @@ def correlate_genes(a: pd.Series[Any], b: pd.Series[Any]) -> GeneCorrelation:
         pearson = float(scipy.stats.pearsonr(log[:, 0], log[:, 1]).statistic)
         spearman = float(scipy.stats.spearmanr(log[:, 0], log[:, 1]).statistic)
     return GeneCorrelation(common, len(a) - n, len(b) - n, pearson, spearman)
+
+
+def correlate_samples(
+    counts: Mapping[str, pd.Series[Any]],
+) -> dict[tuple[str, str], GeneCorrelation]:
+    """Compare each pair of samples, in their order; see :func:`correlate_genes`."""
+    return {(a, b): correlate_genes(counts[a], counts[b]) for a, b in combinations(counts, 2)}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anndata
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import write_elem
+from anndata.io import read_elem, write_elem
 
 from cellsam_core import SCHEMA_VERSION
 from cellsam_core.assign import GENE
 from cellsam_core.io.atomic import atomic_path
+from cellsam_core.io.tables import table_errors
 from cellsam_core.uncertainty import expected_false_positives, expected_false_share
 
 if TYPE_CHECKING:
@@ -94,6 +95,24 @@ def write_h5ad(path: str | Path, table: anndata.AnnData) -> None:
         content: bytes = file.id.get_file_image()
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def read_gene_counts(path: str | Path) -> pd.Series[Any]:
+    """Read the transcripts of each gene in the input from ``cells.h5ad``; its counts stay on disk.
+
+    Returns
+    -------
+    pandas.Series
+        int64, the index is the gene.
+
+    Raises
+    ------
+    InputError
+        The file can't be read, or was not written by ``assign``.
+    """
+    with table_errors(path), h5py.File(path) as file:
+        counts: pd.Series[Any] = read_elem(file["var"])["n_transcripts"].astype(np.int64)
+    return counts
 
 
 def _total(counts: scipy.sparse.csr_matrix, axis: int) -> npt.NDArray[np.int64]:

@@ -13,6 +13,7 @@ from cellsam_core.report.figures_common import ACCENT, WIDTH_IN, new_figure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -73,4 +74,31 @@ def figure_pairs(pairs: Sequence[Pair]) -> Figure:
     figure = new_figure(n_rows * (side + 0.3), n_columns * side)
     for i, pair in enumerate(pairs):
         draw_pair(figure.add_subplot(n_rows, n_columns, i + 1), pair)
+    return figure
+
+
+def figure_matrix(names: Sequence[str], r: npt.NDArray[np.float64]) -> Figure:
+    """Heat map of the correlation of each two of many samples.
+
+    Parameters
+    ----------
+    names
+        Of the n samples.
+    r
+        ``(n, n)``, symmetric; grey where it is NaN.
+    """
+    side = float(np.clip(0.45 * len(names) + 1.5, 3.5, 20))
+    figure = new_figure(side, side + 1)
+    axes = figure.add_subplot()
+    axes.set_facecolor("0.85")
+    picture = axes.imshow(r, cmap="viridis", vmax=1, interpolation="nearest")
+    ticks = range(len(names))
+    axes.set_xticks(ticks, [plain(name) for name in names], rotation=90)
+    axes.set_yticks(ticks, [plain(name) for name in names])
+    low, high = picture.get_clim()
+    for i, j in zip(*np.nonzero(np.isfinite(r)), strict=True):
+        dark = r[i, j] < (low + high) / 2
+        colour = "white" if dark else "black"
+        axes.text(j, i, f"{r[i, j]:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    figure.colorbar(picture, ax=axes, label="Pearson r of log10 counts", shrink=0.8)
     return figure

@@ -27,8 +27,10 @@ def expected(movies: int, spatial: int, batches: int) -> dict[str, int]:
     ("name", "movies", "spatial"), [("movie", 1, 0), ("spatial", 0, 2), ("mixed", 2, 1)]
 )
 def test_each_config_gives_its_jobs(snakemake: Snakemake, name: str, movies: int, spatial: int):
-    result = snakemake("-n", "--configfile", CONFIGS / name / "config.yaml")
-    assert jobs(result) == expected(movies, spatial, batches=1)
+    result = snakemake("-n", "-p", "--configfile", CONFIGS / name / "config.yaml")
+    replicates = {"replicates": 1} if spatial > 1 else {}
+    assert jobs(result) == expected(movies, spatial, batches=1) | replicates
+    assert result.stdout.count("/3_cells/cells.h5ad -o results/replicates") == len(replicates)
 
 
 def test_batches_are_sized_by_the_images(snakemake: Snakemake, tmp_path: Path):

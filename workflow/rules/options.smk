@@ -110,6 +110,11 @@ def condition_arguments(wildcards):
     )
 
 
+def replicate_arguments(wildcards):
+    """Params function: SAMPLE=H5AD for each tissue."""
+    return shlex.join(f"{sample}=results/{sample}/3_cells/cells.h5ad" for sample in tissues())
+
+
 def benchmark_flags(wildcards):
     """Params function: data, weights and device of the benchmark, which belongs to no sample."""
     defaults = {key: item["default"] for key, item in SECTIONS["segment"]["properties"].items()}

@@ -168,6 +168,11 @@ def is_raw(sample):
     return find_format(SHEET.parent / row["path"]) is not None
 
 
+def tissues():
+    """Samples with transcripts."""
+    return [name for name, row in SAMPLES.items() if row["assay"] != "movie"]
+
+
 def compared_samples():
     """Movies with a ratio and a condition."""
     return [
