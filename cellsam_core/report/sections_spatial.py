@@ -284,17 +284,50 @@ def assignment_section(
     if quality is None:
         section.paragraphs.append(NO_QUALITY)
     else:
-        n = quality["n_transcripts"]
-        rows = [
-            ("transcripts", n),
-            ("in cells", f"{count(quality['n_assigned'])} ({percent(quality['n_assigned'], n)})"),
-            ("outside the image", quality["n_outside_image"]),
-            ("in more than one polygon", quality["n_contested"]),
-            ("genes seen", quality["n_genes"]),
-            ("cells without transcripts", quality["n_cells_without_transcripts"]),
-        ]
-        section.tables.append(Table("Every transcript of the input.", (), rows))
+        section.tables.append(rows_table(results, quality, summary))
     if genes is not None and len(genes):
         caption = f"The {min(len(genes), TOP_GENES)} most frequent of {count(len(genes))} genes."
         section.tables.append(genes_table(genes, caption))
     return section
+
+
+def rows_table(
+    results: Results, quality: dict[str, Any], summary: TranscriptSummary | None
+) -> Table:
+    """Tell where the rows of the input went.
+
+    Counts in cells come from the matrix, those in no cell from ``transcripts.parquet`` and the sum
+    from the manifest.
+
+    Raises
+    ------
+    InputError
+        They do not add up.
+    """
+    n, n_assigned, n_outside = (
+        quality[name] for name in ("n_transcripts", "n_assigned", "n_outside_image")
+    )
+    rows = [
+        ("rows of the input", n),
+        ("in cells", f"{count(n_assigned)} ({percent(n_assigned, n)})"),
+        ("outside the image", n_outside),
+        ("in more than one polygon", quality["n_contested"]),
+        ("genes seen", quality["n_genes"]),
+        ("cells without transcripts", quality["n_cells_without_transcripts"]),
+    ]
+    caption = "Every transcript of the input."
+    source = results.manifest.transcripts
+    if summary is None or source is None:
+        return Table(caption, (), rows)
+    n_free = summary.n_in_no_cell
+    if not n_assigned + n_free == n == source.n_rows:
+        raise InputError(
+            results.folder / "3_cells",
+            found=f"{n_assigned} transcripts in cells and {n_free} in none",
+            expected=f"{source.n_rows} in all, the rows of the input",
+            remedy="delete the folder and run again",
+        )
+    n_inside = n_free - n_outside
+    rows.insert(2, ("in no cell", f"{count(n_inside)} ({percent(n_inside, n)})"))
+    caption = "Every row of the input once: in cells, in no cell and outside add up to all."
+    return Table(caption, (), rows)

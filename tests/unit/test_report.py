@@ -7,12 +7,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fake_results import config_json, write_benchmarks, write_movie, write_spatial
 
 from cellsam_core.cli import main
 from cellsam_core.cli.report import parse_config
 from cellsam_core.errors import InputError
+from cellsam_core.io.parquet import parquet_writer
 from cellsam_core.report import figures_common
 from cellsam_core.report.page import Section, Table, cell, render
 from cellsam_core.report.provenance import provenance
@@ -169,6 +172,7 @@ def test_spatial_report(tmp_path):
     assert len(Checker(html).images) == 5
     transcripts = pd.read_parquet(results / "3_cells/transcripts.parquet")
     assert f"400 ({400 / len(transcripts):.1%})" in text
+    assert "rows of the input 500 in cells 400 (80.0%) in no cell 100 (20.0%)" in text
     blanks = transcripts["feature_type"] == "blank"
     assert f"blank {blanks.sum()} {blanks.mean():.1%}" in text
     assert f"Misidentification rate: {3 * blanks.sum() / (~blanks).sum():.1%}" in text
@@ -179,6 +183,20 @@ def test_spatial_report(tmp_path):
     assert "<b>Neg$r1" in text
     assert "<b>" not in html
     assert {"name": "dapi.tif", "bytes": None} in record["inputs"]
+
+
+def test_a_report_is_refused_where_rows_are_lost(tmp_path, capsys):
+    results = write_spatial(tmp_path / "results")
+    path = results / "3_cells/transcripts.parquet"
+    rows = pd.read_parquet(path)
+    lost = rows.index[rows["cell_id"] == 0][0]
+    with parquet_writer(path, pq.read_schema(path)) as writer:
+        writer.write_table(pa.Table.from_pandas(rows.drop(lost), writer.schema))
+    arguments = ["report", str(results), "-o", str(tmp_path / "r.html")]
+    assert main([*arguments, "--provenance", str(tmp_path / "p.json")]) == 1
+    error = capsys.readouterr().err
+    assert "found 400 transcripts in cells and 99 in none, expected 500 in all" in error
+    assert not (tmp_path / "r.html").exists()
 
 
 def test_genes_that_are_no_more_frequent_than_blanks_are_named():
