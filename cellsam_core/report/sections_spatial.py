@@ -329,5 +329,5 @@ def rows_table(
         )
     n_inside = n_free - n_outside
     rows.insert(2, ("in no cell", f"{count(n_inside)} ({percent(n_inside, n)})"))
-    caption = "Every row of the input once: in cells, in no cell and outside add up to all."
+    caption = "Every row of the input; the sum is checked."
     return Table(caption, (), rows)
