@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import NullFormatter
 
-from cellsam_core.report.figures_common import ACCENT, WIDTH_IN, new_figure
+from cellsam_core.report.figures_common import ACCENT, WIDTH_IN, new_figure, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +31,6 @@ class Pair:
     label_a: str
     label_b: str
     genes: GeneCorrelation
-
-
-def plain(text: str) -> str:
-    """Text for a figure; a dollar sign is no mathematics."""
-    return text.replace("$", r"\$")
 
 
 def draw_pair(axes: Axes, pair: Pair) -> None:

@@ -11,12 +11,12 @@ from cellsam_core.report.figures_common import encode
 from cellsam_core.report.figures_correlation import Pair, figure_pairs
 from cellsam_core.report.page import Picture, Section, Table
 
-CAPTION = "A dot is a gene. r: Pearson's, of the logarithms; rho: Spearman's, of the ranks."
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+CAPTION = "A dot is a gene. r: Pearson's, of the logarithms; rho: Spearman's, of the ranks."
 
 
 def bulk_section(path: Path, genes: pd.DataFrame) -> Section:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cellsam_core.decode.calibrate import rate_of_counts
 from cellsam_core.io.tables import table_errors
-from cellsam_core.report.figures_common import ACCENT, WARM, encode, new_figure
+from cellsam_core.report.figures_common import ACCENT, WARM, encode, new_figure, plain
 from cellsam_core.report.page import Picture, Section, Table
 
 if TYPE_CHECKING:
@@ -90,9 +90,8 @@ def figure_density_by_field(density: dict[str, float]) -> Figure:
     axes.bar(range(len(density)), list(density.values()), color=ACCENT)
     axes.axhline(float(np.median(list(density.values()))), color=WARM, ls="--", lw=1)
     if len(density) <= MAX_NAMED_FIELDS:
-        names = [name.replace("$", r"\$") for name in density]
-        rotation = 90 if max(map(len, names)) > MAX_UPRIGHT else 0
-        axes.set_xticks(range(len(density)), names, rotation=rotation)
+        rotation = 90 if max(map(len, density)) > MAX_UPRIGHT else 0
+        axes.set_xticks(range(len(density)), list(map(plain, density)), rotation=rotation)
     else:
         axes.set_xlabel("fields")
     return figure

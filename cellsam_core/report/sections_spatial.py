@@ -41,6 +41,7 @@ QUALITY = (
     *("n_control_transcripts", "n_control_transcripts_assigned", "misidentification_rate"),
     *("n_blanks_seen", "max_blank_transcripts"),
 )
+GENE_COLUMNS = ("n_transcripts", "n_assigned", "expected_false_share")
 NO_CELLS = "There is no 3_cells/cells.h5ad."
 NO_TRANSCRIPTS = "There is no 3_cells/transcripts.parquet."
 
@@ -86,7 +87,7 @@ def read_cells(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | No
         ``obs``, with the centroid in image pixels as x, y; touches_border is missing where it
         is not known. None without the file.
     genes
-        ``var``, or None.
+        The columns of ``var`` that are shown, or None.
     """
     import anndata
 
@@ -96,11 +97,11 @@ def read_cells(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | No
         return None, None
     with table_errors(path):
         table = anndata.read_h5ad(path, backed="r")
+        genes: pd.DataFrame = table.var[[*GENE_COLUMNS]]
     xy_um = np.asarray(table.obsm["spatial"], dtype=np.float64)
     x, y = apply_affine(np.asarray(source.um_to_px), xy_um.T)
     border = table.obs["touches_border"].astype("boolean")
     cells: pd.DataFrame = table.obs.assign(x=x, y=y, touches_border=border)
-    genes: pd.DataFrame = table.var
     table.file.close()
     return cells, genes
 
