@@ -342,6 +342,7 @@ def assignment_quality(
         "n_control_transcripts": int(features["n_transcripts"][~is_gene].sum()),
         "n_control_transcripts_assigned": int(counts[:, ~is_gene].sum()),
         "n_blanks_seen": len(blanks),
+        "max_blank_transcripts": int(blanks["n_transcripts"].max()) if len(blanks) else None,
         "misidentification_rate": rate,
         "n_cells": counts.shape[0],
         "n_cells_without_transcripts": int((per_cell == 0).sum()),

@@ -1,4 +1,4 @@
-"""How far assigned transcripts can be trusted: owners near borders, wrong calls in cells."""
+"""How far transcripts can be trusted: owners near borders, wrong calls in cells and of genes."""
 
 from __future__ import annotations
 
@@ -119,3 +119,30 @@ def expected_false_positives(
     n_genes = np.count_nonzero(feature_type == GENE)
     of_each_gene = float(counts[:, is_blank].sum()) / np.count_nonzero(is_blank)
     return n_genes * of_each_gene * area / total
+
+
+def expected_false_share(
+    n_transcripts: npt.NDArray[np.int64], feature_type: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """Share of each feature's transcripts that wrong calls would explain, from the blanks.
+
+    ``min(1, mean count of a blank / count of the feature)``, over all transcripts: MERlin's
+    misidentification rate, gene by gene. Averaged over the genes, weighted by their transcripts,
+    it is that rate, where none is cut off at 1. Blanks that were never seen are not known.
+
+    Parameters
+    ----------
+    n_transcripts, feature_type
+        ``(features,)``
+
+    Returns
+    -------
+    ndarray
+        ``(features,)`` from 0 to 1; NaN without blanks.
+    """
+    is_blank = feature_type == BLANK
+    if not is_blank.any():
+        return np.full(len(n_transcripts), np.nan)
+    of_a_blank = n_transcripts[is_blank].mean()
+    share: npt.NDArray[np.float64] = of_a_blank / np.maximum(n_transcripts, of_a_blank)
+    return share

@@ -28,6 +28,7 @@ COMMANDS = {
     "traces": "measure per-cell reporter traces",
     "summarise": "average reporter traces by condition, with a figure",
     "assign": "assign transcripts to cells and count genes",
+    "compare-samples": "correlate the transcripts of each gene between samples, with a figure",
     "spatialdata": "write the results of a tissue as SpatialData (optional package)",
     "report": "write the HTML report and provenance of a sample",
     "evaluate": "score a segmentation or a tracking against ground truth",

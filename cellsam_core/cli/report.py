@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--benchmarks", type=Path, metavar="DIR", help="folder with Snakemake's benchmark files"
     )
+    parser.add_argument(
+        "--bulk",
+        type=Path,
+        metavar="CSV|TSV",
+        help="table with the columns gene and value, e.g. TPM, to compare transcripts with",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -31,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.report.results import Results
 
     config = parse_config(args.config_json)
-    results = Results.load(args.results)
+    results = Results.load(args.results, args.bulk)
     record = provenance(results, config)
     page = build_report(results, record, args.benchmarks)
     with atomic_path(args.provenance) as path:

@@ -75,3 +75,9 @@ class Mosaic:
             there = (y - centre[0] - shift[0]) ** 2 + (x - centre[1] - shift[1]) ** 2
             owned &= here <= there if field < other else here < there
         return owned
+
+    def area_um2(self, field: int) -> float:
+        """Area of the points that belong to a field."""
+        height, width = self.field_shape_yx
+        owned = self.owns(field, np.arange(height)[:, None], np.arange(width))
+        return float(np.count_nonzero(owned)) * self.pixel_size_um**2

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anndata
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import write_elem
+from anndata.io import read_elem, write_elem
 
 from cellsam_core import SCHEMA_VERSION
 from cellsam_core.assign import GENE
 from cellsam_core.io.atomic import atomic_path
-from cellsam_core.uncertainty import expected_false_positives
+from cellsam_core.io.tables import table_errors
+from cellsam_core.uncertainty import expected_false_positives, expected_false_share
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +42,9 @@ def cell_anndata(sample: str, assigned: Assigned) -> anndata.AnnData:
     anndata.AnnData
         ``X`` int32 CSR of genes; ``obs.n_transcripts`` and ``obs.n_genes`` count genes,
         ``obs.n_controls`` the transcripts of ``obsm["controls"]``,
-        ``obs.expected_false_positives`` is estimated from the blanks; ``var`` has the transcripts
-        of each gene in the input and in cells; ``layers["nucleus"]`` the nuclear counts.
+        ``obs.expected_false_positives`` and ``var.expected_false_share`` are estimated from the
+        blanks; ``var`` has the transcripts of each gene in the input and in cells;
+        ``layers["nucleus"]`` the nuclear counts.
     """
     cells, features, counts = assigned.cells, assigned.features, assigned.counts
     is_gene = (features["feature_type"] == GENE).to_numpy()
@@ -62,6 +64,9 @@ def cell_anndata(sample: str, assigned: Assigned) -> anndata.AnnData:
     var["n_assigned"] = _total(genes, axis=0)
     # A feature is in the table because it was seen, so there is no division by zero.
     var["frac_assigned"] = var["n_assigned"] / var["n_transcripts"]
+    var["expected_false_share"] = expected_false_share(
+        features["n_transcripts"].to_numpy(), features["feature_type"].to_numpy()
+    )[is_gene]
     table = anndata.AnnData(X=genes, obs=obs, var=var)
     table.obsm["spatial"] = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
     table.obsm["controls"] = pd.DataFrame(
@@ -90,6 +95,24 @@ def write_h5ad(path: str | Path, table: anndata.AnnData) -> None:
         content: bytes = file.id.get_file_image()
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def read_gene_counts(path: str | Path) -> pd.Series[Any]:
+    """Read the transcripts of each gene in the input from ``cells.h5ad``; its counts stay on disk.
+
+    Returns
+    -------
+    pandas.Series
+        int64, the index is the gene.
+
+    Raises
+    ------
+    InputError
+        The file can't be read, or was not written by ``assign``.
+    """
+    with table_errors(path), h5py.File(path) as file:
+        counts: pd.Series[Any] = read_elem(file["var"])["n_transcripts"].astype(np.int64)
+    return counts
 
 
 def _total(counts: scipy.sparse.csr_matrix, axis: int) -> npt.NDArray[np.int64]:

@@ -176,10 +176,18 @@ class DecodedWriter:
             "misidentification_rate": rate,
             "log_odds_threshold": threshold if np.isfinite(threshold) else None,
         }
+        self._count_by_field(threshold)
         content = {"schema_version": SCHEMA_VERSION} | summary
         content |= {"curve": _curve(log_odds, is_blank), "fields": self.fields}
         (self._root / QUALITY_NAME).write_text(json.dumps(content, indent=1) + "\n")
         return summary
+
+    def _count_by_field(self, threshold: float) -> None:
+        """Add to each field its area and the calls of genes that were kept."""
+        calls = zip(self.fields, self._log_odds, self._is_blank, strict=True)
+        for index, (field, log_odds, is_blank) in enumerate(calls):
+            field["area_um2"] = self._mosaic.area_um2(index)
+            field["n_gene_calls"] = int(((log_odds >= threshold) & ~is_blank).sum())
 
     def _write_transcripts(self, threshold: float) -> None:
         """Copy the candidates of at least the threshold, and remove the rest."""

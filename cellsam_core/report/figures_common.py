@@ -97,6 +97,11 @@ class Units:
         return f"{name} ({self.length})"
 
 
+def plain(text: str) -> str:
+    """Text of the user's for a figure: a dollar sign is no mathematics."""
+    return text.replace("$", r"\$")
+
+
 def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
     """Make an empty figure; it belongs to no window and no global state."""
     return Figure(figsize=(width_in, height_in), layout="constrained")

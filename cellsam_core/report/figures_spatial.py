@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm, to_rgba
 
-from cellsam_core.report.figures_common import WIDTH_IN, Units, new_figure, show_window
+from cellsam_core.report.figures_common import WIDTH_IN, Units, new_figure, plain, show_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,9 +74,7 @@ def draw_panel(axes: Axes, panel: Panel, genes: Sequence[str], units: Units) -> 
     axes.scatter(xy[others, 0], xy[others, 1], s=size, c="white", alpha=0.6, lw=0)
     for gene, colour in zip(genes, GENE_COLOURS, strict=False):
         here = names == gene
-        # A gene's name is the user's: a dollar sign is no mathematics.
-        label = gene.replace("$", r"\$")
-        axes.scatter(xy[here, 0], xy[here, 1], s=size, color=colour, lw=0, label=label)
+        axes.scatter(xy[here, 0], xy[here, 1], s=size, color=colour, lw=0, label=plain(gene))
     if genes:
         axes.legend(
             loc="upper left",

@@ -34,19 +34,22 @@ class Results:
         ``results/<sample>``.
     manifest
         Of the sample.
+    bulk
+        The user's table of bulk expression, for a spatial sample; or None.
     """
 
     folder: Path
     manifest: Manifest
+    bulk: Path | None = None
 
     @classmethod
-    def load(cls, folder: Path) -> Results:
+    def load(cls, folder: Path, bulk: Path | None = None) -> Results:
         """Open `folder`.
 
         Raises
         ------
         InputError
-            It has no ``0_manifest.json``.
+            It has no ``0_manifest.json``, or is a movie beside `bulk`.
         """
         path = folder / "0_manifest.json"
         if not path.is_file():
@@ -56,7 +59,15 @@ class Results:
                 expected="the results folder of a sample",
                 remedy="run `inspect` first or correct the path",
             )
-        return cls(folder, Manifest.load(path))
+        results = cls(folder, Manifest.load(path), bulk)
+        if bulk is not None and results.is_movie:
+            raise InputError(
+                "--bulk",
+                found="the option for a movie",
+                expected="a sample with transcripts",
+                remedy="leave it out",
+            )
+        return results
 
     @property
     def units(self) -> Units:

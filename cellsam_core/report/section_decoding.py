@@ -9,13 +9,16 @@ import numpy as np
 
 from cellsam_core.decode.calibrate import rate_of_counts
 from cellsam_core.io.tables import table_errors
-from cellsam_core.report.figures_common import encode, new_figure
+from cellsam_core.report.figures_common import ACCENT, WARM, encode, new_figure, plain
 from cellsam_core.report.page import Picture, Section, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cellsam_core.report.results import Results
+
+MAX_NAMED_FIELDS = 20
+MAX_UPRIGHT = 3  # letters of a name that is not turned
 
 
 def decoding_section(results: Results) -> Section | None:
@@ -25,6 +28,7 @@ def decoding_section(results: Results) -> Section | None:
         return None
     with table_errors(path):
         quality = dict(json.loads(path.read_text(encoding="utf-8")))
+        density = density_by_field(quality["fields"])
     section = Section("Decoding")
     rate, target = quality["misidentification_rate"], quality["target_misidentification_rate"]
     if rate is None:
@@ -45,6 +49,13 @@ def decoding_section(results: Results) -> Section | None:
             "Error rate of the surest calls, by how many are taken; dashed: the rate asked for."
         )
         section.pictures.append(Picture(uri, caption))
+    if len(density) > 1:
+        uri = encode(lambda: figure_density_by_field(density))
+        caption = (
+            "Transcripts of genes by field, overlaps counted in one field only; dashed: median. "
+            "A field far below the others may be out of focus or badly registered."
+        )
+        section.pictures.append(Picture(uri, caption))
     section.tables.append(_counts(quality))
     section.tables.append(_registration(quality["fields"]))
     return section
@@ -60,6 +71,29 @@ def figure_curve(quality: dict[str, Any]) -> Figure:
     axes.plot(n_calls, rate)
     axes.axhline(quality["target_misidentification_rate"], linestyle="--", linewidth=1)
     axes.set_ylim(0, max(2 * quality["target_misidentification_rate"], 0.02))
+    return figure
+
+
+def density_by_field(fields: list[dict[str, Any]]) -> dict[str, float]:
+    """Transcripts of genes per 1000 um2 of each field that has an area of its own."""
+    return {
+        str(field["field"]): 1000 * field["n_gene_calls"] / field["area_um2"]
+        for field in fields
+        if field["area_um2"] > 0
+    }
+
+
+def figure_density_by_field(density: dict[str, float]) -> Figure:
+    """Draw a bar a field; the fields are named where there is room."""
+    figure = new_figure(2.6)
+    axes = figure.add_subplot(xlabel="field", ylabel="transcripts per 1000 µm²")
+    axes.bar(range(len(density)), list(density.values()), color=ACCENT)
+    axes.axhline(float(np.median(list(density.values()))), color=WARM, ls="--", lw=1)
+    if len(density) <= MAX_NAMED_FIELDS:
+        rotation = 90 if max(map(len, density)) > MAX_UPRIGHT else 0
+        axes.set_xticks(range(len(density)), list(map(plain, density)), rotation=rotation)
+    else:
+        axes.set_xlabel("fields")
     return figure
 
 

@@ -15,6 +15,13 @@ from cellsam_core.report import figures_spatial as draw
 from cellsam_core.report.figures_common import encode, figure_histograms
 from cellsam_core.report.images import Window, overlay, read_window, window_around
 from cellsam_core.report.page import Picture, Section, Table, count, percent
+from cellsam_core.report.section_bulk import bulk_section
+from cellsam_core.report.section_controls import (
+    NO_QUALITY,
+    TOP_GENES,
+    controls_section,
+    genes_table,
+)
 from cellsam_core.report.section_decoding import decoding_section
 from cellsam_core.report.transcript_summary import MAX_SPOTS, TranscriptSummary, summarise
 
@@ -25,7 +32,6 @@ if TYPE_CHECKING:
     from cellsam_core.report.results import Results
 
 ZOOM_SIDES_PX = (1000, 250)
-TOP_GENES = 25
 MAX_POLYGONS = 20_000  # cells drawn as polygons; more are drawn as dots
 STAIN_BRIGHTNESS = 0.6  # transcripts are to stand out
 # Figures of assign_qc.json that are shown.
@@ -33,11 +39,11 @@ QUALITY = (
     *("n_cells", "n_transcripts", "n_assigned", "median_transcripts_per_cell", "n_genes"),
     *("median_genes_per_cell", "n_outside_image", "n_contested", "n_cells_without_transcripts"),
     *("n_control_transcripts", "n_control_transcripts_assigned", "misidentification_rate"),
-    "n_blanks_seen",
+    *("n_blanks_seen", "max_blank_transcripts"),
 )
+GENE_COLUMNS = ("n_transcripts", "n_assigned", "expected_false_share")
 NO_CELLS = "There is no 3_cells/cells.h5ad."
 NO_TRANSCRIPTS = "There is no 3_cells/transcripts.parquet."
-NO_QUALITY = "There is no 3_cells/assign_qc.json."
 
 
 def spatial_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Section]]:
@@ -64,8 +70,10 @@ def spatial_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Sect
         overlay_section(results, windows, summary),
         cells_section(results, cells),
         assignment_section(results, quality, genes, summary),
-        controls_section(quality),
+        controls_section(quality, genes),
     ]
+    if results.bulk is not None and genes is not None:
+        sections.append(bulk_section(results.bulk, genes))
     decoding = decoding_section(results)
     return headline, sections if decoding is None else [*sections, decoding]
 
@@ -79,7 +87,7 @@ def read_cells(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | No
         ``obs``, with the centroid in image pixels as x, y; touches_border is missing where it
         is not known. None without the file.
     genes
-        ``var``, or None.
+        The columns of ``var`` that are shown, or None.
     """
     import anndata
 
@@ -89,11 +97,11 @@ def read_cells(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | No
         return None, None
     with table_errors(path):
         table = anndata.read_h5ad(path, backed="r")
+        genes: pd.DataFrame = table.var[[*GENE_COLUMNS]]
     xy_um = np.asarray(table.obsm["spatial"], dtype=np.float64)
     x, y = apply_affine(np.asarray(source.um_to_px), xy_um.T)
     border = table.obs["touches_border"].astype("boolean")
     cells: pd.DataFrame = table.obs.assign(x=x, y=y, touches_border=border)
-    genes: pd.DataFrame = table.var
     table.file.close()
     return cells, genes
 
@@ -277,62 +285,50 @@ def assignment_section(
     if quality is None:
         section.paragraphs.append(NO_QUALITY)
     else:
-        n = quality["n_transcripts"]
-        rows = [
-            ("transcripts", n),
-            ("in cells", f"{count(quality['n_assigned'])} ({percent(quality['n_assigned'], n)})"),
-            ("outside the image", quality["n_outside_image"]),
-            ("in more than one polygon", quality["n_contested"]),
-            ("genes seen", quality["n_genes"]),
-            ("cells without transcripts", quality["n_cells_without_transcripts"]),
-        ]
-        section.tables.append(Table("Every transcript of the input.", (), rows))
+        section.tables.append(rows_table(results, quality, summary))
     if genes is not None and len(genes):
-        section.tables.append(genes_table(genes))
+        caption = f"The {min(len(genes), TOP_GENES)} most frequent of {count(len(genes))} genes."
+        section.tables.append(genes_table(genes, caption))
     return section
 
 
-def genes_table(genes: pd.DataFrame) -> Table:
-    """List the most frequent genes, from ``var`` of ``cells.h5ad``."""
-    named = genes.rename_axis("gene").reset_index()
-    top = named.sort_values(["n_transcripts", "gene"], ascending=[False, True]).head(TOP_GENES)
-    columns = ["gene", "n_transcripts", "n_assigned"]
+def rows_table(
+    results: Results, quality: dict[str, Any], summary: TranscriptSummary | None
+) -> Table:
+    """Tell where the rows of the input went.
+
+    Counts in cells come from the matrix, those in no cell from ``transcripts.parquet`` and the sum
+    from the manifest.
+
+    Raises
+    ------
+    InputError
+        They do not add up.
+    """
+    n, n_assigned, n_outside = (
+        quality[name] for name in ("n_transcripts", "n_assigned", "n_outside_image")
+    )
     rows = [
-        (name, total, in_cells, percent(in_cells, total))
-        for name, total, in_cells in top[columns].itertuples(index=False)
+        ("rows of the input", n),
+        ("in cells", f"{count(n_assigned)} ({percent(n_assigned, n)})"),
+        ("outside the image", n_outside),
+        ("in more than one polygon", quality["n_contested"]),
+        ("genes seen", quality["n_genes"]),
+        ("cells without transcripts", quality["n_cells_without_transcripts"]),
     ]
-    caption = f"The {len(top)} most frequent of {len(genes)} genes."
-    return Table(caption, ("gene", "transcripts", "in cells", "share in cells"), rows)
-
-
-def controls_section(quality: dict[str, Any] | None) -> Section:
-    """Rate of blanks and other controls, as ``assign`` counted them."""
-    section = Section("Controls")
-    if quality is None:
-        section.paragraphs.append(NO_QUALITY)
-        return section
-    n_controls = quality["n_control_transcripts"]
-    if not n_controls:
-        section.paragraphs.append("No control was seen, so no error rate can be given.")
-        return section
-    rate = quality["misidentification_rate"]
-    if rate is not None:
-        section.paragraphs.append(
-            f"Misidentification rate: {rate:.1%}. That is the mean count of the blanks seen "
-            f"({quality['n_blanks_seen']}) over the mean count of the genes seen "
-            f"({quality['n_genes']}), over all transcripts: the share of a gene's calls that "
-            "chance would explain."
+    caption = "Every transcript of the input."
+    source = results.manifest.transcripts
+    if summary is None or source is None:
+        return Table(caption, (), rows)
+    n_free = summary.n_in_no_cell
+    if not n_assigned + n_free == n == source.n_rows:
+        raise InputError(
+            results.folder / "3_cells",
+            found=f"{n_assigned} transcripts in cells and {n_free} in none",
+            expected=f"{source.n_rows} in all, the rows of the input",
+            remedy="delete the folder and run again",
         )
-    total = quality["n_transcripts"]
-    by_type = quality["n_transcripts_by_type"]
-    rows = [(name, n, percent(n, total)) for name, n in sorted(by_type.items())]
-    header = ("feature type", "transcripts", "share of all")
-    section.tables.append(Table("Transcripts by type of feature.", header, rows))
-    in_cells = quality["n_control_transcripts_assigned"]
-    rows = [
-        ("control features seen", len(quality["controls"]), ""),
-        ("control transcripts", n_controls, percent(n_controls, total)),
-        ("of these in cells", in_cells, percent(in_cells, n_controls)),
-    ]
-    section.tables.append(Table("Controls.", (), rows))
-    return section
+    n_inside = n_free - n_outside
+    rows.insert(2, ("in no cell", f"{count(n_inside)} ({percent(n_inside, n)})"))
+    caption = "Every row of the input; the sum is checked."
+    return Table(caption, (), rows)

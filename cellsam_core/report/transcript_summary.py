@@ -35,10 +35,13 @@ class TranscriptSummary:
         ``(y, x)`` bins over the image: transcripts in no cell.
     spots
         For each window asked for, the transcripts to draw; evenly thinned where there are many.
+    n_in_no_cell
+        Rows without a cell, also those outside the image.
     """
 
     unassigned: npt.NDArray[np.int64]
     spots: list[Spots]
+    n_in_no_cell: int
 
 
 def summarise(
@@ -67,6 +70,7 @@ def summarise(
     bin_px = max(shape_yx) / along
     n_bins = tuple(int(np.ceil(side / bin_px)) for side in shape_yx)
     unassigned = np.zeros(n_bins, dtype=np.int64)
+    n_in_no_cell = 0
     edges = [np.linspace(-0.5, side - 0.5, n + 1) for side, n in zip(shape_yx, n_bins, strict=True)]
     collectors = [_Collector(window) for window in windows]
     for batch in file.iter_batches(BATCH_ROWS, columns=["x_um", "y_um", "feature", "cell_id"]):
@@ -75,9 +79,11 @@ def summarise(
         free = (table["cell_id"] == 0).to_numpy()
         counts, _, _ = np.histogram2d(xy[free, 1], xy[free, 0], bins=edges)
         unassigned += counts.astype(np.int64)
+        n_in_no_cell += int(np.count_nonzero(free))
         for collector in collectors:
             collector.add(xy, table["feature"].to_numpy())
-    return TranscriptSummary(unassigned, [collector.spots() for collector in collectors])
+    spots = [collector.spots() for collector in collectors]
+    return TranscriptSummary(unassigned, spots, n_in_no_cell)
 
 
 class _Collector:

@@ -198,6 +198,7 @@ SEGMENT = "segment IN/a.tif --cell-diameter-px 14 --score-threshold 0.1 --iou-th
 BATCH = "segment-batch IN/frames.zarr --batch 1-of-1 --cell-diameter-px 14 -o OUT/b.parquet"
 STITCH = "stitch IN/frames.zarr IN/1-of-1.parquet --masks OUT/m.zarr --cells OUT/c.parquet"
 MOVIE_TABLES = ("objects.parquet", "tracks.csv", "m.json", "masks.zarr/**/*")
+CELLS = "IN/results/3_cells/cells.h5ad"
 
 KINDS = [
     Kind("TIFF", movie, ("*.tif",), (LOOK, PREPARE), share=4),
@@ -261,7 +262,10 @@ KINDS = [
         "results",
         spatial_results,
         ("results/3_cells/*",),
-        ("report IN/results -o OUT/report.html --provenance OUT/p.json",),
+        (
+            "report IN/results -o OUT/report.html --provenance OUT/p.json",
+            f"compare-samples a={CELLS} b={CELLS} -o OUT/replicates",
+        ),
     ),
     Kind(
         "codebook and rounds",

@@ -231,5 +231,7 @@ def test_quality_figures_by_hand():
     assert quality["n_cells_without_transcripts"] == 1
     assert quality["median_transcripts_per_cell"] == 2
     assert quality["median_genes_per_cell"] == 1
+    assert quality["max_blank_transcripts"] == 3
     no_controls = assignment_quality(features[:2], counts[:, :2], 0, 0)
     assert no_controls["misidentification_rate"] is None
+    assert no_controls["max_blank_transcripts"] is None

@@ -216,6 +216,7 @@ def test_every_point_of_overlapping_fields_has_one_owner():
         count[y : y + 10, x : x + 10] += mosaic.owns(field, np.arange(10)[:, None], np.arange(10))
         covered[y : y + 10, x : x + 10] = True
     np.testing.assert_array_equal(count, covered.astype(int))
+    assert sum(mosaic.area_um2(field) for field in range(3)) == covered.sum()
     px = mosaic.um_to_px @ [7.0, 0.0, 1.0]
     np.testing.assert_allclose(px, [7, 0, 1])
 

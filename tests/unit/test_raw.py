@@ -18,7 +18,11 @@ from cellsam_core.errors import InputError
 from cellsam_core.io.codebook import read_codebook
 from cellsam_core.io.raw import open_raw
 from cellsam_core.report.results import Results
-from cellsam_core.report.section_decoding import decoding_section
+from cellsam_core.report.section_decoding import (
+    decoding_section,
+    density_by_field,
+    figure_density_by_field,
+)
 
 SIZE = ("--size-px", "160", "--cells", "6", "--transcripts", "250", "--seed", "2")
 
@@ -71,6 +75,14 @@ def test_a_decoded_folder_is_read_like_a_vendor_s(raw, tmp_path):
     assert stain.shape == (160, 160)
     quality = json.loads((out / "decode_qc.json").read_text())
     assert quality["n_gene_calls"] + quality["n_blank_calls"] == len(decoded)
+    fields = {f["field"]: f for f in quality["fields"]}
+    n_genes = decoded[~decoded["gene"].astype(str).str.startswith("Blank")].groupby("field").size()
+    assert {name: f["n_gene_calls"] for name, f in fields.items()} == n_genes.to_dict()
+    pixel_um2 = {"merfish": 0.108, "seqfish": 0.103}[assay] ** 2
+    area = sum(f["area_um2"] for f in fields.values())
+    assert area == pytest.approx(160 * 160 * pixel_um2)
+    density = density_by_field(quality["fields"])
+    assert np.mean([*density.values()]) == pytest.approx(1000 * n_genes.sum() / area, rel=0.2)
     shifts = [r["residual_px"] for f in quality["fields"] for r in f["rounds"]]
     assert max(shifts) < 0.3
     assert [p.name for p in out.iterdir() if p.name.startswith(".")] == []
@@ -80,6 +92,17 @@ def test_a_decoded_folder_is_read_like_a_vendor_s(raw, tmp_path):
     n_rounds = {"merfish": 8, "seqfish": 20}[assay]
     assert [len(table.rows) for table in section.tables][1] in (n_rounds, n_rounds - 1)
     assert "asked for: 5.0%" in section.paragraphs[0]
+    assert len(section.pictures) == 2
+
+
+def test_density_by_field():
+    fields = [{"field": f"f{i}", "n_gene_calls": 10 * i, "area_um2": 500.0} for i in range(3)]
+    fields.append({"field": "under another", "n_gene_calls": 0, "area_um2": 0.0})
+    density = density_by_field(fields)
+    assert density == {"f0": 0, "f1": 20, "f2": 40}
+    (axes,) = figure_density_by_field(density).axes
+    assert [bar.get_height() for bar in axes.patches] == [0, 20, 40]
+    assert axes.lines[0].get_ydata()[0] == 20
 
 
 def test_the_same_folder_gives_the_same_bytes(raw, tmp_path):

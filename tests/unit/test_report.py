@@ -7,16 +7,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fake_results import config_json, write_benchmarks, write_movie, write_spatial
 
 from cellsam_core.cli import main
 from cellsam_core.cli.report import parse_config
 from cellsam_core.errors import InputError
+from cellsam_core.io.parquet import parquet_writer
 from cellsam_core.report import figures_common
 from cellsam_core.report.page import Section, Table, cell, render
 from cellsam_core.report.provenance import provenance
 from cellsam_core.report.results import Results
+from cellsam_core.report.section_controls import add_doubtful_genes, genes_table
 
 VOID = {"meta", "img"}
 
@@ -168,13 +172,47 @@ def test_spatial_report(tmp_path):
     assert len(Checker(html).images) == 5
     transcripts = pd.read_parquet(results / "3_cells/transcripts.parquet")
     assert f"400 ({400 / len(transcripts):.1%})" in text
+    assert "rows of the input 500 in cells 400 (80.0%) in no cell 100 (20.0%)" in text
     blanks = transcripts["feature_type"] == "blank"
     assert f"blank {blanks.sum()} {blanks.mean():.1%}" in text
     assert f"Misidentification rate: {3 * blanks.sum() / (~blanks).sum():.1%}" in text
     assert "touching the image border 0.0%" in text
+    n_gapdh = (transcripts["feature"] == "Gapdh").sum()
+    assert re.search(rf"Gapdh {n_gapdh} \d+ [\d.]+% {blanks.sum() / n_gapdh:.1%}", text)
+    assert "Each of the 3 genes has more transcripts than the most frequent blank" in text
     assert "<b>Neg$r1" in text
     assert "<b>" not in html
     assert {"name": "dapi.tif", "bytes": None} in record["inputs"]
+
+
+def test_a_report_is_refused_where_rows_are_lost(tmp_path, capsys):
+    results = write_spatial(tmp_path / "results")
+    path = results / "3_cells/transcripts.parquet"
+    rows = pd.read_parquet(path)
+    lost = rows.index[rows["cell_id"] == 0][0]
+    with parquet_writer(path, pq.read_schema(path)) as writer:
+        writer.write_table(pa.Table.from_pandas(rows.drop(lost), writer.schema))
+    arguments = ["report", str(results), "-o", str(tmp_path / "r.html")]
+    assert main([*arguments, "--provenance", str(tmp_path / "p.json")]) == 1
+    error = capsys.readouterr().err
+    assert "found 400 transcripts in cells and 99 in none, expected 500 in all" in error
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_genes_that_are_no_more_frequent_than_blanks_are_named():
+    n = [*range(40, 12, -1), 500]
+    names = [f"G{i}" for i in range(28)] + ["Top"]
+    genes = pd.DataFrame({"n_transcripts": n, "n_assigned": 5}, index=names)
+    genes["expected_false_share"] = 10 / genes["n_transcripts"]
+    section = Section("Controls")
+    add_doubtful_genes(section, genes, 40)
+    assert "28 of 29 genes have no more transcripts" in section.paragraphs[0]
+    (table,) = section.tables
+    assert table.caption.endswith("the 25 most frequent of 28.")
+    assert [row[0] for row in table.rows] == names[:25]
+    assert table.rows[0] == ["G0", 40, 5, "12.5%", "25.0%"]
+    genes["expected_false_share"] = float("nan")
+    assert len(genes_table(genes, "").header) == 4
 
 
 def test_spatial_report_without_cells(tmp_path):

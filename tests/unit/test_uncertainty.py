@@ -15,7 +15,12 @@ from scipy.stats import norm
 from cellsam_core.cli import main
 from cellsam_core.expand import expand
 from cellsam_core.label_tiles import LabelTiles, measure_cells
-from cellsam_core.uncertainty import CellMeans, expected_false_positives, owner_probability
+from cellsam_core.uncertainty import (
+    CellMeans,
+    expected_false_positives,
+    expected_false_share,
+    owner_probability,
+)
 
 PIXEL_UM = 0.5
 
@@ -149,3 +154,19 @@ def test_expected_false_positives_are_in_the_table(folder):
     # Areas are equal, so their shares are.
     first, second = cells.obs["expected_false_positives"]
     assert first == second
+
+
+def test_expected_false_share_by_hand():
+    n = np.array([60, 38, 1, 3, 1, 50])
+    kind = np.array(["gene", "gene", "gene", "blank", "blank", "system_control"])
+    share = expected_false_share(n, kind)
+    np.testing.assert_allclose(share[:3], [2 / 60, 2 / 38, 1])
+    assert np.isnan(expected_false_share(n[:3], kind[:3])).all()
+
+
+def test_the_share_of_each_gene_adds_up_to_the_misidentification_rate(folder):
+    cells, found = assign(folder)
+    counts = found["feature"].value_counts()
+    blanks, genes = counts[["Blank-1", "Blank-2"]], counts[["Actb", "Gfap"]]
+    rate = np.average(cells.var["expected_false_share"], weights=cells.var["n_transcripts"])
+    assert rate == pytest.approx(blanks.mean() / genes.mean())

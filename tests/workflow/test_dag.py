@@ -27,8 +27,10 @@ def expected(movies: int, spatial: int, batches: int) -> dict[str, int]:
     ("name", "movies", "spatial"), [("movie", 1, 0), ("spatial", 0, 2), ("mixed", 2, 1)]
 )
 def test_each_config_gives_its_jobs(snakemake: Snakemake, name: str, movies: int, spatial: int):
-    result = snakemake("-n", "--configfile", CONFIGS / name / "config.yaml")
-    assert jobs(result) == expected(movies, spatial, batches=1)
+    result = snakemake("-n", "-p", "--configfile", CONFIGS / name / "config.yaml")
+    replicates = {"replicates": 1} if spatial > 1 else {}
+    assert jobs(result) == expected(movies, spatial, batches=1) | replicates
+    assert result.stdout.count("/3_cells/cells.h5ad -o results/replicates") == len(replicates)
 
 
 def test_batches_are_sized_by_the_images(snakemake: Snakemake, tmp_path: Path):
@@ -106,6 +108,17 @@ def test_corrections_lie_beside_the_sheet_and_are_watched(snakemake: Snakemake, 
     assert result.stdout.count("--corrections") == 1
     assert f"--corrections '{path}'" in result.stdout
     assert f"masks.zarr, {path}" in result.stdout  # an input: a change runs the tracking again
+
+
+def test_bulk_lies_beside_the_sheet_and_is_watched(snakemake: Snakemake, tmp_path):
+    sheet = tmp_path / "sheets" / "sheet.tsv"
+    sheet.parent.mkdir()
+    (sheet.parent / "my tpm.tsv").touch()
+    sheet.write_text("sample\tassay\tpath\na\tmerfish\t.\nb\tmovie\t.\n")
+    result = snakemake("-n", "-p", "--config", f"samples={sheet}", "report={bulk: my tpm.tsv}")
+    path = sheet.parent / "my tpm.tsv"
+    assert result.stdout.count(f"--bulk '{path}'") == 1  # of the tissue; movies have no genes
+    assert f", {path}" in result.stdout  # an input: a change writes the report again
 
 
 def test_the_benchmark_is_a_target_of_its_own(snakemake: Snakemake):

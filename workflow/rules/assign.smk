@@ -25,3 +25,28 @@ rule assign:
         "python -m cellsam_core assign --manifest {input.manifest:q} --labels {input.masks:q}"
         " --cells {input.cells:q} --sample {wildcards.sample} {params.options}"
         " -o results/{wildcards.sample}/3_cells > {log:q} 2>&1"
+
+
+# Only where there are two tissues or more.
+rule replicates:
+    input:
+        [f"results/{sample}/3_cells/cells.h5ad" for sample in tissues()],
+    output:
+        "results/replicates/gene_counts.tsv",
+        "results/replicates/correlation.tsv",
+        figure=report("results/replicates/correlation.png", category="replicates"),
+    log:
+        "logs/replicates.log",
+    benchmark:
+        "benchmarks/replicates.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        samples=replicate_arguments,
+    shell:
+        "python -m cellsam_core compare-samples {params.samples} -o results/replicates"
+        " > {log:q} 2>&1"

@@ -89,12 +89,30 @@ def assign_flags(wildcards):
     return as_flags(options | {"nuclei": nuclei_path(wildcards) or None})
 
 
+def bulk_path(wildcards):
+    """Input function: the table of bulk expression that a tissue is compared with, if any."""
+    bulk = settings(wildcards.sample, "report")["bulk"]
+    if bulk is None or SAMPLES[wildcards.sample]["assay"] == "movie":
+        return []
+    return given_path(wildcards.sample, "bulk", bulk)
+
+
+def report_flags(wildcards):
+    """Params function: the options of the report, with the path of the bulk table resolved."""
+    return as_flags({"bulk": bulk_path(wildcards) or None})
+
+
 def condition_arguments(wildcards):
     """Params function: CONDITION=TRACES for each sample that is compared."""
     return shlex.join(
         f"{SAMPLES[sample]['condition']}=results/{sample}/3_tracks/traces.parquet"
         for sample in compared_samples()
     )
+
+
+def replicate_arguments(wildcards):
+    """Params function: SAMPLE=H5AD for each tissue."""
+    return shlex.join(f"{sample}=results/{sample}/3_cells/cells.h5ad" for sample in tissues())
 
 
 def benchmark_flags(wildcards):

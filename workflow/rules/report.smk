@@ -2,6 +2,7 @@ rule report:
     input:
         "results/{sample}/0_manifest.json",
         report_inputs,
+        bulk=bulk_path,
     output:
         html=report(
             "results/{sample}/4_report/report.html",
@@ -21,7 +22,8 @@ rule report:
         runtime=growing(60),
     params:
         config=sample_config,
+        options=report_flags,
     shell:
         "python -m cellsam_core report results/{wildcards.sample} --config-json {params.config:q}"
         " --benchmarks benchmarks/{wildcards.sample} -o {output.html:q}"
-        " --provenance {output.provenance:q} > {log:q} 2>&1"
+        " --provenance {output.provenance:q} {params.options} > {log:q} 2>&1"

@@ -110,7 +110,7 @@ ROOT = Path(
 CONFIG_SCHEMA = load_schema("config")
 SECTIONS = {k: v for k, v in CONFIG_SCHEMA["properties"].items() if v["type"] == "object"}
 MOVIES_ONLY = ("track", "traces")
-TISSUES_ONLY = ("assign",)
+TISSUES_ONLY = ("assign", "report")
 RAW_ROUNDS_ONLY = ("decode",)
 GIVEN = {
     key: (
@@ -166,6 +166,11 @@ def is_raw(sample):
     if row.get("format", "auto") != "auto":
         return row["format"] in FORMATS
     return find_format(SHEET.parent / row["path"]) is not None
+
+
+def tissues():
+    """Samples with transcripts."""
+    return [name for name, row in SAMPLES.items() if row["assay"] != "movie"]
 
 
 def compared_samples():

@@ -72,6 +72,8 @@ def final_outputs(wildcards):
             targets += expand(rules.spatialdata.output, sample=sample)
     if compared_samples():
         targets += rules.conditions.output
+    if len(tissues()) > 1:
+        targets += rules.replicates.output
     return targets
 
 
