@@ -42,7 +42,7 @@ def build_report(results: Results, provenance: dict[str, Any], benchmarks: Path 
 
     manifest = results.manifest
     cells = results.table(
-        "2_masks/cells.parquet", ["frame", "label", "area_px", "score", "touches_border"]
+        "2_masks/cells.parquet", ["frame", "label", "y", "x", "area_px", "score", "touches_border"]
     )
     headline, sections = sections_of(results)
     all_sections = [

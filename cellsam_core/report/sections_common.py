@@ -11,11 +11,14 @@ import pandas as pd
 from cellsam_core.io.tables import read_table
 from cellsam_core.report.figures_common import encode, figure_histograms
 from cellsam_core.report.page import Picture, Section, Table, count, percent
+from cellsam_core.segment.seams import seam_ratio
+from cellsam_core.segment.tiles import plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cellsam_core.report.results import Results
+    from cellsam_core.segment.seams import SeamRatio
 
 
 def input_section(results: Results) -> Section:
@@ -70,6 +73,10 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
             f"{count(border.sum())} ({percent(border.sum(), len(border))})",
         ),
     ]
+    ratio = _seam_ratio(results, cells)
+    if ratio is not None:
+        what = "cells per area near tile borders, over elsewhere (standard error)"
+        rows.append((what, f"{ratio.ratio:.2f} ({ratio.standard_error:.2f})"))
     panels = [(area, f"cell area ({units.area})")]
     if "score" in cells and cells["score"].notna().any():
         score = cells["score"].dropna().to_numpy(np.float64)
@@ -80,6 +87,17 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
     caption = "Distribution over all masks, the top 0.5 % in the last bin; the line: median."
     section.pictures.append(Picture(picture, caption))
     return section
+
+
+def _seam_ratio(results: Results, cells: pd.DataFrame) -> SeamRatio | None:
+    """Compare what is within a cell diameter of the borders of tiles with the rest."""
+    recorded = results.segmentation_parameters()
+    if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
+        return None
+    shape, diameter = results.manifest.shape_yx, recorded["cell_diameter_px"]
+    tiles = plan(1, shape, diameter, recorded["tile_px"])
+    y, x = (cells[name].to_numpy(np.float64) for name in ("y", "x"))
+    return seam_ratio(y, x, tiles, shape, diameter)
 
 
 def benchmark_table(folder: Path | None) -> pd.DataFrame:

@@ -210,7 +210,7 @@ def write_spatial(folder: Path, *, with_cells: bool = True) -> Path:
         masks_path, shape=(size, size), axes="yx", dtype="uint32", pixel_size_um=pixel
     )
     masks.array[:] = labels
-    zarr.open_group(str(masks_path), mode="r+").attrs["cellsam"] = SEGMENTATION
+    zarr.open_group(str(masks_path), mode="r+").attrs["cellsam"] = SEGMENTATION | {"tile_px": 150}
     y, x = rng.integers(0, size, (2, 20_000))
     in_cell = labels[y, x] > 0
     kept = np.concatenate([np.flatnonzero(in_cell)[:400], np.flatnonzero(~in_cell)])[:500]
@@ -225,6 +225,8 @@ def write_spatial(folder: Path, *, with_cells: bool = True) -> Path:
         {
             "frame": 0,
             "label": ids,
+            "y": [float(centres[k - 1][0]) for k in ids],
+            "x": [float(centres[k - 1][1]) for k in ids],
             "area_px": areas_px,
             "score": 0.8,
             "touches_border": False,

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from cellsam_core.segment.seams import seam_ratio
 from cellsam_core.segment.tiles import plan_tiles, take_batch
 
 
@@ -26,3 +27,26 @@ def test_batches_share_out_all_tiles_in_order(n_batches: int) -> None:
     tiles = plan_tiles(5, (600, 600), tile_px=512, overlap_px=96)
     shared = [t for k in range(1, n_batches + 1) for t in take_batch(tiles, k, n_batches)]
     assert shared == tiles
+
+
+def test_density_at_seams_is_compared_with_that_elsewhere() -> None:
+    shape = (900, 1500)
+    tiles = plan_tiles(1, shape, tile_px=512, overlap_px=96)
+    rng = np.random.default_rng(0)
+    y, x = rng.uniform(0, 899, 20_000), rng.uniform(0, 1499, 20_000)
+    even = seam_ratio(y, x, tiles, shape, 30)
+    assert even is not None
+    assert abs(even.ratio - 1) < 3 * even.standard_error
+    # The seams of the rows and of the columns, in the middle of the overlaps.
+    at_seam = np.abs(y - 449.5) < 30
+    for left, right in itertools.pairwise(sorted({(t.x0, t.x1) for t in tiles})):
+        at_seam |= np.abs(x - (left[1] + right[0] - 1) / 2) < 30
+    kept = ~at_seam | (rng.random(len(y)) < 0.5)
+    halved = seam_ratio(y[kept], x[kept], tiles, shape, 30)
+    assert halved is not None
+    assert abs(halved.ratio - 0.5) < 3 * halved.standard_error
+
+
+def test_without_a_seam_there_is_no_ratio() -> None:
+    tiles = plan_tiles(1, (400, 500), tile_px=512, overlap_px=96)
+    assert seam_ratio(np.array([3.0]), np.array([5.0]), tiles, (400, 500), 30) is None
