@@ -16,7 +16,7 @@ import torch
 from vit_b_weights import Heads, cells_image, random_state
 
 from cellsam_core.segment.instances import paint
-from cellsam_core.segment.vit_b.checkpoint import from_state
+from cellsam_core.segment.vit_b.checkpoint import fill
 from cellsam_core.segment.vit_b.inputs import to_square
 from cellsam_core.segment.vit_b.predict import PRESETS, VitBSegmenter
 
@@ -32,7 +32,7 @@ def golden():
 @pytest.fixture(scope="module")
 def drawn(golden):
     state = random_state(Heads(**golden["heads"]))
-    model = from_state(state, Path("random weights"), device="cpu")
+    model = fill(lambda: state, Path("random weights"), device="cpu")
     segmenter = VitBSegmenter(model, "cpu", PRESETS["official"])
     with torch.inference_mode():
         square = to_square(torch.from_numpy(cells_image(*SHAPE_YX, 60, 0)))

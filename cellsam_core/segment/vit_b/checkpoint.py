@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +22,7 @@ from cellsam_core.segment.vit_b.encoder import Attention, Block, ImageEncoder, P
 from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 DETECTOR = "cellfinder.decode_head."
@@ -88,24 +90,36 @@ def load(path: Path, *, device: str, bfloat16: bool = False) -> VitB:
     InputError
         Anything but exactly the keys and shapes of a published checkpoint.
     """
-    return from_state(_read(path), path, device=device, bfloat16=bfloat16)
+    return fill(partial(_read, path), path, device=device, bfloat16=bfloat16)
 
 
-def from_state(state: dict[str, Any], path: Path, *, device: str, bfloat16: bool = False) -> VitB:
-    """Fill the networks with the tensors of a checkpoint, without a copy; see :func:`load`."""
+def fill(
+    read: Callable[[], dict[str, Any]], path: Path, *, device: str, bfloat16: bool = False
+) -> VitB:
+    """Fill the networks with the tensors of a checkpoint, without a copy; see :func:`load`.
+
+    In bfloat16 the checkpoint is read again after each network, so that what was mapped for it
+    leaves memory before the next one is.
+    """
     model = build()
+    state = read()
     model.stretched = any(key.startswith(TUNED) for key in state)
     _check(path, state, tuned=model.stretched)
     prefix = TUNED if model.stretched else ORIGINAL
-    detector = {key: state[DETECTOR + _repeated(key)[-1]] for key in model.detector.state_dict()}
-    encoder = {key: state[prefix + "image_encoder." + key] for key in model.encoder.state_dict()}
-    decoder = {key: state[prefix + key] for key in model.decoder.state_dict()}
-    for part, tensors in zip(model.parts, (detector, encoder, decoder), strict=True):
-        part.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
+    sources = (
+        {key: DETECTOR + _repeated(key)[-1] for key in model.detector.state_dict()},
+        {key: prefix + "image_encoder." + key for key in model.encoder.state_dict()},
+        {key: prefix + key for key in model.decoder.state_dict()},
+    )
+    for part, source in zip(model.parts, sources, strict=True):
+        tensors = {key: state[name].float() for key, name in source.items()}
+        part.load_state_dict(tensors, assign=True)
         part.requires_grad_(requires_grad=False)
         if bfloat16:
             lower(part)
             _release(part)
+            del tensors
+            state = read()
         part.to(device)
     return model
 
