@@ -75,7 +75,7 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
     ]
     ratio = _seam_ratio(results, cells)
     if ratio is not None:
-        what = "cells per area near tile borders, over elsewhere (standard error)"
+        what = "cells per area near tile borders, over elsewhere (error of counting)"
         rows.append((what, f"{ratio.ratio:.2f} ({ratio.standard_error:.2f})"))
     panels = [(area, f"cell area ({units.area})")]
     if "score" in cells and cells["score"].notna().any():

@@ -178,7 +178,7 @@ def test_spatial_report(tmp_path):
     assert f"Misidentification rate: {3 * blanks.sum() / (~blanks).sum():.1%}" in text
     assert "touching the image border 0.0%" in text
     assert re.search(
-        r"near tile borders, over elsewhere \(standard error\) \d\.\d\d \(0\.\d\d\)", text
+        r"near tile borders, over elsewhere \(error of counting\) \d\.\d\d \(0\.\d\d\)", text
     )
     n_gapdh = (transcripts["feature"] == "Gapdh").sum()
     assert re.search(rf"Gapdh {n_gapdh} \d+ [\d.]+% {blanks.sum() / n_gapdh:.1%}", text)
