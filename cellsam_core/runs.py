@@ -12,22 +12,20 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 
-def find_runs(*images: npt.NDArray[Any]) -> tuple[Ints, Ints]:
-    """Find the runs along x in which no image changes.
+def find_runs(image: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+    """Find the runs along x of equal values.
 
     Parameters
     ----------
-    images
-        ``(y, x)``, of one size.
+    image
+        ``(y, x)``.
 
     Returns
     -------
     starts, lengths
         ``(n,)``: index of the first pixel of each run in the flat image, and pixels.
     """
-    change = np.ones(images[0].shape, dtype=bool)
-    np.not_equal(images[0][:, 1:], images[0][:, :-1], out=change[:, 1:])
-    for image in images[1:]:
-        change[:, 1:] |= image[:, 1:] != image[:, :-1]
+    change = np.ones(image.shape, dtype=bool)
+    np.not_equal(image[:, 1:], image[:, :-1], out=change[:, 1:])
     starts = np.flatnonzero(change)
     return starts, np.diff(starts, append=change.size)

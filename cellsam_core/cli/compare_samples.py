@@ -103,7 +103,7 @@ def _figure(samples: list[str], pairs: Pairs) -> Figure:
         return figure_pairs(
             [Pair(f"transcripts, {a}", f"transcripts, {b}", pairs[a, b]) for a, b in pairs]
         )
-    r = np.eye(len(samples))
+    r = np.full((len(samples), len(samples)), np.nan)
     for (a, b), found in pairs.items():
         i, j = samples.index(a), samples.index(b)
         r[i, j] = r[j, i] = found.pearson_r_log10

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.segment.segmenter import PRESETS, is_published
+from cellsam_core.segment.segmenter import PRESET_NAMES, is_published
 
 if TYPE_CHECKING:
     import argparse
@@ -60,7 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="that will segment: they decide on CLAHE and on colours",
     )
     parser.add_argument(
-        "--preset", choices=PRESETS, default=PRESETS[0], help="of the published CellSAM: likewise"
+        "--preset",
+        choices=PRESET_NAMES,
+        default=PRESET_NAMES[0],
+        help="of the published CellSAM: likewise",
     )
     parser.add_argument("-o", "--output", required=True, help="frames.zarr to write")
 

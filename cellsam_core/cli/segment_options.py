@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
-from cellsam_core.segment.segmenter import PRESETS, Thresholds, is_published
+from cellsam_core.segment.segmenter import PRESET_NAMES, Thresholds, is_published
 
 if TYPE_CHECKING:
     import argparse
@@ -22,8 +22,8 @@ def add_model_arguments(
     parser.add_argument("--weights", default="tiny", help="name (see `weights list`) or path")
     parser.add_argument(
         "--preset",
-        choices=PRESETS,
-        default=PRESETS[0],
+        choices=PRESET_NAMES,
+        default=PRESET_NAMES[0],
         help="thresholds and precision for the published CellSAM (vit_b or a .pt file)",
     )
     parser.add_argument(

@@ -13,7 +13,7 @@ from anndata.io import read_elem, write_elem
 from cellsam_core import SCHEMA_VERSION
 from cellsam_core.assign import GENE
 from cellsam_core.io.atomic import atomic_path
-from cellsam_core.io.tables import table_errors
+from cellsam_core.io.tables import refuse_repeated, table_errors
 from cellsam_core.uncertainty import expected_false_positives, expected_false_share
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def read_gene_counts(path: str | Path) -> pd.Series[Any]:
     """
     with table_errors(path), h5py.File(path) as file:
         counts: pd.Series[Any] = read_elem(file["var"])["n_transcripts"].astype(np.int64)
+    remedy = "give the table as `cellsam-core assign` wrote it"
+    refuse_repeated(path, counts.index.to_series(), "gene", remedy)
     return counts
 
 

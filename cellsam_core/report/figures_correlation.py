@@ -80,7 +80,7 @@ def figure_matrix(names: Sequence[str], r: npt.NDArray[np.float64]) -> Figure:
     names
         Of the n samples.
     r
-        ``(n, n)``, symmetric; grey where it is NaN.
+        ``(n, n)``, symmetric; grey where it is NaN, as on the diagonal.
     """
     side = float(np.clip(0.45 * len(names) + 1.5, 3.5, 20))
     figure = new_figure(side, side + 1)

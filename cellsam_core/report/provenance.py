@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core import SCHEMA_VERSION, __version__
 
 if TYPE_CHECKING:
-    from cellsam_core.io.manifest import Manifest
     from cellsam_core.report.results import Results
 
 PACKAGES = (
@@ -40,14 +39,17 @@ def package_versions() -> dict[str, str | None]:
     return versions
 
 
-def input_files(manifest: Manifest) -> list[dict[str, Any]]:
+def input_files(results: Results) -> list[dict[str, Any]]:
     """Name and size in bytes of every input file; None for one that has gone since."""
+    manifest = results.manifest
     planes = [plane for frame in manifest.planes for plane in frame]
     names = {path for plane in planes for path in (plane.path, *plane.also)}
     if manifest.transcripts is not None:
         names.add(manifest.transcripts.path)
     names.update(name for name in (manifest.boundaries, manifest.labels) if name is not None)
     paths = [Path(name) for name in sorted(names)]
+    if results.bulk is not None:
+        paths.append(results.bulk)
     return [
         {"name": path.name, "bytes": path.stat().st_size if path.is_file() else None}
         for path in paths
@@ -73,5 +75,5 @@ def provenance(results: Results, config: dict[str, Any]) -> dict[str, Any]:
         "config": config,
         "segmentation": results.segmentation_parameters(),
         "manifest_sha256": hashlib.sha256(manifest_bytes).hexdigest(),
-        "inputs": input_files(results.manifest),
+        "inputs": input_files(results),
     }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CAPTION = "A dot is a gene. r: Pearson's, of the logarithms; rho: Spearman's, of the ranks."
 
 
-def bulk_section(path: Path, genes: pd.DataFrame) -> Section:
+def bulk_section(path: Path, genes: pd.DataFrame | None) -> Section:
     """Compare the transcripts of each gene with the user's table.
 
     Parameters
@@ -27,7 +27,7 @@ def bulk_section(path: Path, genes: pd.DataFrame) -> Section:
     path
         See :func:`cellsam_core.io.bulk.read_bulk`.
     genes
-        ``var`` of ``cells.h5ad``.
+        ``var`` of ``cells.h5ad``; None without that file.
 
     Raises
     ------
@@ -36,6 +36,9 @@ def bulk_section(path: Path, genes: pd.DataFrame) -> Section:
     """
     section = Section("Bulk")
     bulk = read_bulk(path)
+    if genes is None:
+        section.paragraphs.append("There is no 3_cells/cells.h5ad to compare with.")
+        return section
     if len(genes) < MIN_GENES:
         section.paragraphs.append(
             f"{len(genes)} genes were seen, too few to compare with {path.name}."

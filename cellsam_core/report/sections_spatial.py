@@ -72,7 +72,7 @@ def spatial_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Sect
         assignment_section(results, quality, genes, summary),
         controls_section(quality, genes),
     ]
-    if results.bulk is not None and genes is not None:
+    if results.bulk is not None:
         sections.append(bulk_section(results.bulk, genes))
     decoding = decoding_section(results)
     return headline, sections if decoding is None else [*sections, decoding]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from cellsam_core.segment.tiles import Tile
 
 
+MIN_CELLS = 20  # near seams and elsewhere
+
+
 class SeamRatio(NamedTuple):
     """Cells per area near seams over cells per area elsewhere.
 
@@ -56,7 +59,7 @@ def seam_ratio(
     Returns
     -------
     SeamRatio or None
-        None without a seam, or without cells on either side.
+        None without a seam, or with fewer than 20 cells near seams or elsewhere.
     """
     near = np.zeros(len(y), dtype=bool)
     share_elsewhere = 1.0
@@ -69,7 +72,7 @@ def seam_ratio(
         share_elsewhere *= 1 - float(_is_near(pixels, windows, reach_px).mean())
     n_near = int(near.sum())
     n_elsewhere = len(near) - n_near
-    if n_near == 0 or n_elsewhere == 0:
+    if min(n_near, n_elsewhere) < MIN_CELLS:
         return None
     ratio = n_near / n_elsewhere * share_elsewhere / (1 - share_elsewhere)
     return SeamRatio(ratio, ratio * float(np.sqrt(1 / n_near + 1 / n_elsewhere)))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cellsam_core.segment.instances import Instance
 
 
-PRESETS = ("official", "paper", "fast")
+PRESET_NAMES = ("official", "paper", "fast")
 """Names of the published CellSAM's, which :mod:`cellsam_core.segment.vit_b.predict` explains."""
 
 

@@ -85,10 +85,10 @@ def estimate_shift(before: CoarseForeground, after: CoarseForeground) -> tuple[i
     too_far = any(
         abs(s) > MAX_SHIFT_FRACTION * size for s, size in zip((dy, dx), shape, strict=True)
     )
-    gain = _overlap(before.share, after.share, (dy, dx)) - _overlap(
-        before.share, after.share, (0, 0)
-    )
-    if too_far or gain < MIN_GAIN:
+    if too_far:
+        return 0, 0
+    earlier, later = before.share, after.share
+    if _overlap(earlier, later, (dy, dx)) < _overlap(earlier, later, (0, 0)) + MIN_GAIN:
         return 0, 0
     return before.factor * dy, before.factor * dx
 

@@ -139,6 +139,7 @@ def _open_frame(
     foreground = coarse_foreground(labels) if parameters.registration == "auto" else None
     if foreground and recent and recent[-1].foreground:
         dy, dx = estimate_shift(recent[-1].foreground, foreground)
+        recent[-1].foreground = None  # of no further use
         drift = drift[0] + dy, drift[1] + dx
     no_bud = np.full(len(objects), NONE, dtype=np.int64)
     return _Frame(objects, runs, first_row, drift, foreground, no_bud)

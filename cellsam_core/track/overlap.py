@@ -7,6 +7,7 @@ cheap and nothing is quadratic in the number of cells.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,14 @@ class FrameObjects:
 
     def index_of(self, labels: Ints) -> Ints:
         """Rows of `labels`, all of which must be present."""
-        order = np.argsort(self.label)
-        rows: Ints = order[np.searchsorted(self.label[order], labels)]
+        order, ordered = self._by_label
+        rows: Ints = order[np.searchsorted(ordered, labels)]
         return rows
+
+    @cached_property
+    def _by_label(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.label)
+        return order, self.label[order]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,11 @@ FILES = ["correlation.png", "correlation.tsv", "gene_counts.tsv"]
 
 def sample(path: Path, counts: dict[str, int]) -> str:
     """Write a cell table of no cells; return the command's argument."""
-    var = pd.DataFrame({"n_transcripts": np.array([*counts.values()], np.int64)}, index=[*counts])
+    return listed(path, [*counts], [*counts.values()])
+
+
+def listed(path: Path, genes: list[str], counts: list[int]) -> str:
+    var = pd.DataFrame({"n_transcripts": np.array(counts, np.int64)}, index=genes)
     table = anndata.AnnData(X=scipy.sparse.csr_matrix((0, len(counts)), dtype=np.int32), var=var)
     write_h5ad(path, table)
     return f"{path.stem}={path}"
@@ -67,7 +71,10 @@ def test_many_samples_are_a_heat_map_and_a_sample_may_be_empty(tmp_path, monkeyp
     assert compare(tmp_path / "many", *arguments, sample(tmp_path / "empty.h5ad", {})) == 0
     ((names, r),) = drawn
     assert names == ["s0", "s1", "s2", "s3", "empty"]
-    np.testing.assert_array_equal(np.isnan(r[4]), [True] * 4 + [False])
+    np.testing.assert_array_equal(np.isnan(r), np.isnan(r.T))
+    assert np.isnan(r[4]).all()
+    assert np.isnan(np.diag(r)).all()
+    assert np.isfinite(r[:4, :4]).sum() == 12
     table = pd.read_csv(tmp_path / "many/correlation.tsv", sep="\t").set_index(
         ["sample_a", "sample_b"]
     )
@@ -86,6 +93,7 @@ def test_the_counts_are_those_of_assign(tmp_path):
 
 def test_what_cannot_be_compared_is_named(tmp_path, capsys):
     a = sample(tmp_path / "a.h5ad", {"A": 1})
+    twice = listed(tmp_path / "twice.h5ad", ["A", "A"], [1, 2])
     (tmp_path / "text.h5ad").write_text("no HDF5")
     for arguments, message in (
         ([a], "found one sample"),
@@ -93,6 +101,7 @@ def test_what_cannot_be_compared_is_named(tmp_path, capsys):
         ([a, str(tmp_path / "a.h5ad")], "an equals sign"),
         ([a, f"b={tmp_path / 'text.h5ad'}"], "text.h5ad: found no table that can be read"),
         ([a, f"b={tmp_path / 'gone.h5ad'}"], "gone.h5ad: found no table that can be read"),
+        ([a, twice], "twice.h5ad: found gene A more than once"),
     ):
         assert compare(tmp_path / "out", *arguments) == 1
         assert message in capsys.readouterr().err

@@ -73,6 +73,7 @@ def test_bulk_is_a_section_of_the_report(results, tmp_path):
     log = np.log10([counts[["Gapdh", "Actb", "<b>Neg$r1"]], [900, 500, 300]])
     assert f"Pearson r of log10 values {np.corrcoef(log)[0, 1]:.3g} Spearman rho 1 " in text
     assert "genes compared 3 " in text
+    assert '"tpm of me.tsv"' in (tmp_path / "p.json").read_text()
     assert "genes of the table above 0 that the sample lacks 1 " in text
     assert "in cells or not, beside its value in tpm of me.tsv." in text
     assert "<b>" not in html
@@ -112,6 +113,7 @@ def test_bulk_beside_what_has_no_genes(tmp_path, capsys):
     table.write_text(TABLE)
     none = pd.DataFrame({"n_transcripts": np.zeros(0, np.int64)})
     assert "0 genes were seen" in bulk_section(table, none).paragraphs[0]
+    assert "no 3_cells/cells.h5ad" in bulk_section(table, None).paragraphs[0]
     movie = write_movie(tmp_path / "movie", n_frames=1)
     assert report(movie, table) == 1
     assert "--bulk: found the option for a movie" in capsys.readouterr().err

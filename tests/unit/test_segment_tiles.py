@@ -48,5 +48,9 @@ def test_density_at_seams_is_compared_with_that_elsewhere() -> None:
 
 
 def test_without_a_seam_there_is_no_ratio() -> None:
-    tiles = plan_tiles(1, (400, 500), tile_px=512, overlap_px=96)
-    assert seam_ratio(np.array([3.0]), np.array([5.0]), tiles, (400, 500), 30) is None
+    y, x = np.random.default_rng(1).uniform(0, 399, (2, 5000))
+    untiled = plan_tiles(1, (400, 400), tile_px=512, overlap_px=96)
+    assert seam_ratio(y, x, untiled, (400, 400), 30) is None
+    tiled = plan_tiles(1, (400, 400), tile_px=256, overlap_px=96)
+    assert seam_ratio(y, x, tiled, (400, 400), 30) is not None
+    assert seam_ratio(y[:15], x[:15], tiled, (400, 400), 30) is None  # too few to tell

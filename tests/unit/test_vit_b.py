@@ -8,12 +8,13 @@ import torch
 from segment_anything.modeling.image_encoder import Block as PlainBlock
 from torch.nn import functional as F
 
+from cellsam_core.segment.segmenter import PRESET_NAMES
 from cellsam_core.segment.vit_b import anchor_detr, encoder
 from cellsam_core.segment.vit_b.anchor_detr import RCDA, SelfAttention, sine_embedding
 from cellsam_core.segment.vit_b.checkpoint import lower
 from cellsam_core.segment.vit_b.inputs import detector_input, encoder_input, to_square
 from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
-from cellsam_core.segment.vit_b.predict import adapted_threshold, clean
+from cellsam_core.segment.vit_b.predict import PRESETS, adapted_threshold, clean
 from cellsam_core.segment.vit_b.resample import make_axis
 
 
@@ -176,3 +177,7 @@ def test_lowered_layers_take_and_give_what_float32_neighbours_do():
     assert found.dtype == torch.float32
     error = (found - expected).std() / (expected - tokens).std()
     assert float(error) < 0.02
+
+
+def test_the_command_line_names_the_presets_that_there_are() -> None:
+    assert tuple(PRESETS) == PRESET_NAMES

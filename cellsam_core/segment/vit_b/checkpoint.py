@@ -98,8 +98,8 @@ def fill(
 ) -> VitB:
     """Fill the networks with the tensors of a checkpoint, without a copy; see :func:`load`.
 
-    In bfloat16 the checkpoint is read again after each network, so that what was mapped for it
-    leaves memory before the next one is.
+    In bfloat16 the checkpoint is let go of after each network and read again for the next, so that
+    of a mapped file no more than one network is in memory.
     """
     model = build()
     state = read()
@@ -112,14 +112,15 @@ def fill(
         {key: prefix + key for key in model.decoder.state_dict()},
     )
     for part, source in zip(model.parts, sources, strict=True):
+        state = state or read()
         tensors = {key: state[name].float() for key, name in source.items()}
         part.load_state_dict(tensors, assign=True)
         part.requires_grad_(requires_grad=False)
         if bfloat16:
             lower(part)
             _release(part)
+            state = {}
             del tensors
-            state = read()
         part.to(device)
     return model
 
