@@ -205,12 +205,14 @@ def report_real(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("simulated", "speed", "real"))
-    parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--fields", type=int, default=4, help="of each sample")
-    parser.add_argument("--starfish", metavar="PYTHON", help="Python that has starfish")
+    commands = parser.add_subparsers(dest="what", required=True)
+    simulated = commands.add_parser("simulated")
+    simulated.add_argument("--first-seed", type=int, default=0)
+    simulated.add_argument("--seeds", type=int, default=3)
+    simulated.add_argument("--fields", type=int, default=4, help="of each sample")
+    simulated.add_argument("--starfish", metavar="PYTHON", help="Python that has starfish")
+    commands.add_parser("speed")
+    commands.add_parser("real").add_argument("folder", type=Path)
     args = parser.parse_args()
     if args.what == "simulated":
         seeds = range(args.first_seed, args.first_seed + args.seeds)
