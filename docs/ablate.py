@@ -2,7 +2,7 @@
 
     python docs/ablate.py cellsam_core/segment/weights/tiny_data.tsv --data DATA -o OUT
 
-Runs are short (600 steps where the shipped weights took 8,000), so that all fit in an hour or
+Runs are short (600 steps where the shipped weights took 13,000), so that all fit in an hour or
 two of one CPU core: the differences count, not the scores. Prints a table of
 F1 at an IoU of 0.5, mean over the images of each kind, with the true cell diameter.
 A killed run goes on where it stopped.

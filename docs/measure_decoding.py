@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from cellsam_core.decode.calibrate import threshold_for_rate
+from cellsam_core.decode.calibrate import rate_of_counts, threshold_for_rate
 from cellsam_core.decode.field import Calls, decode_plane, drop_duplicates, prepare_bits
 from cellsam_core.decode.pixels import brightness_scale, find_candidates, nearest_codewords
 from cellsam_core.decode.registration import measure_drift
@@ -135,7 +135,7 @@ def score(fields: list[Field], sample: list[Calls]) -> str:
         founds.append(found)
         n_blank += int(blank.sum())
     right, found, is_blank = np.concatenate(rights), np.concatenate(founds), fields[0].book.is_blank
-    measured = (n_blank / is_blank.sum()) / (len(right) / (~is_blank).sum())
+    measured = float(rate_of_counts(n_blank, len(right), is_blank.sum(), (~is_blank).sum()))
     return f"{found.mean():.3f} | {1 - right.mean():.3f} | {measured:.3f}"
 
 

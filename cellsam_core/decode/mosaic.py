@@ -76,8 +76,11 @@ class Mosaic:
             owned &= here <= there if field < other else here < there
         return owned
 
-    def area_um2(self, field: int) -> float:
-        """Area of the points that belong to a field."""
+    def owned_pixels(self, field: int) -> npt.NDArray[np.bool_]:
+        """Tell which pixels of a field's image ``(y, x)`` belong to it."""
         height, width = self.field_shape_yx
-        owned = self.owns(field, np.arange(height)[:, None], np.arange(width))
-        return float(np.count_nonzero(owned)) * self.pixel_size_um**2
+        return self.owns(field, np.arange(height)[:, None], np.arange(width))
+
+    def area_um2(self, field: int) -> float:
+        """Area of the pixels that belong to a field."""
+        return float(np.count_nonzero(self.owned_pixels(field))) * self.pixel_size_um**2

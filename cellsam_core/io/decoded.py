@@ -93,7 +93,7 @@ class DecodedWriter:
         """Copy what belongs to a field of one of its stains, ``(y, x)``, into the mosaic."""
         mosaic = self._image(name, image.dtype)
         height, width = image.shape
-        owned = self._mosaic.owns(field, np.arange(height)[:, None], np.arange(width))
+        owned = self._mosaic.owned_pixels(field)
         y, x = self._mosaic.offset_yx[field]
         window = mosaic[y : y + height, x : x + width]
         window[owned] = image[owned]

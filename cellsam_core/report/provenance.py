@@ -46,10 +46,9 @@ def input_files(results: Results) -> list[dict[str, Any]]:
     names = {path for plane in planes for path in (plane.path, *plane.also)}
     if manifest.transcripts is not None:
         names.add(manifest.transcripts.path)
-    names.update(name for name in (manifest.boundaries, manifest.labels) if name is not None)
+    others = (manifest.boundaries, manifest.labels, results.bulk)
+    names.update(str(name) for name in others if name is not None)
     paths = [Path(name) for name in sorted(names)]
-    if results.bulk is not None:
-        paths.append(results.bulk)
     return [
         {"name": path.name, "bytes": path.stat().st_size if path.is_file() else None}
         for path in paths

@@ -198,7 +198,7 @@ def _look_back(
     frames: list[_Frame], current: _Frame, linked: NDArray[np.bool_], columns: _Columns
 ) -> None:
     """Compare with the frames before the last, as far as cells have appeared."""
-    runs = current.runs.of(np.flatnonzero(~linked))
+    runs = current.runs.of(~linked)
     for earlier in frames:
         overlaps = count_overlaps(earlier.runs, runs, _shift(earlier, current))
         _see(earlier, current, overlaps, ~linked, columns)

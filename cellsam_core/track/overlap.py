@@ -88,10 +88,8 @@ class CellRuns:
     n_cells: int
     shape: tuple[int, int]
 
-    def of(self, cells: Ints) -> CellRuns:
-        """Only the runs of some cells."""
-        chosen = np.zeros(self.n_cells, dtype=bool)
-        chosen[cells] = True
+    def of(self, chosen: NDArray[np.bool_]) -> CellRuns:
+        """Only the runs of cells that are chosen, ``(n_cells,)``."""
         return self._only(chosen[self.cell])
 
     def within(self, window: tuple[slice, slice]) -> CellRuns:
@@ -105,8 +103,8 @@ class CellRuns:
         cut = (self.y - rows.start, x0 - columns.start, x1 - columns.start)
         return CellRuns(self.cell, *cut, self.n_cells, shape)._only(inside)
 
-    def _only(self, chosen: NDArray[np.bool_]) -> CellRuns:
-        cell, y, x0, x1 = (values[chosen] for values in (self.cell, self.y, self.x0, self.x1))
+    def _only(self, runs: NDArray[np.bool_]) -> CellRuns:
+        cell, y, x0, x1 = (values[runs] for values in (self.cell, self.y, self.x0, self.x1))
         return CellRuns(cell, y, x0, x1, self.n_cells, self.shape)
 
     @property
@@ -209,9 +207,9 @@ def _meeting(few: tuple[Ints, Ints], many: tuple[Ints, Ints]) -> tuple[Ints, Int
     # The runs that meet one run are neighbours in the other list.
     first = np.searchsorted(many[1], few[0], side="right")
     n = np.searchsorted(many[0], few[1], side="left") - first
-    return np.repeat(np.arange(len(n)), n), np.arange(n.sum()) + np.repeat(
-        first - np.cumsum(n) + n, n
-    )
+    in_few = np.repeat(np.arange(len(n)), n)
+    in_many = np.arange(len(in_few)) + np.repeat(first - np.cumsum(n) + n, n)
+    return in_few, in_many
 
 
 def shifted_windows(
