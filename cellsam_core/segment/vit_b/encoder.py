@@ -40,7 +40,8 @@ class PatchEmbed(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """``(n, 3, 1024, 1024)`` to ``(n, 64, 64, 768)``."""
         tokens: Tensor = self.proj(image.to(self.proj.weight.dtype)).permute(0, 2, 3, 1)
-        return tokens
+        # The sums of all blocks keep this order, and norms would copy any other.
+        return tokens.contiguous()
 
 
 class Attention(nn.Module):
