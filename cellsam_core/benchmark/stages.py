@@ -89,7 +89,7 @@ def time_stages(
         clock.stop("inputs")
         found = model.detector.backbone.body(inputs[0])
         clock.stop("CellFinder ViT-B", operations["encoder"], encoder_dtype)
-        boxes = model.detector.find(found)[0][:n_boxes]
+        boxes = model.detector(found)[0][:n_boxes]
         clock.stop("Anchor DETR", operations["detr"])
         features = model.encoder(inputs[1])[0]
         clock.stop("mask encoder ViT-B", operations["encoder"], encoder_dtype)
@@ -147,7 +147,7 @@ def count_operations(decoder: BoxDecoder) -> dict[str, float]:
 
     steps: dict[str, Callable[[], object]] = {
         "encoder": lambda: shapes.encoder(image),
-        "detr": lambda: shapes.detector.find(torch.empty(1, 768, 64, 64, device="meta")),
+        "detr": lambda: shapes.detector(torch.empty(1, 768, 64, 64, device="meta")),
         "box": decode,
     }
     counts = {}

@@ -48,7 +48,7 @@ def test_block_is_that_of_segment_anything(monkeypatch, windowed):
 
 def test_rcda_weights_are_products_of_a_row_and_a_column_softmax(monkeypatch):
     monkeypatch.setattr(anchor_detr, "GRID", 6)
-    monkeypatch.setattr(anchor_detr, "QUERIES_AT_ONCE", 4)
+    monkeypatch.setattr(anchor_detr, "QUERIES_AT_ONCE", {torch.float32: 4})
     layer = randomise(RCDA(), 0.1)
     qx, qy = torch.randn(10, 256), torch.randn(10, 256)
     source, axis = torch.randn(6, 6, 256), torch.randn(6, 256)

@@ -4,7 +4,9 @@ Layer names and arithmetic follow the Apache-2.0 repository megvii-research/Anch
 Row-column decoupled attention (RCDA) is arranged for inference: keys are averaged before
 they are projected, queries go in chunks that stay in the cache, and what does not depend on
 the image (positions, the first decoder layer's self-attention) is computed once per model.
-All of it is float32: its scores decide what a cell is.
+
+Attention and feed-forward layers may be in bfloat16; weights of attention, norms, the residual
+stream and the heads, whose scores decide what a cell is, stay in float32.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ N_HEADS = 8
 HEAD_WIDTH = D_MODEL // N_HEADS
 N_LAYERS = 6
 FFN_WIDTH = 1024
-QUERIES_AT_ONCE = 64
-"""Of one head: their weighted columns, 0.5 MB, stay in the processor's second cache."""
+QUERIES_AT_ONCE = {torch.float32: 64, torch.bfloat16: 512}
+"""Of one head: their weighted columns, 0.5 and 2 MB, stay in the processor's second cache."""
 
 TEMPERATURE = 10000
 
@@ -72,29 +74,30 @@ class RCDA(nn.Module):
         """
         weights = self.in_proj_weight.chunk(5)
         biases = self.in_proj_bias.chunk(5)
+        dtype = self.in_proj_weight.dtype
         scale = HEAD_WIDTH**-0.5
         # The mean over an axis commutes with the projection.
         inputs = (query_x, query_y, source.mean(0) + axis_position, source.mean(1) + axis_position)
         q_x, q_y, k_x, k_y = (
-            _heads(F.linear(x, w, b))
+            _heads(F.linear(x.to(dtype), w, b)).float()
             for x, w, b in zip(inputs, weights[:4], biases[:4], strict=True)
         )
-        values = F.linear(source, weights[4], biases[4])
+        values = F.linear(source.to(dtype), weights[4], biases[4])
         values = values.view(GRID, GRID, N_HEADS, HEAD_WIDTH).permute(2, 0, 1, 3).flatten(2)
-        result = torch.empty_like(q_x)
+        result = torch.empty_like(q_x, dtype=dtype)
         # A GPU would rather have all at once.
-        at_once = QUERIES_AT_ONCE if source.device.type == "cpu" else len(query_x)
+        at_once = QUERIES_AT_ONCE[dtype] if source.device.type == "cpu" else len(query_x)
         columns = values.new_empty(at_once, GRID * HEAD_WIDTH)
         for head in range(N_HEADS):
-            along_x = (q_x[head] * scale @ k_x[head].mT).softmax(-1)
-            along_y = (q_y[head] * scale @ k_y[head].mT).softmax(-1)
+            along_x = (q_x[head] * scale @ k_x[head].mT).softmax(-1).to(dtype)
+            along_y = (q_y[head] * scale @ k_y[head].mT).softmax(-1).to(dtype)
             for first in range(0, len(along_x), at_once):
                 rows = slice(first, first + at_once)
                 part = torch.mm(along_y[rows], values[head], out=columns[: len(along_y[rows])])
                 weighted = part.view(-1, GRID, HEAD_WIDTH)
                 torch.bmm(along_x[rows, None], weighted, out=result[head, rows, None])
         out: Tensor = self.out_proj(result.transpose(0, 1).flatten(1))
-        return out
+        return out.to(source.dtype)
 
 
 def _heads(x: Tensor) -> Tensor:
@@ -114,14 +117,14 @@ class SelfAttention(nn.Module):
         """Attend from ``(q, 256)``, which are the keys too, to values ``(q, 256)``."""
         inputs = (query, query, value)
         q, k, v = (
-            F.linear(x, w, b)
+            F.linear(x.to(w.dtype), w, b)
             for x, w, b in zip(
                 inputs, self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True
             )
         )
         attended = F.scaled_dot_product_attention(_heads(q)[None], _heads(k)[None], _heads(v)[None])
         out: Tensor = self.out_proj(attended[0].transpose(0, 1).flatten(1))
-        return out
+        return out.to(query.dtype)
 
 
 class FeedForward(nn.Module):
@@ -135,7 +138,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., 256)`` to the same shape."""
-        out: Tensor = self.norm2(x + self.linear2(F.relu(self.linear1(x))))
+        inner = F.relu(self.linear1(x.to(self.linear1.weight.dtype)))
+        out: Tensor = self.norm2(x + self.linear2(inner).to(x.dtype))
         return out
 
 
@@ -262,7 +266,7 @@ class Backbone(nn.Module):
 
 
 class AnchorDETR(nn.Module):
-    """Image to boxes."""
+    """Features of its own image encoder, `backbone.body`, to boxes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,13 +276,13 @@ class AnchorDETR(nn.Module):
         )
         self.transformer = Transformer()
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Find boxes.
 
         Parameters
         ----------
-        image
-            ``(1, 3, 1024, 1024)`` float32, see :func:`inputs.detector_input`.
+        features
+            ``(1, 768, 64, 64)`` of the encoder for :func:`inputs.detector_input`.
 
         Returns
         -------
@@ -286,10 +290,6 @@ class AnchorDETR(nn.Module):
             Boxes ``(3500, 4)`` as x0, y0, x1, y1 in px of the input, not clipped to it, and
             scores ``(3500,)``, falling. Both classes mean a cell, so a query can come twice.
         """
-        return self.find(self.backbone.body(image))
-
-    def find(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Find boxes in the encoder's features ``(1, 768, 64, 64)``; see :meth:`forward`."""
         source = self.input_proj[0](features)[0].permute(1, 2, 0)
         logits, boxes = self.transformer(source)
         scores, order = logits.sigmoid().flatten().topk(N_QUERIES)

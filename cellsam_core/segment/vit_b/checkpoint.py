@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,18 @@ import torch
 from torch import Tensor, nn
 
 from cellsam_core.errors import InputError, first_line
-from cellsam_core.segment.vit_b.anchor_detr import N_LAYERS, AnchorDETR
+from cellsam_core.segment.vit_b.anchor_detr import (
+    N_LAYERS,
+    RCDA,
+    AnchorDETR,
+    FeedForward,
+    SelfAttention,
+)
 from cellsam_core.segment.vit_b.encoder import Attention, Block, ImageEncoder, PatchEmbed
 from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 DETECTOR = "cellfinder.decode_head."
@@ -41,17 +48,35 @@ class VitB:
         CellFinder, and SAM's two parts for masks.
     stretched
         The weights expect every channel stretched to 0-1, see :mod:`inputs`.
+    refills
+        How to read the weights of an image encoder again, where they need not stay.
     """
 
     detector: AnchorDETR
     encoder: ImageEncoder
     decoder: BoxDecoder
     stretched: bool
+    refills: dict[ImageEncoder, Callable[[], None]] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[nn.Module, nn.Module, nn.Module]:
         """The three networks."""
         return self.detector, self.encoder, self.decoder
+
+    @contextmanager
+    def in_memory(self, encoder: ImageEncoder) -> Iterator[ImageEncoder]:
+        """Lend one of the two image encoders, so that mapped weights leave memory after use.
+
+        A pass through one takes seconds, and mapping its weights again some hundredths.
+        """
+        refill = self.refills.get(encoder)
+        if refill:
+            refill()
+        try:
+            yield encoder
+        finally:
+            if refill:
+                encoder.to("meta")
 
 
 def build() -> VitB:
@@ -90,7 +115,19 @@ def load(path: Path, *, device: str, bfloat16: bool = False) -> VitB:
     InputError
         Anything but exactly the keys and shapes of a published checkpoint.
     """
-    return fill(partial(_read, path), path, device=device, bfloat16=bfloat16)
+    read = partial(_read, path)
+    model = fill(read, path, device=device, bfloat16=bfloat16)
+    if device == "cpu" and not bfloat16 and zipfile.is_zipfile(path):
+        prefixes = {
+            model.detector.backbone.body: DETECTOR + "backbone.body.",
+            model.encoder: _prefix(model) + "image_encoder.",
+        }
+        for encoder, prefix in prefixes.items():
+            model.refills[encoder] = partial(_refill, encoder, read, prefix)
+            encoder.to("meta")
+        for part in model.parts:
+            _release(part)
+    return model
 
 
 def fill(
@@ -105,7 +142,7 @@ def fill(
     state = read()
     model.stretched = any(key.startswith(TUNED) for key in state)
     _check(path, state, tuned=model.stretched)
-    prefix = TUNED if model.stretched else ORIGINAL
+    prefix = _prefix(model)
     sources = (
         {key: DETECTOR + _repeated(key)[-1] for key in model.detector.state_dict()},
         {key: prefix + "image_encoder." + key for key in model.encoder.state_dict()},
@@ -113,16 +150,27 @@ def fill(
     )
     for part, source in zip(model.parts, sources, strict=True):
         state = state or read()
-        tensors = {key: state[name].float() for key, name in source.items()}
-        part.load_state_dict(tensors, assign=True)
-        part.requires_grad_(requires_grad=False)
+        _assign(part, {key: state[name] for key, name in source.items()})
         if bfloat16:
             lower(part)
             _release(part)
             state = {}
-            del tensors
         part.to(device)
     return model
+
+
+def _prefix(model: VitB) -> str:
+    return TUNED if model.stretched else ORIGINAL
+
+
+def _assign(part: nn.Module, tensors: dict[str, Tensor]) -> None:
+    part.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, assign=True)
+    part.requires_grad_(requires_grad=False)
+
+
+def _refill(encoder: ImageEncoder, read: Callable[[], dict[str, Any]], prefix: str) -> None:
+    state = read()
+    _assign(encoder, {key: state[prefix + key] for key in encoder.state_dict()})
 
 
 def supports_bfloat16(device: str) -> bool:
@@ -134,15 +182,20 @@ def supports_bfloat16(device: str) -> bool:
 
 
 def lower(part: nn.Module) -> None:
-    """Turn the large layers of the image encoders in a network to bfloat16, in place.
+    """Turn the large layers of a network to bfloat16, in place.
 
-    Norms, the residual stream, Anchor DETR behind its encoder and the mask decoder stay float32.
+    Norms, residual streams, heads and the tokens of the mask decoder stay float32.
     """
     for module in part.modules():
-        if isinstance(module, Attention | PatchEmbed):
+        if isinstance(module, Attention | PatchEmbed | RCDA | SelfAttention):
             module.bfloat16()
         elif isinstance(module, Block):
             module.mlp.bfloat16()
+        elif isinstance(module, FeedForward):
+            module.linear1.bfloat16()
+            module.linear2.bfloat16()
+        elif isinstance(module, BoxDecoder):
+            module.image_dtype = torch.bfloat16
 
 
 def _release(part: nn.Module) -> None:

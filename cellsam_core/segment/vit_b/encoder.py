@@ -26,6 +26,9 @@ WINDOW = 14
 GLOBAL_BLOCKS = (2, 5, 8, 11)
 NECK_WIDTH = 256
 
+LANES = 32
+"""Widths of attention are rounded up to these: matrix units are slow on others."""
+
 QUERIES_AT_ONCE = 1024
 """Of one head of global attention: bounds its memory to 16 MB and stays in the cache."""
 
@@ -97,11 +100,13 @@ class Attention(nn.Module):
         column as ones among zeros: no bias is held. `q`, `k`, `v` and the result are
         ``(n, 12, size * size, 64)``.
         """
+        rest = -2 * self.size % LANES
         one = torch.eye(self.size, dtype=q.dtype, device=q.device)
         place = torch.cat((one.repeat_interleave(self.size, 0), one.repeat(self.size, 1)), 1)
-        queries = torch.cat((q * HEAD_WIDTH**-0.5, *self._relative(q)), -1)
-        keys = torch.cat((k, place.expand(*k.shape[:3], -1)), -1)
-        values = F.pad(v, (0, 2 * self.size))
+        nothing = q.new_zeros(()).expand(*q.shape[:3], rest)
+        queries = torch.cat((q * HEAD_WIDTH**-0.5, *self._relative(q), nothing), -1)
+        keys = torch.cat((k, F.pad(place, (0, rest)).expand(*k.shape[:3], -1)), -1)
+        values = F.pad(v, (0, 2 * self.size + rest))
         return F.scaled_dot_product_attention(queries, keys, values, scale=1.0)[..., :HEAD_WIDTH]
 
     def _banded(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

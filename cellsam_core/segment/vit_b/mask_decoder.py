@@ -4,7 +4,8 @@ The parameters are segment-anything's own (Apache-2.0). A box has only 7 tokens,
 cheaper to bring the projections of the image's 4096 keys to the token side: with heads written
 as blocks of one matrix, ``q . (W k) = (W' q) . k``. What the first layer projects of the image,
 and every projection of its positions, is the same for all boxes and is computed once.
-All of this is exact but for rounding.
+All of this is exact but for rounding. What a box makes of the image may be held and upscaled in
+bfloat16; its tokens, its predicted IoU and the sum that is a mask's logit stay in float32.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Decoded:
     Attributes
     ----------
     keys
-        ``(64, 64, 256)``: the image as this box sees it.
+        ``(64, 64, 256)``: the image as this box sees it, float32 or bfloat16.
     weights
         ``(32,)``: of the upscaled features in the mask's logits.
     iou
@@ -50,7 +51,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class _Image:
-    """What all boxes of an image share.
+    """What all boxes of an image share, in the dtype of what a box makes of the image.
 
     Attributes
     ----------
@@ -72,10 +73,17 @@ class _Image:
 
 
 class BoxDecoder(nn.Module):
-    """Boxes to masks, in float32: predicted IoU and masks are decisions."""
+    """Boxes to masks.
+
+    Attributes
+    ----------
+    image_dtype
+        Of the image as a box sees it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.image_dtype = torch.float32
         self.prompt_encoder = PromptEncoder(
             embed_dim=NECK_WIDTH,
             image_embedding_size=(GRID, GRID),
@@ -107,11 +115,10 @@ class BoxDecoder(nn.Module):
     def draw(self, decoded: Decoded) -> Tensor:
         """Return the mask's logits ``(256, 256)``, float32."""
         first, norm, activate, second, _ = self.mask_decoder.output_upscaling
-        x = decoded.keys
-        x = (x @ _as_linear(first) + first.bias.repeat(4)).view(GRID, GRID, 4, -1)
-        x = activate(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
-        x = activate(x @ _as_linear(second) + second.bias.repeat(4))
-        logits: Tensor = x.view(GRID, GRID, 2, 2, 2, 2, -1) @ decoded.weights
+        x = _upscale(decoded.keys, first).view(GRID, GRID, 4, -1)
+        x = activate(_norm(x, norm))
+        x = activate(_upscale(x, second)).view(GRID, GRID, 2, 2, 2, 2, -1)
+        logits: Tensor = x.float() @ decoded.weights
         return logits.permute(0, 2, 4, 1, 3, 5).reshape(4 * GRID, 4 * GRID)
 
     def _share(self, features: Tensor) -> _Image:
@@ -121,7 +128,7 @@ class BoxDecoder(nn.Module):
         keys = features.flatten(1).T + self.prompt_encoder.no_mask_embed.weight
         placed = keys + positions
         q = second.cross_attn_image_to_token.q_proj
-        return _Image(
+        shared = (
             keys,
             first.cross_attn_token_to_image.k_proj(placed),
             first.cross_attn_token_to_image.v_proj(keys),
@@ -131,6 +138,7 @@ class BoxDecoder(nn.Module):
             F.linear(positions, q.weight, q.bias),
             F.linear(positions, transformer.final_attn_token_to_image.k_proj.weight),
         )
+        return _Image(*(x.to(self.image_dtype) for x in shared))
 
     def _decode(self, image: _Image, boxes: Tensor) -> Iterator[Decoded]:
         decoder, transformer = self.mask_decoder, self.mask_decoder.transformer
@@ -162,9 +170,16 @@ class BoxDecoder(nn.Module):
             yield Decoded(keys[k].view(GRID, GRID, -1), weights[k], iou[k])
 
 
-def _as_linear(up: nn.ConvTranspose2d) -> Tensor:
-    """Return the weights of a transposed convolution without overlap, ``(in, 4 * out)``."""
-    return up.weight.permute(0, 2, 3, 1).flatten(1)
+def _upscale(x: Tensor, up: nn.ConvTranspose2d) -> Tensor:
+    """Apply a transposed convolution without overlap to ``(..., in)``: ``(..., 4 * out)``."""
+    weight = up.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    bias: Tensor = up.bias.repeat(4)  # type: ignore[union-attr]
+    return F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
+
+
+def _norm(x: Tensor, norm: Any) -> Tensor:
+    weight, bias = norm.weight.to(x.dtype), norm.bias.to(x.dtype)
+    return F.layer_norm(x, x.shape[-1:], weight, bias, norm.eps)
 
 
 def _heads(x: Tensor) -> Tensor:
@@ -182,10 +197,10 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def _look_shared(attention: Any, placed: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Tokens of all boxes attend to the same keys, already projected ``(4096, 128)``."""
     n, n_tokens, _ = placed.shape
-    q = _heads(attention.q_proj(placed).flatten(0, 1))[None]
+    q = _heads(attention.q_proj(placed).flatten(0, 1).to(k.dtype))[None]
     attended = F.scaled_dot_product_attention(q, _heads(k)[None], _heads(v)[None])
     attended = attended[0].transpose(0, 1).reshape(n, n_tokens, -1)
-    out: Tensor = attention.out_proj(attended)
+    out: Tensor = attention.out_proj(attended.to(placed.dtype))
     return out
 
 
@@ -195,8 +210,11 @@ def _look(attention: Any, placed: Tensor, keys: Tensor, positions: Tensor) -> Te
     `positions` holds the key projections ``(4096, 128)`` of the keys' positions.
     """
     queries = _spread(attention.q_proj(placed)) * (INNER // N_HEADS) ** -0.5
-    logits = torch.baddbmm(queries @ positions.T, queries @ attention.k_proj.weight, keys.mT)
-    return _gather(attention, attention.v_proj(logits.softmax(-1) @ keys))
+    absorbed = queries @ attention.k_proj.weight
+    base = queries.to(keys.dtype) @ positions.T
+    logits = torch.baddbmm(base, absorbed.to(keys.dtype), keys.mT)
+    seen = logits.softmax(-1) @ keys
+    return _gather(attention, attention.v_proj(seen.to(placed.dtype)))
 
 
 def _settle_tokens(layer: Any, tokens: Tensor) -> Tensor:
@@ -238,15 +256,15 @@ def _update(
     """
     attention = layer.cross_attn_image_to_token
     k = _spread(attention.k_proj(tokens + prompt)) * (INNER // N_HEADS) ** -0.5
-    logits = k @ projected.mT
+    logits = k.to(keys.dtype) @ projected.mT
     if weight is not None:
-        logits = torch.baddbmm(logits, k @ weight, keys.mT)
+        logits = torch.baddbmm(logits, (k @ weight).to(keys.dtype), keys.mT)
     n = len(logits)
     # Tokens before positions: softmax over 7 neighbours in memory would be slow.
     share = logits.view(n, N_HEADS, -1, N_KEYS).softmax(2)
     # The shares of a head add up to 1, so the bias can ride on what tokens contribute.
     bias = attention.out_proj.bias / N_HEADS
     moves = _spread(attention.v_proj(tokens)) @ attention.out_proj.weight.T + bias
-    moved = torch.baddbmm(keys.expand(n, -1, -1), share.view(n, -1, N_KEYS).mT, moves)
-    norm = layer.norm4
-    return F.layer_norm(moved, moved.shape[-1:], norm.weight, norm.bias, norm.eps)
+    spread = share.view(n, -1, N_KEYS).mT
+    moved = torch.baddbmm(keys.expand(n, -1, -1), spread, moves.to(keys.dtype))
+    return _norm(moved, layer.norm4)

@@ -138,14 +138,17 @@ class VitBSegmenter:
     def detect(self, square: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes (px of the 1024 px square) and scores above the adapted threshold."""
         image = detector_input(square, stretched=self.model.stretched)
-        boxes, scores = self.model.detector(image.to(self.device))
+        with self.model.in_memory(self.model.detector.backbone.body) as encoder:
+            features = encoder(image.to(self.device))
+        boxes, scores = self.model.detector(features)
         keep = scores > adapted_threshold(scores.cpu().numpy(), self.preset.thresholds.score)
         return boxes[keep], scores[keep]
 
     def encode(self, square: Tensor) -> Tensor:
         """Return the features ``(256, 64, 64)`` that masks are decoded from."""
         image = encoder_input(square, stretched=self.model.stretched)
-        features: Tensor = self.model.encoder(image.to(self.device))[0]
+        with self.model.in_memory(self.model.encoder) as encoder:
+            features: Tensor = encoder(image.to(self.device))[0]
         return features
 
     def draw(
