@@ -45,8 +45,13 @@ def test_forms(folder, wrapped, tuned):
     torch.save({"state_dict": state} if wrapped else state, path)
     model = load(path, device="cpu")
     assert model.stretched is tuned
-    assert model.encoder.neck[1].bias[255] == 255
-    assert not any(p.is_meta or p.requires_grad for part in model.parts for p in part.parameters())
+    for _ in range(2):
+        with model.in_memory(model.encoder) as encoder:
+            assert encoder.neck[1].bias[255] == 255
+            used = *model.detector.transformer.parameters(), *encoder.parameters()
+            assert not any(p.is_meta or p.requires_grad for p in used)
+        assert encoder.neck[1].bias.is_meta
+    assert not any(p.is_meta or p.requires_grad for p in model.decoder.parameters())
 
 
 def test_bfloat16_leaves_what_decides_in_float32(folder):
@@ -55,9 +60,11 @@ def test_bfloat16_leaves_what_decides_in_float32(folder):
     model = load(path, device="cpu", bfloat16=True)
     detector = model.detector.transformer
     assert model.encoder.blocks[0].attn.qkv.weight.dtype == torch.bfloat16
+    assert detector.decoder_layers[0].ffn.linear1.weight.dtype == torch.bfloat16
+    assert detector.encoder_layers[0].self_attn.in_proj_weight.dtype == torch.bfloat16
     for decisive in (
-        detector.decoder_layers[0].ffn.linear1.weight,
-        detector.encoder_layers[0].self_attn.in_proj_weight,
+        detector.decoder_layers[0].ffn.norm2.weight,
+        detector.adapt_pos1d[0].weight,
         detector.class_embed.weight,
         detector.bbox_embed.layers[0].weight,
         model.encoder.blocks[0].norm1.weight,

@@ -9,10 +9,15 @@ Linear layers may be in bfloat16; norms, the residual stream and the neck stay i
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from segment_anything.modeling.common import LayerNorm2d, MLPBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GRID = 64
 """Tokens along each side."""
@@ -66,32 +71,34 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, 64, 64, 768)`` to the same shape, in the dtype of the weights."""
-        qkv = self.qkv(x.to(self.qkv.weight.dtype))
-        attended = self._global(qkv) if self.size == GRID else self._windowed(qkv)
-        # Of what is not contiguous, a linear layer would copy its weights for every row.
-        projected: Tensor = self.proj(attended.contiguous())
+        x = x.to(self.qkv.weight.dtype)
+        return self._global(x) if self.size == GRID else _by_bands(self._windowed, x)
+
+    def _global(self, x: Tensor) -> Tensor:
+        n = x.shape[0]
+        q, k, v = self.qkv(x).view(n, GRID * GRID, 3, N_HEADS, HEAD_WIDTH).permute(2, 0, 3, 1, 4)
+        attend = self._banded if x.dtype == torch.float32 else self._widened
+        attended = attend(q, k, v).transpose(1, 2).reshape(n, GRID, GRID, WIDTH)
+        projected: Tensor = self.proj(attended)
         return projected
 
-    def _global(self, qkv: Tensor) -> Tensor:
-        n = qkv.shape[0]
-        q, k, v = qkv.view(n, GRID * GRID, 3, N_HEADS, HEAD_WIDTH).permute(2, 0, 3, 1, 4)
-        attend = self._banded if qkv.dtype == torch.float32 else self._widened
-        return attend(q, k, v).transpose(1, 2).reshape(n, GRID, GRID, WIDTH)
-
-    def _windowed(self, qkv: Tensor) -> Tensor:
-        n = qkv.shape[0]
-        side = -(-GRID // WINDOW)
+    def _windowed(self, x: Tensor) -> Tensor:
+        """Attend inside the windows of some whole rows of windows, ``(n, h, 64, 768)``."""
+        n, height = x.shape[:2]
+        down, across = -(-height // WINDOW), -(-GRID // WINDOW)
         # A padding token is zero before the projection, so its query, key and value are
         # the bias; it takes part in the softmax as in ViTDet.
-        padded = self.qkv.bias.expand(n, side * WINDOW, side * WINDOW, -1).clone()
-        padded[:, :GRID, :GRID] = qkv
-        windows = padded.view(n, side, WINDOW, side, WINDOW, 3, N_HEADS, HEAD_WIDTH)
+        padded = self.qkv.bias.expand(n, down * WINDOW, across * WINDOW, -1).clone()
+        padded[:, :height, :GRID] = self.qkv(x)
+        windows = padded.view(n, down, WINDOW, across, WINDOW, 3, N_HEADS, HEAD_WIDTH)
         q, k, v = windows.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(
-            3, n * side * side, N_HEADS, WINDOW * WINDOW, HEAD_WIDTH
+            3, n * down * across, N_HEADS, WINDOW * WINDOW, HEAD_WIDTH
         )
-        out = self._widened(q, k, v).view(n, side, side, N_HEADS, WINDOW, WINDOW, HEAD_WIDTH)
-        whole = out.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, side * WINDOW, side * WINDOW, WIDTH)
-        return whole[:, :GRID, :GRID]
+        out = self._widened(q, k, v).view(n, down, across, N_HEADS, WINDOW, WINDOW, HEAD_WIDTH)
+        whole = out.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, down * WINDOW, across * WINDOW, WIDTH)
+        # Of what is not contiguous, a linear layer would copy its weights for every row.
+        projected: Tensor = self.proj(whole[:, :height, :GRID].contiguous())
+        return projected
 
     def _widened(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Let the relative positions ride on the product of queries and keys.
@@ -144,6 +151,12 @@ class Attention(nn.Module):
         return by_row.flatten(2, 3), by_column.flatten(2, 3)
 
 
+def _by_bands(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply to rows of windows, on a CPU one by one: what is in between stays in its cache."""
+    rows = WINDOW if x.device.type == "cpu" else GRID
+    return torch.cat([function(band) for band in x.split(rows, dim=1)], dim=1)
+
+
 class Block(nn.Module):
     """Pre-norm transformer block."""
 
@@ -158,9 +171,12 @@ class Block(nn.Module):
         """``(n, 64, 64, 768)`` float32 to the same."""
         # Converted first: a sum of two dtypes is slow.
         x = x + self.attn(self.norm1(x)).to(x.dtype)
+        return _by_bands(self._feed_forward, x)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
         inner = self.norm2(x).to(self.mlp.lin1.weight.dtype)
-        x = x + self.mlp(inner).to(x.dtype)
-        return x
+        out: Tensor = x + self.mlp(inner).to(x.dtype)
+        return out
 
 
 class ImageEncoder(nn.Module):

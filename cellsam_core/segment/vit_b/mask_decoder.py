@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 N_HEADS = 8
 INNER = NECK_WIDTH // 2
 N_KEYS = GRID * GRID
-BOXES_AT_ONCE = 8
+BOXES_AT_ONCE = 4
 """More would not fit the processor's cache."""
 
 
