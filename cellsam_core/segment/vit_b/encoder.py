@@ -154,7 +154,7 @@ class Attention(nn.Module):
 def _by_bands(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply to rows of windows, on a CPU one by one: what is in between stays in its cache."""
     rows = WINDOW if x.device.type == "cpu" else GRID
-    return torch.cat([function(band) for band in x.split(rows, dim=1)], dim=1)
+    return torch.cat([function(band) for band in torch.split(x, rows, dim=1)], dim=1)
 
 
 class Block(nn.Module):
