@@ -1,4 +1,4 @@
-"""Measure spotiflow beside the Laplacian of Gaussian on simulated bits; a table of docs/decoding.md.
+"""Spotiflow beside the Laplacian of Gaussian on simulated bits: a table of docs/decoding.md.
 
 ``python docs/measure_spotiflow.py train MODEL`` trains a small network from scratch, in minutes,
 ``python docs/measure_spotiflow.py measure MODEL`` spots of single bits, and molecules decoded.
@@ -18,8 +18,8 @@ from measure_decoding import Exposed, at_target, decode, expose, score
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from scipy.spatial import cKDTree
 
-from cellsam_core.decode.spots import band_pass, find_peaks, noise_level, refine
 from cellsam_core.decode.spotiflow import open_spotiflow
+from cellsam_core.decode.spots import band_pass, find_peaks, noise_level, refine
 from cellsam_core.simulate.rounds import RoundsSpec
 
 if TYPE_CHECKING:
@@ -52,7 +52,12 @@ def train(folder: Path) -> None:
         images[2],
         spots[2],
         save_dir=str(folder),
-        train_config={"num_epochs": EPOCHS, "crop_size": 128, "lr": 3e-3, "optimize_threshold": True},
+        train_config={
+            "num_epochs": EPOCHS,
+            "crop_size": 128,
+            "lr": 3e-3,
+            "optimize_threshold": True,
+        },
         device="cpu",
     )
 

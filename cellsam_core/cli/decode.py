@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEAST_COVERED = 1e-3
-"""Share of a mosaic that its fields must cover."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, help="folder with raw rounds, see docs/decoding.md")
@@ -65,10 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    import numpy as np
+
     from cellsam_core.decode.field import prepare_bits
-    from cellsam_core.decode.mosaic import Mosaic
     from cellsam_core.io.decoded import DecodedWriter
+    from cellsam_core.io.placement import refuse_scattered
     from cellsam_core.io.raw import open_raw
+    from cellsam_core.mosaic import Mosaic
 
     for name, most in (
         ("pixel_size_um", 1e6),
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
     )
     raw = open_raw(args.path, args.format, args.pixel_size_um)
     positions = [field.origin_um for field in raw.fields]
-    _refuse_scattered(args.path, positions, raw.shape_yx, raw.pixel_size_um)
+    refuse_scattered(args.path, np.array(positions) / raw.pixel_size_um, raw.shape_yx)
     mosaic = Mosaic.from_positions(positions, raw.shape_yx, raw.pixel_size_um)
     with DecodedWriter(args.output, raw.codebook, mosaic, list(raw.round_of_stain)) as writer:
         for index, field in enumerate(raw.fields):
@@ -119,26 +119,6 @@ def _open_detector(args: argparse.Namespace) -> Detector | None:
             remedy="give the model as well, or leave the option out",
         )
     return None
-
-
-def _refuse_scattered(
-    path: Path,
-    positions_um: list[tuple[float, float]],
-    shape_yx: tuple[int, int],
-    pixel_size_um: float,
-) -> None:
-    """Refuse positions of which one is so far off that the mosaic would be all but empty."""
-    import numpy as np
-
-    span_px = np.ptp(np.array(positions_um), axis=0) / pixel_size_um
-    share = len(positions_um) * np.prod(shape_yx) / np.prod(span_px + shape_yx[::-1])
-    if share < LEAST_COVERED:
-        raise InputError(
-            path,
-            found=f"fields scattered over {span_px[0]:.3g} x {span_px[1]:.3g} px",
-            expected=f"fields that cover at least 1/{1 / LEAST_COVERED:.0f} of that",
-            remedy="correct the positions, which are in um",
-        )
 
 
 def _register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:

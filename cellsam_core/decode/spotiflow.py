@@ -48,16 +48,14 @@ def open_spotiflow(model: str, min_probability: float | None = None) -> Detector
     load = Spotiflow.from_folder if Path(model).is_dir() else Spotiflow.from_pretrained
     try:
         network = load(model, verbose=False)
-    except Exception as error:  # noqa: BLE001 (a plain Exception is what its download raises)
+    except Exception as error:
         raise _no_model(model, f"no model that can be opened ({first_line(error)})") from error
     if network.config.is_3d:
         raise _no_model(model, "a model of three-dimensional spots")
 
     def detect(image: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         n_tiles = tuple(-(-side // TILE_PX) for side in image.shape)
-        yx, _ = network.predict(
-            image, prob_thresh=min_probability, n_tiles=n_tiles, verbose=False
-        )
+        yx, _ = network.predict(image, prob_thresh=min_probability, n_tiles=n_tiles, verbose=False)
         return np.asarray(yx, dtype=np.float64).reshape(-1, 2)
 
     return detect

@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from cellsam_core.assign import CountTable, FeatureIndex, assignment_quality
 from cellsam_core.errors import InputError
+from cellsam_core.io.fields import fields_at
 from cellsam_core.io.parquet import parquet_writer
-from cellsam_core.io.transcripts import iter_transcripts
+from cellsam_core.io.transcripts import apply_affine, iter_transcripts
 from cellsam_core.uncertainty import CellMeans
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ COLUMNS = {
     **dict.fromkeys(("feature", "feature_type"), TEXT),
     "cell_id": pa.uint32(),
 }
+OF_THE_INPUT = ("fov", "vendor_cell_id")  # kept as they are, where the sample has them
 REPEATED = ["feature", "feature_type", "cell_id"]  # no coordinate is worth a dictionary
 
 
@@ -43,7 +45,7 @@ class Assigned:
     Attributes
     ----------
     cells
-        One row a cell, for the AnnData.
+        One row a cell, for the AnnData; with the field of view, where there are several.
     features
         One row a feature, sorted by name: ``name``, ``feature_type``, ``n_transcripts``.
     counts, nuclear_counts
@@ -82,14 +84,14 @@ def assign_transcripts(
     index, table, nuclear = FeatureIndex(), CountTable(), CountTable()
     cell_id = cells.table["cell_id"].to_numpy()
     means = CellMeans(cell_id) if localisation_error_um > 0 else None
-    schema = _schema(source.cell is not None, cells.has_nuclei, means is not None)
+    schema = _schema(source, cells.has_nuclei, means is not None)
     n_outside = n_contested = n_done = 0
     with parquet_writer(path, schema, dictionaries=REPEATED) as writer:
         for batch in iter_transcripts(source):
             owners = cells.owners(batch)
             feature = _number_features(source, index, batch)
             table.add(owners.cell_id, feature)
-            more: list[Any] = [batch["vendor_cell_id"]] if source.cell else []
+            more: list[Any] = [batch[name] for name in schema.names if name in OF_THE_INPUT]
             if owners.in_nucleus is not None:
                 nuclear.add(np.where(owners.in_nucleus, owners.cell_id, np.uint32(0)), feature)
                 more.append(owners.in_nucleus)
@@ -109,7 +111,7 @@ def assign_transcripts(
     features = features.iloc[order].reset_index(drop=True)
     counts = _matrix(table, cell_id, order)
     return Assigned(
-        cells.table if means is None else cells.table.assign(owner_probability=means.means),
+        _more_of_cells(source, cells.table, means),
         features,
         counts,
         _matrix(nuclear, cell_id, order) if cells.has_nuclei else None,
@@ -125,9 +127,21 @@ def _matrix(
     return matrix
 
 
-def _schema(has_vendor_id: bool, has_nuclei: bool, has_probability: bool) -> pa.Schema:
+def _more_of_cells(
+    source: TranscriptSource, table: pd.DataFrame, means: CellMeans | None
+) -> pd.DataFrame:
+    """Add to the cell table what follows from the transcripts."""
+    if source.fields is not None:
+        xy = apply_affine(np.array(source.um_to_px), table[["x_um", "y_um"]].to_numpy().T)
+        table = table.assign(fov=fields_at(source.fields, xy))
+    return table if means is None else table.assign(owner_probability=means.means)
+
+
+def _schema(source: TranscriptSource, has_nuclei: bool, has_probability: bool) -> pa.Schema:
     columns = dict(COLUMNS)
-    if has_vendor_id:
+    if source.fields is not None:
+        columns["fov"] = pa.int32()
+    if source.cell is not None:
         columns["vendor_cell_id"] = TEXT
     if has_nuclei:
         columns["in_nucleus"] = pa.bool_()

@@ -12,10 +12,10 @@ from cellsam_core.decode import mixture
 from cellsam_core.decode.calibrate import misidentification_rate, threshold_for_rate
 from cellsam_core.decode.codebook import Codebook, from_pseudocolours
 from cellsam_core.decode.field import Calls, decode_plane, drop_duplicates, prepare_bits
-from cellsam_core.decode.mosaic import Mosaic
 from cellsam_core.decode.pixels import find_candidates, nearest_codewords
 from cellsam_core.decode.registration import measure_drift, undo_drift
 from cellsam_core.decode.spots import band_pass, find_peaks, refine
+from cellsam_core.mosaic import Mosaic
 from cellsam_core.simulate.rounds import (
     RoundsSpec,
     lit_bits,

@@ -24,7 +24,7 @@ BRIGHT, FAINT = (20.0, 21.0), (50.0, 30.0)
 
 
 class StandIn:
-    """What this project calls of `spotiflow.model.Spotiflow`; sure of spots well above the noise."""
+    """What is called of `spotiflow.model.Spotiflow`; it is sure of spots well above the noise."""
 
     def __init__(self, model: str) -> None:
         self.config = SimpleNamespace(is_3d=model.endswith("3d"))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 
 @dataclass(frozen=True)
-class Mosaic:
+class Layout:
     """Where the fields lie on one image of the whole sample.
 
     Fields are placed to whole pixels. A point belongs to the field whose centre is nearest; of
@@ -21,14 +22,67 @@ class Mosaic:
         int64 ``(fields, 2)``: the first pixel of each field in the mosaic.
     field_shape_yx
         Height and width of a field.
+    """
+
+    offset_yx: npt.NDArray[np.int64]
+    field_shape_yx: tuple[int, int]
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Height and width of the mosaic in pixels."""
+        height, width = self.offset_yx.max(axis=0) + self.field_shape_yx
+        return int(height), int(width)
+
+    def overlapping(self, field: int) -> npt.NDArray[np.int64]:
+        """Fields that share pixels with one."""
+        shift = np.abs(self.offset_yx - self.offset_yx[field])
+        shares = (shift < self.field_shape_yx).all(axis=1)
+        shares[field] = False
+        return np.flatnonzero(shares)
+
+    def owns(
+        self, field: int, y: npt.NDArray[np.generic], x: npt.NDArray[np.generic]
+    ) -> npt.NDArray[np.bool_]:
+        """Tell which points of a field, in its own pixels, belong to it.
+
+        `y` and `x` are broadcast: a column and a row give the field's whole image.
+        """
+        owned = np.ones(np.broadcast_shapes(y.shape, x.shape), dtype=bool)
+        size = np.array(self.field_shape_yx)
+        centre = (size - 1) / 2
+        for other in self.overlapping(field):
+            shift = self.offset_yx[other] - self.offset_yx[field]
+            here = (y - centre[0]) ** 2 + (x - centre[1]) ** 2
+            there = (y - centre[0] - shift[0]) ** 2 + (x - centre[1] - shift[1]) ** 2
+            owned &= here <= there if field < other else here < there
+        return owned
+
+    def nearest(
+        self, y: npt.NDArray[np.floating], x: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.int64]:
+        """Index of the field whose centre is nearest to each point of the mosaic."""
+        centres = self.offset_yx + (np.array(self.field_shape_yx) - 1) / 2
+        _, index = cKDTree(centres).query(np.stack([y, x], axis=1))
+        return np.asarray(index, dtype=np.int64)
+
+    def owned_pixels(self, field: int) -> npt.NDArray[np.bool_]:
+        """Tell which pixels of a field's image ``(y, x)`` belong to it."""
+        height, width = self.field_shape_yx
+        return self.owns(field, np.arange(height)[:, None], np.arange(width))
+
+
+@dataclass(frozen=True)
+class Mosaic(Layout):
+    """A layout on the microscope's stage.
+
+    Attributes
+    ----------
     origin_um
         ``(x, y)`` of the centre of the mosaic's first pixel.
     pixel_size_um
         Side of a pixel.
     """
 
-    offset_yx: npt.NDArray[np.int64]
-    field_shape_yx: tuple[int, int]
     origin_um: tuple[float, float]
     pixel_size_um: float
 
@@ -46,40 +100,11 @@ class Mosaic:
         return cls(offset[:, ::-1], field_shape_yx, (float(low[0]), float(low[1])), pixel_size_um)
 
     @property
-    def shape_yx(self) -> tuple[int, int]:
-        """Height and width of the mosaic in pixels."""
-        height, width = self.offset_yx.max(axis=0) + self.field_shape_yx
-        return int(height), int(width)
-
-    @property
     def um_to_px(self) -> npt.NDArray[np.float64]:
         """3x3 affine from stage micrometres ``(x, y, 1)`` to pixels of the mosaic."""
         matrix = np.diag([1 / self.pixel_size_um, 1 / self.pixel_size_um, 1.0])
         matrix[:2, 2] = -np.array(self.origin_um) / self.pixel_size_um
         return matrix
-
-    def owns(
-        self, field: int, y: npt.NDArray[np.generic], x: npt.NDArray[np.generic]
-    ) -> npt.NDArray[np.bool_]:
-        """Tell which points of a field, in its own pixels, belong to it.
-
-        `y` and `x` are broadcast: a column and a row give the field's whole image.
-        """
-        owned = np.ones(np.broadcast_shapes(y.shape, x.shape), dtype=bool)
-        size = np.array(self.field_shape_yx)
-        centre = (size - 1) / 2
-        for other, shift in enumerate(self.offset_yx - self.offset_yx[field]):
-            if other == field or (np.abs(shift) >= size).any():
-                continue
-            here = (y - centre[0]) ** 2 + (x - centre[1]) ** 2
-            there = (y - centre[0] - shift[0]) ** 2 + (x - centre[1] - shift[1]) ** 2
-            owned &= here <= there if field < other else here < there
-        return owned
-
-    def owned_pixels(self, field: int) -> npt.NDArray[np.bool_]:
-        """Tell which pixels of a field's image ``(y, x)`` belong to it."""
-        height, width = self.field_shape_yx
-        return self.owns(field, np.arange(height)[:, None], np.arange(width))
 
     def area_um2(self, field: int) -> float:
         """Area of the pixels that belong to a field."""
