@@ -8,13 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+MAX_NEIGHBOURS = 9  # fields around a point, more never overlap there
+
 
 @dataclass(frozen=True)
 class Layout:
     """Where the fields lie on one image of the whole sample.
 
-    Fields are placed to whole pixels. A point belongs to the field whose centre is nearest; of
-    two at the same distance, the first. So nothing in an overlap is counted twice.
+    Fields are placed to whole pixels. A point belongs to the field whose centre is nearest, of
+    those that show it; of two at the same distance, to the first. So nothing in an overlap is
+    counted twice.
 
     Attributes
     ----------
@@ -53,17 +56,30 @@ class Layout:
         for other in self.overlapping(field):
             shift = self.offset_yx[other] - self.offset_yx[field]
             here = (y - centre[0]) ** 2 + (x - centre[1]) ** 2
-            there = (y - centre[0] - shift[0]) ** 2 + (x - centre[1] - shift[1]) ** 2
-            owned &= here <= there if field < other else here < there
+            y_there, x_there = y - centre[0] - shift[0], x - centre[1] - shift[1]
+            there = y_there**2 + x_there**2
+            is_shared = (np.abs(y_there) <= size[0] / 2) & (np.abs(x_there) <= size[1] / 2)
+            owned &= (here <= there if field < other else here < there) | ~is_shared
         return owned
 
-    def nearest(
+    def locate(
         self, y: npt.NDArray[np.floating], x: npt.NDArray[np.floating]
-    ) -> npt.NDArray[np.int64]:
-        """Index of the field whose centre is nearest to each point of the mosaic."""
-        centres = self.offset_yx + (np.array(self.field_shape_yx) - 1) / 2
-        _, index = cKDTree(centres).query(np.stack([y, x], axis=1))
-        return np.asarray(index, dtype=np.int64)
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Find the field of points ``(n,)`` of the mosaic.
+
+        Returns
+        -------
+        field, is_inside
+            Index of the field; False for a point in no field, which gets the nearest one.
+        """
+        size = np.array(self.field_shape_yx)
+        centres = self.offset_yx + (size - 1) / 2
+        points = np.stack([y, x], axis=1)
+        nearest = np.arange(1, min(MAX_NEIGHBOURS, len(centres)) + 1)
+        _, near = cKDTree(centres).query(points, k=nearest)
+        is_inside = (np.abs(points[:, None] - centres[near]) <= size / 2).all(axis=2)
+        field = np.take_along_axis(near, is_inside.argmax(axis=1)[:, None], axis=1)[:, 0]
+        return field, is_inside.any(axis=1)
 
     def owned_pixels(self, field: int) -> npt.NDArray[np.bool_]:
         """Tell which pixels of a field's image ``(y, x)`` belong to it."""

@@ -13,9 +13,8 @@ import pyarrow as pa
 
 from cellsam_core.assign import CountTable, FeatureIndex, assignment_quality
 from cellsam_core.errors import InputError
-from cellsam_core.io.fields import fields_at
 from cellsam_core.io.parquet import parquet_writer
-from cellsam_core.io.transcripts import apply_affine, iter_transcripts
+from cellsam_core.io.transcripts import iter_transcripts
 from cellsam_core.uncertainty import CellMeans
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Assigned:
     Attributes
     ----------
     cells
-        One row a cell, for the AnnData; with the field of view, where there are several.
+        One row a cell, for the AnnData.
     features
         One row a feature, sorted by name: ``name``, ``feature_type``, ``n_transcripts``.
     counts, nuclear_counts
@@ -111,7 +110,7 @@ def assign_transcripts(
     features = features.iloc[order].reset_index(drop=True)
     counts = _matrix(table, cell_id, order)
     return Assigned(
-        _more_of_cells(source, cells.table, means),
+        cells.table if means is None else cells.table.assign(owner_probability=means.means),
         features,
         counts,
         _matrix(nuclear, cell_id, order) if cells.has_nuclei else None,
@@ -125,16 +124,6 @@ def _matrix(
     matrix = table.matrix(cell_id, len(order))[:, order]
     matrix.sort_indices()
     return matrix
-
-
-def _more_of_cells(
-    source: TranscriptSource, table: pd.DataFrame, means: CellMeans | None
-) -> pd.DataFrame:
-    """Add to the cell table what follows from the transcripts."""
-    if source.fields is not None:
-        xy = apply_affine(np.array(source.um_to_px), table[["x_um", "y_um"]].to_numpy().T)
-        table = table.assign(fov=fields_at(source.fields, xy))
-    return table if means is None else table.assign(owner_probability=means.means)
 
 
 def _schema(source: TranscriptSource, has_nuclei: bool, has_probability: bool) -> pa.Schema:

@@ -1,4 +1,4 @@
-"""Fields of view as parts of one image: rows of a transcript table, and cells, on it."""
+"""Rows of a transcript table, from fields of view to the image that they are parts of."""
 
 from __future__ import annotations
 
@@ -59,8 +59,3 @@ def onto_image(
         is_owned[rows] = layout.owns(int(field), xy[1, rows], xy[0, rows])
     placed = xy + layout.offset_yx[index, ::-1].T
     return batch.filter(pa.array(is_owned)), placed[:, is_owned]
-
-
-def fields_at(fields: Fields, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Numbers ``(n,)`` of the fields that points ``(2, n)`` in pixels of the image are in."""
-    return np.array(fields.numbers, dtype=np.int64)[fields.layout.nearest(xy[1], xy[0])]

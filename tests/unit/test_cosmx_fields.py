@@ -21,6 +21,7 @@ from cellsam_core.io.extent import Extent, read_extent
 from cellsam_core.io.manifest import Manifest
 from cellsam_core.io.planes import read_frame
 from cellsam_core.io.transcripts import iter_transcripts
+from cellsam_core.segment import image
 
 SIZE_UM = 0.120280945
 # Slide pixels of the fields' first pixels, and where they then lie on the image; fields are 40 x 60
@@ -219,6 +220,7 @@ def test_cells_of_all_fields_are_one_table(tmp_path):
     cells = anndata.read_h5ad(tmp_path / "out/cells.h5ad")
     assert cells.obs["fov"].tolist() == [1, 1, 2, 2, 5, 5]
     assert cells.obs["n_transcripts"].tolist() == [2, 1] * 3
+    assert not cells.obs["touches_border"].any()
     assert cells.obs_names.is_unique
     # On the slide y points up: the lower field has the smaller y.
     centres = np.array([(14.5, 9.5), (42, 27)])
@@ -226,3 +228,72 @@ def test_cells_of_all_fields_are_one_table(tmp_path):
     np.testing.assert_allclose(
         cells.obsm["spatial"] / SIZE_UM, np.concatenate(slide), atol=0.5 + 1e-6
     )
+
+
+def test_a_cell_at_an_edge_without_a_neighbour_touches_the_border(tmp_path):
+    found = inspect(make_cosmx(tmp_path, (1, 2, 5), Y_UP))
+    labels = np.zeros(found.shape_yx, np.uint32)
+    labels[10:20, 55:65] = 1  # over the border of the fields 1 and 2
+    labels[30:40, 70:80] = 2  # at the lower edge of field 2, with nothing below
+    labels[0:5, 10:15] = 3  # at the edge of the image
+    labels[110:120, 110:120] = 4  # in field 5
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    (tmp_path / "m.json").write_text(found.to_json())
+    files = ["--manifest", str(tmp_path / "m.json"), "--labels", str(tmp_path / "labels.tif")]
+    assert main(["assign", *files, "-o", str(tmp_path / "out")]) == 0
+    cells = anndata.read_h5ad(tmp_path / "out/cells.h5ad").obs
+    assert cells["fov"].tolist()[1:] == [2, 1, 5]
+    assert cells["touches_border"].tolist() == [False, True, True, False]
+
+
+def test_the_diameter_is_measured_where_there_is_a_field(tmp_path, monkeypatch):
+    monkeypatch.setattr(image, "REGION_PX", 32)
+    store = omezarr.create(
+        tmp_path / "f.zarr", shape=(1, 160, 160), axes="cyx", dtype="uint16", channels=("nuclear",)
+    )
+    noise = np.random.default_rng(0).integers(1, 60_000, (160, 160), dtype=np.uint16)
+    pixels = np.full((160, 160), 500, np.uint16)
+    pixels[:, :60] = noise[:, :60]
+    store.array[0] = pixels
+    seen = []
+
+    class Segmenter:
+        def measure_diameter_px(self, samples, limits_px=None):
+            seen.extend(samples)
+            return 20.0
+
+    frames = image.open_frames(tmp_path / "f.zarr")
+    assert image.estimate_diameter_of_frames(Segmenter(), frames) == 20
+    assert all(not image.is_blank(sample) for sample in seen)
+    assert (seen[0][0] * 65535 != 500).mean() > 0.5
+    assert image.is_blank(seen[0][:, :1, :1])
+
+
+@pytest.mark.data
+def test_real_fields_beside_each_other(shared_data, tmp_path):
+    """The images, rows and cells are real; where the fields lie on the slide is made up."""
+    data = shared_data / "spatial" / "cosmx_lung12_mini"
+    for file in data.glob("*.tif"):
+        (tmp_path / file.name).symlink_to(file)
+    table = pd.read_csv(data / "transcripts.csv.gz")
+    table = table.rename(columns={"x": "x_local_px", "y": "y_local_px"})
+    left = np.where(table["fov"] == 2, 10_000.0, 10_672.0)
+    table["x_global_px"] = (left + table["x_local_px"]).round(1)
+    table["y_global_px"] = (7000.0 - table["y_local_px"]).round(1)
+    table.to_csv(tmp_path / "lung_tx_file.csv", index=False)
+    found = inspect(tmp_path, pixel_size_um=0.18, channels=["membrane", "PanCK", "DAPI"])
+    assert found.shape_yx == (648, 1344)
+    place = np.array(rows(found)["x_px"]) - table["x_local_px"]
+    np.testing.assert_allclose(place, np.where(table["fov"] == 2, 0, 672), atol=1e-9)
+    fields = [tifffile.imread(data / f"cells_label_F00{fov}.tif").astype(int) for fov in (2, 3)]
+    n = fields[0].max()
+    labels = np.hstack([fields[0], np.where(fields[1] > 0, fields[1] + n, 0)]).astype(np.uint32)
+    tifffile.imwrite(tmp_path / "all.tif", labels)
+    (tmp_path / "m.json").write_text(found.to_json())
+    files = ["--manifest", str(tmp_path / "m.json"), "--labels", str(tmp_path / "all.tif")]
+    assert main(["assign", *files, "-o", str(tmp_path / "out")]) == 0
+    out = pq.read_table(tmp_path / "out/transcripts.parquet").to_pandas()
+    assert len(out) == len(table)
+    ours = np.where((out["fov"] == 3) & (out["cell_id"] > 0), out["cell_id"] - n, out["cell_id"])
+    theirs = out["vendor_cell_id"].astype(str).replace("nan", "0").astype(int)
+    assert (ours == theirs).mean() > 0.998
