@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import anndata
@@ -21,6 +22,7 @@ from cellsam_core.io.extent import Extent, read_extent
 from cellsam_core.io.manifest import Manifest
 from cellsam_core.io.planes import read_frame
 from cellsam_core.io.transcripts import iter_transcripts
+from cellsam_core.report.sections_spatial import counts_by_field
 from cellsam_core.segment import image
 
 SIZE_UM = 0.120280945
@@ -61,6 +63,25 @@ def test_fields_lie_where_the_table_has_them(tmp_path, corners, y_sign):
     for axis in "xy":
         off = np.array(table[f"{axis}_um"]) / SIZE_UM - written[f"{axis}_global_px"]
         assert np.abs(off).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("numbers", [2, 1, 5]),
+        ("numbers", [1, 2]),
+        ("offset_yx", [[0, 0], [0, 60], [100, 101]]),
+        ("offset_yx", [[0, 0], [0, 60], [-1, 100]]),
+        ("shape_yx", [40, 0]),
+        ("shape_yx", "4060"),
+    ],
+)
+def test_a_manifest_whose_fields_contradict_themselves_is_refused(tmp_path, name, value):
+    content = json.loads(inspect(make_cosmx(tmp_path, (1, 2, 5), Y_UP)).to_json())
+    content["transcripts"]["fields"][name] = value
+    (tmp_path / "m.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="no manifest"):
+        Manifest.load(tmp_path / "m.json")
 
 
 @pytest.mark.parametrize("window", [None, (10, 120, 30, 150), (50, 90, 0, 90)])
@@ -267,6 +288,15 @@ def test_the_diameter_is_measured_where_there_is_a_field(tmp_path, monkeypatch):
     assert all(not image.is_blank(sample) for sample in seen)
     assert (seen[0][0] * 65535 != 500).mean() > 0.5
     assert image.is_blank(seen[0][:, :1, :1])
+
+
+def test_the_report_has_the_density_of_each_field(tmp_path):
+    found = inspect(make_cosmx(tmp_path, (1, 2, 5), Y_UP))
+    cells = pd.DataFrame({"fov": [1, 1, 5], "n_transcripts": [10, 20, 60]})
+    assert found.fields is not None
+    density = counts_by_field(found.fields, cells, found.pixel_size_um)
+    area_um2 = 40 * 60 * SIZE_UM**2
+    assert density == pytest.approx({"1": 3e4 / area_um2, "2": 0, "5": 6e4 / area_um2})
 
 
 @pytest.mark.data
