@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cellsam_core.io.manifest import TranscriptSource
-    from cellsam_core.io.vendors.contract import Found, Mosaic
+    from cellsam_core.io.vendors.contract import FieldMosaic, Found
 
 # Tried in this order; the last fits any folder.
 READERS = {
@@ -125,7 +125,9 @@ def _find_out(folder: Path) -> str:
     return next(name for name, reader in READERS.items() if reader.fits(folder))
 
 
-def _put_on_mosaic(source: TranscriptSource, mosaic: Mosaic) -> tuple[TranscriptSource, list[str]]:
+def _put_on_mosaic(
+    source: TranscriptSource, mosaic: FieldMosaic
+) -> tuple[TranscriptSource, list[str]]:
     """Turn a table placed on single fields into one on their mosaic; tell what overlaps cost."""
     um_to_px = mosaic.slide_to_px @ np.array(source.um_to_px)
     placed = replace(source, fields=mosaic.fields, um_to_px=um_to_px.tolist())
@@ -167,8 +169,8 @@ def _check_labels(found: Found, source: TranscriptSource) -> None:
             remedy="copy image and labels of one and the same field",
         )
     if found.mosaic is not None:
-        fields = found.mosaic.fields
-        source = replace(source, keep=(fields.column, float(fields.numbers[0])))
+        example = (found.mosaic.fields.column, float(found.mosaic.example))
+        source = replace(source, keep=example)
     batch = next((b for b in iter_transcripts(source) if b.num_rows), None)
     if source.cell is None or batch is None:
         return

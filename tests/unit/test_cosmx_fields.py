@@ -196,6 +196,10 @@ def test_what_does_not_fit_together_is_refused(tmp_path):
     write_positions(folder, positions)
     with pytest.raises(InputError, match=r"field [12] at another place than the transcripts say"):
         inspect(folder)
+    for fov, message in ((3, "or not at all"), (1, "field 1 more than once")):
+        write_positions(folder, positions | {"fov": [fov, fov + 5 * (fov == 3)]})
+        with pytest.raises(InputError, match=message):
+            inspect(folder)
     next(folder.rglob("*_fov_positions_file.csv")).unlink()
     stain = next(folder.rglob("2026_S1_F00002.TIF"))
     other = np.zeros((2, 30, 60), np.uint16)
@@ -249,6 +253,29 @@ def test_cells_of_all_fields_are_one_table(tmp_path):
     np.testing.assert_allclose(
         cells.obsm["spatial"] / SIZE_UM, np.concatenate(slide), atol=0.5 + 1e-6
     )
+
+
+def test_no_cells_in_fields(tmp_path):
+    found = inspect(make_cosmx(tmp_path, (1, 2, 5), Y_UP))
+    tifffile.imwrite(tmp_path / "labels.tif", np.zeros(found.shape_yx, np.uint32))
+    (tmp_path / "m.json").write_text(found.to_json())
+    files = ["--manifest", str(tmp_path / "m.json"), "--labels", str(tmp_path / "labels.tif")]
+    assert main(["assign", *files, "-o", str(tmp_path / "out")]) == 0
+    cells = anndata.read_h5ad(tmp_path / "out/cells.h5ad").obs
+    assert (len(cells), "fov" in cells) == (0, True)
+
+
+def test_a_turned_over_image_is_found_in_a_field_with_transcripts(tmp_path):
+    folder = make_cosmx(tmp_path, (1, 2, 5), Y_UP)
+    edit_table(folder, lambda table: table[table["fov"] != 1])
+    x, y = zip(*Y_UP.values(), strict=True)
+    write_positions(folder, {"FOV": list(Y_UP), "x_global_px": x, "y_global_px": y})
+    fields = inspect(folder).fields
+    assert fields is not None
+    assert fields.numbers == (1, 2, 5)
+    tifffile.imwrite(next(folder.rglob("CellLabels_F00002.tif")), labels_of_two_cells()[::-1])
+    with pytest.raises(InputError, match="0 % of transcripts on the label of their own cell"):
+        inspect(folder)
 
 
 def test_a_cell_at_an_edge_without_a_neighbour_touches_the_border(tmp_path):

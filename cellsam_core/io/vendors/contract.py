@@ -60,7 +60,7 @@ class Stains:
 
 
 @dataclass(frozen=True)
-class Mosaic:
+class FieldMosaic:
     """Fields of view that are one sample together.
 
     Attributes
@@ -71,11 +71,14 @@ class Mosaic:
         ``planes[field][channel]``.
     slide_to_px
         3x3 affine from the vendor's pixels ``(x, y, 1)`` of the whole slide to those of the image.
+    example
+        Number of a field with transcripts, on which their placement is tested.
     """
 
     fields: Fields
     planes: list[list[Plane]]
     slide_to_px: npt.NDArray[np.float64]
+    example: int
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Found:
     Attributes
     ----------
     stains
-        Images to segment; of the first field where there is a `mosaic`.
+        Images to segment; of the example where there is a `mosaic`.
     table
         Transcripts.
     columns
@@ -97,7 +100,7 @@ class Found:
     keep
         Column of `table` and the number in it that a row must have; None keeps all rows.
     labels, boundaries
-        The vendor's own cells, as label image (of the first field) and as polygons.
+        The vendor's own cells, as label image (of the example) and as polygons.
     mosaic
         The fields, where all of several are used; `table` then has pixels of each field.
     warnings
@@ -112,7 +115,7 @@ class Found:
     keep: tuple[str, float] | None = None
     labels: Path | None = None
     boundaries: Path | None = None
-    mosaic: Mosaic | None = None
+    mosaic: FieldMosaic | None = None
     warnings: list[str] = field(default_factory=list)
 
 

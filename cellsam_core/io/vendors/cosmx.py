@@ -31,7 +31,7 @@ from cellsam_core.io.vendors.tables import TRANSCRIPTS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cellsam_core.io.vendors.contract import Mosaic, Stains
+    from cellsam_core.io.vendors.contract import FieldMosaic, Stains
 
 NATIVE = re.compile(r".*_tx_file\.csv(\.gz)?")
 IMAGE = re.compile(r"(?P<kind>.*?)_?F(?P<fov>\d+)\.tiff?", re.IGNORECASE)
@@ -69,7 +69,7 @@ def read(folder: Path, choices: Choices) -> Found:
         warnings = [f"Only field of view {fov}, one of {len(numbers)}, is used."]
     else:
         mosaic, warnings = _all_fields(folder, choices, files, table)
-        fov = mosaic.fields.numbers[0]
+        fov = mosaic.example
     image, labels = _images(folder, files, fov)
     stains = _stains(image, choices)
     return Found(
@@ -91,7 +91,7 @@ def stain_files(folder: Path) -> dict[int, Path]:
 
 def _all_fields(
     folder: Path, choices: Choices, files: list[Path], table: Path
-) -> tuple[Mosaic, list[str]]:
+) -> tuple[FieldMosaic, list[str]]:
     """Lay out the fields that have transcripts, and those that the export places without."""
     measured = measure_offsets(table)
     offsets = add_positions(measured, files)
@@ -101,10 +101,9 @@ def _all_fields(
         for number in sorted(set(measured.xy) | (pictured & set(offsets.xy)))
     }
     first = next(iter(stains.values()))
+    alike = (first.channels, first.shape_yx, first.dtype)
     for number, found in stains.items():
-        if (found.channels, found.shape_yx, found.dtype) != (
-            *(first.channels, first.shape_yx, first.dtype),
-        ):
+        if (found.channels, found.shape_yx, found.dtype) != alike:
             raise InputError(
                 found.planes[0].path,
                 found=f"field {number} with other stains or of another size than the first",

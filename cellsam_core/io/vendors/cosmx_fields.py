@@ -16,9 +16,9 @@ import pandas as pd
 from cellsam_core.errors import InputError
 from cellsam_core.io.manifest import Fields
 from cellsam_core.io.placement import refuse_scattered
-from cellsam_core.io.tables import table_errors
+from cellsam_core.io.tables import refuse_repeated, table_errors
 from cellsam_core.io.transcripts import column_names, iter_columns
-from cellsam_core.io.vendors.contract import Mosaic
+from cellsam_core.io.vendors.contract import FieldMosaic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,8 @@ class Offsets(NamedTuple):
     Attributes
     ----------
     xy
-        Pixels ``(x, y)`` of the slide at which each field's first pixel lies, by its number.
+        Pixels ``(x, y)`` of the slide at which each field's first pixel lies, by its number; the
+        fields with transcripts first.
     y_sign
         1 where the slide's y points down like the rows of the images, else -1.
     """
@@ -109,14 +110,17 @@ def add_positions(offsets: Offsets, files: Sequence[Path]) -> Offsets:
         if not {FOV, *GLOBAL} <= set(listed):
             return offsets
         listed = listed.set_index(listed[FOV].astype(np.int64))[list(GLOBAL)].astype(float)
+    refuse_repeated(path, listed.index.to_series(), "field", "give each slide a folder of its own")
+    listed = listed.dropna()
     known = pd.DataFrame.from_dict(offsets.xy, orient="index", columns=list(GLOBAL))
     shift = (known - listed).dropna()
     corner = shift.median()
     is_far = ((shift - corner).abs() > TOLERANCE_PX).any(axis=1)
-    if is_far.any():
+    if is_far.any() or shift.empty:
+        field = shift.index[is_far][0] if is_far.any() else known.index[0]
         raise InputError(
             path,
-            found=f"field {is_far.index[is_far][0]} at another place than the transcripts say",
+            found=f"field {field} at another place than the transcripts say, or not at all",
             expected="one and the same distance between both for all fields",
             remedy="export both files again; or remove this one, if the table is right",
         )
@@ -127,7 +131,7 @@ def add_positions(offsets: Offsets, files: Sequence[Path]) -> Offsets:
 
 def lay_out(
     table: Path, offsets: Offsets, planes: dict[int, list[Plane]], shape_yx: tuple[int, int]
-) -> Mosaic:
+) -> FieldMosaic:
     """Put the fields on one image, to whole pixels.
 
     Parameters
@@ -160,7 +164,8 @@ def lay_out(
             raise _no_one_place(table, f"{both} on top of each other")
     slide_to_px = np.diag([1.0, offsets.y_sign, 1.0])
     slide_to_px[:2, 2] = -low
-    return Mosaic(fields, [planes[number] for number in numbers], slide_to_px)
+    of_fields = [planes[number] for number in numbers]
+    return FieldMosaic(fields, of_fields, slide_to_px, example=next(iter(offsets.xy)))
 
 
 def _no_one_place(table: Path, found: str) -> InputError:
