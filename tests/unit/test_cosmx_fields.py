@@ -255,6 +255,13 @@ def test_cells_of_all_fields_are_one_table(tmp_path):
     )
 
 
+def test_a_field_that_came_later_is_named(tmp_path):
+    found = inspect(make_cosmx(tmp_path))
+    edit_table(tmp_path, lambda table: table.replace({"fov": {2: 9}}))
+    with pytest.raises(InputError, match="transcripts of field 9"):
+        rows(found)
+
+
 def test_no_cells_in_fields(tmp_path):
     found = inspect(make_cosmx(tmp_path, (1, 2, 5), Y_UP))
     tifffile.imwrite(tmp_path / "labels.tif", np.zeros(found.shape_yx, np.uint32))
