@@ -24,6 +24,7 @@ from cellsam_core.decode.pixels import brightness_scale, find_candidates, neares
 from cellsam_core.decode.registration import measure_drift
 from cellsam_core.io.raw import open_raw
 from cellsam_core.simulate.rounds import (
+    Rounds,
     RoundsSpec,
     lit_bits,
     mhd4_codebook,
@@ -33,6 +34,7 @@ from cellsam_core.simulate.rounds import (
 
 if TYPE_CHECKING:
     from cellsam_core.decode.codebook import Codebook
+    from cellsam_core.decode.field import Detector
 
 PIXEL_SIZE_UM = 0.108
 DENSITY_UM2 = 0.6  # molecules per um^2; half of them crowd in clusters
@@ -40,6 +42,21 @@ CLUSTER_SIGMA_PX = 12.0
 MATCH_RADIUS_PX = 2.0
 TARGET = 0.05
 ONE_MISSING_BIT = 0.5176  # of weight 4; the cut of starfish's example and of MERlin
+
+
+class Exposed(NamedTuple):
+    """A simulated field before anything is done to it.
+
+    `peaks` ``(n, bits)`` are the heights of the molecules' spots, 0 where a bit is dark; `yx` and
+    `gene` as in `Field`.
+    """
+
+    book: Codebook
+    round_of_bit: np.ndarray
+    rounds: Rounds
+    peaks: np.ndarray
+    yx: np.ndarray
+    gene: np.ndarray
 
 
 class Field(NamedTuple):
@@ -57,8 +74,8 @@ class Field(NamedTuple):
     gene: np.ndarray
 
 
-def simulate(kind: str, seed: int, field_seed: int, size_px: int) -> Field:
-    """Simulate and decode a field; `seed` alone decides on the codebook."""
+def expose(kind: str, seed: int, field_seed: int, size_px: int) -> Exposed:
+    """Simulate the rounds of a field; `seed` alone decides on the codebook."""
     rng = np.random.default_rng(seed)
     n_genes, n_blanks = (110, 30) if kind == "merfish" else (1600, 400)
     genes = [f"gene{i}" for i in range(n_genes)]
@@ -80,9 +97,17 @@ def simulate(kind: str, seed: int, field_seed: int, size_px: int) -> Field:
     spec = RoundsSpec()
     peaks = lit_bits(rng, book.bits[gene], spec)
     rounds = simulate_rounds(rng, (size_px, size_px), (*yx.T, peaks), round_of_bit, spec)
+    return Exposed(book, round_of_bit, rounds, peaks, yx, gene)
+
+
+def decode(field: Exposed, detect: Detector | None = None) -> Field:
+    """Register and decode a field."""
+    rounds, book = field.rounds, field.book
     drifts = [measure_drift(rounds.fiducials[0], image) for image in rounds.fiducials]
-    stack = prepare_bits(rounds.bits, [drifts[r] for r in round_of_bit], spec.sigma_px)
-    return Field(book, n_rounds, stack, decode_plane(stack, book)[0], yx, gene)
+    of_bit = [drifts[r] for r in field.round_of_bit]
+    stack = prepare_bits(rounds.bits, of_bit, RoundsSpec().sigma_px, detect)
+    calls, _ = decode_plane(stack, book)
+    return Field(book, len(drifts), stack, calls, field.yx, field.gene)
 
 
 def matched(calls: Calls, yx: np.ndarray, gene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +170,7 @@ def report_simulated(seeds: range, n_fields: int, starfish_python: str | None) -
     print("|---|---|---|---|---|---|---|")
     for kind, size_px in (("merfish", 768), ("seqfish", 640)):
         for seed in seeds:
-            fields = [simulate(kind, seed, field, size_px) for field in range(n_fields)]
+            fields = [decode(expose(kind, seed, field, size_px)) for field in range(n_fields)]
             book = fields[0].book
             n_molecules = sum(len(field.gene) for field in fields)
             name = f"| {kind} | {seed} | {n_molecules}"

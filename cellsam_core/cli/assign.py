@@ -141,7 +141,12 @@ def _open(args: argparse.Namespace) -> tuple[TranscriptSource, Cells]:
     )
     nuclei = None if args.nuclei is None else io_cells.open_label_image(args.nuclei)
     return source, io_cells.open_label_cells(
-        image, np.array(source.um_to_px), args.cells, expand_um=args.expand_um, nuclei=nuclei
+        image,
+        np.array(source.um_to_px),
+        args.cells,
+        expand_um=args.expand_um,
+        nuclei=nuclei,
+        fields=source.fields,
     )
 
 

@@ -32,11 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     import pandas as pd
-    from matplotlib import style
 
+    from cellsam_core.cli.comparison import write_figure
     from cellsam_core.gene_correlation import correlate_samples
     from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.report.figures_common import STYLE
 
     counts = _read(args.samples)
     pairs = correlate_samples(counts)
@@ -45,27 +44,27 @@ def run(args: argparse.Namespace) -> None:
     for name, table in {"gene_counts": genes, "correlation": correlation}.items():
         with atomic_path(args.output / f"{name}.tsv") as path:
             table.to_csv(path, sep="\t", float_format="%.6g")
-    with atomic_path(args.output / "correlation.png") as path, style.context(STYLE):
-        figure = _figure(list(counts), pairs)
-        figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+    write_figure(args.output / "correlation.png", lambda: _figure(list(counts), pairs))
     print(correlation.to_string(sparsify=False, float_format=lambda value: f"{value:.4g}"))
 
 
 def _read(arguments: list[str]) -> dict[str, pd.Series[Any]]:
     """Read the transcripts of each gene of each sample."""
+    from cellsam_core.cli.comparison import named_file
     from cellsam_core.io.anndata import read_gene_counts
 
+    example = "cortex=results/cortex/3_cells/cells.h5ad"
     paths: dict[str, Path] = {}
     for text in arguments:
-        sample, separator, path = text.partition("=")
-        if not separator or not sample.strip() or sample.strip() in paths:
+        sample, path = named_file(text, "SAMPLE=H5AD", example)
+        if sample in paths:
             raise InputError(
                 "argument SAMPLE=H5AD",
-                found=repr(text),
-                expected="a name that no other sample has, an equals sign and a file",
-                remedy="write e.g. cortex=results/cortex/3_cells/cells.h5ad",
+                found=f"the sample {sample} twice",
+                expected="a name that no other sample has",
+                remedy=f"write e.g. {example}",
             )
-        paths[sample.strip()] = Path(path)
+        paths[sample] = path
     if len(paths) < 2:
         raise InputError(
             "argument SAMPLE=H5AD",

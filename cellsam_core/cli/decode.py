@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from pathlib import Path
@@ -11,19 +12,17 @@ from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from cellsam_core.decode.field import Calls
+    from cellsam_core.decode.field import Calls, Detector
     from cellsam_core.decode.registration import Drift
     from cellsam_core.io.decoded import DecodedWriter
     from cellsam_core.io.raw import RawExperiment, RawField
 
 log = logging.getLogger(__name__)
-
-LEAST_COVERED = 1e-3
-"""Share of a mosaic that its fields must cover."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,18 +48,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.05,
         help="share of wrong calls to allow, measured by the codebook's blanks",
     )
+    parser.add_argument(
+        "--spotiflow",
+        metavar="MODEL",
+        help="find spots with the package spotiflow: folder of a trained model, or name of one",
+    )
+    parser.add_argument(
+        "--spotiflow-probability",
+        type=float,
+        help="spots that it holds for less likely are dropped; without it the model's own limit",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.decode.mosaic import Mosaic
+    import numpy as np
+
+    from cellsam_core.decode.field import prepare_bits
     from cellsam_core.io.decoded import DecodedWriter
+    from cellsam_core.io.placement import refuse_scattered
     from cellsam_core.io.raw import open_raw
+    from cellsam_core.mosaic import Mosaic
 
     for name, most in (
         ("pixel_size_um", 1e6),
         ("spot_sigma_px", 20),
         ("misidentification_rate", 1),
+        ("spotiflow_probability", 1),
     ):
         value = getattr(args, name)
         if value is not None and not 0 < value <= most:
@@ -70,14 +84,17 @@ def run(args: argparse.Namespace) -> None:
                 expected=f"a number above 0, at most {most:g}",
                 remedy="correct the option",
             )
+    prepare = functools.partial(
+        prepare_bits, sigma_px=args.spot_sigma_px, detect=_open_detector(args)
+    )
     raw = open_raw(args.path, args.format, args.pixel_size_um)
     positions = [field.origin_um for field in raw.fields]
-    _refuse_scattered(args.path, positions, raw.shape_yx, raw.pixel_size_um)
+    refuse_scattered(args.path, np.array(positions) / raw.pixel_size_um, raw.shape_yx)
     mosaic = Mosaic.from_positions(positions, raw.shape_yx, raw.pixel_size_um)
     with DecodedWriter(args.output, raw.codebook, mosaic, list(raw.round_of_stain)) as writer:
         for index, field in enumerate(raw.fields):
             drifts = _register(raw, field)
-            calls, quality = _decode(raw, field, drifts, args.spot_sigma_px, writer, index)
+            calls, quality = _decode(raw, field, drifts, prepare, writer, index)
             for stain, plane in field.stains.items():
                 image = _in_place(raw.read(plane), drifts[raw.round_of_stain[stain]])
                 writer.add_stain(index, stain, image)
@@ -88,24 +105,20 @@ def run(args: argparse.Namespace) -> None:
     log.info(json.dumps(summary))
 
 
-def _refuse_scattered(
-    path: Path,
-    positions_um: list[tuple[float, float]],
-    shape_yx: tuple[int, int],
-    pixel_size_um: float,
-) -> None:
-    """Refuse positions of which one is so far off that the mosaic would be all but empty."""
-    import numpy as np
+def _open_detector(args: argparse.Namespace) -> Detector | None:
+    """Open what finds spots, if it is not the filter alone."""
+    from cellsam_core.decode.spotiflow import open_spotiflow
 
-    span_px = np.ptp(np.array(positions_um), axis=0) / pixel_size_um
-    share = len(positions_um) * np.prod(shape_yx) / np.prod(span_px + shape_yx[::-1])
-    if share < LEAST_COVERED:
+    if args.spotiflow is not None:
+        return open_spotiflow(args.spotiflow, args.spotiflow_probability)
+    if args.spotiflow_probability is not None:
         raise InputError(
-            path,
-            found=f"fields scattered over {span_px[0]:.3g} x {span_px[1]:.3g} px",
-            expected=f"fields that cover at least 1/{1 / LEAST_COVERED:.0f} of that",
-            remedy="correct the positions, which are in um",
+            "--spotiflow-probability",
+            found="the option without --spotiflow",
+            expected="a model whose spots have a probability",
+            remedy="give the model as well, or leave the option out",
         )
+    return None
 
 
 def _register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
@@ -130,17 +143,20 @@ def _decode(
     raw: RawExperiment,
     field: RawField,
     drifts: dict[int, Drift],
-    sigma_px: float,
+    prepare: Callable[..., NDArray[np.float32]],
     writer: DecodedWriter,
     index: int,
 ) -> tuple[Calls, dict[str, Any]]:
-    """Decode all planes of a field; where there is no stain, also project its spots."""
-    from cellsam_core.decode.field import decode_plane, drop_duplicates, join, prepare_bits
+    """Decode all planes of a field; where there is no stain, also project its spots.
+
+    `prepare` is `prepare_bits` with the options of the spots.
+    """
+    from cellsam_core.decode.field import decode_plane, drop_duplicates, join
 
     of_bit = [drifts[number] for number in raw.round_of_bit]
     planes, dropouts, false_bits = [], [], []
     for z, bits in enumerate(field.bits):
-        stack = prepare_bits((raw.read(plane) for plane in bits), of_bit, sigma_px)
+        stack = prepare((raw.read(plane) for plane in bits), of_bit)
         calls, model = decode_plane(stack, raw.codebook, z)
         planes.append(calls)
         dropouts.append(model.dropout)

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.segment.contrast import drop_dark
     from cellsam_core.segment.image import (
         estimate_diameter_of_frames,
+        is_blank,
         open_frames,
         read_tile,
         tiles_of,
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
             with atomic_path(path) as temporary, BatchWriter(temporary, settings) as writer:
                 for tile in tiles[numbers.start : numbers.stop]:
                     pixels = read_tile(frames, tile)
-                    found = segmenter.segment(pixels, diameter)
+                    found = [] if is_blank(pixels) else segmenter.segment(pixels, diameter)
                     found = drop_dark(found, pixels, diameter) if is_dropped else found
                     writer.add(tile.frame, [place(i, tile, frames.shape_yx) for i in found])
             log.info("%d of %d tiles", numbers.stop, len(tiles))

@@ -40,10 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from matplotlib import style
-
+    from cellsam_core.cli.comparison import write_figure
     from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.report.figures_common import STYLE
     from cellsam_core.report.figures_traces import figure_conditions
 
     samples = [_read(text) for text in args.traces]
@@ -54,24 +52,20 @@ def run(args: argparse.Namespace) -> None:
         with atomic_path(args.output / f"{name}.csv") as path:
             table.to_csv(path, index=False, float_format="%.6g")
     events = [max(sample.drug_time for sample in responses), *args.event_s]
-    with atomic_path(args.output / "conditions.png") as path, style.context(STYLE):
-        figure = figure_conditions(curves, responses[0].unit, events, _how_pooled(responses))
-        figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+    write_figure(
+        args.output / "conditions.png",
+        lambda: figure_conditions(curves, responses[0].unit, events, _how_pooled(responses)),
+    )
     print(summary.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
 
 
 def _read(text: str) -> tuple[str, Responses]:
+    from cellsam_core.cli.comparison import named_file
     from cellsam_core.io.traces import read_responses
 
-    condition, separator, path = text.partition("=")
-    if not separator or not condition.strip():
-        raise InputError(
-            "argument CONDITION=TRACES",
-            found=repr(text),
-            expected="a condition, an equals sign and a file",
-            remedy="write e.g. control=results/a/3_tracks/traces.parquet",
-        )
-    return condition.strip(), read_responses(Path(path))
+    example = "control=results/a/3_tracks/traces.parquet"
+    condition, path = named_file(text, "CONDITION=TRACES", example)
+    return condition, read_responses(path)
 
 
 def _by_condition(samples: list[tuple[str, Responses]]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -11,13 +11,15 @@ from scipy.spatial import cKDTree
 from cellsam_core.decode import mixture
 from cellsam_core.decode.pixels import brightness_scale, find_candidates
 from cellsam_core.decode.registration import Drift, undo_drift
-from cellsam_core.decode.spots import band_pass, noise_level, refine
+from cellsam_core.decode.spots import band_pass, keep_near, noise_level, refine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cellsam_core.decode.codebook import Codebook
     from cellsam_core.decode.mixture import BitModel
+
+    Detector = Callable[[npt.NDArray[np.generic]], npt.NDArray[np.float64]]
 
 Image = npt.NDArray[np.float32]
 
@@ -52,7 +54,10 @@ class Calls(NamedTuple):
 
 
 def prepare_bits(
-    images: Iterable[npt.NDArray[np.generic]], drifts: Sequence[Drift], sigma_px: float
+    images: Iterable[npt.NDArray[np.generic]],
+    drifts: Sequence[Drift],
+    sigma_px: float,
+    detect: Detector | None = None,
 ) -> Image:
     """Filter the images of one plane, bring them into place, divide by their noise.
 
@@ -64,6 +69,9 @@ def prepare_bits(
         Of the round of each bit.
     sigma_px
         Standard deviation of a spot.
+    detect
+        Function of an image ``(y, x)`` that gives the places ``(n, 2)`` of its spots: light away
+        from them is then taken as none. None leaves it to the filter what is a spot.
 
     Returns
     -------
@@ -73,7 +81,10 @@ def prepare_bits(
     stack = []
     for image, drift in zip(images, drifts, strict=True):
         filtered = band_pass(image.astype(np.float32), sigma_px)
-        stack.append(undo_drift(filtered / np.float32(noise_level(filtered)), drift.shift_yx))
+        filtered /= np.float32(noise_level(filtered))
+        if detect is not None:
+            filtered = keep_near(filtered, detect(image), 2 * sigma_px)
+        stack.append(undo_drift(filtered, drift.shift_yx))
     return np.stack(stack)
 
 

@@ -45,6 +45,28 @@ def find_peaks(
     return row, column
 
 
+def keep_near(filtered: Image, yx: npt.NDArray[np.float64], radius_px: float) -> Image:
+    """Set an image to 0 but around spots that were found in another way.
+
+    Parameters
+    ----------
+    filtered
+        Of `band_pass`.
+    yx
+        ``(n, 2)`` places of the spots in pixels.
+    radius_px
+        What `band_pass` makes of a spot of its own size ends at twice `sigma_px`.
+    """
+    is_far = np.ones(filtered.shape, dtype=bool)
+    last = np.array(filtered.shape) - 1
+    row, column = np.clip(np.rint(yx).astype(np.int64), 0, last).T
+    is_far[row, column] = False
+    if is_far.all():
+        return np.zeros_like(filtered)
+    kept: Image = np.where(ndi.distance_transform_edt(is_far) <= radius_px, filtered, np.float32(0))
+    return kept
+
+
 def refine(
     image: Image, row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

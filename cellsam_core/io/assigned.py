@@ -33,6 +33,7 @@ COLUMNS = {
     **dict.fromkeys(("feature", "feature_type"), TEXT),
     "cell_id": pa.uint32(),
 }
+OF_THE_INPUT = ("fov", "vendor_cell_id")  # kept as they are, where the sample has them
 REPEATED = ["feature", "feature_type", "cell_id"]  # no coordinate is worth a dictionary
 
 
@@ -82,14 +83,14 @@ def assign_transcripts(
     index, table, nuclear = FeatureIndex(), CountTable(), CountTable()
     cell_id = cells.table["cell_id"].to_numpy()
     means = CellMeans(cell_id) if localisation_error_um > 0 else None
-    schema = _schema(source.cell is not None, cells.has_nuclei, means is not None)
+    schema = _schema(source, cells.has_nuclei, means is not None)
     n_outside = n_contested = n_done = 0
     with parquet_writer(path, schema, dictionaries=REPEATED) as writer:
         for batch in iter_transcripts(source):
             owners = cells.owners(batch)
             feature = _number_features(source, index, batch)
             table.add(owners.cell_id, feature)
-            more: list[Any] = [batch["vendor_cell_id"]] if source.cell else []
+            more: list[Any] = [batch[name] for name in schema.names if name in OF_THE_INPUT]
             if owners.in_nucleus is not None:
                 nuclear.add(np.where(owners.in_nucleus, owners.cell_id, np.uint32(0)), feature)
                 more.append(owners.in_nucleus)
@@ -125,9 +126,11 @@ def _matrix(
     return matrix
 
 
-def _schema(has_vendor_id: bool, has_nuclei: bool, has_probability: bool) -> pa.Schema:
+def _schema(source: TranscriptSource, has_nuclei: bool, has_probability: bool) -> pa.Schema:
     columns = dict(COLUMNS)
-    if has_vendor_id:
+    if source.fields is not None:
+        columns["fov"] = pa.int32()
+    if source.cell is not None:
         columns["vendor_cell_id"] = TEXT
     if has_nuclei:
         columns["in_nucleus"] = pa.bool_()

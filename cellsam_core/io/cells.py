@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from cellsam_core.io.manifest import Fields
+
 BBOX_COLUMNS = ["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
 
 
@@ -104,6 +106,7 @@ class LabelCells:
             "score": measured["score"].astype(np.float32) if has_score else np.float32("nan"),
             "touches_border": measured["touches_border"].astype(bool),
         }
+        table |= {"fov": measured["fov"]} if "fov" in measured else {}
         return pd.DataFrame(table, index=measured.index)
 
     def _map(self, xy_px: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -290,6 +293,7 @@ def open_label_cells(
     *,
     expand_um: float = 0.0,
     nuclei: LabelImage | None = None,
+    fields: Fields | None = None,
 ) -> LabelCells:
     """Join a label image and its cell table.
 
@@ -305,6 +309,9 @@ def open_label_cells(
         Cells are grown into the background by so much, and measured anew.
     nuclei
         Labels or mask of the nuclei.
+    fields
+        That make up the image: the table then has the number of each cell's field, and cells that
+        an edge without a neighbour cuts touch the border.
 
     Raises
     ------
@@ -320,12 +327,23 @@ def open_label_cells(
             remedy="give the nuclei of this sample",
         )
     tiles = expand(tiles, expand_um / pixel_size_of(um_to_px))
-    if cells is None:
-        return LabelCells(tiles, measure_cells(tiles), um_to_px, nuclear)
-    measured = read_measured(cells)
-    if expand_um > 0:
+    measured = measure_cells(tiles) if cells is None else read_measured(cells)
+    if cells is not None and expand_um > 0:
         measured = _measured_anew(cells, measured, tiles)
+    if fields is not None:
+        measured = _in_fields(measured, fields)
     return LabelCells(tiles, measured, um_to_px, nuclear)
+
+
+def _in_fields(measured: pd.DataFrame, fields: Fields) -> pd.DataFrame:
+    """Add the field of each cell, and whether it is cut by the end of what fields show."""
+    field, _ = fields.layout.locate(measured["y"].to_numpy(), measured["x"].to_numpy())
+    y0, x0, y1, x1 = (measured[name].to_numpy() for name in BBOX_COLUMNS)
+    is_cut = measured["touches_border"].to_numpy(dtype=bool)
+    # The pixels around the corners of a box: behind an edge that cuts it, one is in no field.
+    for y, x in ((y0 - 1, x0 - 1), (y0 - 1, x1), (y1, x0 - 1), (y1, x1)):
+        is_cut = is_cut | ~fields.layout.locate(y, x)[1]
+    return measured.assign(fov=np.array(fields.numbers)[field], touches_border=is_cut)
 
 
 def _measured_anew(path: str | Path, measured: pd.DataFrame, tiles: LabelTiles) -> pd.DataFrame:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.decode.codebook import Codebook
     from cellsam_core.decode.field import Calls
-    from cellsam_core.decode.mosaic import Mosaic
+    from cellsam_core.mosaic import Mosaic
 
 TRANSCRIPTS_NAME = "transcripts.parquet"
 QUALITY_NAME = "decode_qc.json"

@@ -9,6 +9,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.io.filenames import is_label, list_images, parse_names
 from cellsam_core.io.raw import find_format, open_raw
 from cellsam_core.io.stack import read_stack
+from cellsam_core.io.vendors import cosmx
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Extent:
     Attributes
     ----------
     n_images
-        Frames of a movie, fields of raw rounds, else 1.
+        Frames of a movie, fields of raw rounds or of a CosMx export, else 1.
     shape_yx
         Of one of them, in pixels.
     """
@@ -28,7 +29,7 @@ class Extent:
 
 
 def read_extent(
-    path: str | Path, *, is_movie: bool, n_channels: int | None = None
+    path: str | Path, *, is_movie: bool, n_channels: int | None = None, fov: str | None = None
 ) -> Extent | None:
     """Look at file names and one header; unlike `inspect`, which reads them all.
 
@@ -40,6 +41,8 @@ def read_extent(
         Whether it has frames.
     n_channels
         Number of channels, where the sample sheet says it.
+    fov
+        The only field of view to use, where the sample sheet names one.
 
     Returns
     -------
@@ -51,12 +54,16 @@ def read_extent(
         if root.is_dir() and find_format(root):
             raw = open_raw(root, pixel_size_um=1)  # its size does not matter here
             return Extent(len(raw.fields), raw.shape_yx)
-        images = [root] if root.is_file() else _find_images(root)
+        if not is_movie and root.is_dir() and cosmx.fits(root):
+            images = list(cosmx.stain_files(root).values())
+            n_fields = len(images) if fov is None else 1
+        else:
+            images, n_fields = [root] if root.is_file() else _find_images(root), 1
         if not images:
             return None
         stack = read_stack(images[0], n_channels=n_channels, pages_are_frames=is_movie)
         if not is_movie:
-            return Extent(1, stack.shape_yx)
+            return Extent(n_fields, stack.shape_yx)
         in_names = {image.frame for image in parse_names(images)} if len(images) > 1 else {None}
         return Extent(max(len(in_names), len(stack.planes)), stack.shape_yx)
     except InputError:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cellsam_core import SCHEMA_VERSION
 from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from cellsam_core.mosaic import Layout
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,49 @@ class Plane:
 
 
 @dataclass(frozen=True)
+class Fields:
+    """Fields of view that are parts of one image; see :class:`~cellsam_core.mosaic.Layout`.
+
+    Attributes
+    ----------
+    column
+        Of the transcript table: the number of a row's field.
+    numbers
+        Of the fields, ascending.
+    offset_yx
+        First pixel of each field in the image.
+    shape_yx
+        Of a field.
+    """
+
+    column: str
+    numbers: tuple[int, ...]
+    offset_yx: tuple[tuple[int, int], ...]
+    shape_yx: tuple[int, int]
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """Where the fields lie, for reckoning."""
+        import numpy as np
+
+        from cellsam_core.mosaic import Layout
+
+        return Layout(np.array(self.offset_yx), self.shape_yx)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Fields:
+        """Build it from lists in the place of tuples; ValueError if they contradict each other."""
+        offsets = tuple(tuple(offset) for offset in values["offset_yx"])
+        numbers, shape = tuple(values["numbers"]), tuple(values["shape_yx"])
+        counts = [*numbers, *(n for offset in offsets for n in offset), *(n - 1 for n in shape)]
+        is_sound = all(map(_is_count, counts)) and list(numbers) == sorted(set(numbers))
+        lengths = len(shape), *map(len, offsets)
+        if not (is_sound and numbers and len(numbers) == len(offsets) and {*lengths} == {2}):
+            raise ValueError("the entry fields")
+        return cls(str(values["column"]), numbers, offsets, shape)
+
+
+@dataclass(frozen=True)
 class TranscriptSource:
     """A transcript table and how its coordinates meet the image.
 
@@ -57,6 +104,8 @@ class TranscriptSource:
         Column names of the class of each feature and of the vendor's cell ids; None for none.
     keep
         Column and the number that a row must have in it; None keeps all rows.
+    fields
+        Where `x` and `y` are pixels of a field of view's own image; None for one image.
     """
 
     path: str
@@ -70,6 +119,7 @@ class TranscriptSource:
     feature_type: str | None = None
     cell: str | None = None
     keep: tuple[str, float] | None = None
+    fields: Fields | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +137,7 @@ class Manifest:
     pixel_size_um, frame_interval_s
         None where neither the files nor the sample sheet say.
     planes
-        ``planes[frame][channel]``.
+        ``planes[frame][channel]``; ``planes[field][channel]`` where `fields` make up the image.
     transcripts
         Spatial samples only.
     boundaries, labels
@@ -110,6 +160,11 @@ class Manifest:
     boundaries: str | None = None
     labels: str | None = None
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def fields(self) -> Fields | None:
+        """Fields of view that make up the image, if it is not one file."""
+        return None if self.transcripts is None else self.transcripts.fields
 
     def to_json(self) -> str:
         """Serialise; the same manifest gives the same bytes."""
@@ -136,6 +191,8 @@ class Manifest:
             if raw["transcripts"] is not None:
                 keep = raw["transcripts"].get("keep")
                 raw["transcripts"]["keep"] = None if keep is None else tuple(keep)
+                fields = raw["transcripts"].get("fields")
+                raw["transcripts"]["fields"] = None if fields is None else Fields.from_json(fields)
                 raw["transcripts"] = TranscriptSource(**raw["transcripts"])
             manifest = cls(**raw)
             _check(manifest)
@@ -172,13 +229,16 @@ def _check(manifest: Manifest) -> None:
     """Raise ValueError that names the first entry that no manifest of `inspect` has."""
     planes = [plane for frame in manifest.planes for plane in frame]
     n_channels = len(manifest.channels)
+    fields = manifest.fields
+    n_rows = manifest.n_frames if fields is None else len(fields.numbers)
     names = [manifest.sample, manifest.assay, manifest.format, manifest.dtype]
     scales = [manifest.pixel_size_um, manifest.frame_interval_s]
     checks = {
         "names": all(isinstance(name, str) for name in names),
         "channels": n_channels > 0 and len({*map(str, manifest.channels)}) == n_channels,
         "shape_yx": len(manifest.shape_yx) == 2 and all(_is_count(n, 1) for n in manifest.shape_yx),
-        "n_frames": _is_count(manifest.n_frames, 1) and manifest.n_frames == len(manifest.planes),
+        "n_frames": _is_count(manifest.n_frames, 1) and n_rows == len(manifest.planes),
+        "fields": fields is None or fields.layout.shape_yx == manifest.shape_yx,
         "pixel_size_um, frame_interval_s": all(v is None or _is_positive(v) for v in scales),
         "planes": all(len(frame) == n_channels for frame in manifest.planes),
         "path": all(isinstance(plane.path, str) for plane in planes),

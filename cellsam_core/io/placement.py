@@ -24,6 +24,7 @@ MIN_FRACTION_INSIDE = 0.5
 # corner or lie outside.
 MIN_EXTENT = 0.5
 MAX_FIT_ERROR_PX = 0.5
+LEAST_COVERED = 1e-3  # of an image that fields make up
 PIXEL_SIZE_TOLERANCE = 0.01
 
 
@@ -129,6 +130,34 @@ def place_transcripts(
         keep=keep,
     )
     return source, _check_inside(path, survey, shape_yx)
+
+
+def refuse_scattered(where: str | Path, xy_px: Affine, field_shape_yx: tuple[int, int]) -> None:
+    """Refuse places of fields of which one is so far off that their image would be all but empty.
+
+    Parameters
+    ----------
+    where
+        What the places are from, for the error.
+    xy_px
+        ``(fields, 2)``.
+    field_shape_yx
+        Height and width of a field.
+
+    Raises
+    ------
+    InputError
+        They cover less than a thousandth.
+    """
+    span = np.ptp(xy_px, axis=0)
+    share = len(xy_px) * np.prod(field_shape_yx) / np.prod(span + field_shape_yx[::-1])
+    if share < LEAST_COVERED:
+        raise InputError(
+            where,
+            found=f"fields scattered over {span[0]:.3g} x {span[1]:.3g} px",
+            expected=f"fields that cover at least 1/{1 / LEAST_COVERED:.0f} of that",
+            remedy="correct their positions",
+        )
 
 
 def place_in_um(path: str | Path, pixel_size_um: float | None = None) -> TranscriptSource:

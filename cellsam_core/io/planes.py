@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.io.manifest import Manifest, Plane
+    from cellsam_core.mosaic import Layout
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -148,7 +149,55 @@ def read_frame(
     """
     names = manifest.channels if channels is None else channels
     indices = [channel_index(manifest, name) for name in names]
+    if manifest.fields is not None:
+        channel_planes = ([field[i] for field in manifest.planes] for i in indices)
+        return np.stack([read_mosaic(p, manifest.fields.layout, window) for p in channel_planes])
     return np.stack([read_plane(manifest.planes[frame][i], window) for i in indices])
+
+
+def read_mosaic(
+    planes: Sequence[Plane], layout: Layout, window: Window | None = None
+) -> NDArray[Any]:
+    """Read a window of the image that fields make up.
+
+    Parameters
+    ----------
+    planes
+        One channel of each field.
+    layout
+        Where they lie; a pixel of an overlap is read from the field that it belongs to.
+    window
+        As for :func:`read_plane`.
+
+    Returns
+    -------
+    ndarray, (y, x)
+        Between the fields as dark as the darkest pixel of the first one, so that the contrast of
+        the image is that of its fields.
+    """
+    y0, y1, x0, x1 = window or (0, layout.shape_yx[0], 0, layout.shape_yx[1])
+    dark = _darkest(planes[0])
+    image = np.full((y1 - y0, x1 - x0), dark)
+    height, width = layout.field_shape_yx
+    for field, (plane, (top, left)) in enumerate(zip(planes, layout.offset_yx, strict=True)):
+        rows = slice(max(y0 - top, 0), min(y1 - top, height))
+        columns = slice(max(x0 - left, 0), min(x1 - left, width))
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            continue
+        pixels = read_plane(plane, (rows.start, rows.stop, columns.start, columns.stop))
+        y, x = np.ogrid[rows, columns]
+        here = image[
+            rows.start + top - y0 : rows.stop + top - y0,
+            columns.start + left - x0 : columns.stop + left - x0,
+        ]
+        np.copyto(here, pixels, where=layout.owns(field, y, x))
+    return image
+
+
+@functools.lru_cache(maxsize=64)
+def _darkest(plane: Plane) -> np.generic[Any]:
+    darkest: np.generic[Any] = read_plane(plane).min()
+    return darkest
 
 
 def channel_index(manifest: Manifest, name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cellsam_core.io.manifest import TranscriptSource
-    from cellsam_core.io.vendors.contract import Found
+    from cellsam_core.io.vendors.contract import FieldMosaic, Found
 
 # Tried in this order; the last fits any folder.
 READERS = {
@@ -89,20 +90,25 @@ def inspect_spatial(
         keep=found.keep,
     )
     _check_labels(found, source)
+    planes, shape_yx = [found.stains.planes], found.stains.shape_yx
+    if found.mosaic is not None:
+        planes, shape_yx = found.mosaic.planes, found.mosaic.fields.layout.shape_yx
+        source, more = _put_on_mosaic(source, found.mosaic)
+        warnings += more
     return Manifest(
         sample=sample,
         assay=assay,
         format=format,
         channels=found.stains.channels,
         n_frames=1,
-        shape_yx=found.stains.shape_yx,
+        shape_yx=shape_yx,
         dtype=found.stains.dtype,
         pixel_size_um=pixel_size_of(np.array(source.um_to_px)),
         frame_interval_s=None,
-        planes=[found.stains.planes],
+        planes=planes,
         transcripts=source,
         boundaries=None if found.boundaries is None else str(found.boundaries),
-        labels=None if found.labels is None else str(found.labels),
+        labels=None if found.labels is None or found.mosaic else str(found.labels),
         warnings=[*found.warnings, *warnings],
     )
 
@@ -117,6 +123,23 @@ def _find_out(folder: Path) -> str:
             remedy="run `cellsam-core decode` first",
         )
     return next(name for name, reader in READERS.items() if reader.fits(folder))
+
+
+def _put_on_mosaic(
+    source: TranscriptSource, mosaic: FieldMosaic
+) -> tuple[TranscriptSource, list[str]]:
+    """Turn a table placed on single fields into one on their mosaic; tell what overlaps cost."""
+    um_to_px = mosaic.slide_to_px @ np.array(source.um_to_px)
+    placed = replace(source, fields=mosaic.fields, um_to_px=um_to_px.tolist())
+    layout = mosaic.fields.layout
+    if not any(len(layout.overlapping(field)) for field in range(len(mosaic.planes))):
+        return placed, []
+    n_rows = sum(batch.num_rows for batch in iter_transcripts(placed))
+    warning = (
+        f"{source.n_rows - n_rows} of {source.n_rows} transcripts lie where fields overlap and "
+        "belong to the neighbouring field: they are left out."
+    )
+    return replace(placed, n_rows=n_rows), [warning]
 
 
 def _refuse_unknown(column: str, value: str, known: Sequence[str]) -> None:
@@ -145,7 +168,10 @@ def _check_labels(found: Found, source: TranscriptSource) -> None:
             expected=f"the {width} x {height} px of the stain",
             remedy="copy image and labels of one and the same field",
         )
-    batch = next(iter_transcripts(source), None)
+    if found.mosaic is not None:
+        example = (found.mosaic.fields.column, float(found.mosaic.example))
+        source = replace(source, keep=example)
+    batch = next((b for b in iter_transcripts(source) if b.num_rows), None)
     if source.cell is None or batch is None:
         return
     batch = batch.filter(batch["vendor_cell_id"].is_valid())

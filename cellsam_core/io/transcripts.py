@@ -17,6 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
+from cellsam_core.io.fields import onto_image
 from cellsam_core.io.parquet import open_parquet
 from cellsam_core.io.tables import READ_ERRORS
 
@@ -148,7 +149,8 @@ def iter_transcripts(
         At most `chunk_rows` rows with ``x_um``, ``y_um``, ``x_px``, ``y_px`` (float64, finite),
         ``z`` (float64, null for two-dimensional tables), ``feature`` (string dictionary) and,
         where the table has them, ``feature_type`` and ``vendor_cell_id`` (string dictionaries;
-        null for a transcript that the vendor gave to no cell).
+        null for a transcript that the vendor gave to no cell), and ``fov`` (int32) of a sample
+        of several fields.
 
     Raises
     ------
@@ -159,17 +161,23 @@ def iter_transcripts(
     floats = [source.x, source.y] + ([source.z] if source.z else [])
     strings = [source.gene] + ([source.feature_type] if source.feature_type else [])
     ids = [source.cell] if source.cell else []
+    fields = source.fields
+    floats += [fields.column] if fields else []
     um_to_px = np.asarray(source.um_to_px, dtype=np.float64)
     px_to_um = np.linalg.inv(um_to_px)
     names = ["x_um", "y_um", "x_px", "y_px", "z", "feature"]
     names += ["feature_type"] * (len(strings) - 1) + ["vendor_cell_id"] * len(ids)
+    names += ["fov"] if fields else []
     for batch in iter_columns(source.path, floats, strings, chunk_rows, ids, source.keep):
         xy = np.stack([batch[source.x].to_numpy(), batch[source.y].to_numpy()])
+        if fields is not None:
+            batch, xy = onto_image(source.path, fields, batch, xy)
         um = xy if source.unit == "um" else apply_affine(px_to_um, xy)
         px = xy if source.unit == "px" else apply_affine(um_to_px, xy)
         z = batch[source.z] if source.z else pa.nulls(batch.num_rows, pa.float64())
         arrays = [pa.array(um[0]), pa.array(um[1]), pa.array(px[0]), pa.array(px[1]), z]
         arrays += [batch[name] for name in strings] + [_null_if_none(batch[name]) for name in ids]
+        arrays += [batch[fields.column].cast(pa.int32())] if fields else []
         yield pa.RecordBatch.from_arrays(arrays, names=names)
 
 

@@ -22,6 +22,7 @@ PACKAGES = (
     "scikit-image",
     "scipy",
     "snakemake",
+    "spotiflow",
     "tifffile",
     "torch",
     "zarr",

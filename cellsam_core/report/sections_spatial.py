@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,13 +23,14 @@ from cellsam_core.report.section_controls import (
     controls_section,
     genes_table,
 )
-from cellsam_core.report.section_decoding import decoding_section
+from cellsam_core.report.section_decoding import decoding_section, figure_density_by_field
 from cellsam_core.report.transcript_summary import MAX_SPOTS, TranscriptSummary, summarise
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from cellsam_core.io.manifest import Fields
     from cellsam_core.report.results import Results
 
 ZOOM_SIDES_PX = (1000, 250)
@@ -251,6 +253,14 @@ def cells_section(results: Results, cells: pd.DataFrame | None) -> Section:
     uri = encode(lambda: figure_histograms(panels))
     caption = "Distribution over cells, the top 0.5 % in the last bin; the line: median."
     section.pictures.append(Picture(uri, caption))
+    if results.manifest.fields is not None:
+        density = counts_by_field(results.manifest.fields, cells, results.manifest.pixel_size_um)
+        uri = encode(lambda: figure_density_by_field(density))
+        caption = (
+            "Transcripts of genes in cells, by field of view; dashed: median. A field far below "
+            "the others may be out of focus."
+        )
+        section.pictures.append(Picture(uri, caption))
     border = cells["touches_border"].dropna()
     rows = [
         ("without transcripts", percent(int((transcripts == 0).sum()), len(cells))),
@@ -259,6 +269,16 @@ def cells_section(results: Results, cells: pd.DataFrame | None) -> Section:
     ]
     section.tables.append(Table("Share of cells.", (), rows))
     return section
+
+
+def counts_by_field(
+    fields: Fields, cells: pd.DataFrame, pixel_size_um: float | None
+) -> dict[str, float]:
+    """Transcripts of genes in cells per 1000 um2 of each field of view."""
+    assert pixel_size_um is not None  # no transcript is placed without
+    counts = cells.groupby("fov")["n_transcripts"].sum().reindex(fields.numbers, fill_value=0)
+    area_um2 = math.prod(fields.shape_yx) * pixel_size_um**2
+    return {str(number): 1000 * float(n) / area_um2 for number, n in counts.items()}
 
 
 def assignment_section(

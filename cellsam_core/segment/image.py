@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,17 +66,38 @@ def read_tile(frames: OmeZarr, tile: Tile) -> NDArray[np.float32]:
 def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: OmeZarr) -> float:
     """Measure the cell diameter on the middle of the first, middle and last frame, px.
 
-    In tissue of known pixel size, cells of 6 to 30 um are looked for.
+    Where there is nothing in the middle, as between fields of view: beside it. In tissue of known
+    pixel size, cells of 6 to 30 um are looked for.
     """
-    height, width = frames.shape_yx
-    h, w = min(REGION_PX, height), min(REGION_PX, width)
-    y, x = (height - h) // 2, (width - w) // 2
     indices = sorted({round(f) for f in np.linspace(0, frames.n_frames - 1, N_SAMPLED_FRAMES)})
-    samples = [read_tile(frames, Tile(f, 0, y, x, y + h, x + w)) for f in indices]
+    samples = [_sample(frames, f) for f in indices]
     if "t" in frames.axes or frames.pixel_size_um is None:
         return segmenter.measure_diameter_px(samples)
     low, high = (um / frames.pixel_size_um for um in TISSUE_DIAMETER_UM)
     return segmenter.measure_diameter_px(samples, limits_px=(low, high))
+
+
+def _sample(frames: OmeZarr, frame: int) -> NDArray[np.float32]:
+    """Read the region nearest to the middle of a frame that is not all but empty."""
+    height, width = frames.shape_yx
+    h, w = min(REGION_PX, height), min(REGION_PX, width)
+    y, x = (height - h) // 2, (width - w) // 2
+    middle = read_tile(frames, Tile(frame, 0, y, x, y + h, x + w))
+    if not is_blank(middle):
+        return middle
+    steps = [(i, j) for i in range(-(y // h), y // h + 1) for j in range(-(x // w), x // w + 1)]
+    for i, j in sorted(steps, key=lambda step: math.hypot(*step)):
+        top, left = y + i * h, x + j * w
+        sample = read_tile(frames, Tile(frame, 0, top, left, top + h, left + w))
+        # Between fields neighbouring pixels are equal; noise makes them differ elsewhere.
+        if (np.diff(sample, axis=2) != 0).any(axis=0).mean() > 0.5:
+            return sample
+    return middle
+
+
+def is_blank(pixels: NDArray[np.float32]) -> bool:
+    """Tell whether all of a tile ``(c, y, x)`` is of one brightness: then it has no cells."""
+    return bool((pixels == pixels[:, :1, :1]).all())
 
 
 def segment_image(

@@ -12,10 +12,10 @@ from cellsam_core.decode import mixture
 from cellsam_core.decode.calibrate import misidentification_rate, threshold_for_rate
 from cellsam_core.decode.codebook import Codebook, from_pseudocolours
 from cellsam_core.decode.field import Calls, decode_plane, drop_duplicates, prepare_bits
-from cellsam_core.decode.mosaic import Mosaic
 from cellsam_core.decode.pixels import find_candidates, nearest_codewords
 from cellsam_core.decode.registration import measure_drift, undo_drift
 from cellsam_core.decode.spots import band_pass, find_peaks, refine
+from cellsam_core.mosaic import Mosaic
 from cellsam_core.simulate.rounds import (
     RoundsSpec,
     lit_bits,
@@ -207,18 +207,40 @@ def test_a_molecule_in_two_planes_is_one_call():
     assert len(drop_duplicates(calls.take(np.zeros(0, dtype=int))).codeword) == 0
 
 
-def test_every_point_of_overlapping_fields_has_one_owner():
-    mosaic = Mosaic.from_positions([(0.0, 0.0), (7.0, 0.3), (0.2, 6.0)], (10, 10), 1.0)
-    assert mosaic.shape_yx == (16, 17)
+@pytest.mark.parametrize(
+    ("corners_xy", "field_shape_yx"),
+    [
+        ([(0.0, 0.0), (7.0, 0.3), (0.2, 6.0)], (10, 10)),
+        # Points of the first field that are nearer to the centre of the second, out of its sight.
+        ([(0.0, 0.0), (5.0, 1.0), (30.0, 30.0)], (10, 10)),
+        ([(0.0, 0.0), (8.0, 6.0)], (8, 12)),
+        ([(0.0, 0.0)], (8, 12)),
+    ],
+)
+def test_every_point_of_overlapping_fields_has_one_owner(corners_xy, field_shape_yx):
+    mosaic = Mosaic.from_positions(corners_xy, field_shape_yx, 1.0)
+    height, width = field_shape_yx
     count = np.zeros(mosaic.shape_yx, dtype=int)
     covered = np.zeros(mosaic.shape_yx, dtype=bool)
+    owner = np.full(mosaic.shape_yx, -1)
     for field, (y, x) in enumerate(mosaic.offset_yx):
-        count[y : y + 10, x : x + 10] += mosaic.owns(field, np.arange(10)[:, None], np.arange(10))
-        covered[y : y + 10, x : x + 10] = True
+        owned = mosaic.owned_pixels(field)
+        count[y : y + height, x : x + width] += owned
+        covered[y : y + height, x : x + width] = True
+        owner[y : y + height, x : x + width][owned] = field
     np.testing.assert_array_equal(count, covered.astype(int))
-    assert sum(mosaic.area_um2(field) for field in range(3)) == covered.sum()
+    assert sum(mosaic.area_um2(field) for field in range(len(corners_xy))) == covered.sum()
+    y, x = np.indices(mosaic.shape_yx).reshape(2, -1).astype(float)
+    field, is_inside = mosaic.locate(y, x)
+    np.testing.assert_array_equal(is_inside, covered.ravel())
     px = mosaic.um_to_px @ [7.0, 0.0, 1.0]
     np.testing.assert_allclose(px, [7, 0, 1])
+    centres = mosaic.offset_yx + (np.array(field_shape_yx) - 1) / 2
+    there = np.hypot(*(np.stack([y, x])[:, None] - centres.T[:, :, None]))
+    of_owner = np.take_along_axis(there, np.maximum(owner.ravel(), 0)[None], axis=0)[0]
+    of_found = np.take_along_axis(there, field[None], axis=0)[0]
+    # At the same distance of two centres either will do.
+    np.testing.assert_allclose(of_found[is_inside], of_owner[is_inside])
 
 
 @pytest.mark.parametrize("kind", ["merfish", "seqfish"])

@@ -203,7 +203,7 @@ def test_what_cannot_be_compared_is_named(movie, tmp_path, capsys):
     both = [f"a={traces_of(movie)}", f"b={traces_of(other)}"]
     for arguments, message in (
         (both, "times in s, some in frames"),
-        (["no_condition.parquet"], "a condition, an equals sign"),
+        (["no_condition.parquet"], "a name, an equals sign"),
         (["a=missing.parquet"], "missing.parquet"),
     ):
         assert main(["summarise", *arguments, "-o", str(tmp_path / "out")]) == 1

@@ -9,7 +9,7 @@ rule decode:
     benchmark:
         "benchmarks/{sample}/decode.tsv"
     conda:
-        "../../envs/core.yaml"
+        spots_environment
     threads: 1
     resources:
         mem_mb=growing(8000),

@@ -44,6 +44,12 @@ def inspect_flags(*columns):
     return render
 
 
+def spots_environment(wildcards):
+    """Conda function: the environment that has spotiflow, if it is to find the spots."""
+    model = settings(wildcards.sample, "decode")["spotiflow"]
+    return f"../../envs/{'core' if model is None else 'spotiflow'}.yaml"
+
+
 def preprocess_flags(wildcards):
     """Params function: the options of the contrast, with the weights that it is for."""
     model = settings(wildcards.sample, "segment")

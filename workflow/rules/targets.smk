@@ -18,6 +18,7 @@ def extent(sample):
         SHEET.parent / row["path"],
         is_movie=row["assay"] == "movie",
         n_channels=len(row["channels"].split(",")) if "channels" in row else None,
+        fov=row.get("fov"),
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from cellsam_core.io.manifest import Plane
+    from cellsam_core.io.manifest import Fields, Plane
     from cellsam_core.io.transcripts import TranscriptColumns
 
 Z_POLICIES = ("all", "max", "one")
@@ -60,13 +60,35 @@ class Stains:
 
 
 @dataclass(frozen=True)
+class FieldMosaic:
+    """Fields of view that are one sample together.
+
+    Attributes
+    ----------
+    fields
+        Where they lie on the image of the sample.
+    planes
+        ``planes[field][channel]``.
+    slide_to_px
+        3x3 affine from the vendor's pixels ``(x, y, 1)`` of the whole slide to those of the image.
+    example
+        Number of a field with transcripts, on which their placement is tested.
+    """
+
+    fields: Fields
+    planes: list[list[Plane]]
+    slide_to_px: npt.NDArray[np.float64]
+    example: int
+
+
+@dataclass(frozen=True)
 class Found:
     """What a reader found in a folder.
 
     Attributes
     ----------
     stains
-        Images to segment.
+        Images to segment; of the example where there is a `mosaic`.
     table
         Transcripts.
     columns
@@ -78,7 +100,9 @@ class Found:
     keep
         Column of `table` and the number in it that a row must have; None keeps all rows.
     labels, boundaries
-        The vendor's own cells, as label image and as polygons.
+        The vendor's own cells, as label image (of the example) and as polygons.
+    mosaic
+        The fields, where all of several are used; `table` then has pixels of each field.
     warnings
         Sentences for the report.
     """
@@ -91,6 +115,7 @@ class Found:
     keep: tuple[str, float] | None = None
     labels: Path | None = None
     boundaries: Path | None = None
+    mosaic: FieldMosaic | None = None
     warnings: list[str] = field(default_factory=list)
 
 

@@ -1,4 +1,4 @@
-"""NanoString CosMx: one field of view of an export.
+"""NanoString CosMx: an export's fields of view as one image, or one of them.
 
 Layout: ``<id>_tx_file.csv[.gz]`` (or one table with the columns ``fov`` and ``cell_ID``),
 ``Morphology2D/*_F<fov>.TIF``, ``CellLabels/CellLabels_F<fov>.tif``, ``*_ExptConfig.txt``; folders
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
+from cellsam_core.errors import InputError
 from cellsam_core.io.planes import READ_ERRORS, unreadable
 from cellsam_core.io.stack import read_stack
 from cellsam_core.io.transcripts import (
@@ -23,14 +24,18 @@ from cellsam_core.io.transcripts import (
     iter_columns,
 )
 from cellsam_core.io.vendors.contract import Choices, Found, choose, only, refuse_z
+from cellsam_core.io.vendors.cosmx_fields import add_positions, lay_out, measure_offsets
 from cellsam_core.io.vendors.stains import NOT_A_STAIN, one_file
 from cellsam_core.io.vendors.tables import TRANSCRIPTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cellsam_core.io.vendors.contract import FieldMosaic, Stains
+
 NATIVE = re.compile(r".*_tx_file\.csv(\.gz)?")
 IMAGE = re.compile(r"(?P<kind>.*?)_?F(?P<fov>\d+)\.tiff?", re.IGNORECASE)
+NATIVE_FOLDER = "Morphology2D"
 KEYS = {"fov", "cell_ID"}
 NO_STAIN = re.compile(f"{NOT_A_STAIN.pattern}|overlay", re.IGNORECASE)
 LABELS = ("celllabels", "cells_label")
@@ -43,7 +48,7 @@ def fits(folder: Path) -> bool:
 
 
 def read(folder: Path, choices: Choices) -> Found:
-    """Read what one field of view holds; `choices.fov` is its number.
+    """Read what an export holds; `choices.fov` is the number of the only field to use.
 
     Raises
     ------
@@ -57,21 +62,65 @@ def read(folder: Path, choices: Choices) -> Found:
     numbers: set[int] = set()
     for batch in iter_columns(table, ["fov"], []):
         numbers.update(np.unique(batch["fov"].to_numpy()).astype(int).tolist())
-    fov = int(choose(folder, choices, [str(n) for n in sorted(numbers)], "fields of view"))
+    is_one = choices.fov is not None or len(numbers) == 1
+    if is_one:
+        fov = int(choose(folder, choices, [str(n) for n in sorted(numbers)], "fields of view"))
+        mosaic = None
+        warnings = [f"Only field of view {fov}, one of {len(numbers)}, is used."]
+    else:
+        mosaic, warnings = _all_fields(folder, choices, files, table)
+        fov = mosaic.example
     image, labels = _images(folder, files, fov)
-    names = _channel_names(image)
-    stack = read_stack(image, n_channels=len(names or choices.channels or []) or None)
-    size = choices.pixel_size_um or stack.pixel_size_um or _pixel_size_um(files)
-    used = [f"Only field of view {fov}, one of {len(numbers)}, is used."]
+    stains = _stains(image, choices)
     return Found(
-        one_file(stack, choices.channels, names),
+        stains,
         table,
         columns=find_columns(table, of_one_field=True, cell=("cell_ID",)),
-        pixel_size_um=size,
-        keep=("fov", float(fov)),
+        pixel_size_um=choices.pixel_size_um or stains.pixel_size_um or _pixel_size_um(files),
+        keep=("fov", float(fov)) if is_one else None,
         labels=labels,
-        warnings=used if len(numbers) > 1 else [],
+        mosaic=mosaic,
+        warnings=warnings if len(numbers) > 1 else [],
     )
+
+
+def stain_files(folder: Path) -> dict[int, Path]:
+    """Stain image of each field of view, by the names of the files alone."""
+    return _stain_files(_below(folder))
+
+
+def _all_fields(
+    folder: Path, choices: Choices, files: list[Path], table: Path
+) -> tuple[FieldMosaic, list[str]]:
+    """Lay out the fields that have transcripts, and those that the export places without."""
+    measured = measure_offsets(table)
+    offsets = add_positions(measured, files)
+    pictured = set(_stain_files(files))
+    stains = {
+        number: _stains(_images(folder, files, number)[0], choices)
+        for number in sorted(set(measured.xy) | (pictured & set(offsets.xy)))
+    }
+    first = next(iter(stains.values()))
+    alike = (first.channels, first.shape_yx, first.dtype)
+    for number, found in stains.items():
+        if (found.channels, found.shape_yx, found.dtype) != alike:
+            raise InputError(
+                found.planes[0].path,
+                found=f"field {number} with other stains or of another size than the first",
+                expected="fields that are alike",
+                remedy="name one field in the column fov of the sample sheet",
+            )
+    planes = {number: found.planes for number, found in stains.items()}
+    mosaic = lay_out(table, offsets, planes, first.shape_yx)
+    n_lost = len(pictured - set(stains))
+    lost = [f"{n_lost} fields without transcripts have no place and are left out."] * bool(n_lost)
+    return mosaic, [f"{len(stains)} fields of view are laid out on one image.", *lost]
+
+
+def _stains(image: Path, choices: Choices) -> Stains:
+    names = _channel_names(image)
+    stack = read_stack(image, n_channels=len(names or choices.channels or []) or None)
+    return one_file(stack, choices.channels, names)
 
 
 def _tables(folder: Path, files: list[Path]) -> list[Path]:
@@ -83,12 +132,18 @@ def _tables(folder: Path, files: list[Path]) -> list[Path]:
     return [file for file in tables if set(column_names(file)) >= KEYS]
 
 
+def _stain_files(files: list[Path]) -> dict[int, Path]:
+    named = [(file, m) for file in files if (m := IMAGE.fullmatch(file.name))]
+    stains = [(int(m["fov"]), file) for file, m in named if not NO_STAIN.search(m["kind"])]
+    return dict([s for s in stains if s[1].parent.name == NATIVE_FOLDER] or stains)
+
+
 def _images(folder: Path, files: list[Path], fov: int) -> tuple[Path, Path | None]:
     """Stain image and label image of a field; there may be several overlays and composites."""
     named = ((file, IMAGE.fullmatch(file.name)) for file in files)
     kinds = {file: m["kind"].lower() for file, m in named if m and int(m["fov"]) == fov}
     stains = [file for file, kind in kinds.items() if not NO_STAIN.search(kind)]
-    native = [file for file in stains if file.parent.name == "Morphology2D"]
+    native = [file for file in stains if file.parent.name == NATIVE_FOLDER]
     image = only(
         folder,
         native or stains,
