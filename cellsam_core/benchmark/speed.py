@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -97,10 +98,13 @@ def speed_tables(loaders: Mapping[str, Load]) -> tuple[pd.DataFrame, pd.DataFram
         if name == CELLSAM:
             timings.append(_in_process(time_method, f"{name}, diameter given", load, DIAMETER_PX))
     stages: list[dict[str, Any]] = []
-    for preset in PRESETS:
-        timing, steps = _in_process(time_preset, preset)
-        timings.append(timing)
-        stages.extend({"preset": preset} | step._asdict() for step in steps)
+    with TemporaryDirectory() as folder:
+        weights = Path(folder) / "random.pt"
+        _in_process(_write_random_checkpoint, weights)
+        for preset in PRESETS:
+            timing, steps = _in_process(time_preset, preset, weights)
+            timings.append(timing)
+            stages.extend({"preset": preset} | step._asdict() for step in steps)
     timings.append(_in_process(time_floor, simulated_field()[1]))
     table = pd.DataFrame([asdict(t) for t in timings])
     reference = "official" if "official" in loaders else FLOOR
@@ -132,12 +136,18 @@ def time_method(name: str, load: Load, diameter_px: float | None) -> Timing:
     return Timing(name, seconds, cpu_seconds, n_cells, peak_rss_mb())
 
 
-def time_preset(preset: str) -> tuple[Timing, list[Stage]]:
+def _write_random_checkpoint(path: Path) -> None:
+    from cellsam_core.benchmark.stages import write_random_checkpoint
+
+    write_random_checkpoint(path)
+
+
+def time_preset(preset: str, weights: Path) -> tuple[Timing, list[Stage]]:
     """Time one preset of our build of the published CellSAM, once, with random weights."""
     from cellsam_core.benchmark.stages import time_stages
 
     raw, n_cells = simulated_field()
-    stages, seconds = time_stages(raw, preset, n_cells)
+    stages, seconds = time_stages(raw, preset, n_cells, weights)
     cpu_seconds = sum(stage.cpu_seconds for stage in stages)
     name = f"vit_b, preset {preset} (random weights)"
     return Timing(name, seconds, cpu_seconds, n_cells, peak_rss_mb()), stages

@@ -15,22 +15,29 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from cellsam_core.preprocess import preprocess_plane
-from cellsam_core.segment.vit_b.checkpoint import build, lower, supports_bfloat16
+from cellsam_core.segment.vit_b.checkpoint import (
+    ORIGINAL,
+    build,
+    expected_shapes,
+    load,
+    supports_bfloat16,
+)
 from cellsam_core.segment.vit_b.encoder import INPUT_PX
 from cellsam_core.segment.vit_b.inputs import detector_input, encoder_input, to_square
-from cellsam_core.segment.vit_b.mask_decoder import BOXES_AT_ONCE
 from cellsam_core.segment.vit_b.predict import PRESETS, VitBSegmenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from cellsam_core.segment.vit_b.checkpoint import VitB
     from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
 
 SEED = 0
 CEILING_TRIALS = 6
+COUNTED_BOXES = 24
+"""What they share of an image is then little beside what each takes."""
 
 
 class Stage(NamedTuple):
@@ -55,7 +62,7 @@ class Stage(NamedTuple):
 
 
 def time_stages(
-    raw: NDArray[np.float32], preset_name: str, n_boxes: int
+    raw: NDArray[np.float32], preset_name: str, n_boxes: int, weights: Path
 ) -> tuple[list[Stage], float]:
     """Time one image on the CPU; return its stages and the seconds on the clock.
 
@@ -67,19 +74,21 @@ def time_stages(
         Key of :data:`PRESETS`.
     n_boxes
         Boxes that are decoded, drawn and painted.
+    weights
+        A checkpoint, as of :func:`write_random_checkpoint`.
     """
     preset = PRESETS[preset_name]
-    encoder_dtype = torch.float32
-    if preset.bfloat16 and supports_bfloat16("cpu"):
-        encoder_dtype = torch.bfloat16
-    model = _random_model(encoder_dtype)
+    is_low = preset.bfloat16 and supports_bfloat16("cpu")
+    dtype = torch.bfloat16 if is_low else torch.float32
+    model = load(weights, device="cpu", bfloat16=is_low)
     segmenter = VitBSegmenter(model, "cpu", preset)
-    clock = _Clock(encoder_dtype)
+    clock = _Clock(dtype)
     shape_yx = raw.shape[1:]
     with torch.inference_mode():
         operations = count_operations(model.decoder)
         # A first use of each kernel is slower.
-        model.encoder.blocks[0](model.encoder.blocks[2](torch.zeros(1, 64, 64, 768)))
+        with model.in_memory(model.encoder) as encoder:
+            encoder.blocks[0](encoder.blocks[2](torch.zeros(1, 64, 64, 768)))
         clock.start()
         start = time.perf_counter()
         pixels = np.stack([preprocess_plane(plane) for plane in raw])
@@ -87,12 +96,14 @@ def time_stages(
         square = to_square(torch.from_numpy(pixels))
         inputs = detector_input(square), encoder_input(square)
         clock.stop("inputs")
-        found = model.detector.backbone.body(inputs[0])
-        clock.stop("CellFinder ViT-B", operations["encoder"], encoder_dtype)
+        with model.in_memory(model.detector.backbone.body) as encoder:
+            found = encoder(inputs[0])
+        clock.stop("CellFinder ViT-B", operations["encoder"])
         boxes = model.detector(found)[0][:n_boxes]
         clock.stop("Anchor DETR", operations["detr"])
-        features = model.encoder(inputs[1])[0]
-        clock.stop("mask encoder ViT-B", operations["encoder"], encoder_dtype)
+        with model.in_memory(model.encoder) as encoder:
+            features = encoder(inputs[1])[0]
+        clock.stop("mask encoder ViT-B", operations["encoder"])
         scores = torch.ones(len(boxes))
         masks = list(segmenter.draw(features, boxes, scores, shape_yx, -np.inf))
         clock.stop(f"decode and draw {n_boxes} boxes", n_boxes * operations["box"])
@@ -102,33 +113,35 @@ def time_stages(
 
 
 class _Clock:
-    """Collects stages and knows the ceilings."""
+    """Collects stages and knows the ceiling."""
 
-    def __init__(self, encoder_dtype: torch.dtype) -> None:
+    def __init__(self, dtype: torch.dtype) -> None:
         self.stages: list[Stage] = []
-        self._ceilings = {d: _ceiling(d) for d in {torch.float32, encoder_dtype}}
+        self._ceiling = _ceiling(dtype)
         self._last = 0.0
 
     def start(self) -> None:
         self._last = time.process_time()
 
-    def stop(self, name: str, gflop: float = 0.0, dtype: torch.dtype = torch.float32) -> None:
+    def stop(self, name: str, gflop: float = 0.0) -> None:
         seconds = time.process_time() - self._last
-        share = gflop / max(seconds, 1e-9) / self._ceilings[dtype]
+        share = gflop / max(seconds, 1e-9) / self._ceiling
         self.stages.append(Stage(name, gflop, seconds, share))
         self._last = time.process_time()
 
 
-def _random_model(encoder_dtype: torch.dtype) -> VitB:
-    model = build()
+def write_random_checkpoint(path: Path) -> None:
+    """Write a checkpoint of random numbers, so that weights are read as a user's are."""
     generator = torch.Generator().manual_seed(SEED)
-    for part in model.parts:
-        part.to_empty(device="cpu").requires_grad_(requires_grad=False)
-        for tensor in (*part.parameters(), *part.buffers()):
-            tensor.normal_(0, 0.02, generator=generator)
-        if encoder_dtype != torch.float32:
-            lower(part)
-    return model
+    zero = torch.zeros(1)
+    state = {
+        # SAM as it came is of no use beside the tuned one, and is not read.
+        key: zero.expand(shape)
+        if key.startswith(ORIGINAL)
+        else torch.empty(shape).normal_(0, 0.02, generator=generator)
+        for key, shape in expected_shapes().items()
+    }
+    torch.save(state, path)
 
 
 def count_operations(decoder: BoxDecoder) -> dict[str, float]:
@@ -138,7 +151,7 @@ def count_operations(decoder: BoxDecoder) -> dict[str, float]:
     """
     shapes = build()
     image = torch.empty(1, 3, INPUT_PX, INPUT_PX, device="meta")
-    boxes = torch.tensor([[100.0, 100.0, 160.0, 160.0]]).repeat(BOXES_AT_ONCE, 1)
+    boxes = torch.tensor([[100.0, 100.0, 160.0, 160.0]]).repeat(COUNTED_BOXES, 1)
     features = torch.zeros(256, 64, 64)
 
     def decode() -> None:
@@ -155,7 +168,7 @@ def count_operations(decoder: BoxDecoder) -> dict[str, float]:
         with FlopCounterMode(display=False) as counter:
             step()
         counts[name] = counter.get_total_flops() / 1e9
-    counts["box"] /= BOXES_AT_ONCE
+    counts["box"] /= COUNTED_BOXES
     return counts
 
 
