@@ -19,7 +19,7 @@ SPOT_NOISE_LEVELS = 6.0
 SCALE_ITERATIONS = 3
 GOOD_FIT = 0.75  # of the distance of a missing bit
 MIN_CALLS_FOR_SCALE = 5
-MIN_BRIGHTNESS = 0.25  # of a typical call's
+MIN_BRIGHTNESS = 0.18  # of a typical call's; low enough that the blanks decide, not this
 
 
 class Nearest(NamedTuple):
