@@ -86,6 +86,10 @@ class Layout:
         height, width = self.field_shape_yx
         return self.owns(field, np.arange(height)[:, None], np.arange(width))
 
+    def area_px(self, field: int) -> int:
+        """Count the pixels that belong to a field."""
+        return int(np.count_nonzero(self.owned_pixels(field)))
+
 
 @dataclass(frozen=True)
 class Mosaic(Layout):
@@ -124,4 +128,4 @@ class Mosaic(Layout):
 
     def area_um2(self, field: int) -> float:
         """Area of the pixels that belong to a field."""
-        return float(np.count_nonzero(self.owned_pixels(field))) * self.pixel_size_um**2
+        return self.area_px(field) * self.pixel_size_um**2

@@ -79,6 +79,7 @@ def preprocess_plane(
     clip_percentile: float = 99.9,
     clahe_kernel_px: int = 128,
     clahe_clip_limit: float = 0.01,
+    limits: tuple[float, float] | None = None,
 ) -> NDArray[np.float32]:
     """Clip, stretch to 0-1 and equalise one plane.
 
@@ -88,13 +89,15 @@ def preprocess_plane(
         ``(y, x)``, any real dtype. Pixels that are not finite count as 0.
     clip_percentile, clahe_kernel_px, clahe_clip_limit
         See :class:`Contrast`.
+    limits
+        Intensities that become 0 and 1; None: see :func:`intensity_limits`.
 
     Returns
     -------
     ndarray of float32, (y, x)
         Between 0 and 1; 0 everywhere for a constant plane.
     """
-    limits = intensity_limits([plane], plane.size, clip_percentile)
+    limits = limits or intensity_limits([plane], plane.size, clip_percentile)
     stretched = _stretch(plane, limits)
     if clahe_clip_limit == 0 or not stretched.any():
         return stretched
@@ -143,7 +146,10 @@ def intensity_limits(
 
 
 def preprocess_bands(
-    read_rows: Callable[[int, int], NDArray[Any]], shape_yx: tuple[int, int], contrast: Contrast
+    read_rows: Callable[[int, int], NDArray[Any]],
+    shape_yx: tuple[int, int],
+    contrast: Contrast,
+    limits: tuple[float, float] | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Process a plane that is too large for memory, without seams.
 
@@ -159,6 +165,8 @@ def preprocess_bands(
         Of the plane.
     contrast
         Settings.
+    limits
+        As for :func:`preprocess_plane`.
 
     Yields
     ------
@@ -167,7 +175,7 @@ def preprocess_bands(
     """
     height, width = shape_yx
     rows = [(y, min(y + BAND_PX, height)) for y in range(0, height, BAND_PX)]
-    limits = intensity_limits(
+    limits = limits or intensity_limits(
         (read_rows(*r) for r in rows), height * width, contrast.clip_percentile
     )
     if contrast.clahe_clip_limit == 0 or limits[1] <= limits[0]:

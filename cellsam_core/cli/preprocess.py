@@ -204,14 +204,21 @@ def _bands(
 
     height, width = manifest.shape_yx
 
-    def read_rows(y0: int, y1: int) -> NDArray[np.generic]:
-        pixels = read_frame(manifest, frame, names, (y0, y1, 0, width))
+    def read(y0: int, y1: int, x0: int = 0, x1: int = width) -> NDArray[np.generic]:
+        pixels = read_frame(manifest, frame, names, (y0, y1, x0, x1))
         return preprocess.to_grey(pixels) if len(names) > 1 else pixels[0]
 
+    limits = None
+    if manifest.fields is not None:
+        # What lies between fields of view is no image, and has no part in the contrast.
+        h, w = manifest.fields.shape_yx
+        fields = (read(y, y + h, x, x + w) for y, x in manifest.fields.offset_yx)
+        n_pixels = len(manifest.fields.offset_yx) * h * w
+        limits = preprocess.intensity_limits(fields, n_pixels, contrast.clip_percentile)
     if height * width > preprocess.WHOLE_PLANE_PX:
-        yield from preprocess.preprocess_bands(read_rows, manifest.shape_yx, contrast)
+        yield from preprocess.preprocess_bands(read, manifest.shape_yx, contrast, limits)
     else:
-        yield 0, preprocess.preprocess_plane(read_rows(0, height), **asdict(contrast))
+        yield 0, preprocess.preprocess_plane(read(0, height), **asdict(contrast), limits=limits)
 
 
 def _to_uint16(values: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -172,8 +172,7 @@ def read_mosaic(
     Returns
     -------
     ndarray, (y, x)
-        Between the fields as dark as the darkest pixel of the first one, so that the contrast of
-        the image is that of its fields.
+        Between the fields as dark as the darkest pixel of the first one.
     """
     y0, y1, x0, x1 = window or (0, layout.shape_yx[0], 0, layout.shape_yx[1])
     dark = _darkest(planes[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -253,7 +252,7 @@ def cells_section(results: Results, cells: pd.DataFrame | None) -> Section:
     uri = encode(lambda: figure_histograms(panels))
     caption = "Distribution over cells, the top 0.5 % in the last bin; the line: median."
     section.pictures.append(Picture(uri, caption))
-    if results.manifest.fields is not None:
+    if results.manifest.fields is not None and "fov" in cells:
         density = counts_by_field(results.manifest.fields, cells, results.manifest.pixel_size_um)
         uri = encode(lambda: figure_density_by_field(density))
         caption = (
@@ -277,8 +276,10 @@ def counts_by_field(
     """Transcripts of genes in cells per 1000 um2 of each field of view."""
     assert pixel_size_um is not None  # no transcript is placed without
     counts = cells.groupby("fov")["n_transcripts"].sum().reindex(fields.numbers, fill_value=0)
-    area_um2 = math.prod(fields.shape_yx) * pixel_size_um**2
-    return {str(number): 1000 * float(n) / area_um2 for number, n in counts.items()}
+    return {
+        str(number): 1000 * float(counts[number]) / (fields.layout.area_px(i) * pixel_size_um**2)
+        for i, number in enumerate(fields.numbers)
+    }
 
 
 def assignment_section(

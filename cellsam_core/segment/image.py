@@ -78,7 +78,7 @@ def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: OmeZarr) -> fl
 
 
 def _sample(frames: OmeZarr, frame: int) -> NDArray[np.float32]:
-    """Read the region nearest to the middle of a frame that is not all but empty."""
+    """Read the middle of a frame; where that is of one brightness, the region nearest to it."""
     height, width = frames.shape_yx
     h, w = min(REGION_PX, height), min(REGION_PX, width)
     y, x = (height - h) // 2, (width - w) // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import anndata
@@ -98,6 +99,19 @@ def test_the_image_is_that_of_the_fields(tmp_path, window):
     np.testing.assert_array_equal(dna[0], expected[1, y0:y1, x0:x1])
 
 
+def test_the_contrast_does_not_depend_on_how_far_apart_fields_lie(tmp_path):
+    shown = []
+    for distance in (60, 900):
+        folder = make_cosmx(tmp_path / str(distance), (1, 2), {1: (0, 0), 2: (distance, 0)})
+        (tmp_path / "m.json").write_text(inspect(folder).to_json())
+        store = tmp_path / f"{distance}.zarr"
+        arguments = [str(tmp_path / "m.json"), "--nuclear-channel", "DNA", "-o", str(store)]
+        assert main(["preprocess", *arguments]) == 0
+        shown.append(omezarr.open_(store).read(np.s_[0, :40, :60]))
+    assert shown[0].max() == 65535
+    np.testing.assert_array_equal(*shown)
+
+
 def test_what_two_fields_show_is_counted_once(tmp_path):
     # Field 2 begins 20 px left of the end of field 1: the border is in the middle, at 49.5.
     folder = make_cosmx(tmp_path, (1, 2), {1: (0.0, 0.0), 2: (40.0, 0.0)})
@@ -188,6 +202,13 @@ def test_fields_without_a_place_are_refused(tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         inspect(folder)
     assert inspect(folder, fov="1").fields is None
+
+
+def test_a_table_without_rows_is_refused(tmp_path):
+    folder = make_cosmx(tmp_path)
+    edit_table(folder, lambda table: table[:0])
+    with pytest.raises(InputError):
+        inspect(folder)
 
 
 def test_what_does_not_fit_together_is_refused(tmp_path):
@@ -331,6 +352,9 @@ def test_the_report_has_the_density_of_each_field(tmp_path):
     density = counts_by_field(found.fields, cells, found.pixel_size_um)
     area_um2 = 40 * 60 * SIZE_UM**2
     assert density == pytest.approx({"1": 3e4 / area_um2, "2": 0, "5": 6e4 / area_um2})
+    fields = replace(found.fields, offset_yx=((0, 0), (0, 40), (100, 100)))
+    density = counts_by_field(fields, cells, found.pixel_size_um)
+    assert density["1"] == pytest.approx(3e4 / (40 * 50 * SIZE_UM**2), rel=0.02)
 
 
 @pytest.mark.data

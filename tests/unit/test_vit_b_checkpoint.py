@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import pickle
 
 import pytest
@@ -72,6 +73,18 @@ def test_bfloat16_leaves_what_decides_in_float32(folder):
         model.decoder.mask_decoder.transformer.layers[0].mlp.lin1.weight,
     ):
         assert decisive.dtype == torch.float32
+
+
+def test_weights_that_change_under_a_running_job_are_refused(folder):
+    path = folder / "changing.pt"
+    torch.save(zeros(), path)
+    model = load(path, device="cpu")
+    os.utime(path, (0, 0))
+    with (
+        pytest.raises(InputError, match="another file than at the start"),
+        model.in_memory(model.encoder),
+    ):
+        pass
 
 
 def spoiled(**changes: object) -> dict[str, object]:

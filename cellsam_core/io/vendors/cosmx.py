@@ -62,7 +62,7 @@ def read(folder: Path, choices: Choices) -> Found:
     numbers: set[int] = set()
     for batch in iter_columns(table, ["fov"], []):
         numbers.update(np.unique(batch["fov"].to_numpy()).astype(int).tolist())
-    is_one = choices.fov is not None or len(numbers) == 1
+    is_one = choices.fov is not None or len(numbers) <= 1
     if is_one:
         fov = int(choose(folder, choices, [str(n) for n in sorted(numbers)], "fields of view"))
         mosaic = None

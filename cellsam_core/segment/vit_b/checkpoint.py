@@ -67,7 +67,7 @@ class VitB:
     def in_memory(self, encoder: ImageEncoder) -> Iterator[ImageEncoder]:
         """Lend one of the two image encoders, so that mapped weights leave memory after use.
 
-        A pass through one takes seconds, and mapping its weights again some hundredths.
+        A pass through one takes seconds, and reading its weights again a tenth.
         """
         refill = self.refills.get(encoder)
         if refill:
@@ -115,7 +115,14 @@ def load(path: Path, *, device: str, bfloat16: bool = False) -> VitB:
     InputError
         Anything but exactly the keys and shapes of a published checkpoint.
     """
-    read = partial(_read, path)
+    written = path.stat().st_mtime_ns if path.is_file() else 0
+
+    def read() -> dict[str, Any]:
+        state = _read(path)
+        if path.stat().st_mtime_ns != written:
+            raise _unfit(path, "another file than at the start of this job")
+        return state
+
     model = fill(read, path, device=device, bfloat16=bfloat16)
     if device == "cpu" and not bfloat16 and zipfile.is_zipfile(path):
         prefixes = {
