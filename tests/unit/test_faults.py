@@ -226,6 +226,7 @@ IN_TEMPORARY = {
     "io/assigned.py": {"assign_transcripts"},
     "segment/history.py": {"flush"},  # a log that grows
     "report/figures_common.py": {"encode"},  # into memory
+    "benchmark/stages.py": {"write_random_checkpoint"},  # into a folder that is removed
 }
 
 
