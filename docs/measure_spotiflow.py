@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from measure_decoding import Exposed, at_target, decode, expose, score
+from measure_decoding import MATCH_RADIUS_PX, Exposed, at_target, decode, expose, score
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from scipy.spatial import cKDTree
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from cellsam_core.decode.field import Detector
 
 SIZE_PX = 256
-MATCH_RADIUS_PX = 2.0
 EPOCHS = 20
 
 

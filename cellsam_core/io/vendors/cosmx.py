@@ -132,25 +132,33 @@ def _tables(folder: Path, files: list[Path]) -> list[Path]:
     return [file for file in tables if set(column_names(file)) >= KEYS]
 
 
+def _named(files: list[Path]) -> dict[Path, tuple[int, str]]:
+    """Field and kind of the images that are named like those of an export."""
+    matches = ((file, IMAGE.fullmatch(file.name)) for file in files)
+    return {file: (int(m["fov"]), m["kind"].lower()) for file, m in matches if m}
+
+
 def _stain_files(files: list[Path]) -> dict[int, Path]:
-    named = [(file, m) for file in files if (m := IMAGE.fullmatch(file.name))]
-    stains = [(int(m["fov"]), file) for file, m in named if not NO_STAIN.search(m["kind"])]
-    return dict([s for s in stains if s[1].parent.name == NATIVE_FOLDER] or stains)
+    named = _named(files)
+    return {named[file][0]: file for file in _choose_stains(named)}
+
+
+def _choose_stains(named: dict[Path, tuple[int, str]]) -> list[Path]:
+    """Leave out overlays and composites, and where there are the vendor's own, all others."""
+    stains = [file for file, (_, kind) in named.items() if not NO_STAIN.search(kind)]
+    return [file for file in stains if file.parent.name == NATIVE_FOLDER] or stains
 
 
 def _images(folder: Path, files: list[Path], fov: int) -> tuple[Path, Path | None]:
     """Stain image and label image of a field; there may be several overlays and composites."""
-    named = ((file, IMAGE.fullmatch(file.name)) for file in files)
-    kinds = {file: m["kind"].lower() for file, m in named if m and int(m["fov"]) == fov}
-    stains = [file for file, kind in kinds.items() if not NO_STAIN.search(kind)]
-    native = [file for file in stains if file.parent.name == NATIVE_FOLDER]
+    of_field = {file: named for file, named in _named(files).items() if named[0] == fov}
     image = only(
         folder,
-        native or stains,
+        _choose_stains(of_field),
         f"stain image of field {fov}, such as Morphology2D/*_F{fov:03d}.TIF",
         "copy it from the export, or move the others out of the folder",
     )
-    labels = [file for file, kind in kinds.items() if kind.endswith(LABELS)]
+    labels = [file for file, (_, kind) in of_field.items() if kind.endswith(LABELS)]
     return image, labels[0] if len(labels) == 1 else None
 
 

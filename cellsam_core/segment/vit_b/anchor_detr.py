@@ -5,8 +5,8 @@ Row-column decoupled attention (RCDA) is arranged for inference: keys are averag
 they are projected, queries go in chunks that stay in the cache, and what does not depend on
 the image (positions, the first decoder layer's self-attention) is computed once per model.
 
-Attention and feed-forward layers may be in bfloat16; weights of attention, norms, the residual
-stream and the heads, whose scores decide what a cell is, stay in float32.
+Attention and feed-forward layers may be in bfloat16; softmax, norms, the residual stream and the
+heads, whose scores decide what a cell is, stay in float32.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def load(path: Path, *, device: str, bfloat16: bool = False) -> VitB:
     device
         ``cpu`` or ``cuda``.
     bfloat16
-        Keep and apply the large layers of both image encoders in bfloat16.
+        Keep and apply the large layers in bfloat16, see :func:`lower`.
 
     Raises
     ------

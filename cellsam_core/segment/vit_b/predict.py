@@ -38,7 +38,7 @@ class Preset:
         Painted cells that are smaller are removed and the holes of the others filled;
         0 leaves both out.
     bfloat16
-        Large layers of the image encoders in bfloat16; what decides stays in float32.
+        Large layers in bfloat16, see :func:`checkpoint.lower`; what decides stays in float32.
     """
 
     thresholds: Thresholds
