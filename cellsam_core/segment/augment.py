@@ -1,4 +1,4 @@
-"""Training crops: cut, turned, scaled and lit as microscopes vary."""
+"""Training crops: cut, turned, scaled, bent and lit as microscopes vary."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ SCALE_SPREAD = 0.33
 
 CLAHE_SHARE = 0.5
 """Of the crops: the user may have images equalised."""
+
+ELASTIC_SHARE = 0.4
+"""Of the crops: cells bent and squeezed, as tissue is and as no two cells are alike."""
+
+ELASTIC_SPACING_PX = 48
+ELASTIC_MAX_PX = 5.0
+"""Distance of the points that are moved, and the greatest standard deviation of their moves."""
 
 ONE_PLANE_SHARE = 0.4
 """Of the crops of stained sections that show the grey or the red alone."""
@@ -69,11 +76,7 @@ def random_crop(
             [matrix[1, 0] * 2 / height, matrix[1, 1] * 2 / height, 2 * centre[1] / height - 1],
         ]
     )
-    grid = F.affine_grid(
-        torch.as_tensor(theta_matrix[None], dtype=torch.float32),
-        [1, 1, CROP_PX, CROP_PX],
-        align_corners=False,
-    )
+    grid = _sampling_grid(theta_matrix, rng)
     smooth = source.astype(np.float32) / 255
     if scale < 0.7:
         smooth = ndimage.gaussian_filter(smooth, (0, 0.5 / scale - 0.3, 0.5 / scale - 0.3))
@@ -89,6 +92,32 @@ def random_crop(
         padding_mode=outside,
     )[0, 0].numpy()
     return relight(pixels, image.modality, rng), split_reflections(truth.astype(np.int32))
+
+
+def _sampling_grid(theta: NDArray[np.float64], rng: np.random.Generator) -> torch.Tensor:
+    """Place the crop's pixels in the image ``(1, 256, 256, 2)``, on a sheet that may be bent.
+
+    Parameters
+    ----------
+    theta
+        Affine map ``(2, 3)`` from the crop to the image, each from -1 to 1.
+    rng
+        Decides whether and how the sheet is bent.
+    """
+    flat = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    sheet = F.affine_grid(flat, [1, 1, CROP_PX, CROP_PX], align_corners=False)
+    if rng.random() < ELASTIC_SHARE:
+        n = CROP_PX // ELASTIC_SPACING_PX + 2
+        moves = rng.normal(0, rng.uniform(0, ELASTIC_MAX_PX), (1, 2, n, n)) * 2 / CROP_PX
+        bent = F.interpolate(
+            torch.as_tensor(moves, dtype=torch.float32),
+            (CROP_PX, CROP_PX),
+            mode="bicubic",
+            align_corners=True,
+        )
+        sheet = sheet + bent.permute(0, 2, 3, 1)
+    linear = torch.as_tensor(theta, dtype=torch.float32)
+    return sheet @ linear[:, :2].T + linear[:, 2]
 
 
 def _crop_centre(
