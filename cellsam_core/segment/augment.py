@@ -104,20 +104,19 @@ def _sampling_grid(theta: NDArray[np.float64], rng: np.random.Generator) -> torc
     rng
         Decides whether and how the sheet is bent.
     """
-    flat = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-    sheet = F.affine_grid(flat, [1, 1, CROP_PX, CROP_PX], align_corners=False)
-    if rng.random() < ELASTIC_SHARE:
-        n = CROP_PX // ELASTIC_SPACING_PX + 2
-        moves = rng.normal(0, rng.uniform(0, ELASTIC_MAX_PX), (1, 2, n, n)) * 2 / CROP_PX
-        bent = F.interpolate(
-            torch.as_tensor(moves, dtype=torch.float32),
-            (CROP_PX, CROP_PX),
-            mode="bicubic",
-            align_corners=True,
-        )
-        sheet = sheet + bent.permute(0, 2, 3, 1)
-    linear = torch.as_tensor(theta, dtype=torch.float32)
-    return sheet @ linear[:, :2].T + linear[:, 2]
+    affine = torch.as_tensor(theta, dtype=torch.float32)
+    grid = F.affine_grid(affine[None], [1, 1, CROP_PX, CROP_PX], align_corners=False)
+    if rng.random() >= ELASTIC_SHARE:
+        return grid
+    n = CROP_PX // ELASTIC_SPACING_PX + 2
+    moves = rng.normal(0, rng.uniform(0, ELASTIC_MAX_PX), (1, 2, n, n)) * 2 / CROP_PX
+    bent = F.interpolate(
+        torch.as_tensor(moves, dtype=torch.float32),
+        (CROP_PX, CROP_PX),
+        mode="bicubic",
+        align_corners=True,
+    )
+    return grid + bent.permute(0, 2, 3, 1) @ affine[:, :2].T
 
 
 def _crop_centre(
