@@ -10,6 +10,8 @@ from scipy import ndimage
 from torch.nn import functional as F
 
 from cellsam_core.segment.tiles import REFERENCE_PX
+from cellsam_core.simulate.clutter import clutter
+from cellsam_core.simulate.optics import smooth_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,15 +23,19 @@ CROP_PX = 256
 SCALE_SPREAD = 0.33
 """Standard deviation of the log of the scale: cells differ, and the autopilot errs."""
 
-CLAHE_SHARE = 0.5
+CLAHE_SHARE = 0.25
 """Of the crops: the user may have images equalised."""
 
 ELASTIC_SHARE = 0.4
 """Of the crops: cells bent and squeezed, as tissue is and as no two cells are alike."""
 
-ELASTIC_SPACING_PX = 48
-ELASTIC_MAX_PX = 5.0
-"""Distance of the points that are moved, and the greatest standard deviation of their moves."""
+ELASTIC_CORRELATION_PX = 48
+ELASTIC_MAX_PX = 4.0
+"""Distance over which the moves of the points change, and their greatest standard deviation."""
+
+CLUTTER_SHARE = 0.3
+UNSTAINED = ("yeast", "bacteria", "phase", "rods")
+"""Of the crops of these kinds: what is no cell is drawn beside the cells."""
 
 ONE_PLANE_SHARE = 0.4
 """Of the crops of stained sections that show the grey or the red alone."""
@@ -91,7 +97,11 @@ def random_crop(
         align_corners=False,
         padding_mode=outside,
     )[0, 0].numpy()
-    return relight(pixels, image.modality, rng), split_reflections(truth.astype(np.int32))
+    labels = split_reflections(truth.astype(np.int32))
+    if image.modality in UNSTAINED and rng.random() < CLUTTER_SHARE:
+        added = clutter(rng, labels, REFERENCE_PX)
+        pixels = np.where(pixels.max(axis=(1, 2), keepdims=True) > 0, pixels + added, pixels)
+    return relight(pixels, image.modality, rng), labels
 
 
 def _sampling_grid(theta: NDArray[np.float64], rng: np.random.Generator) -> torch.Tensor:
@@ -108,15 +118,10 @@ def _sampling_grid(theta: NDArray[np.float64], rng: np.random.Generator) -> torc
     grid = F.affine_grid(affine[None], [1, 1, CROP_PX, CROP_PX], align_corners=False)
     if rng.random() >= ELASTIC_SHARE:
         return grid
-    n = CROP_PX // ELASTIC_SPACING_PX + 2
-    moves = rng.normal(0, rng.uniform(0, ELASTIC_MAX_PX), (1, 2, n, n)) * 2 / CROP_PX
-    bent = F.interpolate(
-        torch.as_tensor(moves, dtype=torch.float32),
-        (CROP_PX, CROP_PX),
-        mode="bicubic",
-        align_corners=True,
-    )
-    return grid + bent.permute(0, 2, 3, 1) @ affine[:, :2].T
+    shape = CROP_PX, CROP_PX
+    moves = np.stack([smooth_noise(rng, shape, ELASTIC_CORRELATION_PX) for _ in range(2)], axis=-1)
+    bent = torch.from_numpy(moves) * float(rng.uniform(0, ELASTIC_MAX_PX) * 2 / CROP_PX)
+    return grid + bent @ affine[:, :2].T
 
 
 def _crop_centre(
