@@ -1,4 +1,4 @@
-"""What lies beside unstained cells and is none: walls and letters of a chip, clumps of dead cells."""
+"""What lies beside unstained cells and is no cell: walls and letters of a chip, dead cells."""
 
 from __future__ import annotations
 
