@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -39,6 +39,8 @@ def estimate_diameter_px(
 ) -> float:
     """Try a ladder of scales on sample regions and keep the one at which the model is surest.
 
+    The ladder's steps are an octave apart; beside the best of them the half steps are tried.
+
     The model was trained with cells brought to one size, so its scores fall off on either side
     of the right scale. Boxes tell enough; no mask is drawn. A scale's evidence is the sum over
     the surest few boxes of each sample of their scores, less for boxes of another size than
@@ -62,20 +64,45 @@ def estimate_diameter_px(
         Diameter in pixels, on a grid of 8 steps an octave so that it does not depend on
         rounding. The model's own scale if no cell is found at any scale.
     """
-    best, best_value = REFERENCE_PX, 0.0
-    for candidate in candidates_px(limits_px):
-        value, diameters = 0.0, np.zeros(0, np.float32)
-        for sample in samples:
-            region = busiest_region(sample, round(min(REGION_PX, REGION_DIAMETERS * candidate)))
-            boxes, scores = find(region, candidate)
-            sizes = _diameters(boxes)
-            value += _evidence(sizes, scores, candidate, region.shape[1:])
-            diameters = np.concatenate((diameters, sizes[scores > SURE]))
-        log.info("cells of %g px: %d found, evidence %.2f", candidate, len(diameters), value)
-        if value > best_value and len(diameters):
-            best, best_value = float(np.median(diameters)), value
-    step = round(np.log2(np.clip(best, *limits_px)) * STEPS_PER_OCTAVE)
+    coarse = [_look(find, samples, candidate) for candidate in candidates_px(limits_px)]
+    best = max(coarse, key=_value)
+    fine = [_look(find, samples, c) for c in between_px(best.candidate_px, limits_px)]
+    best = max([best, *fine], key=_value)
+    diameter_px = best.diameter_px if best.value > 0 else REFERENCE_PX
+    step = round(np.log2(np.clip(diameter_px, *limits_px)) * STEPS_PER_OCTAVE)
     return float(2 ** (step / STEPS_PER_OCTAVE))
+
+
+class _Look(NamedTuple):
+    """What was found when cells of one size were looked for; `value` is its evidence."""
+
+    candidate_px: float
+    diameter_px: float
+    value: float
+
+
+def _value(look: _Look) -> float:
+    return look.value
+
+
+def _look(find: Finder, samples: Sequence[NDArray[np.float32]], candidate_px: float) -> _Look:
+    value, diameters = 0.0, np.zeros(0, np.float32)
+    for sample in samples:
+        region = busiest_region(sample, round(min(REGION_PX, REGION_DIAMETERS * candidate_px)))
+        boxes, scores = find(region, candidate_px)
+        sizes = _diameters(boxes)
+        value += _evidence(sizes, scores, candidate_px, region.shape[1:])
+        diameters = np.concatenate((diameters, sizes[scores > SURE]))
+    log.info("cells of %g px: %d found, evidence %.2f", candidate_px, len(diameters), value)
+    if not len(diameters):
+        return _Look(candidate_px, candidate_px, 0.0)
+    return _Look(candidate_px, float(np.median(diameters)), value)
+
+
+def between_px(candidate_px: float, limits_px: tuple[float, float]) -> list[float]:
+    """Choose the half steps beside a step of the ladder, inside its ends and the limits."""
+    low, high = max(limits_px[0], CANDIDATES_PX[0]), min(limits_px[1], CANDIDATES_PX[-1])
+    return [c for c in (candidate_px / 2**0.5, candidate_px * 2**0.5) if low <= c <= high]
 
 
 def candidates_px(limits_px: tuple[float, float]) -> list[float]:

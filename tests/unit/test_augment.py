@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,15 @@ def test_sheets_bend_by_some_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_crop_depends_on_its_seed_alone() -> None:
     first, second = (random_crop(discs(), np.random.default_rng(7)) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_clutter_is_drawn_on_unstained_cells_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augment, "CLUTTER_SHARE", 1.0)
+    for modality in ("yeast", "fluorescence"):
+        image = dataclasses.replace(discs(), modality=modality)
+        lit = []
+        for seed in range(8):
+            pixels, labels = random_crop(image, np.random.default_rng(seed))
+            lit.append(float(np.abs(pixels[1][labels == 0]).mean()))
+            assert not pixels[0].any()
+        assert (max(lit) > 0.03) == (modality == "yeast")

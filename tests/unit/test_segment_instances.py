@@ -10,6 +10,7 @@ from scipy import ndimage
 from cellsam_core.errors import InputError
 from cellsam_core.io.instances import BatchWriter, iter_frames, read_settings
 from cellsam_core.segment.autoscale import (
+    between_px,
     busiest_region,
     candidates_px,
     estimate_diameter_px,
@@ -167,6 +168,23 @@ def test_the_scale_is_that_at_which_the_model_is_surest() -> None:
     assert estimate_diameter_px(find_70_px, [sample], NO_LIMITS) == pytest.approx(70, rel=0.05)
     assert estimate_diameter_px(find_70_px, [sample], (10, 50)) == pytest.approx(50, rel=0.05)
     assert candidates_px((21, 39)) == pytest.approx([np.sqrt(21 * 39)])
+
+
+def find_halves_off_scale(pixels: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
+    """Find a cell of 56 px whole near its scale, and at the ladder's steps its half."""
+    off = abs(np.log2(diameter_px / 56))
+    side = 56 if off < 0.25 else 40
+    box = np.array([[65, 65, 65 + side, 65 + side]], np.float32)
+    return box, np.array([max(0.0, 0.9 - 0.4 * off)], np.float32)
+
+
+def test_between_the_steps_of_the_ladder_is_looked_at() -> None:
+    sample = np.zeros((2, 300, 300), np.float32)
+    estimate = estimate_diameter_px(find_halves_off_scale, [sample], NO_LIMITS)
+    assert estimate == pytest.approx(56, rel=0.05)
+    assert between_px(40, NO_LIMITS) == pytest.approx([40 / 2**0.5, 40 * 2**0.5])
+    assert between_px(40, (35, 60)) == pytest.approx([40 * 2**0.5])
+    assert between_px(10, NO_LIMITS) == pytest.approx([10 * 2**0.5])
 
 
 def test_debris_does_not_outweigh_the_cells() -> None:
