@@ -33,7 +33,7 @@ ELASTIC_CORRELATION_PX = 48
 ELASTIC_MAX_PX = 4.0
 """Distance over which the moves of the points change, and their greatest standard deviation."""
 
-CLUTTER_SHARE = 0.3
+CLUTTER_SHARE = 0.4
 UNSTAINED = ("yeast", "bacteria", "phase", "rods")
 """Of the crops of these kinds: what is no cell is drawn beside the cells."""
 

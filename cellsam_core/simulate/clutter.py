@@ -39,17 +39,17 @@ def clutter(rng: np.random.Generator, labels: NDArray[np.int32], diameter_px: fl
 
 
 def relief(rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float) -> Image:
-    """Draw the edges of a letter or a stepped wall as phase contrast shows them: lines in pairs.
+    """Draw the edges of a letter or a stepped wall as phase contrast shows them.
 
-    A spine with one to four arms at right angles. Edges are level lines of the distance to
-    the union of the bars, whose corners are rounded.
+    A spine with one to four arms at right angles, corners rounded. Along the edges run up to
+    three lines, with a shade inside and a halo outside, as around cells.
     """
-    stroke = diameter_px * rng.uniform(0.5, 2.2)
+    stroke = diameter_px * np.exp(rng.normal(0, 0.4))
     length = stroke * rng.uniform(3, 9)
     bars = [(0.0, 0.0, stroke / 2, length / 2)]
     for _ in range(rng.integers(1, 5)):
         reach = stroke * rng.uniform(1, 4)
-        thickness = stroke * rng.choice([1.0, 1.0, rng.uniform(0.6, 3)])
+        thickness = stroke * rng.choice([1.0, 1.0, 1.0, rng.uniform(0.6, 3)])
         side = rng.choice([-1.0, 1.0, 1.0])
         bars.append((side * reach / 2, rng.uniform(-0.5, 0.5) * length, reach / 2, thickness / 2))
     centre_yx = rng.uniform((0, 0), shape_yx)
@@ -57,14 +57,16 @@ def relief(rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: flo
     y, x = np.indices(shape_yx, dtype=np.float32)
     u = (x - centre_yx[1]) * np.cos(theta) + (y - centre_yx[0]) * np.sin(theta)
     v = (y - centre_yx[0]) * np.cos(theta) - (x - centre_yx[1]) * np.sin(theta)
-    rounding = stroke * rng.uniform(0.05, 0.3)
+    rounding = stroke * rng.uniform(0.05, 0.5)
     distance = np.min([_beyond_bar(u, v, bar, rounding) for bar in bars], axis=0)
     width = 0.04 * diameter_px * rng.uniform(0.7, 1.6) + 0.7
     lines = zip((-1.6, 0.0, 1.6), rng.uniform((-0.1, -0.4, -0.1), (0.6, 0.4, 0.6)), strict=True)
     image: Image = np.sum(
         [height * np.exp(-((distance / width - place) ** 2)) for place, height in lines], axis=0
     )
-    image += rng.uniform(-0.08, 0.05) * (distance < 0)
+    reach = diameter_px * rng.uniform(0.1, 0.4)
+    side = np.where(distance < 0, -rng.uniform(0, 0.2), rng.uniform(0, 0.15))
+    image += side * np.exp(-np.abs(distance) / reach)
     return image
 
 
@@ -80,7 +82,7 @@ def _beyond_bar(
 
 
 def clumps(rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float) -> Image:
-    """Draw one to three heaps of dead cells: grainy, of ragged shape, without a rim."""
+    """Draw one to three heaps of dead cells: dark vesicles in a haze, of ragged shape, no rim."""
     shape = np.zeros(shape_yx, np.float32)
     y, x = np.indices(shape_yx, dtype=np.float32)
     for _ in range(rng.integers(1, 4)):
@@ -92,5 +94,9 @@ def clumps(rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: flo
             away = np.hypot(y - at_yx[0], x - at_yx[1])
             shape = np.maximum(shape, 1 / (1 + np.exp((away - radius) / (0.06 * diameter_px))))
     grain = smooth_noise(rng, shape_yx, diameter_px * rng.uniform(0.04, 0.16) + 0.8)
-    image: Image = shape * (rng.uniform(-0.1, 0.3) + rng.uniform(0.1, 0.35) * grain)
+    vesicles = np.maximum(smooth_noise(rng, shape_yx, diameter_px * rng.uniform(0.1, 0.2)), 0)
+    haze = ndi.gaussian_filter(shape, diameter_px * rng.uniform(0.05, 0.25))
+    image: Image = rng.uniform(0, 0.35) * haze + shape * (
+        rng.uniform(0.03, 0.25) * grain - rng.uniform(0, 0.35) * vesicles
+    )
     return image
