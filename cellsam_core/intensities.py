@@ -149,6 +149,7 @@ def measure_frame(
     ids = np.unique(labels).astype(np.int64)
     ids = ids[ids != 0]
     distance, nearest = _distance_to_cells(labels)
+    finite = np.isfinite(image).all(axis=0)
     outer = options.ring_px + RING_MARGIN_PX if options.ring_px else 0
     compartments = {"cell": PixelGroups(labels, ids)}
     if options.ring_px:
@@ -159,9 +160,9 @@ def measure_frame(
     source = np.full(len(ids), options.background, dtype=object)
     if options.background == "annulus":
         near = (distance > outer + ANNULUS_PX[0]) & (distance <= outer + ANNULUS_PX[1])
-        annuli = PixelGroups(np.where(near, nearest, 0), ids)
+        annuli = PixelGroups(np.where(near & finite, nearest, 0), ids)
         source[annuli.counts < MIN_BACKGROUND_PX] = "mode"
-    outside = distance > outer + ANNULUS_PX[0]
+    outside = (distance > outer + ANNULUS_PX[0]) & finite
     rims = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     shared: dict[str, Any] = {
         "label": ids,

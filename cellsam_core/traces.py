@@ -88,6 +88,8 @@ def add_ratio(
     reasons = {
         "no pixels": num.empty | den.empty,
         "no background": num.no_background | den.no_background,
+        "not finite": ~(np.isfinite(num.signal) & np.isfinite(den.signal))
+        & ~(num.empty | den.empty | num.no_background | den.no_background),
         "low denominator": den.weak,
         "low numerator": num.weak,  # R0 near 0 would make R/R0 noise
         "saturated": num.saturated | den.saturated,

@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.segment.instances import paint
 
     _refuse_same_stems(args.images)
+    _refuse_overwriting(args.images, args.output)
     boxes = None if args.boxes is None else _read_boxes(args.boxes, args.images)
     diameter = given_diameter_px(args.cell_diameter_px)
     inputs = [_open(path, args) for path in args.images]
@@ -185,6 +186,20 @@ def _refuse_outside(path: Path, boxes: pd.DataFrame, shapes: dict[str, tuple[int
                 found=f"a box outside of {image} in row {row}",
                 expected=f"x from 0 to {width} and y from 0 to {height} px",
                 remedy="correct the row",
+            )
+
+
+def _refuse_overwriting(images: list[Path], output: Path) -> None:
+    """Refuse a folder where labels would take the place of an image that is given."""
+    given = {path.resolve() for path in images}
+    for path in images:
+        labels = output / f"{path.stem}.tif"
+        if labels.resolve() in given:
+            raise InputError(
+                output,
+                found=f"the image {labels.name}, which the labels of {path.name} would replace",
+                expected="a folder without the images",
+                remedy="give another folder with -o",
             )
 
 

@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> None:
             0, "--division-margin-frames", args.division_margin_frames
         ),
         saturation_value=_positive("--saturation-value", args.saturation_value),
-        drug_frame=_drug_frame(args.drug_frame, args.baseline_frames),
+        drug_frame=_drug_frame(args.drug_frame, args.baseline_frames, manifest.n_frames),
     )
     if args.control is not None:
         options = replace(options, bleach_rate=_bleach_rate(args.control, options, manifest))
@@ -154,7 +154,7 @@ def write_trace_files(
     tables = trace_frames(frames, channels, tracks, options, interval_s)
     traces = folder / "traces.parquet"
     with atomic_path(traces) as path:
-        write_traces(path, tables, channels, options)
+        write_traces(path, tables, channels, options, interval_s)
     ratios = read_ratios(traces)
     with atomic_path(folder / "traces_wide.csv") as path:
         write_wide(path, ratios, tracks["track_id"], manifest.n_frames)
@@ -221,8 +221,15 @@ def parse_ratio(text: str, channels: Sequence[str]) -> tuple[str, str]:
     )
 
 
-def _drug_frame(frame: int | None, baseline_frames: int) -> int | None:
-    """Check that the baseline ends before the drug."""
+def _drug_frame(frame: int | None, baseline_frames: int, n_frames: int) -> int | None:
+    """Check that the drug is given after the baseline and before the movie ends."""
+    if frame is not None and frame >= n_frames:
+        raise InputError(
+            "--drug-frame",
+            found=str(frame),
+            expected=f"at most {n_frames - 1}, the last of {n_frames} frame(s) counted from 0",
+            remedy="correct it, or leave it out if no drug was given",
+        )
     return frame if frame is None else _at_least(baseline_frames, "--drug-frame", frame)
 
 

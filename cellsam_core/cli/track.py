@@ -112,10 +112,18 @@ def run(args: argparse.Namespace) -> None:
     parameters = TrackParameters(**{name: getattr(args, name) for name in names})
     _check_calibration(args)
     corrections = [] if args.corrections is None else read_corrections(args.corrections)
-    source = _calibrated(open_labels(args.labels), args)
+    source = open_labels(args.labels)
+    source = replace(
+        source,
+        pixel_size_um=args.pixel_size_um or source.pixel_size_um,
+        frame_interval_s=args.frame_interval_s or source.frame_interval_s,
+    )
     images = _open_images(args, source)
+    if images is not None:
+        source = _calibrated(source, images[0])
     log.info("tracking %d frames of %d x %d px", source.n_frames, *source.shape_yx)
     tracks = track_labels(_frames(source, "linked"), parameters, corrections)
+    _remove_traces(args.output)
     _write(args.output, source, tracks, corrections)
     if images is not None:
         _write_traces(args.output, source, tracks, *images)
@@ -141,12 +149,12 @@ def _check_calibration(args: argparse.Namespace) -> None:
             )
 
 
-def _calibrated(source: LabelSource, args: argparse.Namespace) -> LabelSource:
-    """Put the options' pixel size and frame interval before those of the files."""
+def _calibrated(source: LabelSource, images: Manifest) -> LabelSource:
+    """Take from the images what neither the options nor the labels say of pixels and time."""
     return replace(
         source,
-        pixel_size_um=args.pixel_size_um or source.pixel_size_um,
-        frame_interval_s=args.frame_interval_s or source.frame_interval_s,
+        pixel_size_um=source.pixel_size_um or images.pixel_size_um,
+        frame_interval_s=source.frame_interval_s or images.frame_interval_s,
     )
 
 
@@ -171,6 +179,14 @@ def _open_images(
     refuse_other_movie(source, manifest, args.images)
     ratio = None if args.ratio is None else parse_ratio(args.ratio, manifest.channels)
     return manifest, TraceOptions(ratio=ratio)
+
+
+def _remove_traces(folder: Path) -> None:
+    """Traces of other tracks must not stay beside these."""
+    for name in ("traces.parquet", "traces_wide.csv", "trace_summary.csv"):
+        if (folder / name).exists():
+            log.info("%s is of earlier tracks: removed", folder / name)
+            (folder / name).unlink()
 
 
 def _write_traces(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+import statistics
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
@@ -23,6 +25,9 @@ PREFIXES = {
     "position": {"s", "p", "xy", "pos", "position", "fov", "field", "site", "well", "stage"},
 }
 CLOCK = re.compile(r"(?:(\d+)d)?(\d+)h(\d+)m(?:(\d+)s)?")
+# 20260301 and 2026y03m01d; 2359, 235959 and 23h59m.
+DATE = re.compile(r"((?:19|20)\d\d)y?(0[1-9]|1[0-2])m?(0[1-9]|[12]\d|3[01])d?")
+TIME = re.compile(r"([01]\d|2[0-3])h?([0-5]\d)m?(?:([0-5]\d)s?)?")
 LABEL_NAME = re.compile(
     r"(man_track|man_seg|masks?|labels?|seg)[ _\-]*(t|frame)?\d*"
     r"|.*[_\-](labels?|masks?|seg|cp_masks|gt)([_\-]?\d+)?",
@@ -156,7 +161,36 @@ def _tokens(paths: list[Path]) -> list[list[str]]:
             parts = [re.findall(r"[A-Za-z]+\d+", t) for t in columns[i]]
             if len({len(p) for p in parts}) == 1:
                 columns[i : i + 1] = list(zip(*parts, strict=True))
+    for i in reversed(range(len(columns) - 1)):
+        moments = _moments(columns[i], columns[i + 1])
+        if moments is not None:
+            columns[i : i + 2] = [moments]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _moments(days: tuple[str, ...], times: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Turn dates and times of day into frame numbers; None where they are something else.
+
+    The clock of a microscope is not exact: numbers are rounded to the usual interval.
+    """
+    dates = [DATE.fullmatch(t) for t in days]
+    clocks = [TIME.fullmatch(t) for t in times]
+    if not (all(dates) and all(clocks)):
+        return None
+    seconds = []
+    for match_day, match_time in zip(dates, clocks, strict=True):
+        assert match_day is not None
+        assert match_time is not None
+        year, month, day = map(int, match_day.groups())
+        hour, minute, second = (int(g or 0) for g in match_time.groups())
+        days_since = datetime(year, month, 1, tzinfo=UTC).toordinal() + day - 1
+        seconds.append(((days_since * 24 + hour) * 60 + minute) * 60 + second)
+    ordered = sorted(set(seconds))
+    step = statistics.median([b - a for a, b in itertools.pairwise(ordered)] or [1])
+    numbers = {s: round((s - ordered[0]) / step) for s in ordered}
+    if len(set(numbers.values())) < len(ordered):
+        numbers = {s: s for s in ordered}
+    return tuple(str(numbers[s]) for s in seconds)
 
 
 def _read_column(column: tuple[str, ...]) -> tuple[str, list[int], list[str]]:

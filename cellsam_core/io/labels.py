@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.io.manifest import Plane
+    from cellsam_core.io.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,14 @@ def open_labels(path: str | Path) -> LabelSource:
         if not files:
             raise _not_labels(root, "no images")
         _refuse_gap(root, files)
-        return _open_planes(root, [_only_plane(f, len(files)) for f in files])
+        return _open_stacks(root, [_only_plane(f, len(files)) for f in files])
     stack = read_stack(root, pages_are_frames=True)
     by_channel = len(stack.planes) == 1 and stack.planes[0][0].sample is None
-    # Programs that know no time axis call the frames of a stack its channels.
-    frames = [[p] for p in stack.planes[0]] if by_channel else stack.planes
-    if len(frames[0]) > 1:
-        raise _not_labels(root, f"{len(frames[0])} channels")
-    return _open_planes(root, [(p, stack.shape_yx, stack.dtype) for (p,) in frames])
+    if by_channel:  # programs that know no time axis call the frames of a stack its channels
+        stack = replace(stack, planes=[[p] for p in stack.planes[0]])
+    if len(stack.planes[0]) > 1:
+        raise _not_labels(root, f"{len(stack.planes[0])} channels")
+    return _open_stacks(root, [stack])
 
 
 def write_label_tiff(path: str | Path, labels: NDArray[Any]) -> None:
@@ -134,9 +134,9 @@ def _not_labels(path: Path, found: str) -> InputError:
 
 
 def _refuse_gap(root: Path, files: list[Path]) -> None:
-    """Where names are one word and a number, a number left out is a frame that is not there."""
-    names = [re.fullmatch(r"(.*?)(\d+)", f.stem) for f in files]
-    if not all(names) or len({m[1] for m in names if m}) > 1:
+    """Where names differ in their last number alone, one left out is a frame that is not there."""
+    names = [re.fullmatch(r"(.*?)(\d+)(\D*)", f.stem) for f in files]
+    if not all(names) or len({m.group(1, 3) for m in names if m}) > 1:
         return
     gap = missing_frame(int(m[2]) for m in names if m)
     if gap is not None:
@@ -148,23 +148,32 @@ def _refuse_gap(root: Path, files: list[Path]) -> None:
         )
 
 
-def _only_plane(path: Path, n_files: int) -> tuple[Plane, tuple[int, int], str]:
+def _only_plane(path: Path, n_files: int) -> Stack:
     stack = read_stack(path, pages_are_frames=True)
     if len(stack.planes) > 1 or len(stack.planes[0]) > 1:
         raise _not_labels(path, f"several planes in one of {n_files} files")
-    return stack.planes[0][0], stack.shape_yx, stack.dtype
+    return stack
 
 
-def _open_planes(root: Path, pages: list[tuple[Plane, tuple[int, int], str]]) -> LabelSource:
-    planes = [plane for plane, _, _ in pages]
-    shape_yx = pages[0][1]
-    for plane, shape, dtype in pages:
-        if shape != shape_yx:
-            found = f"{shape[0]} x {shape[1]} px after {shape_yx[0]} x {shape_yx[1]} px"
-            raise _not_labels(Path(plane.path), found)
-        if np.dtype(dtype).kind not in "ui":
-            raise _not_labels(Path(plane.path), f"pixels of type {dtype}")
-    return LabelSource(root, len(planes), shape_yx, lambda index: read_plane(planes[index]))
+def _open_stacks(root: Path, stacks: list[Stack]) -> LabelSource:
+    """Put the frames of stacks of one channel one after the other."""
+    first = stacks[0]
+    height, width = first.shape_yx
+    for stack in stacks:
+        if stack.shape_yx != first.shape_yx:
+            y, x = stack.shape_yx
+            raise _not_labels(stack.path, f"{y} x {x} px after {height} x {width} px")
+        if np.dtype(stack.dtype).kind not in "ui":
+            raise _not_labels(stack.path, f"pixels of type {stack.dtype}")
+    planes = [plane for stack in stacks for (plane,) in stack.planes]
+    return LabelSource(
+        root,
+        len(planes),
+        first.shape_yx,
+        lambda index: read_plane(planes[index]),
+        first.pixel_size_um,
+        first.frame_interval_s,
+    )
 
 
 def _open_zarr(root: Path) -> LabelSource:

@@ -165,7 +165,7 @@ def _read_folder(root: Path, format: str, n_channels: int | None) -> Stack:
         if not folders:
             raise _no_images(root, "a sub-folder of images for each channel")
         _refuse_positions(root, folders)
-        return _merge_channels(root, {f.name: parse_names(_images(f)) for f in folders})
+        return _merge_channels(root, {f.name: _only_channel(f) for f in folders})
     if format == "ctc":
         sequence = _ctc_sequence(root)
         files = [f for f in _images(sequence) if CTC_IMAGE.fullmatch(f.stem)]
@@ -187,6 +187,17 @@ def _read_folder(root: Path, format: str, n_channels: int | None) -> Stack:
         expected = "names that differ in the frame number only"
         raise _error(root, found, expected, "set the column `format` to channel_files")
     return _read_series(images, n_channels)
+
+
+def _only_channel(folder: Path) -> list[NamedImage]:
+    """Read the names in the folder of a channel; others in them would be taken for frames."""
+    images = parse_names(_images(folder))
+    if len({image.channel for image in images}) > 1:
+        names = f"{images[0].path.name}, {images[-1].path.name}"
+        found = f"channels in the names of its sub-folder {folder.name} ({names})"
+        expected = "a sub-folder for each channel, or one folder of all images"
+        raise _error(folder.parent, found, expected, f"name {folder} as `path`")
+    return images
 
 
 def _no_images(root: Path, expected: str) -> InputError:

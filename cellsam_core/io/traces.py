@@ -27,9 +27,17 @@ METADATA = b"cellsam_traces"
 
 
 def write_traces(
-    path: Path, tables: Iterator[pd.DataFrame], channels: Sequence[str], options: TraceOptions
+    path: Path,
+    tables: Iterator[pd.DataFrame],
+    channels: Sequence[str],
+    options: TraceOptions,
+    frame_interval_s: float | None,
 ) -> None:
-    """Write the tables as one Parquet file, one row group each; `options` go to its metadata."""
+    """Write the tables as one Parquet file, one row group each.
+
+    Options and frame interval go to its metadata: a table without rows has them, too.
+    """
+    said = asdict(options) | {"frame_interval_s": frame_interval_s}
     arrow = {
         "int64": pa.int64(),
         "float64": pa.float64(),
@@ -38,7 +46,7 @@ def write_traces(
     }
     schema = pa.schema(
         [(name, arrow.get(dtype, pa.float64())) for name, dtype in columns_of(channels).items()],
-        metadata={METADATA: json.dumps(asdict(options), sort_keys=True)},
+        metadata={METADATA: json.dumps(said, sort_keys=True)},
     )
     with parquet_writer(path, schema) as writer:
         for table in tables:
@@ -131,7 +139,7 @@ def responses_of(ratios: pd.DataFrame, options: dict[str, Any]) -> Responses:
     values = np.full((len(ids), n_frames), np.nan)
     values[row, ratios["frame"]] = ratios["r_over_r0"].where(ratios["valid"])
     matrix = pd.DataFrame(values, index=pd.Index(ids, name="track_id"))
-    interval_s = _interval_s(ratios)
+    interval_s = _interval_s(ratios, options)
     unit, interval = ("frames", 1.0) if interval_s is None else ("s", interval_s)
     times = np.arange(n_frames, dtype=np.float64) * interval
     drug_time = drug_frame_of(options) * interval
@@ -139,10 +147,13 @@ def responses_of(ratios: pd.DataFrame, options: dict[str, Any]) -> Responses:
     return Responses(matrix, unit, interval, drug_time, table)
 
 
-def _interval_s(rows: pd.DataFrame) -> float | None:
-    """Frame interval of a long table, without the rounding of its times; None if not known."""
-    intervals = (rows["time_s"] / rows["frame"]).dropna()
-    return round(float(intervals.median()), 6) if len(intervals) else None
+def _interval_s(rows: pd.DataFrame, options: dict[str, Any]) -> float | None:
+    """Frame interval of a long table; None if not known."""
+    interval = options.get("frame_interval_s")
+    if interval is None:  # a table of an earlier version tells by its times
+        intervals = (rows["time_s"] / rows["frame"]).dropna()
+        interval = intervals.median() if len(intervals) else None
+    return None if interval is None else round(float(interval), 6)
 
 
 def read_control(
@@ -161,7 +172,10 @@ def read_control(
     expected = {
         "ratio": (list(ratio or ()), list(options.get("ratio") or ())),
         "bleaching rate": (0.0, options.get("bleach_rate", 0.0)),
-        "frame interval in s": (frame_interval_s and round(frame_interval_s, 6), _interval_s(rows)),
+        "frame interval in s": (
+            frame_interval_s and round(frame_interval_s, 6),
+            _interval_s(rows, options),
+        ),
     }
     for name, (here, there) in expected.items():
         if here != there:

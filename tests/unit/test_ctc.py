@@ -194,6 +194,10 @@ def test_command_traces_images(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert traces["time_s"].max() == 270
     wide = pd.read_csv(tmp_path / "a" / "traces_wide.csv", index_col="track_id")
     assert wide.shape == (objects["track_id"].nunique(), 10)
+    # Traces of earlier tracks do not stay beside new ones.
+    assert run(tmp_path / "movie.tif", tmp_path / "a", "--division", "none") == 0
+    assert (tmp_path / "a" / "objects.parquet").exists()
+    assert not list((tmp_path / "a").glob("*trace*"))
     for wrong, message in (
         (["--ratio", "num/den"], "--ratio: found no --images"),
         (["--images", str(images), "--ratio", "num/other"], "channels den, num"),

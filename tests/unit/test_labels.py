@@ -94,3 +94,22 @@ def test_real_labels(shared_data):
     assert source.n_frames == 20
     assert 124 <= len(np.unique(source.frame(0))) - 1 <= 195
     assert open_labels(shared_data / "movies/ctc_evaluation_software_test/03_RES").n_frames == 7
+
+
+def test_a_lost_frame_is_told_where_a_word_follows_the_number(tmp_path, labels):
+    for t in (4, 6, 7):
+        tifffile.imwrite(tmp_path / f"img_t{t:03d}_cp_masks.tif", labels[0].astype(np.uint16))
+    tifffile.imwrite(tmp_path / "img_t005_cp_masks.tif", labels[0].astype(np.uint16))
+    assert open_labels(tmp_path).n_frames == 4
+    (tmp_path / "img_t005_cp_masks.tif").unlink()
+    with pytest.raises(InputError, match="no frame 5 after frame 4"):
+        open_labels(tmp_path)
+
+
+def test_a_tiff_says_its_pixel_size_and_interval(tmp_path, labels):
+    path = tmp_path / "labels.tif"
+    said = {"axes": "TYX", "unit": "um", "finterval": 30.0}
+    stack = labels.astype(np.uint16)
+    tifffile.imwrite(path, stack, imagej=True, resolution=(2, 2), metadata=said)
+    source = open_labels(path)
+    assert (source.pixel_size_um, source.frame_interval_s) == (0.5, 30.0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pytest
 import tifffile
@@ -374,3 +376,33 @@ def test_real_movies(shared_data, path, format, n_frames, channels):
     assert (manifest.format, manifest.n_frames) == (format, n_frames)
     assert len(manifest.channels) == channels
     assert read_frame(manifest, n_frames - 1).shape == (channels, *manifest.shape_yx)
+
+
+def test_channels_within_a_sub_folder_are_not_taken_for_frames(tmp_path):
+    for t in range(2):
+        for name in ("GFP", "H2B"):
+            write(tmp_path / "exp1" / f"t{t:03d}_{name}.tif", image(t))
+    with pytest.raises(InputError, match=r"exp1 \(t000_GFP.*name .*exp1 as `path`"):
+        inspect(tmp_path)
+    assert inspect(tmp_path / "exp1").channels == ["GFP", "H2B"]
+
+
+@pytest.mark.parametrize("style", ["img_%Y%m%d_%H%M%S.tif", "VID12_A1_1_%Yy%mm%dd_%Hh%Mm.tif"])
+def test_date_and_time_in_names_go_on_after_midnight(tmp_path, style):
+    start = datetime(2026, 2, 28, 12)
+    for hour in range(24):
+        write(tmp_path / (start + timedelta(hours=hour)).strftime(style), image(hour))
+    manifest = inspect(tmp_path)
+    assert manifest.channels == ["channel_1"]
+    assert values(manifest) == [[hour] for hour in range(24)]
+
+
+def test_a_clock_that_is_late_leaves_no_gap_but_a_lost_frame_does(tmp_path):
+    start = datetime(2026, 2, 28, 23, 50)
+    for frame, seconds in enumerate((0, 301, 599, 902, 1200)):
+        moment = start + timedelta(seconds=seconds)
+        write(tmp_path / moment.strftime("%Y%m%d-%H%M%S.tif"), image(frame))
+    assert values(inspect(tmp_path)) == [[frame] for frame in range(5)]
+    (tmp_path / "20260228-235959.tif").unlink()
+    with pytest.raises(InputError, match="no frame 2 after 20260228-235501"):
+        inspect(tmp_path)

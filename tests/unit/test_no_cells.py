@@ -194,3 +194,14 @@ def test_black_image_and_image_of_discs_are_segmented(tmp_path):
     labels = tifffile.imread(out / "discs.tif")
     assert len(read(out / "discs_cells.csv")) == len(np.unique(labels)) - 1
     assert len({int(labels[centre]) for centre in centres} - {0}) > len(centres) / 2
+
+
+def test_a_raw_image_is_not_overwritten_by_its_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((32, 32), np.uint16))
+    before = path.read_bytes()
+    assert main(["segment", str(path), "-o", str(tmp_path)]) == 1
+    assert "a.tif, which the labels of a.tif would replace" in capsys.readouterr().err
+    assert path.read_bytes() == before

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 from fake_results import DIVISION_FRAME, N_FRAMES, response, run_traces, write_movie
 
 from cellsam_core.cli.traces import parse_ratio
 from cellsam_core.errors import InputError
+from cellsam_core.io.manifest import Manifest
 from cellsam_core.traces import columns_of
 
 CONTRACT = ["track_id", "lineage_id", "frame", "time_s", "compartment", "GFP_mean"]
@@ -109,3 +111,35 @@ def test_unusable_input_is_refused_and_leaves_nothing(movie, tmp_path):
     with pytest.raises(InputError, match="no table that can be read"):
         run_traces(movie, "--objects", str(tmp_path / "objects.parquet"), "-o", str(out))
     assert list(out.iterdir()) == []
+
+
+def test_a_movie_without_cells_keeps_its_frame_interval(tmp_path):
+    empty = write_movie(tmp_path / "results", n_frames=2, with_cells=False)
+    header = (empty / "3_tracks/trace_summary.csv").read_text()
+    assert "peak_time_s" in header
+    assert "_frames" not in header
+
+
+def test_the_drug_is_given_within_the_movie(movie):
+    with pytest.raises(InputError, match=r"--drug-frame: found 500.*at most 11"):
+        run_traces(movie, "--drug-frame", "500")
+
+
+def test_pixels_that_are_no_number_are_flagged_and_no_background(tmp_path):
+    folder = write_movie(tmp_path / "results")
+    manifest = Manifest.load(folder / "0_manifest.json")
+    raw = Path(manifest.planes[3][0].path)
+    before = pd.read_parquet(folder / "3_tracks/traces.parquet")
+    image = tifffile.imread(raw).astype(np.float32)
+    image[..., :12, :] = np.nan
+    image[..., 40, 43] = np.nan  # in the cell of track 1
+    tifffile.imwrite(raw, image)
+    run_traces(folder, ratio="GFP/ExRai_405")
+    after = pd.read_parquet(folder / "3_tracks/traces.parquet")
+    hit = (after["frame"] == 3) & (after["track_id"] == 1)
+    assert hit.sum() == 1
+    assert after.loc[hit, "invalid_reason"].str.contains("not finite").all()
+    assert not after.loc[hit, "valid"].any()
+    assert after.loc[after["valid"], "r_over_r0"].notna().all()
+    other = after["valid"] & ~hit
+    np.testing.assert_allclose(after.loc[other, "ratio"], before.loc[other, "ratio"], rtol=0.02)

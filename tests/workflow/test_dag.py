@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +157,21 @@ def test_raw_rounds_are_decoded_first(snakemake: Snakemake, tmp_path, format: st
     assert "--spot-sigma-px 1.6 --misidentification-rate 0.05" in result.stdout
     assert ("--format merlin" in result.stdout) == (format == "merlin")
     assert "inspect results/mine/0_decoded --sample mine --assay seqfish -o" in result.stdout
+
+
+def test_new_frames_in_channel_sub_folders_are_seen(snakemake: Snakemake, tmp_path: Path):
+    image = np.zeros((32, 32), np.uint16)
+    for channel in ("GFP", "RFP"):
+        (tmp_path / "movie" / channel).mkdir(parents=True)
+        for frame in range(2):
+            tifffile.imwrite(tmp_path / "movie" / channel / f"t{frame:03}.tif", image)
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text("sample\tassay\tpath\na\tmovie\tmovie\n")
+    target = ["results/a/0_manifest.json", "--config", f"samples={sheet}"]
+    assert snakemake(*target).returncode == 0
+    assert "Nothing to be done" in snakemake("-n", *target).stdout
+    time.sleep(1.1)  # time stamps are whole seconds on some file systems
+    for channel in ("GFP", "RFP"):
+        tifffile.imwrite(tmp_path / "movie" / channel / "t002.tif", image)
+    again = snakemake("-n", *target)
+    assert jobs(again) == {"inspect": 1}

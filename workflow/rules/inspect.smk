@@ -1,6 +1,7 @@
 rule inspect:
     input:
         raw=inspected_path,
+        folders=channel_folders,
     output:
         "results/{sample}/0_manifest.json",
     log:

@@ -161,6 +161,14 @@ def inspected_path(wildcards):
     return raw_path(wildcards)
 
 
+def channel_folders(wildcards):
+    """Sub-folders of a movie: Snakemake sees new files in a folder, not in those below it."""
+    path = inspected_path(wildcards)
+    if SAMPLES[wildcards.sample]["assay"] != "movie" or not os.path.isdir(path):
+        return []
+    return sorted(e.path for e in os.scandir(path) if e.is_dir() and not e.name.startswith("."))
+
+
 def growing(base):
     """Resource function: memory or minutes that grow with each attempt."""
     return lambda wildcards, attempt: base * attempt
