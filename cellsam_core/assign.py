@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 GENE = "gene"
 BLANK = "blank"
-GENE_TYPES = {"gene", "gene_expression", "predesigned_gene", "custom_gene"}
+GENE_TYPES = {
+    *("gene", "gene_expression", "predesigned_gene", "custom_gene", "protein_coding"),
+    *("rna", "mrna", "transcript", "target", "endogenous"),
+}
 MIN_MERGE = 4_000_000  # transcripts: 32 MB of keys
 # Whole names as the vendors write them. A prefix or a case-insensitive match would take NANOG,
 # NEGR1 or Blnk for controls and silently drop them from the counts.
 CONTROL_PATTERNS = (
-    (BLANK, re.compile(r"(?:[Bb]lank|BLANK)(?:[-_]?\d+)?")),  # MERSCOPE, MERlin, Xenium 1.0
+    # MERSCOPE, MERlin, Xenium 1.0: the word, whatever stands beside it.
+    (BLANK, re.compile(r"(?:.*[^a-z])?blank(?:[^a-z].*)?", re.IGNORECASE)),
     ("negative_control_probe", re.compile(r"NegControlProbe_\d+")),  # Xenium
     ("negative_control_probe", re.compile(r"antisense_\w+")),  # Xenium 1.0
     ("negative_control_codeword", re.compile(r"NegControlCodeword_\d+")),  # Xenium

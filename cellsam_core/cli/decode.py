@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> None:
         prepare_bits, sigma_px=args.spot_sigma_px, detect=_open_detector(args)
     )
     raw = open_raw(args.path, args.format, args.pixel_size_um)
+    if not raw.codebook.is_blank.any():
+        log.warning("no word of the codebook is named a blank: the error rate is not measured")
     positions = [field.origin_um for field in raw.fields]
     refuse_scattered(args.path, np.array(positions) / raw.pixel_size_um, raw.shape_yx)
     mosaic = Mosaic.from_positions(positions, raw.shape_yx, raw.pixel_size_um)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from cellsam_core.assign import CountTable, FeatureIndex, assignment_quality
+from cellsam_core.assign import GENE, CountTable, FeatureIndex, assignment_quality
 from cellsam_core.errors import InputError
 from cellsam_core.io.parquet import parquet_writer
 from cellsam_core.io.transcripts import iter_transcripts
@@ -103,6 +103,13 @@ def assign_transcripts(
             n_done += batch.num_rows
             log.info("%d of %d transcripts", n_done, source.n_rows)
     _check(source, n_done, np.setdiff1d(table.cell_id, cell_id))
+    if index.names and GENE not in index.types:
+        raise InputError(
+            source.path,
+            found=f"no gene, features are {', '.join(sorted(set(index.types)))}",
+            expected="genes among the features",
+            remedy="write `gene` into the column feature_type, or correct the features' names",
+        )
     features = pd.DataFrame(
         {"name": index.names, "feature_type": index.types, "n_transcripts": index.counts}
     )

@@ -115,8 +115,17 @@ def read_polygons(path: str | Path) -> tuple[CellPolygons, list[str]]:
             remedy="export the polygons again",
         )
     # An empty plane of a cell is no polygon, and a cell without any polygon is no cell.
+    # Vendors' outlines cross themselves now and then: the crossing's parts are kept.
+    geometry = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
     usable = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     table = table.filter(pa.array(usable))
+    if table["id"].null_count:
+        raise InputError(
+            path,
+            found=f"{table['id'].null_count} polygons without an id",
+            expected="the id of its cell beside each polygon",
+            remedy="export the polygons again or remove these rows",
+        )
     encoded = table["id"].combine_chunks().dictionary_encode()
     vendor_ids = encoded.dictionary.to_pylist()
     rank = np.empty(len(vendor_ids), dtype=np.uint32)

@@ -35,7 +35,7 @@ def read_codebook(path: str | Path) -> Codebook:
         the same codeword.
     """
     path = Path(path)
-    table = _read_old(path) if _is_old(path) else read_table(path, dtype=str)
+    table = _read_old(path) if _is_old(path) else read_table(path, dtype=str, keep_default_na=False)
     name = next((c for c in table.columns if str(c).strip().lower() in NAME_COLUMNS), None)
     if name is None:
         raise _unusable(path, f"the columns {', '.join(map(str, table.columns))}", "also name")
@@ -73,7 +73,9 @@ def _read_old(path: Path) -> pd.DataFrame:
     with table_errors(path):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         bit_names = [part.strip() for part in lines[2].split(",")[1:] if part.strip()]
-        table = pd.read_csv(StringIO("\n".join(lines[3:])), dtype=str, skipinitialspace=True)
+        table = pd.read_csv(
+            StringIO("\n".join(lines[3:])), dtype=str, keep_default_na=False, skipinitialspace=True
+        )
         table.columns = [c.strip() for c in table.columns]
         words = table.pop("barcode").str.replace(" ", "")
         bits = pd.DataFrame([list(word) for word in words], columns=bit_names)

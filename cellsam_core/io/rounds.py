@@ -16,6 +16,7 @@ Beside it: ``codebook.csv`` and, for more than one field, ``positions.csv`` with
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,9 +28,12 @@ from cellsam_core.io.manifest import Plane
 from cellsam_core.io.raw import SHEET_NAME, RawExperiment, RawField
 from cellsam_core.io.stack import read_stack
 from cellsam_core.io.tables import read_table
+from cellsam_core.io.vendors.stains import NOT_A_STAIN, split_z
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 CODEBOOK_NAME = "codebook.csv"
 POSITIONS_NAME = "positions.csv"
@@ -73,7 +77,7 @@ def open_rounds(folder: Path, pixel_size_um: float | None) -> RawExperiment:
     rows, said_size = _read_sheet(path)
     codebook = read_codebook(folder / CODEBOOK_NAME)
     bits = {(row.name, row.z): row for row in rows if row.kind == "bit"}
-    stains = {row.name: row for row in rows if row.kind == "stain"}
+    stains = _middle_planes([row for row in rows if row.kind == "stain"])
     fiducials = {row.imaging_round: row for row in rows if row.kind == "fiducial"}
     planes = sorted({z for _, z in bits})
     for name in codebook.bit_names:
@@ -117,6 +121,14 @@ def open_rounds(folder: Path, pixel_size_um: float | None) -> RawExperiment:
     )
 
 
+def _middle_planes(rows: list[SheetRow]) -> dict[str, SheetRow]:
+    """Take of each stain the middle plane, the lower of two, as of vendors' folders."""
+    by_name: dict[str, list[SheetRow]] = {}
+    for row in sorted(rows, key=lambda row: row.z):
+        by_name.setdefault(row.name, []).append(row)
+    return {name: planes[(len(planes) - 1) // 2] for name, planes in by_name.items()}
+
+
 def _read_sheet(path: Path) -> tuple[list[SheetRow], float | None]:
     """Read and check the rows, and the pixel size if they say it."""
     table = read_table(path, COLUMNS, dtype=str, keep_default_na=False)
@@ -132,10 +144,20 @@ def _read_sheet(path: Path) -> tuple[list[SheetRow], float | None]:
     if len(bad):
         found = f"the kind {bad['kind'].iloc[0]!r} in row {bad.index[0] + 1}"
         raise _unclear(path, found, f"one of {', '.join(KINDS)}")
-    twice = table[table.duplicated(["kind", "name", "imaging_round", "z"])]
+    # A bit or stain is imaged in one round, a fiducial in each.
+    is_fiducial = table["kind"] == "fiducial"
+    key = table.assign(
+        name=table["name"].where(~is_fiducial, table["imaging_round"].astype(str)),
+        z=table["z"].where(~is_fiducial, 0),
+    )
+    twice = table[key.duplicated(["kind", "name", "z"])]
     if len(twice):
         found = f"row {twice.index[0] + 1} for what another row names"
         raise _unclear(path, found, "one row for each plane")
+    for name in table.loc[table["kind"] == "stain", "name"].unique():
+        if NOT_A_STAIN.search(name) or split_z(name)[1] is not None:
+            found = f"the stain {name!r}, as label images or z planes are named"
+            raise _unclear(path, found, "another name")
     if not (table["kind"] == "bit").any():
         raise _unclear(path, "no row of kind bit", "one for each bit")
     columns = zip(*(table[name].tolist() for name in SheetRow._fields), strict=True)
@@ -193,6 +215,9 @@ def _positions(folder: Path, names: list[str]) -> dict[str, tuple[float, float]]
     missing = [name for name in names if name not in found]
     if missing:
         raise _unclear(path, f"no position of field {missing[0]!r}", "x_um and y_um of each field")
+    absent = sorted(set(found) - set(names), key=natural_key)
+    if absent:
+        log.warning("%s: no images of the fields %s", path, ", ".join(absent))
     return found
 
 

@@ -88,7 +88,10 @@ def write_spatialdata(
                 transformations=in_um,
             )
         },
-        shapes={"cell_boundaries": ShapesModel.parse(outlines, transformations=in_um)},
+        # An element without rows can't be made: a sample without cells has no outlines.
+        shapes={"cell_boundaries": ShapesModel.parse(outlines, transformations=in_um)}
+        if len(outlines)
+        else {},
         tables={"counts": TableModel.parse(anndata.read_h5ad(cells / "cells.h5ad"))},
     )
     with atomic_path(path) as temporary:

@@ -25,7 +25,7 @@ from cellsam_core.io.transcripts import (
 )
 from cellsam_core.io.vendors.contract import Choices, Found, choose, only, refuse_z
 from cellsam_core.io.vendors.cosmx_fields import add_positions, lay_out, measure_offsets
-from cellsam_core.io.vendors.stains import NOT_A_STAIN, one_file
+from cellsam_core.io.vendors.stains import one_file
 from cellsam_core.io.vendors.tables import TRANSCRIPTS
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ NATIVE = re.compile(r".*_tx_file\.csv(\.gz)?")
 IMAGE = re.compile(r"(?P<kind>.*?)_?F(?P<fov>\d+)\.tiff?", re.IGNORECASE)
 NATIVE_FOLDER = "Morphology2D"
 KEYS = {"fov", "cell_ID"}
-NO_STAIN = re.compile(f"{NOT_A_STAIN.pattern}|overlay", re.IGNORECASE)
+NO_STAIN = re.compile(r"label|mask|segmentation|boundar|overlay", re.IGNORECASE)
 LABELS = ("celllabels", "cells_label")
 NM_A_PIXEL = re.compile(r"ImPixel_nm\W+([\d.]+)")
 

@@ -10,7 +10,13 @@ from cellsam_core.io.stack import read_stack
 from cellsam_core.io.transform import read_transform
 from cellsam_core.io.vendors.contract import Choices, Found, no_images, refuse_fov
 from cellsam_core.io.vendors.merscope import TRANSFORM_NAME, beside_images
-from cellsam_core.io.vendors.stains import NOT_A_STAIN, one_file, one_file_a_stain, select, split_z
+from cellsam_core.io.vendors.stains import (
+    one_file,
+    one_file_a_stain,
+    select,
+    split_masks,
+    split_z,
+)
 from cellsam_core.io.vendors.tables import transcript_table, vendor_polygons
 from cellsam_core.io.vendors.zplanes import choose_planes, keep_plane, plane_warnings, project
 
@@ -32,7 +38,9 @@ def read(folder: Path, choices: Choices) -> Found:
         Something is missing or contradicts something else; the message names it.
     """
     refuse_fov(folder, choices)
-    by_stain = _images(folder)
+    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in (".tif", ".tiff")]
+    images, masks = split_masks(files, choices.channels)
+    by_stain = _images(folder, images)
     shared = set.intersection(*(set(planes) for planes in by_stain.values()))
     if not shared:
         raise InputError(
@@ -45,32 +53,30 @@ def read(folder: Path, choices: Choices) -> Found:
     if len(by_stain) == 1:
         (by_z,) = by_stain.values()
         stack = read_stack(by_z[planes[0]], n_channels=len(choices.channels or []) or None)
-        stains, files = one_file(stack, choices.channels), by_stain
+        stains, chosen = one_file(stack, choices.channels), by_stain
     else:
         names = select(folder, sorted(by_stain), choices.channels)
-        files = {name: by_stain[name] for name in names}
-        stains = one_file_a_stain({name: read_stack(files[name][planes[0]]) for name in names})
+        chosen = {name: by_stain[name] for name in names}
+        stains = one_file_a_stain({name: read_stack(chosen[name][planes[0]]) for name in names})
     transform_path = beside_images(folder, TRANSFORM_NAME)
     table = transcript_table(folder)
     boundaries, warnings = vendor_polygons(folder)
     n_planes = len(set().union(*by_stain.values()))
     return Found(
-        project(stains, files, planes),
+        project(stains, chosen, planes),
         table,
         um_to_px=None if transform_path is None else read_transform(transform_path),
         pixel_size_um=choices.pixel_size_um or stains.pixel_size_um,
-        keep=keep_plane(table, choices, planes),
+        keep=keep_plane(table, choices, planes, set().union(*by_stain.values())),
         boundaries=boundaries,
-        warnings=[*plane_warnings(choices, planes, n_planes), *warnings],
+        warnings=[*plane_warnings(choices, planes, n_planes), *warnings, *masks],
     )
 
 
-def _images(folder: Path) -> dict[str, dict[int, Path]]:
+def _images(folder: Path, files: list[Path]) -> dict[str, dict[int, Path]]:
     """Images by stain and z plane; plane 0 where names give none."""
     found: dict[str, dict[int, Path]] = defaultdict(dict)
-    for file in sorted(folder.iterdir()):
-        if file.suffix.lower() not in (".tif", ".tiff") or NOT_A_STAIN.search(file.name):
-            continue
+    for file in files:
         name, plane = split_z(file.name.split(".")[0])
         z = plane or 0
         if z in found[name]:

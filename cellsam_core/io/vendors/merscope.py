@@ -79,7 +79,7 @@ def read(folder: Path, choices: Choices) -> Found:
         columns=find_columns(table, cell=CELL_COLUMNS),
         um_to_px=um_to_px,
         pixel_size_um=choices.pixel_size_um,
-        keep=keep_plane(table, choices, planes),
+        keep=keep_plane(table, choices, planes, every_plane),
         boundaries=boundaries,
         warnings=[*plane_warnings(choices, planes, len(every_plane)), *warnings],
     )

@@ -16,7 +16,7 @@ from cellsam_core.io.vendors.contract import (
     no_images,
     refuse_z,
 )
-from cellsam_core.io.vendors.stains import NOT_A_STAIN, one_file_a_stain, select
+from cellsam_core.io.vendors.stains import one_file_a_stain, select, split_masks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,11 +43,8 @@ def read(folder: Path, choices: Choices) -> Found:
         for file in sorted(folder.glob(f"*{RESOLVE_SUFFIX}"))
     }
     region = choose(folder, choices, list(tables), "regions")
-    images = {
-        file.name.split(".")[0].removeprefix(f"{region}_"): file
-        for file in sorted(folder.glob(f"{region}_*.tif*"))
-        if not NOT_A_STAIN.search(file.name)
-    }
+    files, masks = split_masks(sorted(folder.glob(f"{region}_*.tif*")), None)
+    images = {file.name.split(".")[0].removeprefix(f"{region}_"): file for file in files}
     if not images:
         raise no_images(folder, f"{region}_DAPI.tiff")
     names = select(folder, list(images), choices.channels)
@@ -56,4 +53,4 @@ def read(folder: Path, choices: Choices) -> Found:
     if size is None:
         size = PIXEL_SIZE_UM
         warnings = [f"The pixel size is taken to be the instrument's, {size} um."]
-    return Found(stains, tables[region], pixel_size_um=size, warnings=warnings)
+    return Found(stains, tables[region], pixel_size_um=size, warnings=warnings + masks)

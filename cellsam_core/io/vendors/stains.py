@@ -15,13 +15,39 @@ if TYPE_CHECKING:
 
 
 Z_SUFFIX = re.compile(r"(?P<stain>.+)_z(?P<z>\d+)")
-NOT_A_STAIN = re.compile(r"label|mask|segmentation|boundar", re.IGNORECASE)
+# Whole words: CellMask is a dye, and "cell boundary" what it shows.
+NOT_A_STAIN = re.compile(
+    r"(?:^|[_.\- ])(?:mask|(?:cell|nuclei|nucleus)?(?:labels?|masks|segmentation|boundaries))"
+    r"(?=[_.\- ]|$)",
+    re.IGNORECASE,
+)
 
 
 def split_z(stem: str) -> tuple[str, int | None]:
     """Split ``dapi_z3`` into the stain and its z plane; None for a name without a plane."""
     match = Z_SUFFIX.fullmatch(stem)
     return (match["stain"], int(match["z"])) if match else (stem, None)
+
+
+def split_masks(
+    files: Sequence[Path], channels: Sequence[str] | None
+) -> tuple[list[Path], list[str]]:
+    """Tell stains from label images by their names; what is asked for by name is a stain.
+
+    Returns
+    -------
+    stains, warnings
+        A warning says what was taken for labels.
+    """
+    masks = [
+        file
+        for file in files
+        if NOT_A_STAIN.search(file.name)
+        and split_z(file.name.split(".")[0])[0] not in (channels or ())
+    ]
+    names = ", ".join(file.name for file in masks)
+    warnings = [f"Taken for label images, not for stains: {names}."] if masks else []
+    return [file for file in files if file not in masks], warnings
 
 
 def one_file(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cellsam_core.errors import InputError
 from cellsam_core.io.stack import read_stack
-from cellsam_core.io.transcripts import find_columns
+from cellsam_core.io.transcripts import find_columns, iter_columns
 from cellsam_core.io.vendors.stains import describe
 
 if TYPE_CHECKING:
@@ -83,13 +85,26 @@ def project(
     return replace(stains, planes=[replace(p, also=tuple(others[p.path])) for p in stains.planes])
 
 
-def keep_plane(table: Path, choices: Choices, planes: Sequence[int]) -> tuple[str, float] | None:
+def keep_plane(
+    table: Path, choices: Choices, planes: Sequence[int], shown: Collection[int]
+) -> tuple[str, float] | None:
     """Column and number by which ``z_policy: one`` keeps the transcripts of its plane.
+
+    Parameters
+    ----------
+    table
+        Of the transcripts.
+    choices
+        Of the sample sheet.
+    planes
+        Those that are segmented.
+    shown
+        All that there are images of.
 
     Raises
     ------
     InputError
-        The table has no z column.
+        The table has no z column, or one that does not number the planes of the images.
     """
     if choices.z_policy != "one":
         return None
@@ -100,6 +115,17 @@ def keep_plane(table: Path, choices: Choices, planes: Sequence[int]) -> tuple[st
             found="no column z or global_z",
             expected="the z plane of each transcript, for z_policy one",
             remedy="choose another z_policy in the sample sheet",
+        )
+    found: set[float] = set()
+    for batch in iter_columns(table, [z], []):
+        found.update(np.unique(batch[z].to_numpy()).tolist())
+    if planes[0] not in found or not (found <= set(shown) or set(shown) <= found):
+        values = ", ".join(f"{value:g}" for value in sorted(found)[:8])
+        raise InputError(
+            table,
+            found=f"{values or 'no values'} in the column {z}",
+            expected=f"numbers of z planes, {planes[0]} among them, as the images have",
+            remedy="write the planes' numbers into the column or choose another z_policy",
         )
     return z, float(planes[0])
 
