@@ -75,7 +75,13 @@ def write_spatialdata(
     # Dictionaries differ between row groups: as text, each partition has the same type.
     text = [name for name in points.columns if points[name].dtype == "category"]
     points = points.astype(dict.fromkeys(text, "string[pyarrow]"))
-    outlines = geopandas.read_parquet(cells / "boundaries.parquet").set_index("cell_id")
+    # Without cells there is no outline and no row: such elements can't be made.
+    outlines = {
+        "cell_boundaries": geopandas.read_parquet(cells / "boundaries.parquet").set_index("cell_id")
+    }
+    counts = {"counts": anndata.read_h5ad(cells / "cells.h5ad")}
+    if not counts["counts"].n_obs:
+        outlines, counts = {}, {}
     sample = SpatialData(
         images={"stains": _image(frames, to_um)},
         labels={REGION: Labels2DModel.parse(_lazy(tiles), dims=("y", "x"), transformations=to_um)},
@@ -88,11 +94,11 @@ def write_spatialdata(
                 transformations=in_um,
             )
         },
-        # An element without rows can't be made: a sample without cells has no outlines.
-        shapes={"cell_boundaries": ShapesModel.parse(outlines, transformations=in_um)}
-        if len(outlines)
-        else {},
-        tables={"counts": TableModel.parse(anndata.read_h5ad(cells / "cells.h5ad"))},
+        shapes={
+            name: ShapesModel.parse(table, transformations=in_um)
+            for name, table in outlines.items()
+        },
+        tables={name: TableModel.parse(table) for name, table in counts.items()},
     )
     with atomic_path(path) as temporary:
         sample.write(temporary)

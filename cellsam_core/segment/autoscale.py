@@ -93,7 +93,7 @@ def _look(find: Finder, samples: Sequence[NDArray[np.float32]], candidate_px: fl
         sizes = _diameters(boxes)
         value += _evidence(sizes, scores, candidate_px, region.shape[1:])
         diameters = np.concatenate((diameters, sizes[scores > SURE]))
-    log.info("cells of %g px: %d found, evidence %.2f", candidate_px, len(diameters), value)
+    log.info("cells of %.3g px: %d found, evidence %.2f", candidate_px, len(diameters), value)
     if not len(diameters):
         return _Look(candidate_px, candidate_px, 0.0)
     return _Look(candidate_px, float(np.median(diameters)), value)

@@ -90,3 +90,25 @@ def test_files_without_polygons_are_refused(tmp_path):
     for path in [*tmp_path.iterdir(), tmp_path / "absent.parquet"]:
         with pytest.raises(InputError, match=path.name):
             read_polygons(path)
+
+
+def test_polygons_that_cross_themselves_are_made_valid(tmp_path):
+    bow_tie = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
+    square = shapely.box(0, 0, 2, 2)
+    path = tmp_path / "polygons.parquet"
+    geometry = pa.array(shapely.to_wkb([bow_tie, bow_tie, square]), pa.binary())
+    rows = {"EntityID": [7, 7, 9], "ZIndex": [0, 1, 0], "Geometry": geometry}
+    pq.write_table(pa.table(rows), path)
+    polygons, ids = read_polygons(path)
+    assert ids == ["7", "9"]
+    whole = footprints(polygons)
+    assert shapely.is_valid(whole).all()
+    np.testing.assert_allclose(shapely.area(whole), [2, 4])
+
+
+def test_a_polygon_without_an_id_is_refused(tmp_path):
+    path = tmp_path / "polygons.parquet"
+    geometry = pa.array(shapely.to_wkb([shapely.box(0, 0, 2, 2)] * 2), pa.binary())
+    pq.write_table(pa.table({"EntityID": pa.array([7, None]), "Geometry": geometry}), path)
+    with pytest.raises(InputError, match="1 polygons without an id"):
+        read_polygons(path)

@@ -154,6 +154,7 @@ def edit(path: Path, old: str, new: str) -> None:
         ("seqfish", "rounds.csv", ",0,1,", ",0,x,", "'x' in column 'page'"),
         ("seqfish", "rounds.csv", "0.103000", "0.2", "as pixel_size_um"),
         ("seqfish", "positions.csv", "\n3,", "\n9,", "no position of field '3'"),
+        ("seqfish", "rounds.csv", "stain,DAPI", "stain,DAPI_z1", "the stain 'DAPI_z1'"),
     ],
 )
 def test_what_does_not_fit_is_refused(raw, tmp_path, capsys, kind, file, old, new, message):
@@ -200,6 +201,8 @@ def test_old_and_foreign_codebooks(tmp_path):
     assert book.bit_names == ("b1", "b2", "b3")
     np.testing.assert_array_equal(book.bits, [[0, 1, 1], [1, 1, 0]])
     np.testing.assert_array_equal(book.is_blank, [False, True])
+    (tmp_path / "na.csv").write_text("name,b1,b2\nNA,1,0\nnull,0,1\n")
+    assert read_codebook(tmp_path / "na.csv").names == ("NA", "null")
     (tmp_path / "polaris.csv").write_text(",Gene,r0c0,r0c1\n1,Negr1,1,0\n2,NANOG,0,1\n")
     assert read_codebook(tmp_path / "polaris.csv").names == ("Negr1", "NANOG")
 
@@ -226,3 +229,32 @@ def test_real_rounds_of_merlin(shared_data, tmp_path):
     # By chance half of the calls are blanks.
     assert is_blank[:28].mean() <= 0.15
     assert is_blank.mean() > 0.3
+
+
+def test_a_stain_of_several_planes_is_its_middle_one_and_a_bit_has_one_row(raw, tmp_path, caplog):
+    if raw.name != "seqfish":
+        pytest.skip("of the other layout")
+    folder = shutil.copytree(raw, tmp_path / "raw")
+    sheet = pd.read_csv(folder / "rounds.csv", dtype=str, keep_default_na=False)
+    stain = sheet[sheet["name"] == "DAPI"]
+    others = [stain.assign(z=str(z), page=str(page)) for z, page in ((0, 2), (2, 0))]
+    many = pd.concat([sheet[sheet["name"] != "DAPI"], *others, stain.assign(z="1")])
+    many["z"] = many["z"].fillna("0")
+    many.to_csv(folder / "rounds.csv", index=False)
+    page = int(stain["page"].iloc[0])
+    with (folder / "positions.csv").open("a") as positions:
+        positions.write("77,0,0\n")
+    assert open_raw(folder).fields[0].stains["DAPI"].page == page
+    assert "no images of the fields 77" in caplog.text
+    bit = sheet[sheet["kind"] == "bit"].iloc[[0]]
+    pd.concat([sheet, bit.assign(imaging_round="1")]).to_csv(folder / "rounds.csv", index=False)
+    with pytest.raises(InputError, match="for what another row names"):
+        open_raw(folder)
+
+
+def test_a_codebook_without_blanks_is_told(raw, tmp_path, caplog):
+    folder = shutil.copytree(raw, tmp_path / "raw")
+    codebook = folder / "codebook.csv"
+    codebook.write_text(codebook.read_text().replace("Blank-", "Gene"))
+    assert main(["decode", str(folder), "-o", str(tmp_path / "out")]) == 0
+    assert "no word of the codebook is named a blank" in caplog.text

@@ -241,3 +241,31 @@ def test_real_mouse_liver(shared_data):
     assert found.pixel_size_um == pytest.approx(0.107996, rel=1e-5)
     # This table was cut without the transform's offset, as its notes say.
     assert any("44 %" in warning for warning in found.warnings)
+
+
+def test_stains_are_told_from_label_images_by_whole_words(tmp_path):
+    for name in ("DAPI.tif", "CellMask.tif", "cell_boundary.tif", "nuclei_labels.tif"):
+        write_image(tmp_path / name)
+    write_rows(tmp_path / "spots.csv", "id,x_px,y_px,z,gene", (0.0, 0.0), (59.0, 39.0))
+    found = inspect(tmp_path, pixel_size_um=0.5)
+    assert sorted(found.channels) == ["CellMask", "DAPI", "cell_boundary"]
+    assert "Taken for label images, not for stains: nuclei_labels.tif." in found.warnings
+    named = inspect(tmp_path, pixel_size_um=0.5, channels=["DAPI", "nuclei_labels"])
+    assert named.channels == ["DAPI", "nuclei_labels"]
+
+
+def test_z_in_micrometres_does_not_choose_transcripts_of_a_plane(tmp_path):
+    for z in range(4):
+        write_image(tmp_path / f"dapi_z{z}.tif")
+    table = tmp_path / "spots.csv"
+    one = {"pixel_size_um": 0.5, "z_policy": "one", "z_plane": 3}
+    for step, is_plane in ((1, True), (1.5, False)):
+        rows = "".join(f"{i % 60},{i % 40},{i % 4 * step},NANOG\n" for i in range(240))
+        table.write_text(f"x_px,y_px,z,gene\n{rows}")
+        if is_plane:
+            source = inspect(tmp_path, **one).transcripts
+            assert source is not None
+            assert source.n_rows == 60
+            continue
+        with pytest.raises(InputError, match=r"0, 1\.5, 3, 4\.5 in the column z"):
+            inspect(tmp_path, **one)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sys
 
 import numpy as np
@@ -99,3 +100,18 @@ def test_a_missing_package_is_one_sentence(results, monkeypatch, capsys):
     assert main(["spatialdata", str(results), "-o", str(path)]) == 1
     assert "pip install spatialdata" in capsys.readouterr().err
     assert not path.exists()
+
+
+def test_a_tissue_without_cells_has_its_images_and_transcripts(results):
+    spatialdata = pytest.importorskip("spatialdata", reason=MISSING)
+    shutil.rmtree(results / "2_masks/masks.zarr")
+    masks = omezarr.create(
+        results / "2_masks/masks.zarr", shape=(60, 80), axes="yx", dtype="uint32", channels=()
+    )
+    masks.array[:] = 0
+    assign(results)
+    assert main(["spatialdata", str(results), "-o", str(results / "sample.zarr")]) == 0
+    sample = spatialdata.read_zarr(results / "sample.zarr")
+    assert len(sample.points["transcripts"]) == 400
+    assert not sample.shapes
+    assert not sample.tables
