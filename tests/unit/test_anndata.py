@@ -227,6 +227,23 @@ def test_a_feature_type_column_is_used(folder):
     assert main(["assign", *map(str, arguments)]) == 1
 
 
+@pytest.mark.parametrize("word", ["mRNA", "Endogenous", "fish"])
+def test_words_for_genes_are_known_and_no_gene_is_an_error(folder, capsys, word):
+    table = pd.read_csv(folder / "transcripts.csv")
+    table["feature_type"] = np.where(table["gene"] == "Blank-1", "blank", word)
+    table.to_csv(folder / "transcripts.csv", index=False)
+    arguments = ["--labels", folder / "labels.tif", "--transcripts", folder / "transcripts.csv"]
+    arguments += ["--pixel-size-um", 0.5, "-o", folder / "x"]
+    status = main(["assign", *map(str, arguments)])
+    if word == "fish":
+        assert status == 1
+        assert "found no gene, features are blank, fish" in capsys.readouterr().err
+        assert not (folder / "x" / "cells.h5ad").exists()
+    else:
+        controls = anndata.read_h5ad(folder / "x" / "cells.h5ad").obsm["controls"]
+        assert controls.columns.tolist() == ["Blank-1"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
