@@ -113,14 +113,10 @@ def run(args: argparse.Namespace) -> None:
     _check_calibration(args)
     corrections = [] if args.corrections is None else read_corrections(args.corrections)
     source = open_labels(args.labels)
-    source = replace(
-        source,
-        pixel_size_um=args.pixel_size_um or source.pixel_size_um,
-        frame_interval_s=args.frame_interval_s or source.frame_interval_s,
-    )
+    source = _calibrated(source, args, source)
     images = _open_images(args, source)
     if images is not None:
-        source = _calibrated(source, images[0])
+        source = _calibrated(source, source, images[0])
     log.info("tracking %d frames of %d x %d px", source.n_frames, *source.shape_yx)
     tracks = track_labels(_frames(source, "linked"), parameters, corrections)
     _remove_traces(args.output)
@@ -149,12 +145,14 @@ def _check_calibration(args: argparse.Namespace) -> None:
             )
 
 
-def _calibrated(source: LabelSource, images: Manifest) -> LabelSource:
-    """Take from the images what neither the options nor the labels say of pixels and time."""
+def _calibrated(
+    source: LabelSource, first: argparse.Namespace | LabelSource, other: LabelSource | Manifest
+) -> LabelSource:
+    """Take pixel size and frame interval from the first that says them."""
     return replace(
         source,
-        pixel_size_um=source.pixel_size_um or images.pixel_size_um,
-        frame_interval_s=source.frame_interval_s or images.frame_interval_s,
+        pixel_size_um=first.pixel_size_um or other.pixel_size_um,
+        frame_interval_s=first.frame_interval_s or other.frame_interval_s,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -65,9 +66,9 @@ def estimate_diameter_px(
         rounding. The model's own scale if no cell is found at any scale.
     """
     coarse = [_look(find, samples, candidate) for candidate in candidates_px(limits_px)]
-    best = max(coarse, key=_value)
+    best = max(coarse, key=attrgetter("value"))
     fine = [_look(find, samples, c) for c in between_px(best.candidate_px, limits_px)]
-    best = max([best, *fine], key=_value)
+    best = max([best, *fine], key=attrgetter("value"))
     diameter_px = best.diameter_px if best.value > 0 else REFERENCE_PX
     step = round(np.log2(np.clip(diameter_px, *limits_px)) * STEPS_PER_OCTAVE)
     return float(2 ** (step / STEPS_PER_OCTAVE))
@@ -79,10 +80,6 @@ class _Look(NamedTuple):
     candidate_px: float
     diameter_px: float
     value: float
-
-
-def _value(look: _Look) -> float:
-    return look.value
 
 
 def _look(find: Finder, samples: Sequence[NDArray[np.float32]], candidate_px: float) -> _Look:

@@ -41,6 +41,7 @@ def read(folder: Path, choices: Choices) -> Found:
     files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in (".tif", ".tiff")]
     images, masks = split_masks(files, choices.channels)
     by_stain = _images(folder, images)
+    every_plane = set().union(*by_stain.values())
     shared = set.intersection(*(set(planes) for planes in by_stain.values()))
     if not shared:
         raise InputError(
@@ -61,15 +62,14 @@ def read(folder: Path, choices: Choices) -> Found:
     transform_path = beside_images(folder, TRANSFORM_NAME)
     table = transcript_table(folder)
     boundaries, warnings = vendor_polygons(folder)
-    n_planes = len(set().union(*by_stain.values()))
     return Found(
         project(stains, chosen, planes),
         table,
         um_to_px=None if transform_path is None else read_transform(transform_path),
         pixel_size_um=choices.pixel_size_um or stains.pixel_size_um,
-        keep=keep_plane(table, choices, planes, set().union(*by_stain.values())),
+        keep=keep_plane(table, choices, planes, every_plane),
         boundaries=boundaries,
-        warnings=[*plane_warnings(choices, planes, n_planes), *warnings, *masks],
+        warnings=[*plane_warnings(choices, planes, len(every_plane)), *warnings, *masks],
     )
 
 
