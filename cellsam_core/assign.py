@@ -30,8 +30,8 @@ GENE_TYPES = {
     *("rna", "mrna", "transcript", "target", "endogenous"),
 }
 MIN_MERGE = 4_000_000  # transcripts: 32 MB of keys
-# Whole names as the vendors write them. A prefix or a case-insensitive match would take NANOG,
-# NEGR1 or Blnk for controls and silently drop them from the counts.
+# Whole names as the vendors write them. A prefix, or a part of a word, would take NANOG, NEGR1 or
+# Blnk for controls and silently drop them from the counts.
 CONTROL_PATTERNS = (
     # MERSCOPE, MERlin, Xenium 1.0: the word, whatever stands beside it.
     (BLANK, re.compile(r"(?:.*[^a-z])?blank(?:[^a-z].*)?", re.IGNORECASE)),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROGRESS_EVERY = 50
+TRACE_FILES = ("traces.parquet", "traces_wide.csv", "trace_summary.csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -152,13 +153,13 @@ def write_trace_files(
 
     interval_s, channels = manifest.frame_interval_s, manifest.channels
     tables = trace_frames(frames, channels, tracks, options, interval_s)
-    traces = folder / "traces.parquet"
+    traces, wide, summary = (folder / name for name in TRACE_FILES)
     with atomic_path(traces) as path:
         write_traces(path, tables, channels, options, interval_s)
     ratios = read_ratios(traces)
-    with atomic_path(folder / "traces_wide.csv") as path:
+    with atomic_path(wide) as path:
         write_wide(path, ratios, tracks["track_id"], manifest.n_frames)
-    with atomic_path(folder / "trace_summary.csv") as path:
+    with atomic_path(summary) as path:
         table = responses_of(ratios, read_options(traces)).table
         table.to_csv(path, float_format="%.6g")
 

@@ -181,7 +181,9 @@ def _open_images(
 
 def _remove_traces(folder: Path) -> None:
     """Traces of other tracks must not stay beside these."""
-    for name in ("traces.parquet", "traces_wide.csv", "trace_summary.csv"):
+    from cellsam_core.cli.traces import TRACE_FILES
+
+    for name in TRACE_FILES:
         if (folder / name).exists():
             log.info("%s is of earlier tracks: removed", folder / name)
             (folder / name).unlink()

@@ -108,7 +108,7 @@ def find_columns(
         px=px,
         unitless=UNITLESS_COLUMNS if is_unitless else None,
         gene=gene,
-        z=next((name for name in Z_COLUMNS if name in present), None),
+        z=next((name for name in Z_COLUMNS if name in present and not _is_void(path, name)), None),
         feature_type=TYPE_COLUMN if TYPE_COLUMN in present else None,
         cell=next((name for name in cell if name in present), None),
     )
@@ -270,6 +270,18 @@ def column_names(path: str | Path) -> list[str]:
         more = [f"column_{i + 1}" for i in range(len(RESOLVE_COLUMNS), len(first))]
         return [*RESOLVE_COLUMNS, *more]
     return first
+
+
+def _is_void(path: str | Path, name: str) -> bool:
+    """Whether a parquet column has rows and no value: our own z of two-dimensional data."""
+    if Path(path).suffix != ".parquet":
+        return False
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    chunks = [group.column(i) for group in groups for i in range(metadata.num_columns)]
+    statistics = [chunk.statistics for chunk in chunks if chunk.path_in_schema == name]
+    n_void = sum(s.null_count for s in statistics if s is not None and s.has_null_count)
+    return 0 < metadata.num_rows == n_void
 
 
 def _null_if_none(ids: pa.Array) -> pa.Array:

@@ -49,6 +49,30 @@ def test_text_tables_keep_order_and_names(tmp_path, name):
     assert [row["z"] for row in found] == [None, None]
 
 
+def test_a_parquet_column_z_without_a_value_is_two_dimensional(tmp_path):
+    path = tmp_path / "transcripts.parquet"
+    places = pa.array([1.0, 2.0])
+    table = {"x_um": places, "y_um": places, "gene": ["a", "b"]}
+    for z, column in (([None, None], None), ([None, 1.0], "z")):
+        pq.write_table(pa.table(table | {"z": pa.array(z, pa.float64())}), path)
+        assert find_columns(path).z == column
+    with pytest.raises(InputError, match=r"no number in column 'z', row 1"):
+        rows(source(path, z="z"))
+
+
+def test_ids_beside_missing_ones_are_whole_numbers_again(tmp_path):
+    # pandas writes 7 as 7.0 where another row has no id.
+    path = write(
+        tmp_path / "t.csv", "x_um,y_um,gene,cell\n1,2,a,7.0\n1,2,a,\n1,2,a,0.0\n1,2,a,7.5\n"
+    )
+    assert [row["vendor_cell_id"] for row in rows(source(path, cell="cell"))] == [
+        "7",
+        None,
+        None,
+        "7.5",
+    ]
+
+
 @pytest.mark.parametrize(
     "kind",
     [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())],
