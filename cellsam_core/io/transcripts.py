@@ -280,8 +280,8 @@ def _is_void(path: str | Path, name: str) -> bool:
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     chunks = [group.column(i) for group in groups for i in range(metadata.num_columns)]
     statistics = [chunk.statistics for chunk in chunks if chunk.path_in_schema == name]
-    n_void = sum(s.null_count for s in statistics if s is not None and s.has_null_count)
-    return 0 < metadata.num_rows == n_void
+    n_void = sum(int(s.null_count) for s in statistics if s is not None and s.has_null_count)
+    return bool(0 < metadata.num_rows == n_void)
 
 
 def _null_if_none(ids: pa.Array) -> pa.Array:
