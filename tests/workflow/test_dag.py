@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -175,3 +176,28 @@ def test_new_frames_in_channel_sub_folders_are_seen(snakemake: Snakemake, tmp_pa
         tifffile.imwrite(tmp_path / "movie" / channel / "t002.tif", image)
     again = snakemake("-n", *target)
     assert jobs(again) == {"inspect": 1}
+
+
+def test_files_that_are_written_anew_are_read_again(snakemake: Snakemake, tmp_path: Path):
+    movie, tissue = tmp_path / "movie", tmp_path / "tissue"
+    image = np.zeros((32, 32), np.uint16)
+    for path in (movie / "t0.tif", movie / "t1.tif", tissue / "dapi.tif"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(path, image)
+    transcripts = tissue / "transcripts.csv"
+    transcripts.write_text("x_px,y_px,gene\n10,10,NANOG\n")
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text(
+        "sample\tassay\tpath\tpixel_size_um\nm\tmovie\tmovie\t\nt\tmerfish\ttissue\t0.5\n"
+    )
+    manifests = ["results/m/0_manifest.json", "results/t/0_manifest.json"]
+    target = [*manifests, "--config", f"samples={sheet}"]
+    first = snakemake(*target)
+    assert first.returncode == 0, first.stdout
+    time.sleep(1.1)  # time stamps are whole seconds on some file systems
+    (movie / "notes.txt").write_text("mine")
+    os.utime(movie, (0, 0))
+    assert "Nothing to be done" in snakemake("-n", *target).stdout
+    tifffile.imwrite(movie / "t0.tif", image + 1)
+    transcripts.write_text("x_px,y_px,gene\n12,12,NANOG\n")
+    assert jobs(snakemake("-n", *target)) == {"inspect": 2}

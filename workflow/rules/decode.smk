@@ -2,6 +2,7 @@
 rule decode:
     input:
         raw=raw_path,
+        content=raw_content,
     output:
         directory("results/{sample}/0_decoded"),
     log:

@@ -1,7 +1,7 @@
 rule inspect:
     input:
         raw=inspected_path,
-        folders=channel_folders,
+        content=inspected_content,
     output:
         "results/{sample}/0_manifest.json",
     log:

@@ -1,5 +1,6 @@
 """What the rules ask for: inputs and command line flags of a sample."""
 
+import functools
 import json
 import os
 import shlex
@@ -161,12 +162,40 @@ def inspected_path(wildcards):
     return raw_path(wildcards)
 
 
-def channel_folders(wildcards):
-    """Sub-folders of a movie: Snakemake sees new files in a folder, not in those below it."""
-    path = inspected_path(wildcards)
-    if SAMPLES[wildcards.sample]["assay"] != "movie" or not os.path.isdir(path):
+@functools.cache
+def files_seen(path, is_movie):
+    """What a folder's own date does not tell: its sub-folders, and the file written last.
+
+    Images count, and tables of tissues; a frame or table that is written anew changes no folder.
+    """
+    # Imported where needed: each job of a cluster reads this file anew.
+    from cellsam_core.io.planes import RASTER_SUFFIXES, TIFF_SUFFIXES
+
+    if os.path.isfile(path):
         return []
-    return sorted(e.path for e in os.scandir(path) if e.is_dir() and not e.name.startswith("."))
+    tables = () if is_movie else (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".txt")
+    suffixes = (*TIFF_SUFFIXES, *RASTER_SUFFIXES, *tables)
+    folders = [path, *(e.path for e in os.scandir(path) if e.is_dir() and e.name[0] != ".")]
+    files = {
+        folder: [
+            (entry.stat().st_mtime_ns, entry.path)
+            for entry in os.scandir(folder)
+            if entry.is_file() and entry.name.lower().endswith(suffixes) and entry.name[0] != "."
+        ]
+        for folder in folders
+    }
+    filled = sorted(folder for folder in folders[1:] if files[folder])
+    return [*filled, *(name for _, name in sorted(sum(files.values(), []))[-1:])]
+
+
+def raw_content(wildcards):
+    """Input function: what makes a rule run again that reads the sample's folder or file."""
+    return files_seen(raw_path(wildcards), SAMPLES[wildcards.sample]["assay"] == "movie")
+
+
+def inspected_content(wildcards):
+    """Input function: the same of the folder that `inspect` reads, where it is not our own."""
+    return [] if is_raw(wildcards.sample) else raw_content(wildcards)
 
 
 def growing(base):
