@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellsam_core.errors import InputError
 from cellsam_core.segment.labelled import COLUMNS, from_planes, load_row, rows_of
 from cellsam_core.simulate.cells import STYLES, render_field
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MANIFEST = Path(__file__).parents[1] / "segment" / "weights" / "tiny_data.tsv"
 """Of the images that the shipped weights were trained and judged on."""
+
+ALL_SETS = "all"
+"""Set of the rows that sum up a kind of image."""
 
 N_FIELDS = 4
 """Simulated fields of each style."""
@@ -51,13 +55,20 @@ def manifest_entries(manifest: Path, root: Path, splits: Sequence[str]) -> list[
     Raises
     ------
     InputError
-        The manifest can't be read, lacks a column, or has no row of one of the splits.
+        As of :func:`.labelled.rows_of`, or a set is named ``all``.
     """
-    rows = rows_of(manifest, splits).fillna("")
+    rows = rows_of(manifest, root, splits)
+    if ALL_SETS in set(rows["set"]):
+        raise InputError(
+            manifest,
+            found=f"a set named {ALL_SETS}",
+            expected="another name: that of the rows that sum up all sets",
+            remedy="rename it",
+        )
     rows = rows.sort_values(["split", "modality", "set", "image"])
     return [
         Entry(row["split"], row["set"], row["modality"], row["image"], partial(load_row, root, row))
-        for row in rows[COLUMNS].to_dict("records")
+        for row in rows[[*COLUMNS, "weight"]].to_dict("records")
     ]
 
 

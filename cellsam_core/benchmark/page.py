@@ -9,7 +9,8 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from cellsam_core import __version__
-from cellsam_core.benchmark.score import ALL_SETS, segment_timed
+from cellsam_core.benchmark.images import ALL_SETS
+from cellsam_core.benchmark.score import segment_timed
 from cellsam_core.evaluate.segmentation import match, overlap_iou
 from cellsam_core.report.figures_common import CATEGORICAL, encode, new_figure
 from cellsam_core.report.images import outlines, stretch

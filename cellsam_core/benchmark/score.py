@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from cellsam_core.benchmark.images import ALL_SETS
 from cellsam_core.evaluate.segmentation import ImageMatches, match_image, summarise
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ALL_SETS = "all"
 GROUP = ["split", "modality", "set", "method"]
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.cli.limits import MAX_SEED, refuse_outside
 from cellsam_core.cli.segment_options import (
     add_model_arguments,
     given_diameter_px,
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from cellsam_core.benchmark.images import Entry
     from cellsam_core.benchmark.methods import Method
+    from cellsam_core.benchmark.score import Diameter
+
+SPLITS = "validation,test"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--split",
-        default="validation,test",
-        help="rows of the manifest to score, comma separated",
+        help="rows of the manifest to score, comma separated (default: validation,test)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the simulated set")
+    parser.add_argument("--seed", type=int, help="of the simulated set (default: 0)")
     parser.add_argument(
         "--min-area-px", type=int, default=25, help="cellsam: least area of a cell, px"
     )
@@ -65,6 +68,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.benchmark.methods import choose_methods
+    from cellsam_core.io.atomic import exclusive
+
+    given = args.cell_diameter_px
+    diameter_px = given if given == "truth" else given_diameter_px(given)
+    names = choose_methods([name for name in args.methods.split(",") if name])
+    entries = _entries(args)
+    refuse_outside("min_area_px", args.min_area_px, 0)
+    methods = {name: load_method(name, args) for name in names}
+    with exclusive(args.output / "benchmark"):  # a folder that can't be written is found now
+        _score(args, entries, methods, diameter_px)
+
+
+def _score(
+    args: argparse.Namespace,
+    entries: list[Entry],
+    methods: dict[str, Method],
+    diameter_px: Diameter,
+) -> None:
     from cellsam_core.benchmark.page import build_page, picture_sections
     from cellsam_core.benchmark.score import (
         image_table,
@@ -74,11 +95,7 @@ def run(args: argparse.Namespace) -> None:
     )
     from cellsam_core.io.atomic import atomic_path
 
-    given = args.cell_diameter_px
-    diameter_px = given if given == "truth" else given_diameter_px(given)
-    names = choose_methods([name for name in args.methods.split(",") if name])
-    entries = _entries(args)
-    methods = {name: load_method(name, args) for name in names}
+    names = list(methods)
     results = run_methods(entries, methods, diameter_px)
     summary = summary_table(results)
     tables = {"benchmark": summary, "images": image_table(results)}
@@ -124,16 +141,23 @@ def _entries(args: argparse.Namespace) -> list[Entry]:
     from cellsam_core.benchmark.images import MANIFEST, manifest_entries, simulated_entries
 
     if args.data is None:
-        if args.manifest is not None:
-            raise InputError(
-                args.manifest,
-                found="no folder for its paths",
-                expected="the option `data`",
-                remedy="name the folder that the manifest's paths start from",
-            )
-        return simulated_entries(args.seed)
-    splits = [name for name in args.split.split(",") if name]
+        _refuse(args, "manifest", "the option `data`", "name the folder that its paths start from")
+        _refuse(args, "split", "no split of the simulated set", "leave it out, or give `data`")
+        refuse_outside("seed", args.seed or 0, 0, MAX_SEED)
+        return simulated_entries(args.seed or 0)
+    _refuse(args, "seed", "no seed beside `data`", "leave it out")
+    given = SPLITS if args.split is None else args.split
+    splits = [name for name in given.split(",") if name]
+    if not splits:
+        _refuse(args, "split", f"splits such as {SPLITS}", "name one")
     return manifest_entries(args.manifest or MANIFEST, args.data, splits)
+
+
+def _refuse(args: argparse.Namespace, option: str, expected: str, remedy: str) -> None:
+    """Refuse an option that was given where it would do nothing."""
+    value = getattr(args, option)
+    if value is not None:
+        raise InputError(f"option `{option}`", found=str(value), expected=expected, remedy=remedy)
 
 
 def _text(table: pd.DataFrame) -> str:

@@ -43,29 +43,39 @@ def _pairs(
 ) -> Iterator[tuple[NDArray[np.integer], NDArray[np.integer]]]:
     from cellsam_core.io.labels import open_labels
 
-    files = sorted(p for p in predicted.glob("*") if p.suffix in (".tif", ".tiff", ".png"))
+    truths = _labels_by_name(truth)
+    predictions = _labels_by_name(predicted)
+    absent = sorted(set(truths) ^ set(predictions))
+    if absent:
+        is_missed = absent[0] in truths
+        raise InputError(
+            predicted if is_missed else truth,
+            found=f"no {'prediction' if is_missed else 'truth'} for {absent[0]}",
+            expected="label images of the same names in both folders",
+            remedy="add it, an empty label image if no cell was found, or remove the other",
+        )
+    for name, path in predictions.items():
+        a, b = open_labels(path), open_labels(truths[name])
+        if (a.n_frames, *a.shape_yx) != (b.n_frames, *b.shape_yx):
+            raise InputError(
+                path,
+                found=f"{a.n_frames} frame(s) of shape {a.shape_yx}",
+                expected=f"{b.n_frames} of {b.shape_yx}, those of {truths[name].name}",
+                remedy="compare images of one size",
+            )
+        for index in range(a.n_frames):
+            yield a.frame(index), b.frame(index)
+
+
+def _labels_by_name(folder: Path) -> dict[str, Path]:
+    """Label images of a folder; where some are named ``<name>_label``, the others are images."""
+    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".tif", ".tiff", ".png"))
     if not files:
         raise InputError(
-            predicted,
+            folder,
             found="no label image",
             expected=".tif or .png files",
             remedy="check the folder",
         )
-    for path in files:
-        names = [
-            f"{path.stem}{tail}.{ext}" for tail in ("_label", "") for ext in ("tif", "tiff", "png")
-        ]
-        match = next((p for name in names if (p := truth / name).is_file()), None)
-        if match is None:
-            raise InputError(
-                truth, found=f"no truth for {path.name}", expected=names[0], remedy="add it"
-            )
-        a, b = open_labels(path).frame(0), open_labels(match).frame(0)
-        if a.shape != b.shape:
-            raise InputError(
-                path,
-                found=f"shape {a.shape}",
-                expected=f"{b.shape}, that of {match.name}",
-                remedy="compare images of one size",
-            )
-        yield a, b
+    named = [p for p in files if p.stem.endswith("_label")]
+    return {p.stem.removesuffix("_label"): p for p in named or files}

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.cli.limits import MAX_SEED, refuse_outside
+from cellsam_core.cli.segment_options import refuse_published
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
         training, validation = hold_out(images)
     else:
         training, validation = images, read_images(args.validation, args.stain)
+        _refuse_shared(args.validation, training, validation)
     start, device = info(args.weights), choose_device(args.device)
     log.info("%d images or parts to learn from, %d held out", len(training), len(validation))
     with atomic_path(args.output) as temporary:
@@ -84,16 +87,15 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.steps < 1:
-        raise InputError(
-            "option `steps`", found=str(args.steps), expected="at least 1", remedy="raise it"
-        )
-    if args.output.suffix != ".safetensors":
+    refuse_outside("steps", args.steps, 1)
+    refuse_outside("seed", args.seed, 0, MAX_SEED)
+    refuse_published(args.weights)
+    if args.output.suffix != ".safetensors" or args.output.is_dir():
         raise InputError(
             "option `output`",
             found=str(args.output),
             expected="the name of a .safetensors file",
-            remedy="add the ending",
+            remedy="name a file with this ending",
         )
 
 
@@ -120,6 +122,21 @@ def read_images(folder: Path, stain: str) -> list[LabelledImage]:
         )
         for image in images
     ]
+
+
+def _refuse_shared(
+    folder: Path, training: list[LabelledImage], validation: list[LabelledImage]
+) -> None:
+    """Refuse to judge by what was learnt from."""
+    seen = {image.channels.tobytes(): image.name for image in training}
+    for image in validation:
+        if (name := seen.get(image.channels.tobytes())) is not None:
+            raise InputError(
+                folder,
+                found=f"image {image.name}, which has the pixels of image {name} to learn from",
+                expected="images that are not learnt from",
+                remedy="remove it from one of the folders, or leave out the option `validation`",
+            )
 
 
 def _metadata(

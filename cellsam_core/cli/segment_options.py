@@ -121,6 +121,17 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
+def refuse_published(weights: str) -> None:
+    """Refuse to train the published CellSAM, which is for use alone here."""
+    if is_published(weights):
+        raise InputError(
+            "option `weights`",
+            found=weights,
+            expected="weights of the tiny model: tiny, or a .safetensors file",
+            remedy="start from those",
+        )
+
+
 def given_diameter_px(value: str) -> float | None:
     """Parse ``--cell-diameter-px``; None means auto."""
     if value == "auto":

@@ -27,16 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from cellsam_core.cli.limits import MAX_SEED, refuse_outside
     from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.io.tables import read_table
-    from cellsam_core.segment.labelled import read_grey
-    from cellsam_core.segment.split import choose_split, group_by_source
+    from cellsam_core.segment.labelled import read_grey, read_manifest, refuse_absent
+    from cellsam_core.segment.split import choose_split, fill_sources
 
-    columns = ["set", "image", "label", "modality", "source", "split"]
-    rows = read_table(args.manifest, columns, sep="\t", dtype=str)
-    for name, group in rows[rows["source"].isna()].groupby("set"):
-        numbers = group_by_source([read_grey(args.data / image) for image in group["image"]])
-        rows.loc[group.index, "source"] = [f"{name}:{k:03d}" for k in numbers]
+    refuse_outside("validation_share", args.validation_share, 0, 1)
+    refuse_outside("seed", args.seed, 0, MAX_SEED)
+    rows = read_manifest(args.manifest, "source")
+    refuse_absent(args.data, rows["image"].tolist())
+    if rows["source"].isna().any():
+        # A new image may be a copy of one whose source is given, in whichever set.
+        rows["source"] = fill_sources(rows, [read_grey(args.data / i) for i in rows["image"]])
     rows["split"] = choose_split(rows, validation_share=args.validation_share, seed=args.seed)
     with atomic_path(args.output) as temporary:
         rows.to_csv(temporary, sep="\t", index=False, lineterminator="\n")

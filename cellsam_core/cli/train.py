@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.cli.limits import MAX_SEED, refuse_outside
+from cellsam_core.cli.segment_options import refuse_published
+from cellsam_core.errors import InputError
 from cellsam_core.segment.plan import TrainingPlan
 
 if TYPE_CHECKING:
@@ -15,7 +18,9 @@ PLAN = TrainingPlan()
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "manifest", type=Path, help="tab-separated: set, image, label, modality, split, weight"
+        "manifest",
+        type=Path,
+        help="tab-separated: set, image, label, modality, split and, if need be, weight",
     )
     parser.add_argument(
         "--data", type=Path, required=True, help="folder the manifest's paths are in"
@@ -59,7 +64,15 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.segment.train import train
     from cellsam_core.segment.weights import load_trainable, save
 
+    _check(args)
     images = load_manifest(args.manifest, args.data, "train")
+    if args.simulated_share < 1 and not any(image.labels.any() for image in images):
+        raise InputError(
+            args.manifest,
+            found=f"{len(images)} label images without a cell",
+            expected="at least one cell to learn from",
+            remedy="label some cells, or check the column `label`",
+        )
     plan = TrainingPlan(
         n_steps=args.steps,
         stage2_share=args.stage2_share,
@@ -69,3 +82,13 @@ def run(args: argparse.Namespace) -> None:
     )
     start = None if args.weights is None else load_trainable(args.weights)
     save(train(images, plan, args.output, start=start), args.output / "weights.safetensors")
+
+
+def _check(args: argparse.Namespace) -> None:
+    refuse_outside("steps", args.steps, 1)
+    refuse_outside("candidates", args.candidates, 1)
+    refuse_outside("seed", args.seed, 0, MAX_SEED)
+    refuse_outside("stage2_share", args.stage2_share, 0, 1)
+    refuse_outside("simulated_share", args.simulated_share, 0, 1)
+    if args.weights is not None:
+        refuse_published(args.weights)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from skimage.io import imread
+import pandas as pd
+from scipy import ndimage
 
-from cellsam_core.errors import InputError, first_line
-from cellsam_core.io.planes import READ_ERRORS, unreadable
+from cellsam_core.errors import InputError
+from cellsam_core.io.labels import open_labels
+from cellsam_core.io.planes import read_plane
+from cellsam_core.io.stack import RGB, read_stack
 from cellsam_core.io.tables import read_table
 from cellsam_core.preprocess import Contrast, preprocess_plane, to_grey
 from cellsam_core.segment.tiles import REFERENCE_PX
@@ -18,10 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
     from pathlib import Path
 
-    import pandas as pd
     from numpy.typing import NDArray
 
-COLUMNS = ["set", "image", "label", "modality", "split", "weight"]
+COLUMNS = ["set", "image", "label", "modality", "split"]
+FILLED = ["set", "image", "label", "modality"]
+"""Columns that must have a value in every row."""
+
+MASK_PIECES = 5
+"""Label images with one number in so many places are masks: cells have a number each."""
+
 SUFFIXES = (".tif", ".tiff", ".png")
 
 
@@ -74,7 +83,8 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
     manifest
         Tab-separated: ``set``, ``image``, ``label`` (paths below `root`), ``modality``,
         ``source``, ``split`` (``train``, ``validation`` or ``test``), ``licence``,
-        ``pixel_size_um`` and ``weight``; see :mod:`cellsam_core.segment.split`.
+        ``pixel_size_um`` and ``weight``, of which the columns after ``split`` may be absent;
+        see :mod:`cellsam_core.segment.split`.
     root
         Folder of the data.
     split
@@ -85,11 +95,11 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
     InputError
         A column is missing, the split is empty, or an image and its labels differ in shape.
     """
-    rows = rows_of(manifest, [split])
+    rows = rows_of(manifest, root, [split])
     return [load_row(root, row) for row in rows.to_dict("records")]
 
 
-def load_row(root: Path, row: Mapping[Hashable, str]) -> LabelledImage:
+def load_row(root: Path, row: Mapping[Hashable, Any]) -> LabelledImage:
     """Read the image of a manifest's row; its paths are below `root`."""
     return load_image(
         root / row["image"],
@@ -97,17 +107,18 @@ def load_row(root: Path, row: Mapping[Hashable, str]) -> LabelledImage:
         name=row["image"],
         set_name=row["set"],
         modality=row["modality"],
-        weight=float(row["weight"]),
+        weight=row["weight"],
     )
 
 
-def rows_of(manifest: Path, splits: Sequence[str]) -> pd.DataFrame:
-    """Read the manifest's rows of some splits, as text.
+def rows_of(manifest: Path, root: Path, splits: Sequence[str]) -> pd.DataFrame:
+    """Read the manifest's rows of some splits: text, and weights, which are 1 where none is given.
 
     Raises
     ------
     InputError
-        The manifest can't be read, lacks a column, or has no row of one of the splits.
+        The manifest can't be read, lacks a column or a value, names a file that is not below
+        `root`, or has no row of one of the splits.
     """
     rows = read_manifest(manifest)
     if missing := sorted(set(splits) - set(rows["split"])):
@@ -117,12 +128,55 @@ def rows_of(manifest: Path, splits: Sequence[str]) -> pd.DataFrame:
             expected="at least one",
             remedy="mark images with that split, or ask for another",
         )
-    return rows[rows["split"].isin(splits)]
+    rows = rows[rows["split"].isin(splits)]
+    refuse_absent(root, [*rows["image"], *rows["label"]])
+    return rows.assign(weight=_weights(manifest, rows))
 
 
-def read_manifest(manifest: Path) -> pd.DataFrame:
-    """Read a manifest's rows as text; weights are 1 where the column is empty."""
-    rows = read_table(manifest, COLUMNS, sep="\t", dtype=str).fillna({"weight": "1"})
+def refuse_absent(root: Path, names: Sequence[str]) -> None:
+    """Refuse a manifest of which a file is not there, before anything is read."""
+    absent = next((name for name in names if not (root / name).is_file()), None)
+    if absent is not None:
+        raise InputError(
+            root / absent,
+            found="no file",
+            expected="the file that the manifest lists",
+            remedy="correct the option `data` or the manifest",
+        )
+
+
+def _weights(manifest: Path, rows: pd.DataFrame) -> pd.Series[float]:
+    given = rows["weight"] if "weight" in rows else pd.Series("1", rows.index)
+    weights = pd.to_numeric(given.fillna("1"), errors="coerce")
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any() or not weights.any():
+        raise InputError(
+            manifest,
+            found=f"weight {given[bad].iloc[0]}" if bad.any() else "no weight above 0",
+            expected="numbers of 0 or more, one of them above",
+            remedy="correct the column `weight`, or leave it out",
+        )
+    return weights.astype(float)
+
+
+def read_manifest(manifest: Path, *more: str) -> pd.DataFrame:
+    """Read a manifest's rows as text; it must have the columns `more`, too.
+
+    Raises
+    ------
+    InputError
+        It can't be read, lacks a column, or a set, path or modality is empty.
+    """
+    rows = read_table(manifest, [*COLUMNS, *more], sep="\t", dtype=str)
+    empty = rows[FILLED].isna()
+    if empty.any(axis=None):
+        row = int(np.flatnonzero(empty.any(axis=1))[0])
+        raise InputError(
+            manifest,
+            found=f"no {empty.columns[empty.iloc[row]][0]} in row {row + 1}",
+            expected=f"values for {', '.join(FILLED)}",
+            remedy="fill it in (row 1 is the first under the header)",
+        )
     return rows
 
 
@@ -132,9 +186,23 @@ def load_folder(folder: Path) -> list[LabelledImage]:
     Raises
     ------
     InputError
-        There is no image, or one has no labels, or labels of another shape.
+        There is no image, or one has no labels, or labels of another shape, or two files have
+        one id.
     """
-    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+    if not folder.is_dir():
+        raise InputError(
+            folder, found="no folder", expected="a folder of images", remedy="check the path"
+        )
+    found = (p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+    files = sorted(found, key=lambda path: (path.stem, path.suffix))
+    for one, other in pairwise(files):
+        if one.stem == other.stem:
+            raise InputError(
+                folder,
+                found=f"{one.name} and {other.name}",
+                expected="one file for each image and each label image",
+                remedy="remove one of the two",
+            )
     labels = {p.stem.removesuffix("_label"): p for p in files if p.stem.endswith("_label")}
     pixels = {p.stem: p for p in files if not p.stem.endswith("_label")}
     if not pixels:
@@ -159,10 +227,17 @@ def load_folder(folder: Path) -> list[LabelledImage]:
 
 
 def _read(path: Path) -> NDArray[Any]:
-    try:
-        return np.asarray(imread(path))
-    except READ_ERRORS as error:
-        raise unreadable(path, f"an unreadable image ({first_line(error)})") from error
+    """Read one grey ``(1, y, x)`` or RGB ``(3, y, x)`` image."""
+    stack = read_stack(path)
+    channels = stack.planes[0]
+    if len(stack.planes) > 1 or (len(channels) > 1 and stack.channels != RGB):
+        raise InputError(
+            path,
+            found=f"{len(stack.planes)} frame(s) of {len(channels)} channel(s)",
+            expected="one grey or RGB image",
+            remedy="save each plane as a file of its own",
+        )
+    return np.stack([read_plane(plane) for plane in channels])
 
 
 def read_grey(path: Path) -> NDArray[Any]:
@@ -171,15 +246,42 @@ def read_grey(path: Path) -> NDArray[Any]:
 
 
 def _grey(pixels: NDArray[Any]) -> NDArray[Any]:
-    return to_grey(np.moveaxis(pixels[..., :3], -1, 0)) if pixels.ndim == 3 else pixels
+    return to_grey(pixels) if len(pixels) == 3 else pixels[0]
 
 
 def _planes(pixels: NDArray[Any]) -> NDArray[Any]:
     """Bring an image to nuclear and cell planes ``(2, y, x)``, as the workflow does."""
     grey = _grey(pixels)
-    is_coloured = pixels.ndim == 3 and (pixels[..., 0] != pixels[..., 1]).any()
-    red = pixels[..., 0] if is_coloured else np.zeros_like(grey)
+    is_coloured = len(pixels) == 3 and (pixels[0] != pixels[1]).any()
+    red = pixels[0] if is_coloured else np.zeros_like(grey)
     return np.stack((red.astype(grey.dtype), grey))
+
+
+def _read_labels(path: Path) -> NDArray[np.int32]:
+    """Read a label image and number its cells from 1 in the order of their numbers.
+
+    Numbers may be as large as the file can hold, which counting up to them can't bear.
+    """
+    source = open_labels(path)
+    if source.n_frames > 1:
+        raise InputError(
+            path,
+            found=f"{source.n_frames} frames",
+            expected="the labels of one image",
+            remedy="save each frame as a file of its own",
+        )
+    labels = source.frame(0)
+    ids, numbers = np.unique(labels, return_inverse=True)
+    numbers = numbers.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] != 0)
+    n_pieces = ndimage.label(numbers)[1] if numbers.max() == 1 else 0
+    if n_pieces >= MASK_PIECES:
+        raise InputError(
+            path,
+            found=f"one number, {ids[-1]}, in {n_pieces} places",
+            expected="a number of its own for each cell",
+            remedy="number the cells of the mask, for example with skimage.measure.label",
+        )
+    return np.asarray(numbers)
 
 
 def load_image(
@@ -190,9 +292,9 @@ def load_image(
     Raises
     ------
     InputError
-        One can't be read, or their shapes differ.
+        One can't be read, has more planes, or is a mask of all cells; or their shapes differ.
     """
-    planes, labels = _planes(_read(image)), _read(label).astype(np.int32)
+    planes, labels = _planes(_read(image)), _read_labels(label)
     if planes.shape[1:] != labels.shape:
         raise InputError(
             label,

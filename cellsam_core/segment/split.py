@@ -7,6 +7,7 @@ tiles by borders that continue each other.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.transform import resize
 
+from cellsam_core.errors import InputError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -49,13 +52,60 @@ def perceptual_hash(grey: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(low > np.median(low))
 
 
-def group_by_source(images: Sequence[NDArray[Any]]) -> NDArray[np.int_]:
+def fill_sources(rows: pd.DataFrame, images: Sequence[NDArray[Any]]) -> pd.Series[str]:
+    """Name the source of each row that has none: that of an image that it is like, or a new one.
+
+    Parameters
+    ----------
+    rows
+        Columns ``set``, ``image`` and ``source``; a source that is given stays.
+    images
+        Grey image ``(y, x)`` of each row.
+
+    Returns
+    -------
+    Series
+        Sources; new ones are ``<set>:<number>``.
+
+    Raises
+    ------
+    InputError
+        An image without a source is like images of two sources.
+    """
+    sources = rows["source"].copy()
+    taken = set(sources.dropna())
+    numbers = group_by_source(images, rows["set"].to_numpy())
+    for _, group in rows.groupby(numbers, sort=False):
+        given = group["source"].dropna().unique()
+        new = group[group["source"].isna()]
+        if len(new) and len(given) > 1:
+            raise InputError(
+                f"image {new['image'].iloc[0]}",
+                found=f"that it is like images of the sources {given[0]} and {given[1]}",
+                expected="images of one field or experiment under one source",
+                remedy="give them one source, or fill in the source of this image",
+            )
+        name = given[0] if len(given) else _new_name(group["set"].iloc[0], taken)
+        taken.add(name)
+        sources[new.index] = name
+    return sources
+
+
+def _new_name(set_name: str, taken: Collection[str]) -> str:
+    return next(n for k in count() if (n := f"{set_name}:{k:03d}") not in taken)
+
+
+def group_by_source(
+    images: Sequence[NDArray[Any]], sets: NDArray[Any] | None = None
+) -> NDArray[np.int_]:
     """Give each image the number of its source: duplicates and tiles of one field share a number.
 
     Parameters
     ----------
     images
         Grey images ``(y, x)`` of any shapes.
+    sets
+        Data set of each ``(n,)``: copies are looked for in all, tiles in one. None: one set.
 
     Returns
     -------
@@ -63,8 +113,9 @@ def group_by_source(images: Sequence[NDArray[Any]]) -> NDArray[np.int_]:
         ``(n,)`` int from 0.
     """
     alike = _duplicates(images)
+    in_one_set = True if sets is None else sets[:, None] == sets[None]
     for across in (False, True):
-        alike |= _neighbours([i.T if across else i for i in images])
+        alike |= _neighbours([i.T if across else i for i in images]) & in_one_set
     return np.asarray(connected_components(coo_array(alike), directed=False)[1])
 
 
@@ -73,8 +124,8 @@ def _duplicates(images: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
     turned = np.array(
         [[perceptual_hash(np.rot90(v, k)) for v in (i, i.T) for k in range(4)] for i in images]
     )
-    bits = (turned[:, None, :1] != turned[None]).sum(-1).min(-1)
-    return np.asarray(bits <= DUPLICATE_MAX_BITS)
+    bits = [(straight != turned).sum(-1).min(-1) for straight in turned[:, :1]]
+    return np.asarray(bits) <= DUPLICATE_MAX_BITS
 
 
 def _neighbours(images: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
@@ -115,10 +166,23 @@ def choose_split(rows: pd.DataFrame, *, validation_share: float, seed: int) -> p
     -------
     Series
         ``train``, ``validation`` or what was given.
+
+    Raises
+    ------
+    InputError
+        Rows of one source are given two splits.
     """
     rng = np.random.default_rng(seed)
-    given = rows[rows["split"].notna()].groupby("source")["split"].first()
-    split = rows["source"].map(given).astype(object)
+    given = rows[rows["split"].notna()].groupby("source")["split"].unique()
+    torn = given[given.map(len) > 1]
+    if len(torn):
+        raise InputError(
+            f"source {torn.index[0]}",
+            found=f"images in {' and '.join(sorted(torn.iloc[0]))}",
+            expected="all images of a source in one split",
+            remedy="correct the column `split` or `source` of the manifest",
+        )
+    split = rows["source"].map(given.str[0]).astype(object)
     for _, group in rows[split.isna()].groupby("modality"):
         sources = group["source"].value_counts(sort=False).sort_index()
         wanted = round(validation_share * len(group))

@@ -7,15 +7,18 @@ over time (EMA); a killed run resumes from its checkpoint with the same crops.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import asdict
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from cellsam_core.io.atomic import atomic_path
+from cellsam_core.errors import InputError, first_line
+from cellsam_core.io.atomic import atomic_path, exclusive
 from cellsam_core.segment.crops import Crops, collate
 from cellsam_core.segment.history import History
 from cellsam_core.segment.losses import Target, detection_loss, mask_loss
@@ -53,8 +56,26 @@ def train(
         Model to go on from, changed in place; random weights without it.
     checkpoint_every
         Steps.
+
+    Raises
+    ------
+    InputError
+        The checkpoint can't be read or is of other images, another start or another plan, or
+        another process trains in the folder.
     """
+    with exclusive(folder / "training"):
+        return _train(images, plan, folder, start, checkpoint_every)
+
+
+def _train(
+    images: Sequence[LabelledImage],
+    plan: TrainingPlan,
+    folder: Path,
+    start: CellSAM | None,
+    checkpoint_every: int,
+) -> dict[str, Tensor]:
     torch.manual_seed(plan.seed)
+    origin = {"plan": asdict(plan), "start": _start_digest(start), "images": _digest(images)}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = start or CellSAM()
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -65,10 +86,7 @@ def train(
     first = 0
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        if state["plan"] != asdict(plan):
-            msg = f"{checkpoint} belongs to another plan: {state['plan']}"
-            raise ValueError(msg)
+        state = _read_checkpoint(checkpoint, device, origin)
         model.load_state_dict(state["model"])
         average = state["average"]
         optimizer.load_state_dict(state["optimizer"])
@@ -87,7 +105,7 @@ def train(
             with atomic_path(checkpoint) as temporary:
                 torch.save(
                     {
-                        "plan": asdict(plan),
+                        "origin": origin,
                         "step": step + 1,
                         "model": model.state_dict(),
                         "average": average,
@@ -96,6 +114,52 @@ def train(
                     temporary,
                 )
     return average
+
+
+def _start_digest(start: CellSAM | None) -> str:
+    if start is None:
+        return "random weights"
+    state = start.state_dict().values()
+    return hashlib.sha256(b"".join(v.cpu().numpy().tobytes() for v in state)).hexdigest()
+
+
+def _digest(images: Sequence[LabelledImage]) -> str:
+    """Tell the images of one run from those of another: pixels, labels and weights, in order."""
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(f"{image.name} {image.weight} {image.labels.shape}".encode())
+        digest.update(image.channels.tobytes() + image.labels.tobytes())
+    return digest.hexdigest()
+
+
+def _read_checkpoint(path: Path, device: torch.device, origin: dict[str, Any]) -> dict[str, Any]:
+    """Read where a killed run of the same origin has got to."""
+    remedy = "repeat the options and data of the run that began there, or name another folder"
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        before = state["origin"]
+        plan = before["plan"].items()
+    except (OSError, EOFError, RuntimeError, LookupError, AttributeError, UnpicklingError) as error:
+        raise InputError(
+            path,
+            found=f"no checkpoint that can be read ({first_line(error)})",
+            expected="that of a killed run",
+            remedy="delete it to start anew",
+        ) from error
+    for name, value in plan:
+        if origin["plan"].get(name) != value:
+            raise InputError(
+                path,
+                found=f"a run with {name} {value}",
+                expected=f"{name} {origin['plan'].get(name)}, as asked for now",
+                remedy=remedy,
+            )
+    for name, what in (("start", "another start"), ("images", "other images")):
+        if before[name] != origin[name]:
+            raise InputError(
+                path, found=f"a run with {what}", expected="that of now", remedy=remedy
+            )
+    return state
 
 
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:

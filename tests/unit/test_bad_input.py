@@ -311,8 +311,9 @@ def boxes_off_the_image(data):
 
 def truth_is_missing(data):
     (data / "truth").mkdir()
+    shutil.copy(data / "labels.tif", data / "truth" / "t1_label.tif")
     command = ["evaluate", "segmentation", data / "movie", data / "truth"]
-    return command, ["truth: found no truth for t0.tif", "t0_label.tif"]
+    return command, ["truth: found no truth for t0", "label images of the same names"]
 
 
 def ctc_table_is_missing(data):
@@ -323,7 +324,10 @@ def ctc_table_is_missing(data):
 def training_image_is_missing(data):
     text = "set\timage\tlabel\tmodality\tsplit\tweight\nown\tno.tif\tlabels.tif\tx\ttrain\t1\n"
     manifest = write(data / "train.tsv", text)
-    return ["train", manifest, "--data", data, "-o", "OUT"], ["no.tif: found an unreadable image"]
+    return ["train", manifest, "--data", data, "-o", "OUT"], [
+        "no.tif: found no file",
+        "the manifest lists",
+    ]
 
 
 def output_below_a_file(data):

@@ -302,9 +302,13 @@ def load_otsu():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["data.tsv"], "option `data`"),
+        (["data.tsv"], "option `manifest`: found data.tsv, expected the option `data`"),
         (["data.tsv", "--data", ".", "--split", "train"], "no row with split train"),
         (["none.tsv", "--data", "."], "none.tsv"),
+        (["data.tsv", "--data", ".", "--split", ","], "splits such as validation,test"),
+        (["data.tsv", "--data", ".", "--seed", "1"], "option `seed`: found 1, expected no seed"),
+        (["--split", "test"], "option `split`: found test"),
+        (["--seed", "-1"], "option `seed`: found -1"),
         (["--methods", "otsu"], "expected some of cellsam, otsu_watershed"),
     ],
 )

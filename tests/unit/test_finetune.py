@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def put(folder: Path, name: str, pixels: np.ndarray, labels: np.ndarray | None) 
     folder.mkdir(exist_ok=True)
     imsave(folder / f"{name}.png", pixels, check_contrast=False)
     if labels is not None:
-        imsave(folder / f"{name}_label.tif", labels.astype(np.uint16), check_contrast=False)
+        kept = labels if labels.dtype in (np.int16, np.float32) else labels.astype(np.uint16)
+        imsave(folder / f"{name}_label.tif", kept, check_contrast=False)
 
 
 def bump(model: CellSAM, *_: object) -> None:
@@ -162,6 +164,7 @@ def test_nuclear_images_are_put_in_the_nuclear_channel(one_image: Path) -> None:
 
 
 EMPTY = np.zeros((40, 50), np.uint8)
+MANY = np.kron(np.indices((4, 6)).sum(0) % 2, np.ones((9, 9))).astype(np.uint8)
 CELLS = field(2, (96, 160)).labels
 
 
@@ -173,6 +176,9 @@ CELLS = field(2, (96, 160)).labels
         ({"a": (EMPTY, np.zeros((40, 51)))}, r"a_label\.tif: found shape"),
         ({"a": (EMPTY, EMPTY), "b": (EMPTY, EMPTY)}, "2 label images without a cell"),
         ({"a": (CELLS.astype(np.uint8), CELLS > 0)}, "each with its own number"),
+        ({"a": (MANY, 255 * MANY)}, "one number, 255, in 12 places"),
+        ({"a": (CELLS.astype(np.uint8), CELLS.astype(np.int16) - 1)}, "negative labels"),
+        ({"a": (CELLS.astype(np.uint8), CELLS.astype(np.float32))}, "pixels of type float32"),
     ],
 )
 def test_bad_folders_are_named_and_nothing_is_written(tmp_path, capsys, files, message) -> None:
@@ -193,7 +199,7 @@ def test_bad_folders_are_named_and_nothing_is_written(tmp_path, capsys, files, m
         (["-o", "mine.pt"], "a .safetensors file"),
         (["-o", "m.safetensors", "--steps", "0"], "at least 1"),
         (["-o", "m.safetensors", "--weights", "huge"], "no such file"),
-        (["-o", "m.safetensors", "--validation", "none"], "none: found no image"),
+        (["-o", "m.safetensors", "--validation", "none"], "none: found no folder"),
     ],
 )
 def test_bad_options_are_named(one_image, tmp_path, monkeypatch, capsys, options, message) -> None:
@@ -218,3 +224,22 @@ def test_a_changed_bit_of_the_weights_is_found(tuned: Path, tmp_path: Path) -> N
     load_trainable(str(tuned))
     with pytest.raises(InputError, match="changed since they were written"):
         load_trainable(str(damaged))
+
+
+def test_images_that_are_learnt_from_can_t_judge(one_image: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out.safetensors"
+    arguments = ["finetune", str(one_image), "--validation", str(one_image), "-o", str(out)]
+    assert main(arguments) == 1
+    assert "expected images that are not learnt from" in capsys.readouterr().err
+
+
+def test_files_that_are_no_one_image_are_refused(one_image: Path, tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(one_image, folder)
+    command = ["finetune", str(folder), "-o", str(tmp_path / "out.safetensors")]
+    imsave(folder / "a.tif", np.stack([EMPTY] * 3), check_contrast=False)
+    assert main(command) == 1
+    assert "in: found a.png and a.tif" in capsys.readouterr().err
+    (folder / "a.png").unlink()
+    assert main(command) == 1
+    assert "a.tif: found 3 frame(s) of 1 channel(s)" in capsys.readouterr().err

@@ -7,8 +7,9 @@ from scipy import ndimage
 from skimage.io import imsave
 
 from cellsam_core.cli import main
+from cellsam_core.errors import InputError
 from cellsam_core.segment.labelled import read_manifest
-from cellsam_core.segment.split import choose_split, group_by_source
+from cellsam_core.segment.split import choose_split, fill_sources, group_by_source
 from cellsam_core.segment.weights import FOLDER
 
 
@@ -47,6 +48,29 @@ def test_whole_sources_are_chosen_and_given_splits_stay() -> None:
     assert split[20:].tolist() == ["train", "train", "test", "test"]
     assert split.groupby(rows["source"]).agg(set).map(len).max() == 1
     assert choose_split(rows, validation_share=0.2, seed=1)[:20].tolist() != split[:20].tolist()
+
+
+def test_a_source_in_two_splits_is_refused() -> None:
+    rows = pd.DataFrame({"modality": ["a"] * 2, "source": ["s"] * 2, "split": ["train", "test"]})
+    with pytest.raises(InputError, match="source s: found images in test and train"):
+        choose_split(rows, validation_share=0.2, seed=0)
+
+
+def test_new_copies_join_the_source_that_is_there_in_any_set() -> None:
+    images = [field(0), field(1), np.rot90(field(0)), field(1).T, field(2), field(3), field(3)]
+    rows = pd.DataFrame(
+        {
+            "set": ["A", "A", "A", "B", "A", "B", "B"],
+            "image": [f"{k}.tif" for k in range(7)],
+            "source": ["A:001", "mine", None, None, None, None, None],
+        }
+    )
+    filled = fill_sources(rows, images)
+    assert filled.tolist() == ["A:001", "mine", "A:001", "mine", "A:000", "B:000", "B:000"]
+    with pytest.raises(
+        InputError, match=r"image 2\.tif: found that it is like images of the sources"
+    ):
+        fill_sources(rows, [images[0], images[0], *images[2:]])
 
 
 def test_the_command_fills_what_is_empty(tmp_path) -> None:

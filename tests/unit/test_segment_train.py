@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from skimage.io import imread, imsave
 
+from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.segment.augment import CROP_PX, split_reflections
 from cellsam_core.segment.crops import Crops, simulated_image, to_target
 from cellsam_core.segment.labelled import load_manifest, median_diameter_px
+from cellsam_core.segment.model import CellSAM
 from cellsam_core.segment.plan import TrainingPlan
 from cellsam_core.segment.train import train
 
@@ -79,8 +83,17 @@ def test_a_killed_training_resumes_to_the_same_weights(images, tmp_path) -> None
     curves = [(tmp_path / k / "loss.csv").read_text().splitlines() for k in ("whole", "killed")]
     assert len(curves[0]) == len(curves[1]) == 3
     assert imread(tmp_path / "killed" / "loss.png").std() > 0
-    with pytest.raises(ValueError, match="another plan"):
-        train(images, TrainingPlan(n_steps=9), tmp_path / "killed")
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    for others, plan, start, found in (
+        (images, replace(PLAN, n_steps=9), None, f"a run with n_steps {PLAN.n_steps}, expected"),
+        (images, PLAN, CellSAM(), "a run with another start"),
+        ([simulated_image(np.random.default_rng(1))], PLAN, None, "a run with other images"),
+    ):
+        with pytest.raises(InputError, match=f"checkpoint.pt: found {found}"):
+            train(others, plan, tmp_path / "killed", start=start)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    with pytest.raises(InputError, match="no checkpoint that can be read"):
+        train(images, PLAN, tmp_path / "killed")
 
 
 def test_a_manifest_reads_its_split_and_names_what_is_wrong(tmp_path) -> None:
@@ -101,10 +114,58 @@ def test_a_manifest_reads_its_split_and_names_what_is_wrong(tmp_path) -> None:
     imsave(
         tmp_path / "a.png", np.stack([labels.astype(np.uint8) * 9] * 3, -1), check_contrast=False
     )
+    # Numbers of cells may be of any size; what is no number of a cell is refused.
+    imsave(tmp_path / "l.tif", labels * np.uint32(3_000_000_000), check_contrast=False)
     (colourless,) = load_manifest(manifest, tmp_path, "train")
     assert not colourless.channels[0].any()
+    np.testing.assert_array_equal(colourless.labels, labels)
     with pytest.raises(InputError, match="no row with split validation"):
         load_manifest(manifest, tmp_path, "validation")
-    manifest.write_text("image\tlabel\n")
-    with pytest.raises(InputError, match="modality, split, weight"):
+    row = "own\ta.png\tl.tif\thistology\ttrain\tCC0-1.0\t"
+    for text, found in (
+        (row.replace("own", ""), "no set in row 2"),
+        (row.replace("l.tif", ""), "no label in row 2"),
+        (row.replace("a.png", "c.png"), "c.png: found no file"),
+        (row + "many", "weight many"),
+        (row + "-1", "weight -1"),
+    ):
+        manifest.write_text(f"{header}{row}0\n{text}\n")
+        with pytest.raises(InputError, match=found):
+            load_manifest(manifest, tmp_path, "train")
+    manifest.write_text(f"{header}{row}0\n")
+    with pytest.raises(InputError, match="no weight above 0"):
         load_manifest(manifest, tmp_path, "train")
+    manifest.write_text("image\tlabel\n")
+    with pytest.raises(InputError, match="modality, split;"):
+        load_manifest(manifest, tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--steps", "0"], "option `steps`: found 0, expected at least 1"),
+        (["--stage2-share", "2"], "option `stage2_share`: found 2.0, expected a number from 0 to"),
+        (["--simulated-share", "nan"], "option `simulated_share`: found nan"),
+        (["--candidates", "0"], "option `candidates`: found 0"),
+        (["--seed", "-1"], "option `seed`: found -1"),
+        (["--weights", "vit_b"], "option `weights`: found vit_b"),
+    ],
+)
+def test_options_out_of_range_are_named(tmp_path, capsys, options, message) -> None:
+    out = tmp_path / "out"
+    assert main(["train", "none.tsv", "--data", ".", "-o", str(out), *options]) == 1
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_field_without_cells_teaches_nothing(tmp_path, capsys) -> None:
+    blank = np.zeros((40, 50), np.uint8)
+    imsave(tmp_path / "a.png", blank + np.arange(50, dtype=np.uint8), check_contrast=False)
+    imsave(tmp_path / "a_label.png", blank, check_contrast=False)
+    manifest = tmp_path / "m.tsv"
+    manifest.write_text(
+        "set\timage\tlabel\tmodality\tsplit\nown\ta.png\ta_label.png\tphase\ttrain\n"
+    )
+    arguments = ["train", str(manifest), "--data", str(tmp_path), "-o", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    assert "m.tsv: found 1 label images without a cell" in capsys.readouterr().err

@@ -123,11 +123,16 @@ def test_bulk_lies_beside_the_sheet_and_is_watched(snakemake: Snakemake, tmp_pat
     assert f", {path}" in result.stdout  # an input: a change writes the report again
 
 
-def test_the_benchmark_is_a_target_of_its_own(snakemake: Snakemake):
-    result = snakemake("-n", "-p", "benchmark", "--config", "benchmark_data=my images")
+def test_the_benchmark_is_a_target_of_its_own(snakemake: Snakemake, tmp_path: Path):
+    missing = snakemake("-n", "benchmark", "--config", "benchmark_data=my images")
+    assert "config, benchmark_data: there is no folder my images" in missing.stdout
+    (tmp_path / "my images").mkdir()
+    config = ["benchmark_data=my images", "segment={weights: vit_b, preset: paper, tile_px: 256}"]
+    result = snakemake("-n", "-p", "benchmark", "--config", *config)
     assert jobs(result) == {"benchmark": 1}
-    options = "--data 'my images' --weights tiny --device auto -o results/benchmark"
-    assert f"cellsam_core benchmark {options}" in result.stdout
+    options = "--data 'my images' --weights vit_b --preset paper --device auto"
+    assert f"cellsam_core benchmark {options} --cell-diameter-px auto" in result.stdout
+    assert "--tile-px 256 -o results/benchmark" in result.stdout
     assert "--data" not in snakemake("-n", "-p", "benchmark").stdout
 
 

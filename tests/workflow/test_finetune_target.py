@@ -12,11 +12,14 @@ pytestmark = pytest.mark.workflow
 
 def test_the_folder_reaches_the_command(snakemake: Snakemake, tmp_path: Path):
     (tmp_path / "my cells").mkdir()
-    result = snakemake("-n", "-p", "finetune", "--config", "finetune_data=my cells")
+    (tmp_path / "my cells" / "a_label.tif").touch()
+    config = ["finetune_data=my cells", "segment={device: cpu}"]
+    result = snakemake("-n", "-p", "finetune", "--config", *config)
     assert jobs(result) == {"finetune": 1}
-    assert (
-        "cellsam_core finetune 'my cells' -o results/finetune/weights.safetensors" in result.stdout
-    )
+    command = "finetune 'my cells' --device cpu -o results/finetune/weights.safetensors"
+    assert f"cellsam_core {command}" in result.stdout
+    # An input: a label that is corrected is learnt.
+    assert "input: my cells, my cells/a_label.tif" in result.stdout
 
 
 @pytest.mark.parametrize(

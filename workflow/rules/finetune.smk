@@ -2,7 +2,8 @@
 # into the config, key `weights` of the section `segment`.
 rule finetune:
     input:
-        finetune_data,
+        folder=finetune_data,
+        content=finetune_content,
     output:
         "results/finetune/weights.safetensors",
     log:
@@ -16,5 +17,8 @@ rule finetune:
         gpu=1,
         mem_mb=growing(8000),
         runtime=growing(60),
+    params:
+        options=finetune_flags,
     shell:
-        "python -m cellsam_core finetune {input:q} -o {output:q} > {log:q} 2>&1"
+        "python -m cellsam_core finetune {input.folder:q} {params.options} -o {output:q}"
+        " > {log:q} 2>&1"

@@ -122,12 +122,19 @@ def replicate_arguments(wildcards):
     return shlex.join(f"{sample}=results/{sample}/3_cells/cells.h5ad" for sample in tissues())
 
 
-def benchmark_flags(wildcards):
-    """Params function: data, weights and device of the benchmark, which belongs to no sample."""
+def model_options():
+    """The section `segment` of the config, for rules that belong to no sample."""
     defaults = {key: item["default"] for key, item in SECTIONS["segment"]["properties"].items()}
-    model = defaults | GIVEN.get("segment", {})
-    values = {"data": GIVEN.get("benchmark_data"), "weights": model["weights"]}
-    return as_flags(values | {"device": model["device"]})
+    return defaults | GIVEN.get("segment", {})
+
+
+def benchmark_flags(wildcards):
+    """Params function: data and model of the benchmark, which belongs to no sample."""
+    data = GIVEN.get("benchmark_data")
+    if data is not None and not os.path.isdir(data):
+        raise WorkflowError(f"config, benchmark_data: there is no folder {data}")
+    model = {key: value for key, value in model_options().items() if key != "dark_cells"}
+    return as_flags({"data": data} | model)
 
 
 def finetune_data(wildcards):
@@ -138,6 +145,16 @@ def finetune_data(wildcards):
     if not os.path.isdir(path):
         raise WorkflowError(f"config, finetune_data: there is no folder {path}")
     return path
+
+
+def finetune_content(wildcards):
+    """Input function: a label image that is corrected changes no folder's date."""
+    return files_seen(finetune_data(wildcards), True)
+
+
+def finetune_flags(wildcards):
+    """Params function: only the device of the section; its weights may be what is tuned here."""
+    return as_flags({"device": model_options()["device"]})
 
 
 def sample_config(wildcards):
