@@ -302,6 +302,13 @@ def load_image(
             expected=f"{planes.shape[1:]}, that of {image.name}",
             remedy="fix the label image",
         )
+    if labels.any() and (planes == planes[:, :1, :1]).all():
+        raise InputError(
+            image,
+            found=f"all pixels alike where {label.name} has {labels.max()} cells",
+            expected="an image of these cells",
+            remedy="export it again",
+        )
     return from_planes(planes, labels, name, set_name, modality, weight)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -206,3 +207,24 @@ def test_files_that_are_written_anew_are_read_again(snakemake: Snakemake, tmp_pa
     tifffile.imwrite(movie / "t0.tif", image + 1)
     transcripts.write_text("x_px,y_px,gene\n12,12,NANOG\n")
     assert jobs(snakemake("-n", *target)) == {"inspect": 2}
+
+
+def test_weights_that_are_tuned_anew_segment_anew(snakemake: Snakemake, tmp_path: Path):
+    weights = tmp_path / "results" / "finetune" / "weights.safetensors"
+    weights.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "cellsam_core" / "segment" / "weights" / "tiny.safetensors", weights)
+    movie = tmp_path / "movie"
+    movie.mkdir()
+    image = np.zeros((64, 64), np.uint16)
+    image[20:44, 20:44] = 500
+    tifffile.imwrite(movie / "t0.tif", image)
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text("sample\tassay\tpath\tcell_diameter_px\nm\tmovie\tmovie\t24\n")
+    section = "segment={weights: results/finetune/weights.safetensors, device: cpu}"
+    target = ["results/m/2_masks/masks.zarr", "--config", f"samples={sheet}", section]
+    first = snakemake(*target)
+    assert first.returncode == 0, first.stdout
+    assert "Nothing to be done" in snakemake("-n", *target).stdout
+    time.sleep(1.1)  # time stamps are whole seconds on some file systems
+    weights.touch()
+    assert jobs(snakemake("-n", *target)) == {"segment": 1, "stitch": 1}

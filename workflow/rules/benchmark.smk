@@ -1,6 +1,8 @@
 # Not part of `all`: snakemake benchmark [--config benchmark_data=DIR]. Scores the weights of the
 # section `segment` beside the classical baseline and the packages that are installed.
 rule benchmark:
+    input:
+        benchmark_content,
     output:
         scores="results/benchmark/benchmark.tsv",
         images="results/benchmark/images.tsv",

@@ -58,6 +58,13 @@ def preprocess_flags(wildcards):
     return as_flags(options | {key: model[key] for key in ("weights", "preset")})
 
 
+def weights_path(wildcards):
+    """Input function: weights that are a file of the user: tuned anew, they segment anew."""
+    path = settings(wildcards.sample, "segment")["weights"]
+    # Absolute, since the rule that tunes weights need not run because of them.
+    return os.path.abspath(path) if os.path.isfile(path) else []
+
+
 def corrections_path(wildcards):
     """Input function: the sample's table of corrections, if it has one."""
     if "corrections" not in SAMPLES[wildcards.sample]:
@@ -135,6 +142,13 @@ def benchmark_flags(wildcards):
         raise WorkflowError(f"config, benchmark_data: there is no folder {data}")
     model = {key: value for key, value in model_options().items() if key != "dark_cells"}
     return as_flags({"data": data} | model)
+
+
+def benchmark_content(wildcards):
+    """Input function: what tells that data or weights of the benchmark have changed."""
+    data, weights = GIVEN.get("benchmark_data"), model_options()["weights"]
+    files = files_seen(data, True) if data is not None and os.path.isdir(data) else []
+    return [*files, *([os.path.abspath(weights)] if os.path.isfile(weights) else [])]
 
 
 def finetune_data(wildcards):

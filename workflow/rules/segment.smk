@@ -1,7 +1,8 @@
 # The only rules that import torch. Each segment job loads the model once, for its share of tiles.
 rule segment:
     input:
-        "results/{sample}/1_preprocessed/frames.zarr",
+        frames="results/{sample}/1_preprocessed/frames.zarr",
+        weights=weights_path,
     output:
         temp("results/{sample}/2_masks/batches/{batch}.parquet"),
     log:
@@ -18,7 +19,7 @@ rule segment:
     params:
         options=flags("segment"),
     shell:
-        "python -m cellsam_core segment-batch {input:q} --batch {wildcards.batch}"
+        "python -m cellsam_core segment-batch {input.frames:q} --batch {wildcards.batch}"
         " {params.options} -o {output:q} > {log:q} 2>&1"
 
 
