@@ -31,6 +31,7 @@ resource_scopes:
 
 include: "workflow/rules/sheet.smk"
 include: "workflow/rules/options.smk"
+include: "workflow/rules/watch.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/decode.smk"
 include: "workflow/rules/inspect.smk"

@@ -1,6 +1,5 @@
 """What the rules ask for: inputs and command line flags of a sample."""
 
-import functools
 import json
 import os
 import shlex
@@ -56,13 +55,6 @@ def preprocess_flags(wildcards):
     model = settings(wildcards.sample, "segment")
     options = settings(wildcards.sample, "preprocess")
     return as_flags(options | {key: model[key] for key in ("weights", "preset")})
-
-
-def weights_path(wildcards):
-    """Input function: weights that are a file of the user: tuned anew, they segment anew."""
-    path = settings(wildcards.sample, "segment")["weights"]
-    # Absolute, since the rule that tunes weights need not run because of them.
-    return os.path.abspath(path) if os.path.isfile(path) else []
 
 
 def corrections_path(wildcards):
@@ -144,13 +136,6 @@ def benchmark_flags(wildcards):
     return as_flags({"data": data} | model)
 
 
-def benchmark_content(wildcards):
-    """Input function: what tells that data or weights of the benchmark have changed."""
-    data, weights = GIVEN.get("benchmark_data"), model_options()["weights"]
-    files = files_seen(data, True) if data is not None and os.path.isdir(data) else []
-    return [*files, *([os.path.abspath(weights)] if os.path.isfile(weights) else [])]
-
-
 def finetune_data(wildcards):
     """Input function: the folder of labelled images; a relative path starts where you are."""
     path = GIVEN.get("finetune_data")
@@ -159,11 +144,6 @@ def finetune_data(wildcards):
     if not os.path.isdir(path):
         raise WorkflowError(f"config, finetune_data: there is no folder {path}")
     return path
-
-
-def finetune_content(wildcards):
-    """Input function: a label image that is corrected changes no folder's date."""
-    return files_seen(finetune_data(wildcards), True)
 
 
 def finetune_flags(wildcards):
@@ -191,42 +171,6 @@ def inspected_path(wildcards):
     if is_raw(wildcards.sample):
         return f"results/{wildcards.sample}/0_decoded"
     return raw_path(wildcards)
-
-
-@functools.cache
-def files_seen(path, is_movie):
-    """What a folder's own date does not tell: its sub-folders, and the file written last.
-
-    Images count, and tables of tissues; a frame or table that is written anew changes no folder.
-    """
-    # Imported where needed: each job of a cluster reads this file anew.
-    from cellsam_core.io.planes import RASTER_SUFFIXES, TIFF_SUFFIXES
-
-    if os.path.isfile(path):
-        return []
-    tables = () if is_movie else (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".txt")
-    suffixes = (*TIFF_SUFFIXES, *RASTER_SUFFIXES, *tables)
-    folders = [path, *(e.path for e in os.scandir(path) if e.is_dir() and e.name[0] != ".")]
-    files = {
-        folder: [
-            (entry.stat().st_mtime_ns, entry.path)
-            for entry in os.scandir(folder)
-            if entry.is_file() and entry.name.lower().endswith(suffixes) and entry.name[0] != "."
-        ]
-        for folder in folders
-    }
-    filled = sorted(folder for folder in folders[1:] if files[folder])
-    return [*filled, *(name for _, name in sorted(sum(files.values(), []))[-1:])]
-
-
-def raw_content(wildcards):
-    """Input function: what makes a rule run again that reads the sample's folder or file."""
-    return files_seen(raw_path(wildcards), SAMPLES[wildcards.sample]["assay"] == "movie")
-
-
-def inspected_content(wildcards):
-    """Input function: the same of the folder that `inspect` reads, where it is not our own."""
-    return [] if is_raw(wildcards.sample) else raw_content(wildcards)
 
 
 def growing(base):
