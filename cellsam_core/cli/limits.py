@@ -22,6 +22,6 @@ def refuse_outside(option: str, value: float, low: float, high: float = math.inf
     raise InputError(
         f"option `{option}`",
         found=str(value),
-        expected=f"at least {low:g}" if high == math.inf else f"a number from {low:g} to {high:g}",
+        expected=f"at least {low}" if high == math.inf else f"a number from {low} to {high}",
         remedy="correct it",
     )
