@@ -1,4 +1,4 @@
-"""What makes a rule run again: files that its folder's date or its options don't tell."""
+"""Files that a job must see to run again, besides its inputs: what a folder's date does not tell."""
 
 import functools
 import os
@@ -36,7 +36,7 @@ def files_seen(path, is_movie):
 
 
 def raw_content(wildcards):
-    """Input function: what makes a rule run again that reads the sample's folder or file."""
+    """Input function: what has a job run again that reads the sample's folder or file."""
     return files_seen(raw_path(wildcards), SAMPLES[wildcards.sample]["assay"] == "movie")
 
 
