@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.benchmark.methods import choose_methods
+    from cellsam_core.benchmark.methods import CELLSAM, choose_methods
     from cellsam_core.io.atomic import exclusive
 
     given = args.cell_diameter_px
@@ -75,6 +75,13 @@ def run(args: argparse.Namespace) -> None:
     names = choose_methods([name for name in args.methods.split(",") if name])
     entries = _entries(args)
     refuse_outside("min_area_px", args.min_area_px, 0)
+    if args.clahe and CELLSAM not in names:
+        raise InputError(
+            "option `clahe`",
+            found=f"the methods {', '.join(names)}",
+            expected=f"{CELLSAM}, which it is for",
+            remedy="leave it out",
+        )
     methods = {name: load_method(name, args) for name in names}
     with exclusive(args.output / "benchmark"):  # a folder that can't be written is found now
         _score(args, entries, methods, diameter_px)

@@ -308,6 +308,7 @@ def load_otsu():
         (["data.tsv", "--data", ".", "--split", ","], "splits such as validation,test"),
         (["data.tsv", "--data", ".", "--seed", "1"], "option `seed`: found 1, expected no seed"),
         (["--split", "test"], "option `split`: found test"),
+        (["--methods", "otsu_watershed", "--clahe"], "option `clahe`: found the methods otsu"),
         (["--seed", "-1"], "option `seed`: found -1"),
         (["--methods", "otsu"], "expected some of cellsam, otsu_watershed"),
     ],
