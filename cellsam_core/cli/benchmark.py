@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     diameter_px = given if given == "truth" else given_diameter_px(given)
     names = choose_methods([name for name in args.methods.split(",") if name])
     entries = _entries(args)
-    refuse_outside("min_area_px", args.min_area_px, 0)
+    refuse_outside("option `min_area_px`", args.min_area_px, 0)
     if args.clahe and CELLSAM not in names:
         raise InputError(
             "option `clahe`",
@@ -150,7 +150,7 @@ def _entries(args: argparse.Namespace) -> list[Entry]:
     if args.data is None:
         _refuse(args, "manifest", "the option `data`", "name the folder that its paths start from")
         _refuse(args, "split", "no split of the simulated set", "leave it out, or give `data`")
-        refuse_outside("seed", args.seed or 0, 0, MAX_SEED)
+        refuse_outside("option `seed`", args.seed or 0, 0, MAX_SEED)
         return simulated_entries(args.seed or 0)
     _refuse(args, "seed", "no seed beside `data`", "leave it out")
     given = SPLITS if args.split is None else args.split

@@ -69,7 +69,9 @@ def _pairs(
 
 def _labels_by_name(folder: Path) -> dict[str, Path]:
     """Label images of a folder; where some are named ``<name>_label``, the others are images."""
-    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".tif", ".tiff", ".png"))
+    from cellsam_core.segment.labelled import files_by_stem, labels_of
+
+    files = files_by_stem(folder)
     if not files:
         raise InputError(
             folder,
@@ -77,5 +79,4 @@ def _labels_by_name(folder: Path) -> dict[str, Path]:
             expected=".tif or .png files",
             remedy="check the folder",
         )
-    named = [p for p in files if p.stem.endswith("_label")]
-    return {p.stem.removesuffix("_label"): p for p in named or files}
+    return labels_of(files) or files

@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    refuse_outside("steps", args.steps, 1)
-    refuse_outside("seed", args.seed, 0, MAX_SEED)
+    refuse_outside("option `steps`", args.steps, 1)
+    refuse_outside("option `seed`", args.seed, 0, MAX_SEED)
     refuse_published(args.weights)
     if args.output.suffix != ".safetensors" or args.output.is_dir():
         raise InputError(
@@ -101,16 +101,10 @@ def _check(args: argparse.Namespace) -> None:
 
 def read_images(folder: Path, stain: str) -> list[LabelledImage]:
     """Read labelled images with cells and put them in the channel they will be segmented in."""
-    from cellsam_core.segment.labelled import load_folder
+    from cellsam_core.segment.labelled import load_folder, refuse_without_cells
 
     images = load_folder(folder)
-    if not any(image.labels.any() for image in images):
-        raise InputError(
-            folder,
-            found=f"{len(images)} label images without a cell",
-            expected="at least one cell",
-            remedy="label some cells",
-        )
+    refuse_without_cells(folder, images)
     if stain == "cell":
         return images
     return [

@@ -9,18 +9,18 @@ from cellsam_core.errors import InputError
 MAX_SEED = 2**32 - 1
 
 
-def refuse_outside(option: str, value: float, low: float, high: float = math.inf) -> None:
+def refuse_outside(where: str, value: float, low: float, high: float = math.inf) -> None:
     """Refuse a number that is not from `low` to `high`, ends included.
 
     Raises
     ------
     InputError
-        It names the option.
+        It begins with `where`, the option.
     """
     if low <= value <= high and math.isfinite(value):
         return
     raise InputError(
-        f"option `{option}`",
+        where,
         found=str(value),
         expected=f"at least {low}" if high == math.inf else f"a number from {low} to {high}",
         remedy="correct it",

@@ -205,13 +205,12 @@ def _refuse_overwriting(images: list[Path], output: Path) -> None:
 
 def _refuse_same_stems(images: list[Path]) -> None:
     """Two images of one name would overwrite each other's result."""
-    seen: dict[str, Path] = {}
-    for path in images:
-        if path.stem in seen:
-            raise InputError(
-                path,
-                found=f"the same name as {seen[path.stem]}",
-                expected="images that differ in their names",
-                remedy="segment them into different folders",
-            )
-        seen[path.stem] = path
+    from cellsam_core.io.filenames import same_stem
+
+    if (twins := same_stem(images)) is not None:
+        raise InputError(
+            twins[1],
+            found=f"the same name as {twins[0]}",
+            expected="images that differ in their names",
+            remedy="segment them into different folders",
+        )

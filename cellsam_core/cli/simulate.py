@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.cli.limits import refuse_outside
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -124,11 +125,8 @@ def _check(args: argparse.Namespace) -> None:
     }
     for name, low in least.items():
         value = getattr(args, name, low)
-        if value is not None and not low <= value < float("inf"):
-            option = "--" + name.replace("_", "-")
-            raise InputError(
-                option, found=str(value), expected=f"at least {low}", remedy="give such a number"
-            )
+        if value is not None:
+            refuse_outside("--" + name.replace("_", "-"), value, low)
     # An existing folder is replaced whole: only an earlier simulation may be.
     if args.output.exists() and not (args.output / "truth").is_dir():
         raise InputError(

@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.segment.labelled import read_grey, read_manifest, refuse_absent
     from cellsam_core.segment.split import choose_split, fill_sources
 
-    refuse_outside("validation_share", args.validation_share, 0, 1)
-    refuse_outside("seed", args.seed, 0, MAX_SEED)
+    refuse_outside("option `validation_share`", args.validation_share, 0, 1)
+    refuse_outside("option `seed`", args.seed, 0, MAX_SEED)
     rows = read_manifest(args.manifest, "source")
     refuse_absent(args.data, rows["image"].tolist())
     if rows["source"].isna().any():

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.cli.limits import refuse_outside
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -101,15 +102,16 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.io.manifest import Manifest
 
     manifest = Manifest.load(args.manifest)
+    refuse_outside("--baseline-frames", args.baseline_frames, 1)
+    refuse_outside("--ring-px", args.ring_px, 0)
+    refuse_outside("--division-margin-frames", args.division_margin_frames, 0)
     options = TraceOptions(
         reporter=args.reporter,
         ratio=None if args.ratio is None else _parse(args, manifest.channels),
-        baseline_frames=_at_least(1, "--baseline-frames", args.baseline_frames),
+        baseline_frames=args.baseline_frames,
         background=args.background,
-        ring_px=_at_least(0, "--ring-px", args.ring_px),
-        division_margin_frames=_at_least(
-            0, "--division-margin-frames", args.division_margin_frames
-        ),
+        ring_px=args.ring_px,
+        division_margin_frames=args.division_margin_frames,
         saturation_value=_positive("--saturation-value", args.saturation_value),
         drug_frame=_drug_frame(args.drug_frame, args.baseline_frames, manifest.n_frames),
     )
@@ -197,7 +199,7 @@ def _parse(args: argparse.Namespace, channels: Sequence[str]) -> tuple[str, str]
             expected=f"the reporter's channel, one of {', '.join(channels)}",
             remedy="name the channel as the manifest does",
         )
-    _at_least(1, "--ring-px", args.ring_px)
+    refuse_outside("--ring-px", args.ring_px, 1)
     return args.ratio, args.ratio
 
 
@@ -231,7 +233,9 @@ def _drug_frame(frame: int | None, baseline_frames: int, n_frames: int) -> int |
             expected=f"at most {n_frames - 1}, the last of {n_frames} frame(s) counted from 0",
             remedy="correct it, or leave it out if no drug was given",
         )
-    return frame if frame is None else _at_least(baseline_frames, "--drug-frame", frame)
+    if frame is not None:
+        refuse_outside("--drug-frame", frame, baseline_frames)
+    return frame
 
 
 def _bleach_rate(control: Path, options: TraceOptions, manifest: Manifest) -> float:
@@ -249,14 +253,6 @@ def _bleach_rate(control: Path, options: TraceOptions, manifest: Manifest) -> fl
         )
     log.info("bleaching: the control's ratio loses %.3g %% a frame", 100 * rate)
     return rate
-
-
-def _at_least(smallest: int, option: str, value: int) -> int:
-    if value < smallest:
-        raise InputError(
-            option, found=str(value), expected=f"{smallest} or more", remedy="give such a number"
-        )
-    return value
 
 
 def _positive(option: str, value: float | None) -> float | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.cli.limits import MAX_SEED, refuse_outside
 from cellsam_core.cli.segment_options import refuse_published
-from cellsam_core.errors import InputError
 from cellsam_core.segment.plan import TrainingPlan
 
 if TYPE_CHECKING:
@@ -60,19 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.segment.labelled import load_manifest
+    from cellsam_core.segment.labelled import load_manifest, refuse_without_cells
     from cellsam_core.segment.train import train
     from cellsam_core.segment.weights import load_trainable, save
 
     _check(args)
     images = load_manifest(args.manifest, args.data, "train")
-    if args.simulated_share < 1 and not any(image.labels.any() for image in images):
-        raise InputError(
-            args.manifest,
-            found=f"{len(images)} label images without a cell",
-            expected="at least one cell to learn from",
-            remedy="label some cells, or check the column `label`",
-        )
+    if args.simulated_share < 1:
+        refuse_without_cells(args.manifest, images)
     plan = TrainingPlan(
         n_steps=args.steps,
         stage2_share=args.stage2_share,
@@ -85,10 +79,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    refuse_outside("steps", args.steps, 1)
-    refuse_outside("candidates", args.candidates, 1)
-    refuse_outside("seed", args.seed, 0, MAX_SEED)
-    refuse_outside("stage2_share", args.stage2_share, 0, 1)
-    refuse_outside("simulated_share", args.simulated_share, 0, 1)
+    refuse_outside("option `steps`", args.steps, 1)
+    refuse_outside("option `candidates`", args.candidates, 1)
+    refuse_outside("option `seed`", args.seed, 0, MAX_SEED)
+    refuse_outside("option `stage2_share`", args.stage2_share, 0, 1)
+    refuse_outside("option `simulated_share`", args.simulated_share, 0, 1)
     if args.weights is not None:
         refuse_published(args.weights)

@@ -131,6 +131,16 @@ def parse_names(paths: list[Path]) -> list[NamedImage]:
     return [NamedImage(p, n, c) for p, n, c in zip(paths, order, names, strict=True)]
 
 
+def same_stem(paths: Iterable[Path]) -> tuple[Path, Path] | None:
+    """Find two files whose names differ in their suffix, or their folder, alone."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in seen:
+            return seen[path.stem], path
+        seen[path.stem] = path
+    return None
+
+
 def missing_frame(numbers: Iterable[int]) -> tuple[int, int] | None:
     """Find the first gap in frame numbers.
 

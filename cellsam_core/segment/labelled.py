@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
+from cellsam_core.io.filenames import same_stem
 from cellsam_core.io.labels import open_labels
 from cellsam_core.io.planes import read_plane
 from cellsam_core.io.stack import RGB, read_stack
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-COLUMNS = ["set", "image", "label", "modality", "split"]
 FILLED = ["set", "image", "label", "modality"]
 """Columns that must have a value in every row."""
+
+COLUMNS = [*FILLED, "split"]
 
 MASK_PIECES = 5
 """Label images with one number in so many places are masks: cells have a number each."""
 
 SUFFIXES = (".tif", ".tiff", ".png")
+LABEL_TAIL = "_label"
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,49 @@ def read_manifest(manifest: Path, *more: str) -> pd.DataFrame:
     return rows
 
 
+def files_by_stem(folder: Path) -> dict[str, Path]:
+    """List the images of a folder by their names without suffix, sorted.
+
+    Raises
+    ------
+    InputError
+        There is no folder, or two files differ in their suffix alone.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            folder, found="no folder", expected="a folder of images", remedy="check the path"
+        )
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if (twins := same_stem(files)) is not None:
+        raise InputError(
+            folder,
+            found=f"{twins[0].name} and {twins[1].name}",
+            expected="one file for each image and each label image",
+            remedy="remove one of the two",
+        )
+    return {path.stem: path for path in files}
+
+
+def labels_of(files: Mapping[str, Path]) -> dict[str, Path]:
+    """Choose those named ``<id>_label``, by id."""
+    return {
+        stem.removesuffix(LABEL_TAIL): path
+        for stem, path in files.items()
+        if stem.endswith(LABEL_TAIL)
+    }
+
+
+def refuse_without_cells(where: Path, images: Sequence[LabelledImage]) -> None:
+    """Refuse images of which none has a cell: there is nothing to learn from."""
+    if not any(image.labels.any() for image in images):
+        raise InputError(
+            where,
+            found=f"{len(images)} label images without a cell",
+            expected="at least one cell",
+            remedy="label some cells",
+        )
+
+
 def load_folder(folder: Path) -> list[LabelledImage]:
     """Read a user's labelled images: ``<id>.tif`` or ``.png`` with ``<id>_label``.
 
@@ -189,22 +234,9 @@ def load_folder(folder: Path) -> list[LabelledImage]:
         There is no image, or one has no labels, or labels of another shape, or two files have
         one id.
     """
-    if not folder.is_dir():
-        raise InputError(
-            folder, found="no folder", expected="a folder of images", remedy="check the path"
-        )
-    found = (p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
-    files = sorted(found, key=lambda path: (path.stem, path.suffix))
-    for one, other in pairwise(files):
-        if one.stem == other.stem:
-            raise InputError(
-                folder,
-                found=f"{one.name} and {other.name}",
-                expected="one file for each image and each label image",
-                remedy="remove one of the two",
-            )
-    labels = {p.stem.removesuffix("_label"): p for p in files if p.stem.endswith("_label")}
-    pixels = {p.stem: p for p in files if not p.stem.endswith("_label")}
+    files = files_by_stem(folder)
+    labels = labels_of(files)
+    pixels = {stem: path for stem, path in files.items() if not stem.endswith(LABEL_TAIL)}
     if not pixels:
         raise InputError(
             folder,

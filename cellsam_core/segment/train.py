@@ -23,6 +23,7 @@ from cellsam_core.segment.crops import Crops, collate
 from cellsam_core.segment.history import History
 from cellsam_core.segment.losses import Target, detection_loss, mask_loss
 from cellsam_core.segment.model import CellSAM
+from cellsam_core.segment.weights import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,7 +76,11 @@ def _train(
     checkpoint_every: int,
 ) -> dict[str, Tensor]:
     torch.manual_seed(plan.seed)
-    origin = {"plan": asdict(plan), "start": _start_digest(start), "images": _digest(images)}
+    origin = {
+        "plan": asdict(plan),
+        "start": None if start is None else digest_of(start.state_dict()),
+        "images": _digest(images),
+    }
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = start or CellSAM()
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -114,13 +119,6 @@ def _train(
                     temporary,
                 )
     return average
-
-
-def _start_digest(start: CellSAM | None) -> str:
-    if start is None:
-        return "random weights"
-    state = start.state_dict().values()
-    return hashlib.sha256(b"".join(v.cpu().numpy().tobytes() for v in state)).hexdigest()
 
 
 def _digest(images: Sequence[LabelledImage]) -> str:

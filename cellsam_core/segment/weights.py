@@ -128,7 +128,7 @@ def load_trainable(name: str) -> CellSAM:
     expected = info(name).metadata.get(DIGEST_KEY)
     try:
         tensors = load(path.read_bytes())
-        if expected not in (None, _digest(tensors)):
+        if expected not in (None, digest_of(tensors)):
             raise SafetensorError("weights that have changed since they were written")
         model.load_state_dict({k: v.float() for k, v in tensors.items()})
     except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
@@ -136,7 +136,7 @@ def load_trainable(name: str) -> CellSAM:
     return model
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
+def digest_of(tensors: dict[str, Tensor]) -> str:
     """Checksum of names, types, shapes and values: safetensors has none of its own."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
@@ -171,7 +171,7 @@ def save(state: dict[str, Tensor], path: Path, metadata: dict[str, Any] | None =
         k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()
     }
     # One entry: safetensors writes several in an order that changes from run to run.
-    said = (metadata or {}) | {DIGEST_KEY: _digest(half)}
+    said = (metadata or {}) | {DIGEST_KEY: digest_of(half)}
     content = serialize(half, {METADATA_KEY: json.dumps(said)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)

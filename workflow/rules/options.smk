@@ -121,34 +121,32 @@ def replicate_arguments(wildcards):
     return shlex.join(f"{sample}=results/{sample}/3_cells/cells.h5ad" for sample in tissues())
 
 
-def model_options():
-    """The section `segment` of the config, for rules that belong to no sample."""
-    defaults = {key: item["default"] for key, item in SECTIONS["segment"]["properties"].items()}
-    return defaults | GIVEN.get("segment", {})
+def given_folder(key):
+    """The folder that a key of the config names, if it does; a relative path starts where you are."""
+    path = GIVEN.get(key)
+    if path is not None and not os.path.isdir(path):
+        raise WorkflowError(f"config, {key}: there is no folder {path}")
+    return path
 
 
 def benchmark_flags(wildcards):
     """Params function: data and model of the benchmark, which belongs to no sample."""
-    data = GIVEN.get("benchmark_data")
-    if data is not None and not os.path.isdir(data):
-        raise WorkflowError(f"config, benchmark_data: there is no folder {data}")
-    model = {key: value for key, value in model_options().items() if key != "dark_cells"}
-    return as_flags({"data": data} | model)
+    options = {"data": given_folder("benchmark_data")} | section_options("segment")
+    del options["dark_cells"]  # of tissues
+    return as_flags(options)
 
 
 def finetune_data(wildcards):
-    """Input function: the folder of labelled images; a relative path starts where you are."""
-    path = GIVEN.get("finetune_data")
+    """Input function: the folder of labelled images."""
+    path = given_folder("finetune_data")
     if path is None:
         raise WorkflowError("config, finetune_data: name a folder of labelled images")
-    if not os.path.isdir(path):
-        raise WorkflowError(f"config, finetune_data: there is no folder {path}")
     return path
 
 
 def finetune_flags(wildcards):
     """Params function: only the device of the section; its weights may be what is tuned here."""
-    return as_flags({"device": model_options()["device"]})
+    return as_flags({"device": section_options("segment")["device"]})
 
 
 def sample_config(wildcards):

@@ -131,10 +131,15 @@ wildcard_constraints:
     batch="[0-9]+-of-[0-9]+",
 
 
+def section_options(section):
+    """The options of one stage for rules that belong to no sample: the config before the schema."""
+    values = {key: item["default"] for key, item in SECTIONS[section]["properties"].items()}
+    return values | GIVEN.get(section, {})
+
+
 def settings(sample, section):
     """The options of one stage for one sample: the sheet before the config before the schema."""
-    values = {key: item["default"] for key, item in SECTIONS[section]["properties"].items()}
-    values |= GIVEN.get(section, {})
+    values = section_options(section)
     return values | {key: value for key, value in SAMPLES[sample].items() if key in values}
 
 

@@ -45,18 +45,22 @@ def inspected_content(wildcards):
     return [] if is_raw(wildcards.sample) else raw_content(wildcards)
 
 
-def weights_path(wildcards):
-    """Input function: weights that are a file of the user: tuned anew, they segment anew."""
-    path = settings(wildcards.sample, "segment")["weights"]
+def weights_file(model):
+    """Weights that are a file of the user: tuned anew, they are to be used anew."""
     # Absolute, since the rule that tunes weights need not run because of them.
-    return os.path.abspath(path) if os.path.isfile(path) else []
+    return [os.path.abspath(model["weights"])] if os.path.isfile(model["weights"]) else []
+
+
+def weights_path(wildcards):
+    """Input function: the weights that a sample is segmented with."""
+    return weights_file(settings(wildcards.sample, "segment"))
 
 
 def benchmark_content(wildcards):
     """Input function: what tells that data or weights of the benchmark have changed."""
-    data, weights = GIVEN.get("benchmark_data"), model_options()["weights"]
-    files = files_seen(data, True) if data is not None and os.path.isdir(data) else []
-    return [*files, *([os.path.abspath(weights)] if os.path.isfile(weights) else [])]
+    data = given_folder("benchmark_data")
+    files = [] if data is None else files_seen(data, True)
+    return files + weights_file(section_options("segment"))
 
 
 def finetune_content(wildcards):
