@@ -77,9 +77,13 @@ class Layout:
         points = np.stack([y, x], axis=1)
         nearest = np.arange(1, min(MAX_NEIGHBOURS, len(centres)) + 1)
         _, near = cKDTree(centres).query(points, k=nearest)
-        is_inside = (np.abs(points[:, None] - centres[near]) <= size / 2).all(axis=2)
-        field = np.take_along_axis(near, is_inside.argmax(axis=1)[:, None], axis=1)[:, 0]
-        return field, is_inside.any(axis=1)
+        away = points[:, None] - centres[near]
+        shows = (np.abs(away) <= size / 2).all(axis=2)
+        is_inside = shows.any(axis=1)
+        # The tree's order of fields at the same distance is arbitrary: as in `owns`, the first.
+        squared = np.where(shows | ~is_inside[:, None], (away**2).sum(axis=2), np.inf)
+        is_nearest = squared == squared.min(axis=1, keepdims=True)
+        return np.where(is_nearest, near, len(centres)).min(axis=1), is_inside
 
     def owned_pixels(self, field: int) -> npt.NDArray[np.bool_]:
         """Tell which pixels of a field's image ``(y, x)`` belong to it."""
