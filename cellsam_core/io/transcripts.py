@@ -286,7 +286,7 @@ def _is_void(path: str | Path, name: str) -> bool:
 
 def _null_if_none(ids: pa.Array) -> pa.Array:
     # Other programs write whole numbers beside missing ones as floats.
-    text = pc.replace_substring_regex(ids.cast(pa.string()), r"^(\d+)\.0$", r"\1")
+    text = pc.replace_substring_regex(ids.cast(pa.string()), r"^(-?\d+)\.0*$", r"\1")
     is_none = pc.is_in(text, pa.array(NO_CELL))
     return pc.if_else(is_none, pa.scalar(None, pa.string()), text).dictionary_encode()
 

@@ -65,12 +65,16 @@ def test_ids_beside_missing_ones_are_whole_numbers_again(tmp_path):
     path = write(
         tmp_path / "t.csv", "x_um,y_um,gene,cell\n1,2,a,7.0\n1,2,a,\n1,2,a,0.0\n1,2,a,7.5\n"
     )
-    assert [row["vendor_cell_id"] for row in rows(source(path, cell="cell"))] == [
-        "7",
-        None,
-        None,
-        "7.5",
-    ]
+    found = [row["vendor_cell_id"] for row in rows(source(path, cell="cell"))]
+    assert found == ["7", None, None, "7.5"]
+
+
+@pytest.mark.parametrize("number", ["0", "-1"])
+@pytest.mark.parametrize("ending", ["", ".0", ".00", "."])
+def test_the_number_of_no_cell_is_none_however_it_is_written(tmp_path, number, ending):
+    path = write(tmp_path / "t.csv", f"x_um,y_um,gene,cell\n1,2,a,{number}{ending}\n1,2,a,7\n")
+    found = [row["vendor_cell_id"] for row in rows(source(path, cell="cell"))]
+    assert found == [None, "7"]
 
 
 @pytest.mark.parametrize(
