@@ -191,8 +191,8 @@ class FeatureIndex:
         codes
             ``(n,)`` indices into `names`.
         names, types
-            Features of the chunk; None where the table doesn't say what a feature is, which
-            then follows from its name.
+            Features that the chunk may have, those that it has are numbered; a type is None where
+            the table doesn't say what a feature is, which then follows from its name.
 
         Returns
         -------
@@ -204,8 +204,11 @@ class FeatureIndex:
         ValueError
             A feature is of two types.
         """
-        numbers = np.empty(len(names), dtype=np.int32)
-        for i, (name, type_) in enumerate(zip(names, types, strict=True)):
+        numbers = np.full(len(names), -1, dtype=np.int32)
+        # Dictionaries name more than their rows have: features of other planes or chunks, or a
+        # whole panel. Those become no feature.
+        for i in np.flatnonzero(np.bincount(codes, minlength=len(names))):
+            name, type_ = names[i], types[i]
             kind = classify_feature(name) if type_ is None else normalise_type(type_)
             numbers[i] = self._codes.setdefault(name, len(self._codes))
             if numbers[i] == len(self._types):

@@ -19,6 +19,7 @@ import tifffile
 
 from cellsam_core.cli import main
 from cellsam_core.io import omezarr, transcripts
+from cellsam_core.io.spatial import inspect_spatial
 
 LABELS = np.zeros((40, 50), dtype=np.uint16)
 LABELS[2:10, 3:9] = 7
@@ -176,6 +177,41 @@ def test_parquet_and_chunks_give_the_same_result(folder, monkeypatch):
         one.to_pandas().astype({"feature": str, "feature_type": str}),
         other.to_pandas().astype({"feature": str, "feature_type": str}),
     )
+
+
+def test_features_are_those_of_transcripts_and_not_of_a_dictionary(folder):
+    """As categories, a parquet table may name a whole panel."""
+    table = pd.read_csv(folder / "transcripts.csv")
+    table["gene"] = pd.Categorical(table["gene"], categories=[*GENES, "Blank-9"])
+    table.to_parquet(folder / "transcripts.parquet")
+    first, second = (
+        on_labels(folder, table=folder / name, output=f"out_{name}")
+        for name in ("transcripts.csv", "transcripts.parquet")
+    )
+    for name in ("cells.h5ad", "assign_qc.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_features_of_other_planes_are_none(folder):
+    raw = folder / "raw"
+    raw.mkdir()
+    for z in range(3):
+        tifffile.imwrite(raw / f"dapi_z{z}.tif", LABELS)
+    table = pd.read_csv(folder / "transcripts.csv").rename(columns={"global_z": "z"})
+    is_other = table["z"] == 2
+    table.loc[is_other, "gene"] = np.where(table["x_um"] > 13, "Elsewhere", "Blank-9")[is_other]
+    table[table["x_um"].between(0, 24) & table["y_um"].between(0, 19)].to_csv(
+        raw / "transcripts.csv", index=False
+    )
+    options = {"pixel_size_um": 0.5, "z_plane": 1, "z_policy": "one"}
+    manifest = inspect_spatial(raw, sample="s1", assay="merfish", **options)
+    (folder / "m.json").write_text(manifest.to_json())
+    out = assign(folder, "--manifest", folder / "m.json", "--labels", folder / "labels.tif")
+    found = anndata.read_h5ad(out / "cells.h5ad")
+    assert found.var_names.tolist() == ["Gad1", "NANOG", "NEGR1"]
+    assert (found.var["n_transcripts"] > 0).all()
+    assert found.obsm["controls"].columns.tolist() == ["Blank-1", "Blank-2", "NegPrb3"]
+    assert json.loads((out / "assign_qc.json").read_text())["n_blanks_seen"] == 2
 
 
 def test_bytes_do_not_depend_on_the_hash_seed(folder):

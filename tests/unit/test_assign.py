@@ -133,6 +133,15 @@ def test_features_keep_their_number_and_type_across_chunks():
     }
 
 
+def test_a_feature_that_no_transcript_has_is_none():
+    index = FeatureIndex()
+    index.add(np.array([2, 2]), ["Never", "Blank-1", "Gad1"], [None, None, None])
+    index.add(np.array([], dtype=int), ["Blank-1", "Gad1"], [None, None])
+    assert (index.names, index.types, index.counts.tolist()) == (["Gad1"], ["gene"], [2])
+    index.add(np.array([1]), ["Gad1", "Never"], ["blank", "blank"])  # no Gad1 is a blank
+    assert (index.names, index.types) == (["Gad1", "Never"], ["gene", "blank"])
+
+
 def test_a_feature_type_column_wins_over_the_name():
     index = FeatureIndex()
     index.add(np.array([0, 1]), ["Blank-1", "Odd"], ["Gene Expression", "Negative Control Probe"])
