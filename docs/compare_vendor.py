@@ -47,7 +47,8 @@ class Sample:
     expand_um: float = 0.0
 
 
-VIZGEN = ("vizgen_mousebrain_mini", "cells_label_z0.tif", "--z-plane 0 --z-policy one")
+VIZGEN_OPTIONS = "--pixel-size-um 0.1086 --z-plane 0 --z-policy one"
+VIZGEN = ("vizgen_mousebrain_mini", "cells_label_z0.tif", VIZGEN_OPTIONS)
 COSMX = "--pixel-size-um 0.18 --channels CD45,PanCK,DAPI --fov"
 COSMX_2 = ("cosmx_lung12_mini", "cells_label_F002.tif", f"{COSMX} 2")
 COSMX_3 = ("cosmx_lung12_mini", "cells_label_F003.tif", f"{COSMX} 3")

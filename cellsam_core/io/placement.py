@@ -83,7 +83,8 @@ def place_transcripts(
 
     In this order: the transform that is given; the relation between the table's own um and px
     columns, fitted and tested on every row; the pixel size. Plain ``x, y`` columns are taken in
-    the unit in which they span the image.
+    the unit in which they span the image; beside px columns, as um if that agrees with the pixel
+    size, else they are not used.
 
     Parameters
     ----------
@@ -129,7 +130,8 @@ def place_transcripts(
         cell=columns.cell,
         keep=keep,
     )
-    return source, _check_inside(path, survey, shape_yx)
+    warnings = _check_inside(path, survey, shape_yx)
+    return source, [*warnings, *_warn_unused(columns, candidate)]
 
 
 def refuse_scattered(where: str | Path, xy_px: Affine, field_shape_yx: tuple[int, int]) -> None:
@@ -200,16 +202,22 @@ def _candidates(
     um_to_px: Affine | None,
 ) -> list[_Candidate]:
     """List the readings that the columns allow; more than one only for plain ``x, y``."""
-    in_um = columns.um or columns.unitless
-    if um_to_px is None and columns.px is not None and in_um is not None:
-        return [_Candidate(in_um, "um", fit_affine(path, in_um, columns.px))]
+    if um_to_px is None and columns.px is not None:
+        if columns.um is not None:
+            return [_Candidate(columns.um, "um", fit_affine(path, columns.um, columns.px))]
+        if columns.unitless is not None and pixel_size_um is not None:
+            fitted = _fit_plain(path, columns.unitless, columns.px, pixel_size_um)
+            if fitted is not None:
+                return [_Candidate(columns.unitless, "um", fitted)]
     if um_to_px is None:
         if pixel_size_um is None:
+            has_plain = columns.px is not None and columns.unitless is not None
             raise InputError(
                 path,
                 found="coordinates in one unit and no pixel size",
                 expected="the pixel size, to tell where on the image they lie",
-                remedy="give pixel_size_um in the sample sheet, or the option --pixel-size-um",
+                remedy="give pixel_size_um in the sample sheet, or the option --pixel-size-um"
+                + (", or rename x, y to x_um, y_um if they are in um" if has_plain else ""),
             )
         um_to_px = np.diag([1 / pixel_size_um, 1 / pixel_size_um, 1.0])
     if columns.um is not None:
@@ -218,6 +226,20 @@ def _candidates(
         return [_Candidate(columns.px, "px", um_to_px)]
     assert columns.unitless is not None
     return [_Candidate(columns.unitless, unit, um_to_px) for unit in ("um", "px")]
+
+
+def _fit_plain(
+    path: str | Path, plain: tuple[str, str], px: tuple[str, str], pixel_size_um: float
+) -> Affine | None:
+    """Fit plain ``x, y`` to px columns; None unless the pixel size says that they are um.
+
+    They may as well be the same pixels, those of a field of view, or any other length.
+    """
+    try:
+        fitted = fit_affine(path, plain, px)
+    except InputError:
+        return None
+    return fitted if _agrees(fitted, pixel_size_um) else None
 
 
 def fit_affine(path: str | Path, um: tuple[str, str], px: tuple[str, str]) -> Affine:
@@ -304,14 +326,23 @@ def _decide(path: str | Path, surveys: list[_Survey], shape_yx: tuple[int, int])
 
 
 def _check_pixel_size(path: str | Path, pixel_size_um: float | None, um_to_px: Affine) -> None:
-    fitted = pixel_size_of(um_to_px)
-    if pixel_size_um is not None and abs(fitted / pixel_size_um - 1) > PIXEL_SIZE_TOLERANCE:
+    if pixel_size_um is not None and not _agrees(um_to_px, pixel_size_um):
         raise InputError(
             path,
-            found=f"a pixel size of {fitted:.6g} um",
+            found=f"a pixel size of {pixel_size_of(um_to_px):.6g} um",
             expected=f"the {pixel_size_um:.6g} um of the sample sheet or the image",
             remedy="correct or remove pixel_size_um in the sample sheet",
         )
+
+
+def _agrees(um_to_px: Affine, pixel_size_um: float) -> bool:
+    return abs(pixel_size_of(um_to_px) / pixel_size_um - 1) <= PIXEL_SIZE_TOLERANCE
+
+
+def _warn_unused(columns: TranscriptColumns, candidate: _Candidate) -> list[str]:
+    if columns.unitless is None or columns.um is not None or candidate.columns == columns.unitless:
+        return []
+    return ["The columns x, y are not used: the table does not say what their unit is."]
 
 
 def _check_inside(path: str | Path, survey: _Survey, shape_yx: tuple[int, int]) -> list[str]:

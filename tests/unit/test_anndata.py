@@ -334,6 +334,7 @@ def test_real_pixel_lookup_of_the_mouse_brain(shared_data, tmp_path):
     plane = given[given["z"] == 0].drop(columns=["z"])
     # The reference cuts coordinates to whole numbers; here pixel centres are at integers.
     plane[["x_px", "y_px"]] -= 0.5
+    plane = plane.rename(columns={"x": "x_um", "y": "y_um"})
     plane.to_parquet(tmp_path / "plane.parquet")
     labels, table = data / "cells_label_z0.tif", tmp_path / "plane.parquet"
     out = assign(tmp_path, "--labels", labels, "--transcripts", table)

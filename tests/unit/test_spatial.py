@@ -215,7 +215,10 @@ def test_a_file_or_nothing_in_place_of_a_folder(tmp_path):
 
 @pytest.mark.data
 def test_real_mouse_brain(shared_data):
-    found = inspect(shared_data / "spatial" / "vizgen_mousebrain_mini")
+    folder = shared_data / "spatial" / "vizgen_mousebrain_mini"
+    with pytest.raises(InputError, match="give pixel_size_um"):  # its x, y name no unit
+        inspect(folder)
+    found = inspect(folder, pixel_size_um=0.1086)
     assert found.channels == ["dapi", "polyT"]
     assert found.pixel_size_um == pytest.approx(0.1086, rel=1e-3)
     assert found.transcripts is not None

@@ -228,7 +228,7 @@ def test_plain_columns_that_fit_both_units_or_neither_are_refused(tmp_path):
 
 
 def test_um_and_px_columns_give_the_affine(tmp_path):
-    text = grid("x,y,x_px,y_px,gene", (0.1, 640, -0.1, 470), (1, 0, 1, 0))
+    text = grid("x_um,y_um,x_px,y_px,gene", (0.1, 640, -0.1, 470), (1, 0, 1, 0))
     path = write(tmp_path / "t.csv", text)
     placed, warnings = place_transcripts(path, shape_yx=(80, 100))
     expected = [[10, 0, -6400], [0, -10, 4700], [0, 0, 1]]
@@ -238,8 +238,28 @@ def test_um_and_px_columns_give_the_affine(tmp_path):
         place_transcripts(path, shape_yx=(80, 100), pixel_size_um=0.2)
 
 
+@pytest.mark.parametrize("scale", [1, 0.1, 1e-4])  # px again, um and mm
+def test_plain_columns_beside_px_are_not_taken_for_um(tmp_path, scale):
+    text = grid("x,y,x_px,y_px,gene", (scale, 0, scale, 0), (1, 0, 1, 0))
+    path = write(tmp_path / "t.csv", text)
+    with pytest.raises(InputError, match="no pixel size.*rename x, y to x_um, y_um"):
+        place_transcripts(path, shape_yx=(80, 100))
+    placed, warnings = place_transcripts(path, shape_yx=(80, 100), pixel_size_um=0.2)
+    assert (placed.x, placed.y, placed.unit) == ("x_px", "y_px", "px")
+    assert rows(placed)[-1]["x_um"] == pytest.approx(18)
+    assert warnings == ["The columns x, y are not used: the table does not say what their unit is."]
+
+
+def test_plain_columns_beside_px_are_um_where_the_pixel_size_agrees(tmp_path):
+    text = grid("x,y,x_px,y_px,gene", (0.1, 640, -0.1, 470), (1, 0, 1, 0))
+    path = write(tmp_path / "t.csv", text)
+    placed, warnings = place_transcripts(path, shape_yx=(80, 100), pixel_size_um=0.1005)
+    assert (placed.x, placed.y, placed.unit, warnings) == ("x", "y", "um", [])
+    np.testing.assert_allclose(np.linalg.inv(placed.um_to_px)[:2, 2], [640, 470])
+
+
 def test_um_and_px_columns_that_disagree_are_refused(tmp_path):
-    text = grid("x,y,x_px,y_px,gene", (0.1, 0, 0.1, 0), (1, 0, 1, 0)) + "5,5,50,53,a\n"
+    text = grid("x_um,y_um,x_px,y_px,gene", (0.1, 0, 0.1, 0), (1, 0, 1, 0)) + "5,5,50,53,a\n"
     path = write(tmp_path / "t.csv", text)
     with pytest.raises(InputError, match="px off between"):
         place_transcripts(path, shape_yx=(80, 100))
