@@ -207,7 +207,7 @@ class FeatureIndex:
         numbers = np.full(len(names), -1, dtype=np.int32)
         # Dictionaries name more than their rows have: features of other planes or chunks, or a
         # whole panel. Those become no feature.
-        for i in np.flatnonzero(np.bincount(codes, minlength=len(names))):
+        for i in np.flatnonzero(np.bincount(codes, minlength=len(names))).tolist():
             name, type_ = names[i], types[i]
             kind = classify_feature(name) if type_ is None else normalise_type(type_)
             numbers[i] = self._codes.setdefault(name, len(self._codes))

@@ -242,7 +242,7 @@ def test_um_and_px_columns_give_the_affine(tmp_path):
 def test_plain_columns_beside_px_are_not_taken_for_um(tmp_path, scale):
     text = grid("x,y,x_px,y_px,gene", (scale, 0, scale, 0), (1, 0, 1, 0))
     path = write(tmp_path / "t.csv", text)
-    with pytest.raises(InputError, match="no pixel size.*rename x, y to x_um, y_um"):
+    with pytest.raises(InputError, match=r"no pixel size.*rename x, y to x_um, y_um"):
         place_transcripts(path, shape_yx=(80, 100))
     placed, warnings = place_transcripts(path, shape_yx=(80, 100), pixel_size_um=0.2)
     assert (placed.x, placed.y, placed.unit) == ("x_px", "y_px", "px")
