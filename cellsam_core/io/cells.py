@@ -237,7 +237,7 @@ def open_label_image(path: str | Path) -> LabelImage:
             expected="one, of the plane that transcripts are assigned on",
             remedy="give a single label image",
         )
-    if not (path.is_dir() and (path / "zarr.json").exists()):
+    if not omezarr.is_omezarr(path):
         labels = source.frame(0)
         _check_range(path, labels)
         return LabelImage(LabelArray(labels), source.pixel_size_um)

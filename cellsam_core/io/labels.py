@@ -86,7 +86,7 @@ def open_labels(path: str | Path) -> LabelSource:
     root = Path(path)
     if not root.exists():
         raise _not_labels(root, "nothing")
-    if root.suffix == ".zarr" or (root / "zarr.json").exists():
+    if omezarr.is_omezarr(root):
         return _open_zarr(root)
     if root.is_dir():
         images = list_images(root)

@@ -1,4 +1,4 @@
-"""OME-Zarr (NGFF 0.5, Zarr v3) images and labels: created whole, filled plane by plane.
+"""OME-Zarr images and labels: created whole (NGFF 0.5), filled plane by plane, read (0.4, 0.5).
 
 Damage is found when they are read: every chunk ends in a checksum, none is left out for being
 empty, and the image's attributes hold the checksum of the array's own metadata.
@@ -21,6 +21,17 @@ AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
 AXES = ("yx", "cyx", "tyx", "tcyx")
 CHUNK_PX = 1024
 OWN_KEY = "cellsam_core"
+GROUP_FILES = ("zarr.json", ".zgroup")  # of Zarr v3 and v2
+# Factors to micrometres and seconds of the units that NGFF knows; others are not known.
+PREFIXES = {"yotta": 24, "zetta": 21, "exa": 18, "peta": 15, "tera": 12, "giga": 9, "mega": 6}
+PREFIXES |= {"kilo": 3, "hecto": 2, "": 0, "deci": -1, "centi": -2, "milli": -3, "micro": -6}
+PREFIXES |= {"nano": -9, "pico": -12, "femto": -15, "atto": -18, "zepto": -21, "yocto": -24}
+MICRONS = {f"{prefix}meter": 10.0 ** (power + 6) for prefix, power in PREFIXES.items()}
+MICRONS |= {"angstrom": 1e-4, "inch": 25_400.0, "foot": 304_800.0, "yard": 914_400.0}
+MICRONS |= {"mile": 1_609_344_000.0, "parsec": 3.0856775814913673e22}
+SECONDS = {f"{prefix}second": 10.0**power for prefix, power in PREFIXES.items()}
+SECONDS |= {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
+MAX_ASPECT_ERROR = 0.01
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class OmeZarr:
     @property
     def version(self) -> str:
         """Changes when the image is written anew, since it is only ever replaced whole."""
-        return str((self.path / "zarr.json").stat().st_mtime_ns)
+        return str(next(filter(Path.exists, _group_files(self.path))).stat().st_mtime_ns)
 
     def frame(self, index: int) -> Any:
         """Read one frame: ``(c, y, x)`` for an image, ``(y, x)`` for labels."""
@@ -154,24 +165,28 @@ def create(
     return OmeZarr(Path(path), array, axes, tuple(channels), pixel_size_um, frame_interval_s)
 
 
+def is_omezarr(path: Path) -> bool:
+    """Tell a Zarr folder of either version by its name or its metadata."""
+    return path.suffix == ".zarr" or any(file.exists() for file in _group_files(path))
+
+
 def open_(path: str | Path) -> OmeZarr:
     """Open an OME-Zarr image or label image for reading.
 
     Raises
     ------
     InputError
-        `path` is not an OME-Zarr 0.5 image with axes among t, c, y, x, or this pipeline wrote it
-        and a part of it is missing or damaged.
+        `path` is not an OME-Zarr 0.4 or 0.5 image with axes among t, c, y, x, its pixels are not
+        square, or this pipeline wrote it and a part of it is missing or damaged.
     """
     try:
         group = zarr.open_group(str(path), mode="r")
-        ome: dict[str, Any] = dict(group.attrs)["ome"]
-        scales = ome["multiscales"][0]
-        axes = "".join(axis["name"] for axis in scales["axes"])
-        array = group[scales["datasets"][0]["path"]]
-        factors = scales["datasets"][0]["coordinateTransformations"][0]["scale"]
-        scale = dict(zip(axes, factors, strict=True))
-        has_unit = {axis["name"]: "unit" in axis for axis in scales["axes"]}
+        attributes: dict[str, Any] = dict(group.attrs)
+        ome: dict[str, Any] = attributes.get("ome", attributes)  # 0.4 has no key of its own
+        image = ome["multiscales"][0]
+        axes = "".join(axis["name"] for axis in image["axes"])
+        array = group[image["datasets"][0]["path"]]
+        steps = _steps(image, axes)
         channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
         if not isinstance(array, zarr.Array) or axes not in AXES or len(axes) != array.ndim:
             raise ValueError(f"axes {axes}")
@@ -180,17 +195,60 @@ def open_(path: str | Path) -> OmeZarr:
         raise InputError(
             path,
             found=f"no OME-Zarr image ({first_line(error)})",
-            expected="a folder written by this pipeline or an OME-Zarr 0.5 image",
+            expected="a folder written by this pipeline or an OME-Zarr 0.4 or 0.5 image",
             remedy="check the path or make the file again",
         ) from error
-    return OmeZarr(
-        Path(path),
-        array,
-        axes,
-        channels,
-        scale["x"] if has_unit["x"] else None,
-        scale["t"] if has_unit.get("t") and not math.isclose(scale["t"], 0) else None,
-    )
+    _refuse_oblong(path, steps["y"], steps["x"])
+    pixel_size_um, interval_s = steps["x"].within(MICRONS), None
+    if "t" in steps:
+        interval_s = steps["t"].within(SECONDS)
+    return OmeZarr(Path(path), array, axes, channels, pixel_size_um, interval_s)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Distance between neighbours along an axis, in the axis' own unit; None names no unit."""
+
+    size: float
+    unit: str | None
+
+    def within(self, factors: dict[str, float]) -> float | None:
+        """Size in the unit that `factors` lead to; None where it is not known."""
+        factor = factors.get(self.unit or "")
+        is_length = math.isfinite(self.size) and self.size > 0
+        return self.size * factor if factor and is_length else None
+
+
+def _steps(image: dict[str, Any], axes: str) -> dict[str, _Step]:
+    """Multiply the scales of the first array and of the whole image; shifts do not matter."""
+    transformations = [
+        *image["datasets"][0]["coordinateTransformations"],
+        *image.get("coordinateTransformations", []),
+    ]
+    scales = [t["scale"] for t in transformations if t["type"] == "scale"]
+    sizes = [
+        math.prod(map(float, factors)) for factors in zip(*scales, [1.0] * len(axes), strict=True)
+    ]
+    units = [axis.get("unit") for axis in image["axes"]]
+    return {a: _Step(size, unit) for a, size, unit in zip(axes, sizes, units, strict=True)}
+
+
+def _refuse_oblong(path: str | Path, y: _Step, x: _Step) -> None:
+    """Refuse pixels that are not square, also where only their proportion is known."""
+    height, width, unit = y.within(MICRONS), x.within(MICRONS), "um"
+    if y.unit == x.unit and None in (height, width):
+        height, width, unit = y.size, x.size, y.unit or "units"
+    if height and width and abs(height / width - 1) > MAX_ASPECT_ERROR:
+        raise InputError(
+            path,
+            found=f"pixels of {height:g} x {width:g} {unit}",
+            expected="square pixels",
+            remedy="resample the images",
+        )
+
+
+def _group_files(path: Path) -> list[Path]:
+    return [path / name for name in GROUP_FILES]
 
 
 def _check_own(path: Path, group: zarr.Group, array: zarr.Array[Any]) -> None:

@@ -6,6 +6,7 @@ import zarr
 
 from cellsam_core.errors import InputError
 from cellsam_core.io import omezarr
+from cellsam_core.io.labels import open_labels
 
 
 def test_movie_round_trip(tmp_path):
@@ -92,3 +93,96 @@ def test_images_of_others_may_leave_out_empty_chunks(tmp_path):
     del group.attrs[omezarr.OWN_KEY]
     (path / "0/c/0/0/0").unlink()
     assert omezarr.open_(path).frame(0).max() == 0
+
+
+def write_foreign(path, scales, units=(None, None, None), version="0.5"):
+    """Labels ``(t, y, x)`` as another program writes them; `scales` of the array and the image."""
+    kinds = {"t": "time", "y": "space", "x": "space"}
+    axes = [
+        {"name": name, "type": kinds[name]} | ({} if unit is None else {"unit": unit})
+        for name, unit in zip("tyx", units, strict=True)
+    ]
+    shift = {"type": "translation", "translation": [0, 7.0, 7.0]}
+    steps = [{"type": "scale", "scale": list(scale)} for scale in scales]
+    image = {
+        "axes": axes,
+        "datasets": [{"path": "0", "coordinateTransformations": [steps[0], shift]}],
+        "coordinateTransformations": steps[1:],
+    }
+    ome = {"multiscales": [image | {"version": version}]}
+    zarr_format = 2 if version == "0.4" else 3
+    attributes = ome if zarr_format == 2 else {"ome": ome | {"version": version}}
+    group = zarr.open_group(path, mode="w", zarr_format=zarr_format, attributes=attributes)
+    array = group.create_array("0", shape=(2, 16, 12), dtype="uint16", chunks=(1, 16, 12))
+    array[:] = np.arange(2)[:, None, None]
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("name", ["m.zarr", "masks"])
+def test_images_of_others_have_the_size_that_their_units_say(tmp_path, version, name):
+    scales, units = [(5, 650, 650)], ("minute", "nanometer", "nanometer")
+    labels = open_labels(write_foreign(tmp_path / name, scales, units, version))
+    assert labels.pixel_size_um == pytest.approx(0.65)
+    assert labels.frame_interval_s == pytest.approx(300)
+    assert [labels.frame(i).max() for i in range(2)] == [0, 1]
+    assert omezarr.open_(tmp_path / name).version.isdigit()
+
+
+@pytest.mark.parametrize(
+    ("units", "pixel_size_um", "frame_interval_s"),
+    [
+        (("second", "micrometer", "micrometer"), 2, 3),
+        (("millisecond", "millimeter", "millimeter"), 2000, 0.003),
+        (("hour", "meter", "meter"), 2e6, 3 * 3600),
+        (("day", "angstrom", "angstrom"), 2e-4, 3 * 86400),
+        (("microsecond", "picometer", "picometer"), 2e-6, 3e-6),
+        (("second", "inch", "inch"), 50_800, 3),
+        ((None, None, None), None, None),
+        (("second", "pixel", "pixel"), None, 3),
+        (("frame", "micrometer", "micrometer"), 2, None),
+    ],
+)
+def test_units_are_read_by_their_names(tmp_path, units, pixel_size_um, frame_interval_s):
+    found = omezarr.open_(write_foreign(tmp_path / "m.zarr", [(3, 2, 2)], units))
+    wanted = (pixel_size_um, frame_interval_s)
+    assert (found.pixel_size_um, found.frame_interval_s) == pytest.approx(wanted)
+
+
+def test_every_unit_of_the_standard_is_known():
+    assert (len(omezarr.MICRONS), len(omezarr.SECONDS)) == (26, 23)
+    assert omezarr.MICRONS["micrometer"] == omezarr.SECONDS["second"] == 1
+
+
+def test_the_scale_of_the_whole_image_counts_too(tmp_path):
+    units = ("second", "micrometer", "micrometer")
+    path = write_foreign(tmp_path / "m.zarr", [(1, 2, 2), (60, 0.25, 0.25)], units)
+    found = omezarr.open_(path)
+    assert (found.pixel_size_um, found.frame_interval_s) == (0.5, 60)
+
+
+@pytest.mark.parametrize(
+    ("scale", "units", "found"),
+    [
+        ((1, 2, 1), ("micrometer", "micrometer"), "2 x 1 um"),
+        ((1, 1, 1), ("micrometer", "nanometer"), "1 x 0.001 um"),
+        ((1, 2, 1), (None, None), "2 x 1 units"),
+    ],
+)
+def test_pixels_that_are_not_square_are_refused(tmp_path, scale, units, found):
+    path = write_foreign(tmp_path / "m.zarr", [scale], ("second", *units))
+    with pytest.raises(InputError, match=f"found pixels of {found}, expected square pixels"):
+        open_labels(path)
+
+
+def test_equal_lengths_in_two_units_are_square(tmp_path):
+    units = ("second", "micrometer", "nanometer")
+    path = write_foreign(tmp_path / "m.zarr", [(1, 0.5, 500)], units)
+    assert omezarr.open_(path).pixel_size_um == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("size", [0, -1, float("nan")])
+def test_a_scale_that_is_no_length_is_not_known(tmp_path, size):
+    units = ("second", "micrometer", "micrometer")
+    found = omezarr.open_(write_foreign(tmp_path / "m.zarr", [(size, size, size)], units))
+    assert found.pixel_size_um is found.frame_interval_s is None
