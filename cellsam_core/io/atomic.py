@@ -1,18 +1,21 @@
 """Outputs appear under their final name only when they are complete.
 
-What a killed process left behind is removed by the next one that writes the same output. Two
-processes never write one output at a time: the system drops a lock with the process that held it.
+What a killed process left behind is removed by the next one on its machine that writes the same
+output. Two processes never write one output at a time: the system drops a lock with the process
+that held it. Where a file system has no locks, or each machine its own, this holds for processes of
+one machine; those of several machines have a temporary each, and the last to end wins.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import re
 import shutil
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,8 @@ from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
 
 # What the system says where it is not the program's fault that nothing can be written.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -49,8 +54,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     with exclusive(final) as was_killed:
         if was_killed:
             _remove_temporaries(final)
-        host = socket.gethostname().partition(".")[0]
-        temporary = final.with_name(f".{final.stem}.{host}-{os.getpid()}.tmp{final.suffix}")
+        temporary = final.with_name(f".{final.stem}.{_this_process()}.tmp{final.suffix}")
         try:
             yield temporary
             if final.is_dir():
@@ -78,7 +82,7 @@ def exclusive(path: Path) -> Iterator[bool]:
     Yields
     ------
     bool
-        Whether the holder before was killed, and may have left something.
+        Whether the holder before may have been killed, and have left something.
 
     Raises
     ------
@@ -116,24 +120,79 @@ def _lock(path: Path) -> tuple[int, bool]:
         was_there = path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            _hold(descriptor)
+        except BaseException:
             os.close(descriptor)
             raise
-        except OSError:  # a file system without locks: what is written is still renamed whole
-            return descriptor, was_there
         # The holder before may have removed the name between our two calls.
-        if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
-            return descriptor, was_there
+        with suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor, was_there
         os.close(descriptor)
 
 
+def _hold(descriptor: int) -> None:
+    """Lock an open file; on a file system without locks, write this process's name into it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        if _runs(os.pread(descriptor, 1000, 0).decode(errors="replace")):
+            raise BlockingIOError from None
+        with suppress(OSError):  # on a full disk, the output itself says so
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, _this_process().encode(), 0)
+
+
+def _this_process() -> str:
+    """Name that no other process has, without a dot: machine, number, and time of its start."""
+    return f"{_machine()}-{os.getpid()}-{_start_of(os.getpid()) or ''}"
+
+
+def _machine() -> str:
+    """Name of the host and of the container: each container numbers its processes anew."""
+    host = socket.gethostname().partition(".")[0]
+    try:
+        return f"{host}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return host
+
+
+def _start_of(number: int) -> str | None:
+    """Time at which a process of this machine began, empty if not known; None if it has ended."""
+    with suppress(OSError):
+        # After the name in brackets: the state, and 19 fields on the ticks since the machine's.
+        fields = Path(f"/proc/{number}/stat").read_bytes().rpartition(b")")[2].decode().split()
+        return None if fields[0] in "ZX" else fields[19]
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        pass
+    return ""
+
+
+def _runs(process: str) -> bool | None:
+    """Tell by its name whether a process runs; None where another machine would have to say."""
+    machine, number, start = [*process.rsplit("-", 2), "", ""][:3]
+    if machine != _machine() or not number.isdigit():
+        return None
+    start_now = _start_of(int(number))
+    # Numbers are given again: another start is another process.
+    return start_now is not None and (start_now == start or "" in (start, start_now))
+
+
 def _remove_temporaries(final: Path) -> None:
-    """Remove what killed processes left of an output that is locked."""
-    name = re.compile(rf"\.{re.escape(final.stem)}\.[^.]+\.tmp{re.escape(final.suffix)}")
+    """Remove what processes of this machine left of an output before they were killed."""
+    name = re.compile(rf"\.{re.escape(final.stem)}\.([^.]+)\.tmp{re.escape(final.suffix)}")
     for left in final.parent.iterdir():
-        if name.fullmatch(left.name):
+        match = name.fullmatch(left.name)
+        if match and _runs(match[1]) is False:
             _remove(left)
+        elif match:
+            log.warning("%s is left, a process may be writing it: if none is, delete it", left)
 
 
 def _raise_in_words(path: Path, error: OSError) -> None:
