@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 # What the system says where it is not the program's fault that nothing can be written.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENAMETOOLONG)
+NOT_WRITABLE = (errno.EROFS, errno.ENAMETOOLONG)
+NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)  # of what is read, or written
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.replace(final)
         except OSError as error:
             _remove(temporary)
-            _raise_in_words(final, error)
+            _raise_in_words(error, final, temporary)
             raise
         except BaseException:
             _remove(temporary)
@@ -106,7 +107,7 @@ def exclusive(path: Path) -> Iterator[bool]:
             remedy="wait until the other has ended, or end it, and run again",
         ) from error
     except OSError as error:
-        _raise_in_words(path, error)
+        _raise_in_words(error, path, lock)
         raise
     try:
         yield was_killed
@@ -195,18 +196,35 @@ def _remove_temporaries(final: Path) -> None:
             log.warning("%s is left, a process may be writing it: if none is, delete it", left)
 
 
-def _raise_in_words(path: Path, error: OSError) -> None:
-    """Turn a disk that is full or can't be written into a sentence; others are left alone."""
-    if error.errno not in (*NO_ROOM, *NO_ACCESS):
+def _raise_in_words(error: OSError, path: Path, other: Path) -> None:
+    """Turn a disk that is full or can't be used into a sentence; what is no fault of it is left.
+
+    Parameters
+    ----------
+    error
+        Where it names a file that is neither `path` nor `other` nor below them, as an input, it
+        is left alone.
+    path
+        The output.
+    other
+        Its temporary or lock.
+    """
+    named = [os.path.realpath(n) for n in (error.filename, error.filename2) if isinstance(n, str)]
+    own = [os.path.realpath(p) for p in (path, other)]
+    if named and not any(Path(name).is_relative_to(p) for name in named for p in own):
         return
-    raise InputError(
-        path,
-        found=f"that it can't be written ({os.strerror(error.errno)})",
-        expected="room on the disk" if error.errno in NO_ROOM else "a folder that can be written",
-        remedy="free some room and run again, what is finished is kept"
-        if error.errno in NO_ROOM
-        else "make it writable, or choose another output, and run again",
-    ) from error
+    found, expected = "that it can't be written", "a folder that can be written"
+    remedy = "make it writable, or choose another output, and run again"
+    if error.errno in NO_ROOM:
+        expected = "room on the disk"
+        remedy = "free some room and run again, what is finished is kept"
+    elif error.errno in NO_ACCESS and not named:
+        found, expected = "that it can't be made", "disks of inputs and outputs that work"
+        remedy = "check that both can be read and written, and run again"
+    elif error.errno not in (*NOT_WRITABLE, *NO_ACCESS):
+        return
+    found += f" ({os.strerror(error.errno)})"
+    raise InputError(path, found=found, expected=expected, remedy=remedy) from error
 
 
 def _no_folder(path: Path, reason: str) -> InputError:

@@ -182,3 +182,44 @@ def test_a_lock_that_goes_while_it_is_taken_is_taken_anew(tmp_path, monkeypatch)
     with exclusive(tmp_path / "a"):
         assert lock.stat()
     assert len(taken) == 2
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ENOSPC])
+def test_an_input_that_can_not_be_read_is_no_fault_of_the_output(tmp_path, number):
+    source, output = tmp_path / "raw.tif", tmp_path / "a.zarr"
+    with pytest.raises(OSError, match=r"raw\.tif") as caught, atomic_path(output):
+        raise OSError(number, os.strerror(number), str(source))
+    assert caught.value.errno == number
+
+
+@pytest.mark.parametrize(
+    ("number", "found"),
+    [
+        (errno.EACCES, "can't be written"),
+        (errno.EIO, "can't be written"),
+        (errno.ENOSPC, "free some room"),
+    ],
+)
+def test_an_error_of_the_output_names_it(tmp_path, number, found):
+    with (
+        pytest.raises(InputError, match=f"{tmp_path}/a.zarr: .*{found}"),
+        atomic_path(tmp_path / "a.zarr") as temporary,
+    ):
+        raise OSError(number, os.strerror(number), str(temporary / "0/zarr.json"))
+
+
+def test_an_error_without_a_name_blames_nobody(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"can't be made .*disks of inputs and outputs"),
+        atomic_path(tmp_path / "a.zarr"),
+    ):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_of_two_outputs_the_one_with_the_error_is_named(tmp_path):
+    with (
+        pytest.raises(InputError, match=f"{tmp_path}/a.csv: .*can't be written"),
+        atomic_path(tmp_path / "a.csv") as first,
+        atomic_path(tmp_path / "b.csv"),
+    ):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(first))
