@@ -167,7 +167,7 @@ def _link(
         after.bud_age[links.j] = np.where(ages == NONE, NONE, ages + 1)
 
     note(links, "link")
-    if parameters.registration == "auto" and parameters.rescue_max_distance_radii > 0:
+    if parameters.rescue_max_distance_radii > 0:
         rescued = link_by_distance(
             before.objects,
             after.objects,

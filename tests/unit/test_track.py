@@ -379,6 +379,24 @@ def test_thinned_out_movies_tell_which_interval_is_safe() -> None:
     assert intervals["n_links"].tolist() == [4 * 25, 4 * 2, 4 * 2, 4 * 2]
 
 
+@pytest.mark.parametrize("registration", ["auto", "none"])
+def test_cells_without_overlap_are_rescued_whatever_the_registration(registration: str) -> None:
+    """One cell moves by more than its diameter among cells that stay, so there is no jump."""
+    still = [(k, y, x, 7.0) for k, (y, x) in enumerate(((15, 15), (15, 110), (80, 60)), start=2)]
+    frames = [draw([*still, (1, 48, 50 + 13 * t, 6.0)]) for t in range(4)]
+    for radii, tracks in ((2.5, 4), (0, 7)):
+        parameters = TrackParameters(
+            division="none",
+            registration=registration,  # type: ignore[arg-type]
+            rescue_max_distance_radii=radii,
+            gap_closing_max_frame_count=0,
+        )
+        result = track_labels(frames, parameters)
+        assert len(result.tracks) == tracks
+        kinds = result.objects.query("label == 1 and frame > 0")["link_kind"]
+        assert set(kinds) == {"rescue" if radii else "start"}
+
+
 def test_drift_is_tabulated() -> None:
     moved = jumping(division_movie(), 62, 12, (4, 5))
     drift = track_labels(moved).drift
