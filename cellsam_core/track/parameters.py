@@ -90,6 +90,16 @@ class TrackParameters:
             value = getattr(self, field.name)
             if not isinstance(value, str) and not 0 <= value < float("inf"):
                 raise _bad(field.name, value, "0 or a positive number")
+        # No pair of daughters could fulfil these, and no division would be found.
+        for name in ("division_min_overlap", "division_min_symmetry"):
+            if getattr(self, name) > 1:
+                raise _bad(name, getattr(self, name), "a fraction, at most 1")
+        if self.division_area_min > self.division_area_max:
+            raise _bad(
+                "division_area_min",
+                self.division_area_min,
+                f"at most division_area_max, which is {self.division_area_max!r}",
+            )
 
     @property
     def look_back_frames(self) -> int:

@@ -347,6 +347,21 @@ def test_bad_parameters_are_refused() -> None:
             TrackParameters(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"division_area_min": 2.0},
+        {"division_area_max": 0.3},
+        {"division_min_overlap": 1.01},
+        {"division_min_symmetry": 2.0},
+    ],
+)
+def test_limits_that_no_division_fulfils_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=r"division_area_max, which is|a fraction, at most 1"):
+        TrackParameters(**wrong)  # type: ignore[arg-type]
+    TrackParameters(division_area_min=1.0, division_area_max=1.0, division_min_symmetry=1.0)
+
+
 def test_only_a_few_frames_are_held() -> None:
     import weakref
 

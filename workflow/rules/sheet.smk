@@ -228,6 +228,19 @@ def check_reporters():
             )
 
 
+def check_divisions():
+    """Refuse limits of a division that no daughters fulfil."""
+    for name in SAMPLES:
+        track = settings(name, "track")
+        low, high = track["division_area_min"], track["division_area_max"]
+        if SAMPLES[name]["assay"] == "movie" and low > high:
+            raise WorkflowError(
+                f"sample {name!r}, division_area_min: {low:g} is above division_area_max, {high:g};"
+                " lower it, or raise division_area_max"
+            )
+
+
 check_controls()
 check_corrections()
 check_reporters()
+check_divisions()
