@@ -1,6 +1,7 @@
 """The one pass over the label images: measure, link frame to frame, note what appears where.
 
-Of ``1 + look_back_frames`` frames, at least 4, the runs of the cells are in memory at any time.
+The runs of the cells of the last ``look_back_frames`` frames, at least 4, are in memory at any
+time.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
         than the first.
     """
     look_back = parameters.look_back_frames
-    recent: deque[_Frame] = deque(maxlen=max(1 + look_back, *THINNED_INTERVALS))
+    recent: deque[_Frame] = deque(maxlen=max(look_back, *THINNED_INTERVALS))
     columns = _Columns()
     n_rows = 0
     for index, raw in enumerate(frames):
@@ -92,7 +93,7 @@ def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
         linked = np.zeros(len(current.objects), dtype=bool)
         if recent:
             linked = _link(recent[-1], current, columns, parameters)
-            _look_back(list(recent)[-1 - look_back : -1], current, linked, columns)
+            _look_back(list(recent)[-look_back:-1], current, linked, columns)
             if is_thinned(np.int64(index)):
                 _thin_out(recent, current, columns, parameters.sigma_iou)
         if recent and parameters.division == "budding":

@@ -7,6 +7,7 @@ from disc_movies import budding_movie, crowd, division_movie, draw
 
 from cellsam_core.errors import InputError
 from cellsam_core.track import TrackParameters, Tracks, track_labels
+from cellsam_core.track.observe import observe
 
 
 def track_of(tracks: Tracks, frame: int, label: int) -> int:
@@ -379,6 +380,16 @@ def test_only_a_few_frames_are_held() -> None:
 
     track_labels(stream())
     assert most <= 1 + TrackParameters().look_back_frames
+
+
+@pytest.mark.parametrize(("gap", "window"), [(0, 1), (0, 2), (2, 2), (2, 6), (5, 1)])
+def test_no_frame_is_looked_back_at_that_nothing_can_be_linked_to(gap: int, window: int) -> None:
+    """Gaps are closed over `gap` missing frames; daughters appear within `window` frames."""
+    parameters = TrackParameters(gap_closing_max_frame_count=gap, division_window_frames=window)
+    frames = [draw([(t + 1, 48, 60, 9)] if t % 2 else [(1, 48, 60, 3)]) for t in range(12)]
+    graph = observe(frames, parameters)
+    lags = graph.frame[graph.seen[:, 0]] - graph.frame[graph.seen[:, 1]]
+    assert set(lags.tolist()) == set(range(1, max(gap + 1, window) + 1))
 
 
 def test_thinned_out_movies_tell_which_interval_is_safe() -> None:
