@@ -21,7 +21,7 @@ import pandas as pd
 from tifffile import imread
 
 from cellsam_core.cli import main as cellsam_core
-from cellsam_core.evaluate.segmentation import match, overlap_iou
+from cellsam_core.evaluate.segmentation import find_overlaps, match
 from cellsam_core.io import omezarr
 from cellsam_core.io.traces import read_responses
 
@@ -148,7 +148,9 @@ def _true_cells(folder: Path, truth: Path) -> pd.Series[int]:
     found = {}
     for t in range(N_FRAMES):
         labels, true = masks.frame(t), imread(truth / f"man_track{t:03d}.tif")
-        rows, columns = match(overlap_iou(labels, true)[0], 0.5)
+        overlaps = find_overlaps(labels, true)
+        pairs = match(overlaps, 0.5)
+        rows, columns = overlaps.rows[pairs], overlaps.columns[pairs]
         mine, theirs = (np.unique(a[a > 0]) for a in (labels, true))
         found |= {(t, int(mine[i])): int(theirs[j]) for i, j in zip(rows, columns, strict=True)}
     return pd.Series(found)

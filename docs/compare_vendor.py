@@ -18,7 +18,7 @@ import tifffile
 from matplotlib.image import imsave
 
 from cellsam_core.cli import main as cellsam
-from cellsam_core.evaluate.segmentation import match, overlap_iou
+from cellsam_core.evaluate.segmentation import find_overlaps, match
 from cellsam_core.expand import expand
 from cellsam_core.io.cells import open_label_image
 from cellsam_core.io.manifest import Manifest
@@ -90,7 +90,9 @@ class Both:
 
     def row(self, threshold: float) -> str:
         """Build a row of the table: cells matched at an IoU of at least `threshold`."""
-        rows, columns = match(overlap_iou(self.ours, self.theirs)[0], threshold)
+        overlaps = find_overlaps(self.ours, self.theirs)
+        pairs = match(overlaps, threshold)
+        rows, columns = overlaps.rows[pairs], overlaps.columns[pairs]
         mine, true = np.setdiff1d(self.ours, 0), np.setdiff1d(self.theirs, 0)
         n_mine, n_true = len(mine), len(true)
         mine, true = mine[rows], true[columns]

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from cellsam_core.benchmark.images import MANIFEST, manifest_entries
 from cellsam_core.benchmark.methods import CELLSAM, cellsam
 from cellsam_core.benchmark.page import draw_matches
-from cellsam_core.evaluate.segmentation import match, overlap_iou
+from cellsam_core.evaluate.segmentation import find_overlaps, match
 from cellsam_core.io.atomic import atomic_path
 from cellsam_core.report.figures_common import STYLE
 from cellsam_core.segment.predict import Segmenter
@@ -71,7 +71,9 @@ def main() -> None:
 def _panels(image: LabelledImage, segment: Segment) -> list[NDArray[np.uint8]]:
     """Truth and prediction, cut around a cell."""
     found = segment((image.channels / 255).astype(np.float32), None)
-    rows, columns = match(overlap_iou(found, image.labels)[0], 0.5)
+    overlaps = find_overlaps(found, image.labels)
+    pairs = match(overlaps, 0.5)
+    rows, columns = overlaps.rows[pairs], overlaps.columns[pairs]
     height, width = image.labels.shape
     side = min(height, width, round(SIDE_DIAMETERS * image.diameter_px))
     # Around the cell in the middle of the list of all cells' pixels: there is something to see.

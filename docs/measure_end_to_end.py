@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from cellsam_core.evaluate.segmentation import match, overlap_iou
+from cellsam_core.evaluate.segmentation import find_overlaps, match
 from cellsam_core.io.labels import open_labels
 from cellsam_core.io.manifest import Manifest
 from cellsam_core.io.transcripts import apply_affine
@@ -59,7 +59,9 @@ def main() -> None:
     decoded = decoded[decoded["feature_type"] == "gene"]
     um = decoded[["x_um", "y_um"]].to_numpy().T
     x, y = apply_affine(np.array(manifest.transcripts.um_to_px), um)
-    rows, columns = match(overlap_iou(ours, theirs)[0], 0.5)
+    overlaps = find_overlaps(ours, theirs)
+    pairs = match(overlaps, 0.5)
+    rows, columns = overlaps.rows[pairs], overlaps.columns[pairs]
     mine, true = np.setdiff1d(ours, 0)[rows], np.setdiff1d(theirs, 0)[columns]
     genes = sorted(set(molecules["gene"]))
     feature = decoded["feature"].astype(str)

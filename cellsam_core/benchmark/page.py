@@ -11,7 +11,7 @@ from scipy import ndimage as ndi
 from cellsam_core import __version__
 from cellsam_core.benchmark.images import ALL_SETS
 from cellsam_core.benchmark.score import segment_timed
-from cellsam_core.evaluate.segmentation import match, overlap_iou
+from cellsam_core.evaluate.segmentation import find_overlaps, match
 from cellsam_core.report.figures_common import CATEGORICAL, encode, new_figure
 from cellsam_core.report.images import outlines, stretch
 from cellsam_core.report.page import Picture, Section, Table, render
@@ -171,15 +171,15 @@ def picture_sections(
 
 def figure_pair(image: LabelledImage, predicted: NDArray[np.integer], method: str) -> Figure:
     """Truth and prediction side by side."""
-    iou, _ = overlap_iou(predicted, image.labels)
-    rows, columns = match(iou, 0.5)
+    overlaps = find_overlaps(predicted, image.labels)
+    pairs = match(overlaps, 0.5)
     plane = image.channels[1] if image.channels[1].any() else image.channels[0]
     height, width = plane.shape
     figure = new_figure(float(np.clip(4.1 * height / width + 0.3, 1.5, 6.0)))
     for axes, labels, matched, title in zip(
         figure.subplots(1, 2),
         (image.labels, predicted),
-        (columns, rows),
+        (overlaps.columns[pairs], overlaps.rows[pairs]),
         ("truth", method),
         strict=True,
     ):

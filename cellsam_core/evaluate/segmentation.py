@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_matrix
+from scipy.sparse import csgraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,36 +23,100 @@ if TYPE_CHECKING:
 IOU_THRESHOLDS = np.round(np.arange(0.5, 1.0, 0.05), 2)
 
 
-def overlap_iou(
-    predicted: NDArray[np.integer], truth: NDArray[np.integer]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return IoU of all pairs ``(n_predicted, n_true)`` and the share of each true cell covered.
+class Overlaps(NamedTuple):
+    """The pairs of a predicted and a true cell that share pixels, by predicted, then true cell.
+
+    Attributes
+    ----------
+    rows, columns
+        ``(n,)``: places of both cells in the sorted labels of their images, without background.
+    iou
+        ``(n,)``: intersection over union.
+    covered
+        ``(n,)``: share of the true cell that the predicted one covers.
+    n_predicted, n_true
+        Cells of the images.
+    """
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    iou: NDArray[np.float64]
+    covered: NDArray[np.float64]
+    n_predicted: int
+    n_true: int
+
+
+def find_overlaps(predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> Overlaps:
+    """Find the cells of two label images that share pixels.
+
+    Time and memory grow with the number of cells and of pixels, not with pairs of cells.
 
     Parameters
     ----------
     predicted, truth
         Label images of one shape, 0 = background; labels need not be consecutive.
     """
-    ids_p, p = np.unique(predicted, return_inverse=True)
-    ids_t, t = np.unique(truth, return_inverse=True)
-    counts = coo_matrix(
-        (np.ones(predicted.size), (p.ravel(), t.ravel())), shape=(len(ids_p), len(ids_t))
-    ).toarray()
-    inter = counts[ids_p != 0][:, ids_t != 0]
-    area_p = counts.sum(1)[ids_p != 0]
-    area_t = counts.sum(0)[ids_t != 0]
-    union = area_p[:, None] + area_t[None] - inter
-    return inter / np.maximum(union, 1), inter / np.maximum(area_t[None], 1)
+    p, t = predicted.ravel(), truth.ravel()
+    changes = np.ones(p.size, bool)
+    changes[1:] = (p[1:] != p[:-1]) | (t[1:] != t[:-1])
+    starts = np.flatnonzero(changes)
+    ids_p, row = np.unique(p[starts], return_inverse=True)
+    ids_t, column = np.unique(t[starts], return_inverse=True)
+    n_px = np.diff(starts, append=p.size)
+    counts = sparse.coo_array((n_px, (row, column)), shape=(len(ids_p), len(ids_t))).tocsr()
+    area_p, area_t = counts.sum(axis=1), counts.sum(axis=0)
+    shared = counts.tocoo()
+    is_cell_p, is_cell_t = ids_p != 0, ids_t != 0
+    of_cells = is_cell_p[shared.row] & is_cell_t[shared.col]
+    i, j, inter = shared.row[of_cells], shared.col[of_cells], shared.data[of_cells]
+    return Overlaps(
+        rows=np.cumsum(is_cell_p)[i] - 1,
+        columns=np.cumsum(is_cell_t)[j] - 1,
+        iou=inter / (area_p[i] + area_t[j] - inter),
+        covered=inter / area_t[j],
+        n_predicted=int(is_cell_p.sum()),
+        n_true=int(is_cell_t.sum()),
+    )
 
 
-def match(iou: NDArray[np.float64], threshold: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return rows and columns of the largest one-to-one matching with an IoU of at least that."""
-    if 0 in iou.shape:
-        return np.empty(0, np.intp), np.empty(0, np.intp)
-    good = iou >= threshold
-    rows, columns = linear_sum_assignment(-(good + iou / 2 / max(iou.shape)))
-    hit = good[rows, columns]
-    return rows[hit], columns[hit]
+def match(overlaps: Overlaps, threshold: float) -> NDArray[np.intp]:
+    """Choose the largest one-to-one matching with an IoU of at least that, above 0.
+
+    Above 0.5 no two pairs share a cell, and at 0.5 only two halves of one cell compete. Below, a
+    cell may have several partners: the assignment is solved for each group of cells that compete.
+
+    Returns
+    -------
+    ndarray of int
+        Pairs of `overlaps` that match, in their order.
+    """
+    good = np.flatnonzero(overlaps.iou >= threshold)
+    rows, columns = overlaps.rows[good], overlaps.columns[good]
+    contested = (np.bincount(rows)[rows] > 1) | (np.bincount(columns)[columns] > 1)
+    chosen = [good[~contested]]
+    good = good[contested]
+    if len(good):
+        rows, columns = overlaps.rows[good], overlaps.n_predicted + overlaps.columns[good]
+        n = overlaps.n_predicted + overlaps.n_true
+        graph = sparse.coo_array((np.ones(len(good)), (rows, columns)), shape=(n, n))
+        group = csgraph.connected_components(graph, directed=False)[1][rows]
+        order = np.argsort(group, kind="stable")
+        bounds = np.flatnonzero(np.diff(group[order])) + 1
+        chosen += [_match_group(overlaps, pairs) for pairs in np.split(good[order], bounds)]
+    return np.sort(np.concatenate(chosen))
+
+
+def _match_group(overlaps: Overlaps, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Choose among the pairs of cells that compete: most matches, then the largest sum of IoU."""
+    rows, row = np.unique(overlaps.rows[pairs], return_inverse=True)
+    columns, column = np.unique(overlaps.columns[pairs], return_inverse=True)
+    value = np.zeros((len(rows), len(columns)))
+    value[row, column] = 1 + overlaps.iou[pairs] / 2 / max(value.shape)
+    partner = np.full(len(rows), -1)
+    matched = linear_sum_assignment(value, maximize=True)
+    partner[matched[0]] = matched[1]
+    chosen: NDArray[np.intp] = pairs[partner[row] == column]
+    return chosen
 
 
 class ImageMatches(NamedTuple):
@@ -80,17 +145,18 @@ class ImageMatches(NamedTuple):
 
 def match_image(predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> ImageMatches:
     """Match the cells of two label images of one shape."""
-    iou, covered = overlap_iou(predicted, truth)
-    n_predicted, n_true = iou.shape
+    overlaps = find_overlaps(predicted, truth)
     counts, iou_sum = np.zeros((len(IOU_THRESHOLDS), 3), np.int64), 0.0
     for k, threshold in enumerate(IOU_THRESHOLDS):
-        pairs = match(iou, float(threshold))
-        tp = len(pairs[0])
-        counts[k] = tp, n_predicted - tp, n_true - tp
+        pairs = match(overlaps, float(threshold))
+        tp = len(pairs)
+        counts[k] = tp, overlaps.n_predicted - tp, overlaps.n_true - tp
         if k == 0:
-            iou_sum = float(iou[pairs].sum())
-    best = np.where(covered > 0.5, iou, 0).max(0, initial=0)
-    return ImageMatches(counts, iou_sum, best)
+            iou_sum = float(overlaps.iou[pairs].sum())
+    covering = overlaps.covered > 0.5  # one predicted cell at most
+    jaccard = np.zeros(overlaps.n_true)
+    jaccard[overlaps.columns[covering]] = overlaps.iou[covering]
+    return ImageMatches(counts, iou_sum, jaccard)
 
 
 def evaluate_segmentation(

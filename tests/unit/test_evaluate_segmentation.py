@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
-from cellsam_core.evaluate.segmentation import evaluate_segmentation
+from cellsam_core.evaluate.segmentation import (
+    IOU_THRESHOLDS,
+    evaluate_segmentation,
+    find_overlaps,
+    match,
+    match_image,
+)
 
 
 def squares(*boxes: tuple[int, int, int]) -> np.ndarray:
@@ -37,3 +46,91 @@ def test_empty_images_are_perfect_and_nothing_scores_none() -> None:
     empty = np.zeros((5, 5), np.uint8)
     assert evaluate_segmentation([(empty, empty)])["f1_50"] == 1.0
     assert evaluate_segmentation([])["f1_50"] is None
+
+
+def match_densely(
+    predicted: np.ndarray, truth: np.ndarray
+) -> tuple[np.ndarray, list[int], float, np.ndarray]:
+    """All pairs of cells in one table, and the assignment solved in it at each threshold."""
+    areas = [np.unique(labels[labels > 0], return_counts=True) for labels in (predicted, truth)]
+    (ids_p, area_p), (ids_t, area_t) = areas
+    shared = [[np.sum((predicted == p) & (truth == t)) for t in ids_t] for p in ids_p]
+    inter = np.array(shared, float).reshape(len(ids_p), len(ids_t))
+    iou = inter / (area_p[:, None] + area_t - inter)
+    tp, iou_sum = [], 0.0
+    for threshold in IOU_THRESHOLDS:
+        good = iou >= threshold
+        rows, columns = linear_sum_assignment(-(good + iou / 2 / max(1, *iou.shape)))
+        hit = good[rows, columns]
+        tp.append(int(hit.sum()))
+        if threshold == 0.5:
+            iou_sum = float(iou[rows[hit], columns[hit]].sum())
+    jaccard = np.where(inter / area_t > 0.5, iou, 0).max(0, initial=0)
+    return iou, tp, iou_sum, jaccard
+
+
+def tilings(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two label images of rectangles, among them halves of each other: an IoU of exactly 0.5."""
+    images = []
+    for _ in range(2):
+        labels, label = np.zeros((24, 24), np.int32), 0
+        for y in range(0, 24, 4):
+            for x in range(0, 24, 6):
+                kind = rng.integers(5)
+                if kind == 0:
+                    continue
+                label += int(rng.integers(1, 4))
+                labels[y : y + 4, x : x + 6] = label
+                if kind > 2:
+                    label += 1
+                    part = ((kind == 3) * 2, (kind == 4) * int(rng.integers(1, 5)))
+                    labels[y + part[0] : y + 4, x + part[1] : x + 6] = label
+        noise = rng.random(labels.shape) < 0.02
+        images.append(np.where(noise, 0, labels) if rng.random() < 0.5 else labels)
+    return images[0], images[1]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_figures_are_those_of_a_solver_to_the_last_digit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    halves = 0
+    for _ in range(12):
+        predicted, truth = tilings(rng)
+        iou, tp, iou_sum, jaccard = match_densely(predicted, truth)
+        found = match_image(predicted, truth)
+        assert found.counts[:, 0].tolist() == tp
+        assert (found.counts.sum(1) + found.counts[:, 0] == sum(iou.shape)).all()
+        assert found.iou_sum == iou_sum
+        np.testing.assert_array_equal(found.jaccard, jaccard)
+        halves += int(((iou == 0.5).sum(0) > 1).sum())
+    assert halves > 0  # two predicted cells competed for a true one
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.25, 0.5])
+def test_cells_with_several_partners_match_as_often_as_they_can(threshold: float) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        predicted, truth = (
+            np.repeat(np.repeat(rng.integers(0, 9, (5, 5)), 3, 0), 3, 1) for _ in range(2)
+        )
+        overlaps = find_overlaps(predicted, np.roll(truth, 1, (0, 1)))
+        iou = np.zeros((overlaps.n_predicted, overlaps.n_true))
+        iou[overlaps.rows, overlaps.columns] = overlaps.iou
+        pairs = match(overlaps, threshold)
+        rows, columns = linear_sum_assignment(iou >= threshold, maximize=True)
+        assert len(pairs) == (iou >= threshold)[rows, columns].sum()
+        assert len(set(overlaps.rows[pairs])) == len(set(overlaps.columns[pairs])) == len(pairs)
+
+
+def test_memory_does_not_grow_with_pairs_of_cells() -> None:
+    grid = np.arange(1, 60 * 60 + 1, dtype=np.int32).reshape(60, 60)
+    labels = np.zeros((480, 480), np.int32)
+    for y in range(6):
+        for x in range(6):
+            labels[y::8, x::8] = grid
+    tracemalloc.start()
+    found = match_image(labels, labels)
+    peak_mb = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    assert (found.counts[:, 0] == 3600).all()
+    assert peak_mb < 20  # one table of all pairs of cells takes 104 MB
