@@ -153,9 +153,10 @@ def missing_frame(numbers: Iterable[int]) -> tuple[int, int] | None:
     """
     ordered = sorted(set(numbers))
     differences = [b - a for a, b in itertools.pairwise(ordered)]
+    step = min(differences, default=1)
     for number, difference in zip(ordered, differences, strict=False):
-        if difference != min(differences):
-            return number + min(differences), number
+        if difference != step:
+            return number + step, number
     return None
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -265,6 +266,13 @@ def test_frame_numbers_with_a_step_have_no_gap():
     assert missing_frame([5]) is None
     assert missing_frame([]) is None
     assert sorted(["t10", "t2", "t1"], key=natural_key) == ["t1", "t2", "t10"]
+
+
+def test_gaps_of_a_long_movie_are_found_at_once():
+    start = time.process_time()
+    assert missing_frame(range(0, 90_000, 3)) is None
+    assert missing_frame([*range(0, 90_000, 3), 90_006]) == (90_000, 89_997)
+    assert time.process_time() - start < 3
 
 
 @pytest.mark.parametrize(
