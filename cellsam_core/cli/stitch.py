@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _all_batches(paths: list[Path]) -> list[Path]:
-    """Sort batches by number; one left out would be cells left out."""
+    """Sort batches by number and refuse gaps: a missing batch would silently lose cells."""
     numbered: dict[int, Path] = {}
     n_batches = 0
     for path in paths:
@@ -93,7 +93,15 @@ def _all_batches(paths: list[Path]) -> list[Path]:
                 remedy="give the files as `segment-batch` wrote them",
             )
         numbered[int(match[1])] = path
-        n_batches = max(n_batches, int(match[2]))
+        n_batches = n_batches or int(match[2])
+        if int(match[2]) != n_batches:
+            # Each N deals the tiles out differently, so that some would be missing.
+            raise InputError(
+                path,
+                found=f"one of {match[2]} batches beside {paths[0].name}, one of {n_batches}",
+                expected="files named K-of-N.parquet with one N",
+                remedy="give the files that were written with one N, and segment what is missing",
+            )
     if set(numbered) != set(range(1, n_batches + 1)):
         raise InputError(
             paths[0].parent,

@@ -246,6 +246,14 @@ def a_batch_is_missing(data):
     return command, ["batches: found the batches 2-of-2", "all of 1-of-2 to 2-of-2"]
 
 
+def batches_of_two_numbers(data):
+    paths = [data / "batches" / f"{name}.parquet" for name in ("1-of-3", "2-of-2", "3-of-3")]
+    for path in (paths[0], paths[2]):
+        shutil.copy(data / "batches/1-of-2.parquet", path)
+    named = ["2-of-2.parquet: found one of 2 batches beside 1-of-3.parquet, one of 3"]
+    return stitch(data, *paths), named
+
+
 def a_batch_is_truncated(data):
     path = cut(data / "batches/2-of-2.parquet")
     return stitch(data, data / "batches/1-of-2.parquet", path), ["2-of-2.parquet: found no batch"]
@@ -352,9 +360,16 @@ CASES = [
     *(labels_of_another_size_to_assign, labels_of_another_size_to_traces, labels_of_mixed_sizes),
     *(labels_lack_a_frame, masks_without_metadata, masks_with_odd_metadata),
     *(masks_with_a_cut_chunk, objects_are_gone, tracks_are_of_another_run),
-    *(cells_are_of_other_labels, a_batch_is_missing, a_batch_is_truncated),
-    *(batches_of_a_longer_movie, report_of_a_damaged_table, unknown_weights, weights_are_text),
-    *(batch_number, masks_given_as_frames, boxes_without_columns, boxes_are_not_boxes),
+    *(cells_are_of_other_labels, a_batch_is_missing, batches_of_two_numbers),
+    *(a_batch_is_truncated, batches_of_a_longer_movie, report_of_a_damaged_table),
+    *(
+        unknown_weights,
+        weights_are_text,
+        batch_number,
+        masks_given_as_frames,
+        boxes_without_columns,
+        boxes_are_not_boxes,
+    ),
     *(boxes_of_another_image, boxes_off_the_image, truth_is_missing),
     *(ctc_table_is_missing, training_image_is_missing, output_below_a_file),
     output_is_a_folder_of_data,
