@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     settings |= {"cell_diameter_px": diameter, "dark_cells": "drop" if is_dropped else "keep"}
     tiles = take_batch(tiles_of(frames, diameter, args.tile_px), batch, n_batches)
     log.info("%d tiles on %s, cells of %.3g px", len(tiles), settings["device"], diameter)
-    with open_parts(args.output, settings, frames.version) as parts:
+    with open_parts(args.output, settings, frames.version, (batch, n_batches)) as parts:
         for numbers, path in parts.missing(len(tiles)):
             with atomic_path(path) as temporary, BatchWriter(temporary, settings) as writer:
                 for tile in tiles[numbers.start : numbers.stop]:

@@ -22,10 +22,12 @@ PART_TILES = 16
 
 
 @contextmanager
-def open_parts(output: Path, settings: dict[str, Any], input_version: str) -> Iterator[BatchParts]:
+def open_parts(
+    output: Path, settings: dict[str, Any], input_version: str, batch: tuple[int, int]
+) -> Iterator[BatchParts]:
     """Hold the lock of a batch's parts; see :class:`BatchParts`."""
     with exclusive(_folder(output)):
-        yield BatchParts(output, settings, input_version)
+        yield BatchParts(output, settings, input_version, batch)
 
 
 class BatchParts:
@@ -38,17 +40,23 @@ class BatchParts:
     settings
         How the cells are found.
     input_version
-        Changes when the images do: parts of other images or settings are thrown away.
+        Changes when the images do.
+    batch
+        Number of the batch, and how many batches there are. Parts of other images, settings or
+        tiles are thrown away.
     """
 
-    def __init__(self, output: Path, settings: dict[str, Any], input_version: str) -> None:
+    def __init__(
+        self, output: Path, settings: dict[str, Any], input_version: str, batch: tuple[int, int]
+    ) -> None:
         self.output = output
         self.folder = _folder(output)
         self.settings = settings
-        self._key = json.dumps({"settings": settings, "input": input_version}, sort_keys=True)
+        key = {"settings": settings, "input": input_version, "batch": batch, "tiles": PART_TILES}
+        self._key = json.dumps(key, sort_keys=True)
         key_file = self.folder / "key.json"
         if self.folder.exists() and not (key_file.exists() and key_file.read_text() == self._key):
-            log.info("what an earlier run left in %s is of other input: begun anew", self.folder)
+            log.info("what an earlier run left in %s is of other tiles: begun anew", self.folder)
             shutil.rmtree(self.folder)
         with atomic_path(key_file) as temporary:
             temporary.write_text(self._key)

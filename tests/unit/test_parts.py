@@ -36,7 +36,7 @@ def frames(tmp_path, monkeypatch):
     return tmp_path / "frames.zarr"
 
 
-def segment(frames, output, monkeypatch, *, die_at: int = -1) -> list[int]:
+def segment(frames, output, monkeypatch, *, batch: str = "1-of-1", die_at: int = -1) -> list[int]:
     """Run the command with a segmenter that finds one cell a tile; return the tiles it saw."""
     seen: list[int] = []
 
@@ -48,7 +48,7 @@ def segment(frames, output, monkeypatch, *, die_at: int = -1) -> list[int]:
         return [Instance(value, 3, np.ones((4, 5), bool), 0.9, 0.8)]
 
     monkeypatch.setattr(Segmenter, "segment", fake)
-    options = ["--batch", "1-of-1", "--cell-diameter-px", "24", "-o", str(output)]
+    options = ["--batch", batch, "--cell-diameter-px", "24", "-o", str(output)]
     main(["segment-batch", str(frames), *options])
     return seen
 
@@ -74,3 +74,24 @@ def test_parts_of_other_images_are_thrown_away(frames, tmp_path, monkeypatch) ->
     shutil.rmtree(frames)
     write_frames(frames, 11)
     assert segment(frames, output, monkeypatch) == [11, 12, 13, 14, 15]
+
+
+@pytest.mark.parametrize(("batch", "its_tiles"), [("1-of-2", [1, 2]), ("2-of-2", [3, 4, 5])])
+def test_parts_of_other_batches_are_thrown_away(
+    frames, tmp_path, monkeypatch, batch, its_tiles
+) -> None:
+    """The file is the same; only the batch that is asked for tells whose the parts are."""
+    output = tmp_path / "b.parquet"
+    with pytest.raises(Killed):
+        segment(frames, output, monkeypatch, batch="1-of-1", die_at=4)
+    assert segment(frames, output, monkeypatch, batch=batch) == its_tiles
+    cells = [len(found) for found in iter_frames([output], N_FRAMES)]
+    assert cells == [int(frame + 1 in its_tiles) for frame in range(N_FRAMES)]
+
+
+def test_parts_of_another_size_are_thrown_away(frames, tmp_path, monkeypatch) -> None:
+    output = tmp_path / "b.parquet"
+    with pytest.raises(Killed):
+        segment(frames, output, monkeypatch, die_at=4)
+    monkeypatch.setattr(parts, "PART_TILES", 1)
+    assert segment(frames, output, monkeypatch) == [1, 2, 3, 4, 5]
