@@ -140,15 +140,15 @@ def _join_reasons(reasons: dict[str, npt.NDArray[np.bool_]], n_rows: int) -> lis
 def division_windows(tracks: pd.DataFrame, window_frames: int) -> pd.DataFrame:
     """Frames of each track that are too near to a mitosis, in which rounding changes the ratio.
 
-    A division at frame f (the daughters' first) masks f - window ... f - 1 of the mother and
-    f ... f + window of the daughters. A mother that lives on (budding) does not round up: neither
-    she nor her bud is masked.
+    A division masks the mother's last `window_frames` frames and as many of each daughter's
+    first; 0 masks none. A mother that lives on (budding) does not round up: neither she nor her
+    bud is masked.
 
     Returns
     -------
     pandas.DataFrame
-        Index track_id; born_until (last masked frame after birth, -1 for none) and divides_from
-        (first masked frame before division, a frame beyond the movie for none).
+        Index track_id; born_until (last masked frame after birth, before the first frame for
+        none) and divides_from (first masked frame before division, after the last for none).
     """
     tracks = tracks.set_index("track_id")
     never = int(tracks["last_frame"].max()) + 1 if len(tracks) else 0
@@ -156,9 +156,9 @@ def division_windows(tracks: pd.DataFrame, window_frames: int) -> pd.DataFrame:
     daughters = tracks[tracks["parent_id"].isin(tracks.index)]
     mother_ends = tracks["last_frame"].reindex(daughters["parent_id"]).to_numpy()
     daughters = daughters[mother_ends < daughters["first_frame"].to_numpy()]
-    windows.loc[daughters.index, "born_until"] = daughters["first_frame"] + window_frames
-    divided = daughters.groupby("parent_id")["first_frame"].min()
-    windows.loc[divided.index, "divides_from"] = divided - window_frames
+    windows.loc[daughters.index, "born_until"] = daughters["first_frame"] + window_frames - 1
+    mothers = daughters["parent_id"].unique()
+    windows.loc[mothers, "divides_from"] = tracks.loc[mothers, "last_frame"] + 1 - window_frames
     return windows
 
 

@@ -13,6 +13,7 @@ from cellsam_core.traces import (
     baseline_ratios,
     columns_of,
     division_windows,
+    near_division,
     normalise,
     trace_frames,
 )
@@ -201,9 +202,23 @@ def test_division_windows_mask_mitosis_but_not_budding():
     )
     windows = division_windows(tracks, 2)
     assert windows.loc[1, "divides_from"] == 8
-    assert windows.loc[2, "born_until"] == 12
+    assert windows.loc[2, "born_until"] == 11
     assert windows.loc[4, "divides_from"] == 20
     assert windows.loc[5, "born_until"] == -1
+
+
+@pytest.mark.parametrize("margin", [0, 1, 2, 5])
+def test_as_many_frames_of_the_mother_as_of_each_daughter_are_masked(margin):
+    # The second daughter is seen a frame late, and the mother not in the frame before the first.
+    tracks = tracks_table((1, 0, 0, 8), (2, 1, 10, 19), (3, 1, 11, 19))
+    windows = division_windows(tracks, margin)
+    for track, life, masked in (
+        (1, range(9), range(9 - margin, 9)),
+        (2, range(10, 20), range(10, 10 + margin)),
+        (3, range(11, 20), range(11, 11 + margin)),
+    ):
+        ids = np.array([track])
+        assert [t for t in life if near_division(t, ids, windows)[0]] == list(masked)
 
 
 def test_baseline_is_inherited_along_the_lineage():

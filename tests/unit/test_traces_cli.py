@@ -34,7 +34,7 @@ def test_files_hold_the_true_response(movie):
     assert traces.loc[traces["track_id"].isin([5, 6]), "lineage_id"].unique().tolist() == [4]
     flagged = traces.loc[~traces["valid"], ["track_id", "frame"]]
     near = set(flagged["frame"])
-    assert near == set(range(DIVISION_FRAME - 2, DIVISION_FRAME + 3))
+    assert near == set(range(DIVISION_FRAME - 2, DIVISION_FRAME + 2))
     assert set(flagged["track_id"]) == {4, 5, 6}
 
 
