@@ -28,7 +28,7 @@ lint: setup-dev
 	snakemake --lint
 
 config-table: setup-dev
-	python docs/make_config_table.py
+	python tools/make_config_table.py
 
 # For this machine's platform and Python. Beside the lock: what installs, and what builds this package.
 wheelhouse: | $(VENV)/bin/python

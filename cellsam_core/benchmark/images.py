@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsam_core.errors import InputError
-from cellsam_core.segment.labelled import COLUMNS, from_planes, load_row, rows_of
-from cellsam_core.simulate.cells import STYLES, render_field
+from cellsam_core.simulation.cells import STYLES, render_field
+from cellsam_core.training.labelled import COLUMNS, from_planes, load_row, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cellsam_core.segment.labelled import LabelledImage
+    from cellsam_core.training.labelled import LabelledImage
 
 MANIFEST = Path(__file__).parents[1] / "segment" / "weights" / "tiny_data.tsv"
 """Of the images that the shipped weights were trained and judged on."""

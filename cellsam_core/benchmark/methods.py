@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.segment.segmenter import TileSegmenter
+    from cellsam_core.segmentation.segmenter import TileSegmenter
 
     Segment = Callable[[NDArray[np.float32], float | None], NDArray[np.integer]]
 
@@ -67,8 +67,8 @@ def cellsam(
     segmenter: TileSegmenter, *, tile_px: int, min_area_px: int, clahe: bool = False
 ) -> Method:
     """Run this package's pipeline with loaded weights."""
-    from cellsam_core.segment.image import segment_image
-    from cellsam_core.segment.instances import paint
+    from cellsam_core.segmentation.image import segment_image
+    from cellsam_core.segmentation.instances import paint
 
     def segment(pixels: NDArray[np.float32], diameter_px: float | None) -> NDArray[np.integer]:
         cells = segment_image(

@@ -11,10 +11,10 @@ from scipy import ndimage as ndi
 from cellsam_core import __version__
 from cellsam_core.benchmark.images import ALL_SETS
 from cellsam_core.benchmark.score import segment_timed
-from cellsam_core.evaluate.segmentation import find_overlaps, match
-from cellsam_core.report.figures_common import CATEGORICAL, encode, new_figure
-from cellsam_core.report.images import outlines, stretch
-from cellsam_core.report.page import Picture, Section, Table, render
+from cellsam_core.evaluation.segmentation import find_overlaps, match
+from cellsam_core.reporting.figures_common import CATEGORICAL, encode, new_figure
+from cellsam_core.reporting.images import outlines, stretch
+from cellsam_core.reporting.page import Picture, Section, Table, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.benchmark.methods import Method
     from cellsam_core.benchmark.score import Diameter, Result
-    from cellsam_core.segment.labelled import LabelledImage
+    from cellsam_core.training.labelled import LabelledImage
 
 MATCHED, UNMATCHED = (60, 220, 200), (255, 90, 60)
 THIN_UP_TO_PX = 500

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.benchmark.images import ALL_SETS
-from cellsam_core.evaluate.segmentation import ImageMatches, match_image, summarise
+from cellsam_core.evaluation.segmentation import ImageMatches, match_image, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.benchmark.images import Entry
     from cellsam_core.benchmark.methods import Method
-    from cellsam_core.segment.labelled import LabelledImage
+    from cellsam_core.training.labelled import LabelledImage
 
     Diameter = float | Literal["truth"] | None
 

@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.benchmark.methods import CELLSAM
-from cellsam_core.preprocess import Contrast, preprocess_plane
-from cellsam_core.simulate.cells import render_field
+from cellsam_core.preprocessing.contrast import Contrast, preprocess_plane
+from cellsam_core.simulation.cells import render_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

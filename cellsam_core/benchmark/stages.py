@@ -14,17 +14,17 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from cellsam_core.preprocess import preprocess_plane
-from cellsam_core.segment.vit_b.checkpoint import (
+from cellsam_core.preprocessing.contrast import preprocess_plane
+from cellsam_core.segmentation.vit_b.checkpoint import (
     ORIGINAL,
     build,
     expected_shapes,
     load,
     supports_bfloat16,
 )
-from cellsam_core.segment.vit_b.encoder import INPUT_PX
-from cellsam_core.segment.vit_b.inputs import detector_input, encoder_input, to_square
-from cellsam_core.segment.vit_b.predict import PRESETS, VitBSegmenter
+from cellsam_core.segmentation.vit_b.encoder import INPUT_PX
+from cellsam_core.segmentation.vit_b.inputs import detector_input, encoder_input, to_square
+from cellsam_core.segmentation.vit_b.predict import PRESETS, VitBSegmenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
+    from cellsam_core.segmentation.vit_b.mask_decoder import BoxDecoder
 
 SEED = 0
 CEILING_TRIALS = 6

@@ -12,8 +12,8 @@ from cellsam_core.errors import InputError
 if TYPE_CHECKING:
     import argparse
 
-    from cellsam_core.io.cells import Cells, LabelImage
-    from cellsam_core.io.manifest import TranscriptSource
+    from cellsam_core.assignment.cells import Cells, LabelImage
+    from cellsam_core.samples.manifest import TranscriptSource
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.io.anndata import cell_anndata, write_h5ad
-    from cellsam_core.io.assigned import assign_transcripts
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.io.boundaries import write_boundaries
+    from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
+    from cellsam_core.assignment.assigned import assign_transcripts
+    from cellsam_core.assignment.boundaries import write_boundaries
+    from cellsam_core.files.atomic import atomic_path
 
     for name in ("expand_um", "localisation_error_um"):
         if not 0 <= getattr(args, name) < 1e6:
@@ -111,8 +111,8 @@ def _open(args: argparse.Namespace) -> tuple[TranscriptSource, Cells]:
     """Open what the options name and test that it fits together."""
     import numpy as np
 
-    from cellsam_core.io import cells as io_cells
-    from cellsam_core.io.placement import place_in_um
+    from cellsam_core.assignment import cells as io_cells
+    from cellsam_core.samples.placement import place_in_um
 
     if args.pixel_size_um is not None and not 0 < args.pixel_size_um < np.inf:
         raise InputError(
@@ -162,7 +162,7 @@ def _refuse(args: argparse.Namespace, option: str, other: str, why: str) -> None
 
 
 def _place(args: argparse.Namespace, image: LabelImage) -> TranscriptSource:
-    from cellsam_core.io.placement import place_transcripts
+    from cellsam_core.samples.placement import place_transcripts
 
     source, warnings = place_transcripts(
         args.transcripts,
@@ -175,7 +175,7 @@ def _place(args: argparse.Namespace, image: LabelImage) -> TranscriptSource:
 
 
 def _from_manifest(path: Path, shape_yx: tuple[int, int] | None) -> TranscriptSource:
-    from cellsam_core.io.manifest import Manifest
+    from cellsam_core.samples.manifest import Manifest
 
     manifest, source = Manifest.load_tissue(path)
     if shape_yx is not None and shape_yx != manifest.shape_yx:
@@ -190,7 +190,7 @@ def _from_manifest(path: Path, shape_yx: tuple[int, int] | None) -> TranscriptSo
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     from cellsam_core import SCHEMA_VERSION
-    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.files.atomic import atomic_path
 
     with atomic_path(path) as temporary:
         temporary.write_text(

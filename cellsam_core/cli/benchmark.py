@@ -13,7 +13,7 @@ from cellsam_core.cli.segment_options import (
     load_segmenter,
 )
 from cellsam_core.errors import InputError
-from cellsam_core.preprocess import clahe_clip_limit_of
+from cellsam_core.preprocessing.contrast import clahe_clip_limit_of
 
 if TYPE_CHECKING:
     import argparse
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.benchmark.methods import CELLSAM, choose_methods
-    from cellsam_core.io.atomic import exclusive
+    from cellsam_core.files.atomic import exclusive
 
     given = args.cell_diameter_px
     diameter_px = given if given == "truth" else given_diameter_px(given)
@@ -100,7 +100,7 @@ def _score(
         summary_table,
         without_repeats,
     )
-    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.files.atomic import atomic_path
 
     names = list(methods)
     results = run_methods(entries, methods, diameter_px)
@@ -139,7 +139,7 @@ def load_method(name: str, args: argparse.Namespace) -> Method:
         from cellsam_core.benchmark.otsu import segment_otsu_watershed
 
         return methods.Method(segment_otsu_watershed)
-    from cellsam_core.segment.weights import choose_device
+    from cellsam_core.segmentation.weights import choose_device
 
     return methods.Method(methods.FOREIGN[name].load(choose_device(args.device)))
 

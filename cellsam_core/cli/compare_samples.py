@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from cellsam_core.gene_correlation import GeneCorrelation
+    from cellsam_core.comparison.genes import GeneCorrelation
 
     Pairs = dict[tuple[str, str], GeneCorrelation]
 
@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> None:
     import pandas as pd
 
     from cellsam_core.cli.comparison import write_figure
-    from cellsam_core.gene_correlation import correlate_samples
-    from cellsam_core.io.atomic import atomic_path
+    from cellsam_core.comparison.genes import correlate_samples
+    from cellsam_core.files.atomic import atomic_path
 
     counts = _read(args.samples)
     pairs = correlate_samples(counts)
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _read(arguments: list[str]) -> dict[str, pd.Series[Any]]:
     """Read the transcripts of each gene of each sample."""
+    from cellsam_core.assignment.anndata import read_gene_counts
     from cellsam_core.cli.comparison import named_file
-    from cellsam_core.io.anndata import read_gene_counts
 
     example = "cortex=results/cortex/3_cells/cells.h5ad"
     paths: dict[str, Path] = {}
@@ -96,7 +96,7 @@ def _table(pairs: Pairs) -> pd.DataFrame:
 def _figure(samples: list[str], pairs: Pairs) -> Figure:
     import numpy as np
 
-    from cellsam_core.report.figures_correlation import Pair, figure_matrix, figure_pairs
+    from cellsam_core.reporting.figures_correlation import Pair, figure_matrix, figure_pairs
 
     if len(pairs) <= MAX_PAIRS:
         return figure_pairs(

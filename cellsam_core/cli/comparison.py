@@ -36,8 +36,8 @@ def write_figure(path: Path, draw: Callable[[], Figure]) -> None:
     """Draw a figure in the style of the report into a PNG; the same figure gives the same bytes."""
     from matplotlib import style
 
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.report.figures_common import STYLE
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.reporting.figures_common import STYLE
 
     with atomic_path(path) as temporary, style.context(STYLE):
         draw().savefig(temporary, format="png", dpi=150, metadata={"Software": None})

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cellsam_core.decode.field import Calls, Detector
-    from cellsam_core.decode.registration import Drift
-    from cellsam_core.io.decoded import DecodedWriter
-    from cellsam_core.io.raw import RawExperiment, RawField
+    from cellsam_core.decoding.decoded import DecodedWriter
+    from cellsam_core.decoding.experiment import RawExperiment, RawField
+    from cellsam_core.decoding.field import Calls, Detector
+    from cellsam_core.decoding.registration import Drift
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from cellsam_core.decode.field import prepare_bits
-    from cellsam_core.io.decoded import DecodedWriter
-    from cellsam_core.io.placement import refuse_scattered
-    from cellsam_core.io.raw import open_raw
+    from cellsam_core.decoding.decoded import DecodedWriter
+    from cellsam_core.decoding.experiment import open_raw
+    from cellsam_core.decoding.field import prepare_bits
     from cellsam_core.mosaic import Mosaic
+    from cellsam_core.samples.placement import refuse_scattered
 
     for name, most in (
         ("pixel_size_um", 1e6),
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _open_detector(args: argparse.Namespace) -> Detector | None:
     """Open what finds spots, if it is not the filter alone."""
-    from cellsam_core.decode.spotiflow import open_spotiflow
+    from cellsam_core.decoding.spotiflow import open_spotiflow
 
     if args.spotiflow is not None:
         return open_spotiflow(args.spotiflow, args.spotiflow_probability)
@@ -125,7 +125,7 @@ def _open_detector(args: argparse.Namespace) -> Detector | None:
 
 def _register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
     """Measure the drift of each imaging round against the field's first."""
-    from cellsam_core.decode.registration import MIN_BEADS, measure_drift
+    from cellsam_core.decoding.registration import MIN_BEADS, measure_drift
 
     rounds = sorted(field.fiducials)
     reference = raw.read(field.fiducials[rounds[0]])
@@ -153,7 +153,7 @@ def _decode(
 
     `prepare` is `prepare_bits` with the options of the spots.
     """
-    from cellsam_core.decode.field import decode_plane, drop_duplicates, join
+    from cellsam_core.decoding.field import decode_plane, drop_duplicates, join
 
     of_bit = [drifts[number] for number in raw.round_of_bit]
     planes, dropouts, false_bits = [], [], []
@@ -186,7 +186,7 @@ def _in_place(image: NDArray[np.generic], drift: Drift) -> NDArray[np.generic]:
     """Undo the drift of a stain's round; its grey values keep their type."""
     import numpy as np
 
-    from cellsam_core.decode.registration import undo_drift
+    from cellsam_core.decoding.registration import undo_drift
 
     moved = undo_drift(image.astype(np.float32), drift.shift_yx)
     return np.rint(moved).astype(image.dtype)

@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     if args.what == "segmentation":
-        from cellsam_core.evaluate.segmentation import evaluate_segmentation
+        from cellsam_core.evaluation.segmentation import evaluate_segmentation
 
         scores: object = evaluate_segmentation(_pairs(args.predicted, args.truth))
     else:
-        from cellsam_core.evaluate.tracking import evaluate_tracking
+        from cellsam_core.evaluation.tracking import evaluate_tracking
 
         scores = evaluate_tracking(args.predicted, args.truth)
     print(json.dumps(scores, indent=1))
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
 def _pairs(
     predicted: Path, truth: Path
 ) -> Iterator[tuple[NDArray[np.integer], NDArray[np.integer]]]:
-    from cellsam_core.io.labels import open_labels
+    from cellsam_core.labels.source import open_labels
 
     truths = _labels_by_name(truth)
     predictions = _labels_by_name(predicted)
@@ -69,7 +69,7 @@ def _pairs(
 
 def _labels_by_name(folder: Path) -> dict[str, Path]:
     """Label images of a folder; where some are named ``<name>_label``, the others are images."""
-    from cellsam_core.segment.labelled import files_by_stem, labels_of
+    from cellsam_core.training.labelled import files_by_stem, labels_of
 
     files = files_by_stem(folder)
     if not files:

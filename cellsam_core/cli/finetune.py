@@ -14,9 +14,9 @@ from cellsam_core.errors import InputError
 if TYPE_CHECKING:
     import argparse
 
-    from cellsam_core.segment.finetune import Tuned
-    from cellsam_core.segment.labelled import LabelledImage
-    from cellsam_core.segment.weights import WeightsInfo
+    from cellsam_core.segmentation.weights import WeightsInfo
+    from cellsam_core.training.finetune import Tuned
+    from cellsam_core.training.labelled import LabelledImage
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.segment.finetune import finetune, hold_out, tuning_plan
-    from cellsam_core.segment.weights import choose_device, info, load_trainable, save
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.segmentation.weights import choose_device, info, load_trainable, save
+    from cellsam_core.training.finetune import finetune, hold_out, tuning_plan
 
     _check(args)
     images = read_images(args.folder, args.stain)
@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def read_images(folder: Path, stain: str) -> list[LabelledImage]:
     """Read labelled images with cells and put them in the channel they will be segmented in."""
-    from cellsam_core.segment.labelled import load_folder, refuse_without_cells
+    from cellsam_core.training.labelled import load_folder, refuse_without_cells
 
     images = load_folder(folder)
     refuse_without_cells(folder, images)
@@ -138,7 +138,7 @@ def _metadata(
 ) -> dict[str, Any]:
     """Say where the weights come from; the cell diameter limits where `segment` looks."""
     from cellsam_core import __version__
-    from cellsam_core.segment.finetune import typical_diameter_px
+    from cellsam_core.training.finetune import typical_diameter_px
 
     return {
         "command": f"finetune of cellsam-core {__version__}",

@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.atomic import atomic_path
+from cellsam_core.files.atomic import atomic_path
 
 if TYPE_CHECKING:
     import argparse
 
-    from cellsam_core.io.manifest import Manifest
+    from cellsam_core.samples.manifest import Manifest
 
 ASSAYS = ("movie", "merfish", "seqfish")
 
@@ -84,7 +84,7 @@ def _inspect(args: argparse.Namespace) -> Manifest:
                 expected="nothing, these choose planes and fields of transcripts",
                 remedy="leave the columns empty",
             )
-        from cellsam_core.io.movies import inspect_movie
+        from cellsam_core.samples.movies import inspect_movie
 
         return inspect_movie(
             args.path,
@@ -102,7 +102,7 @@ def _inspect(args: argparse.Namespace) -> Manifest:
             expected="nothing, the sample has no frames",
             remedy="leave the column empty",
         )
-    from cellsam_core.io.spatial import inspect_spatial
+    from cellsam_core.samples.spatial import inspect_spatial
 
     return inspect_spatial(
         args.path,

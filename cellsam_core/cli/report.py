@@ -31,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.report.build import build_report
-    from cellsam_core.report.provenance import provenance
-    from cellsam_core.report.results import Results
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.reporting.build import build_report
+    from cellsam_core.reporting.provenance import provenance
+    from cellsam_core.reporting.results import Results
 
     config = parse_config(args.config_json)
     results = Results.load(args.results, args.bulk)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from cellsam_core.io.manifest import Manifest
-    from cellsam_core.segment.instances import Instance
-    from cellsam_core.segment.segmenter import TileSegmenter
+    from cellsam_core.samples.manifest import Manifest
+    from cellsam_core.segmentation.instances import Instance
+    from cellsam_core.segmentation.segmenter import TileSegmenter
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.io.labels import write_label_tiff
-    from cellsam_core.preprocess import clahe_clip_limit_of
-    from cellsam_core.segment.cells import cell_table
-    from cellsam_core.segment.image import segment_image
-    from cellsam_core.segment.instances import paint
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.labels.source import write_label_tiff
+    from cellsam_core.preprocessing.contrast import clahe_clip_limit_of
+    from cellsam_core.segmentation.cell_table import cell_table
+    from cellsam_core.segmentation.image import segment_image
+    from cellsam_core.segmentation.instances import paint
 
     _refuse_same_stems(args.images)
     _refuse_overwriting(args.images, args.output)
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
 def _open(path: Path, args: argparse.Namespace) -> tuple[Manifest, dict[str, list[str]]]:
     """Read what the image says of itself and decide on its channels, before any is segmented."""
     from cellsam_core.cli.preprocess import choose_roles
-    from cellsam_core.io.movies import inspect_movie
+    from cellsam_core.samples.movies import inspect_movie
 
     channels = args.channels.split(",") if args.channels else None
     manifest = inspect_movie(path, sample=path.stem, assay="movie", channels=channels)
@@ -103,9 +103,9 @@ def _preprocess(
 ) -> NDArray[np.float32]:
     import numpy as np
 
-    from cellsam_core.io.planes import read_frame
-    from cellsam_core.preprocess import preprocess_plane, to_grey
-    from cellsam_core.segment.image import ROLES
+    from cellsam_core.files.planes import read_frame
+    from cellsam_core.preprocessing.contrast import preprocess_plane, to_grey
+    from cellsam_core.segmentation.image import ROLES
 
     pixels = np.zeros((2, *manifest.shape_yx), np.float32)
     for role, names in roles.items():
@@ -126,7 +126,7 @@ def _prompt(
     """Draw the cells in given boxes; without a diameter, the boxes tell it."""
     import numpy as np
 
-    from cellsam_core.segment.instances import settle
+    from cellsam_core.segmentation.instances import settle
 
     corners = boxes[["x0", "y0", "x1", "y1"]].to_numpy(np.float32)
     if len(corners) == 0:
@@ -205,7 +205,7 @@ def _refuse_overwriting(images: list[Path], output: Path) -> None:
 
 def _refuse_same_stems(images: list[Path]) -> None:
     """Two images of one name would overwrite each other's result."""
-    from cellsam_core.io.filenames import same_stem
+    from cellsam_core.files.filenames import same_stem
 
     if (twins := same_stem(images)) is not None:
         raise InputError(

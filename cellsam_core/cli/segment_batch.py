@@ -35,19 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.io.instances import BatchWriter
-    from cellsam_core.io.parts import open_parts
-    from cellsam_core.segment.contrast import drop_dark
-    from cellsam_core.segment.image import (
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.segmentation.batch_files import BatchWriter
+    from cellsam_core.segmentation.batch_parts import open_parts
+    from cellsam_core.segmentation.dark_cells import drop_dark
+    from cellsam_core.segmentation.image import (
         estimate_diameter_of_frames,
         is_blank,
         open_frames,
         read_tile,
         tiles_of,
     )
-    from cellsam_core.segment.instances import place
-    from cellsam_core.segment.tiles import take_batch
+    from cellsam_core.segmentation.instances import place
+    from cellsam_core.segmentation.tiles import take_batch
 
     batch, n_batches = _parse_batch(args.batch)
     frames = open_frames(args.frames)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
-from cellsam_core.segment.segmenter import PRESET_NAMES, Thresholds, is_published
+from cellsam_core.segmentation.segmenter import PRESET_NAMES, Thresholds, is_published
 
 if TYPE_CHECKING:
     import argparse
 
-    from cellsam_core.segment.segmenter import TileSegmenter
-    from cellsam_core.segment.weights import WeightsInfo
+    from cellsam_core.segmentation.segmenter import TileSegmenter
+    from cellsam_core.segmentation.weights import WeightsInfo
 
 
 def add_model_arguments(
@@ -58,7 +58,7 @@ def add_model_arguments(
 
 def load_segmenter(args: argparse.Namespace) -> tuple[TileSegmenter, dict[str, Any]]:
     """Load the model; return it with what provenance records of it."""
-    from cellsam_core.segment.weights import choose_device, info
+    from cellsam_core.segmentation.weights import choose_device, info
 
     _check(args)
     device = choose_device(args.device)
@@ -72,8 +72,8 @@ def load_segmenter(args: argparse.Namespace) -> tuple[TileSegmenter, dict[str, A
 def _tiny(
     args: argparse.Namespace, weights: WeightsInfo, device: str
 ) -> tuple[TileSegmenter, dict[str, Any]]:
-    from cellsam_core.segment.predict import Segmenter
-    from cellsam_core.segment.weights import load_model
+    from cellsam_core.segmentation.tiny.predict import Segmenter
+    from cellsam_core.segmentation.weights import load_model
 
     thresholds = Thresholds(args.score_threshold, args.iou_threshold, args.mask_threshold)
     model = load_model(args.weights, device)
@@ -84,8 +84,8 @@ def _tiny(
 def _published(
     args: argparse.Namespace, weights: WeightsInfo, device: str
 ) -> tuple[TileSegmenter, dict[str, Any]]:
-    from cellsam_core.segment.vit_b.checkpoint import load, supports_bfloat16
-    from cellsam_core.segment.vit_b.predict import PRESETS, VitBSegmenter
+    from cellsam_core.segmentation.vit_b.checkpoint import load, supports_bfloat16
+    from cellsam_core.segmentation.vit_b.predict import PRESETS, VitBSegmenter
 
     preset = PRESETS[args.preset]
     low = preset.bfloat16 and supports_bfloat16(device)

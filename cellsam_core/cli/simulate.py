@@ -74,11 +74,11 @@ def run(args: argparse.Namespace) -> None:
     _check(args)
     import numpy as np
 
-    from cellsam_core.io import synthetic
+    from cellsam_core.simulation import folders as synthetic
 
     rng = np.random.default_rng(args.seed)
     if args.kind == "movie":
-        from cellsam_core.simulate.movie import MovieSpec
+        from cellsam_core.simulation.movie import MovieSpec
 
         spec = MovieSpec(
             n_frames=args.frames,
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         )
         synthetic.write_movie(args.output, rng, spec)
         return
-    from cellsam_core.simulate.spatial import TissueSpec
+    from cellsam_core.simulation.spatial import TissueSpec
 
     n_default = 2500 if args.raw_rounds else 6000
     tissue_spec = TissueSpec(
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
         stains=("DAPI", "PolyT") if args.kind == "merfish" else ("DAPI", "membrane"),
     )
     if args.raw_rounds:
-        from cellsam_core.io.synthetic_rounds import write_merfish_rounds, write_seqfish_rounds
+        from cellsam_core.simulation.rounds_folder import write_merfish_rounds, write_seqfish_rounds
 
         write_rounds = write_merfish_rounds if args.kind == "merfish" else write_seqfish_rounds
         write_rounds(args.output, rng, tissue_spec)

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from cellsam_core.io.manifest import Manifest
-    from cellsam_core.io.spatialdata import write_spatialdata
+    from cellsam_core.assignment.spatialdata import write_spatialdata
+    from cellsam_core.samples.manifest import Manifest
 
     _, source = Manifest.load_tissue(args.results / "0_manifest.json")
     write_spatialdata(

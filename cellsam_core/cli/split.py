@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.cli.limits import MAX_SEED, refuse_outside
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.segment.labelled import read_grey, read_manifest, refuse_absent
-    from cellsam_core.segment.split import choose_split, fill_sources
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.training.labelled import read_grey, read_manifest, refuse_absent
+    from cellsam_core.training.split import choose_split, fill_sources
 
     refuse_outside("option `validation_share`", args.validation_share, 0, 1)
     refuse_outside("option `seed`", args.seed, 0, MAX_SEED)

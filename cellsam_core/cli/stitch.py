@@ -31,13 +31,13 @@ def run(args: argparse.Namespace) -> None:
     import pyarrow as pa
     import zarr
 
-    from cellsam_core.io import omezarr
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.io.instances import iter_frames, read_settings
-    from cellsam_core.io.parquet import parquet_writer
-    from cellsam_core.segment.cells import cell_table
-    from cellsam_core.segment.image import open_frames
-    from cellsam_core.segment.instances import merge_tiles, paint
+    from cellsam_core.files import omezarr
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.files.parquet import parquet_writer
+    from cellsam_core.segmentation.batch_files import iter_frames, read_settings
+    from cellsam_core.segmentation.cell_table import cell_table
+    from cellsam_core.segmentation.image import open_frames
+    from cellsam_core.segmentation.instances import merge_tiles, paint
 
     frames = open_frames(args.frames)
     batches = _all_batches(args.batches)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from cellsam_core.io.traces import Responses
+    from cellsam_core.traces.files import Responses
 
     FloatArray = npt.NDArray[np.float64]
 
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.cli.comparison import write_figure
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.report.figures_traces import figure_conditions
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.reporting.figures_traces import figure_conditions
 
     samples = [_read(text) for text in args.traces]
     responses = [sample for _, sample in samples]
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _read(text: str) -> tuple[str, Responses]:
     from cellsam_core.cli.comparison import named_file
-    from cellsam_core.io.traces import read_responses
+    from cellsam_core.traces.files import read_responses
 
     example = "control=results/a/3_tracks/traces.parquet"
     condition, path = named_file(text, "CONDITION=TRACES", example)
@@ -72,7 +72,7 @@ def _by_condition(samples: list[tuple[str, Responses]]) -> tuple[pd.DataFrame, p
     """Pool the cells of a condition; all conditions share one time axis."""
     import pandas as pd
 
-    from cellsam_core.summaries import condition_curve, condition_summary, resample
+    from cellsam_core.traces.summaries import condition_curve, condition_summary, resample
 
     unit = _only_unit([sample for _, sample in samples])
     times, drug_time = _common_times([sample for _, sample in samples])

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from cellsam_core.intensities import TraceOptions
-    from cellsam_core.io.labels import LabelSource
-    from cellsam_core.io.manifest import Manifest
+    from cellsam_core.labels.source import LabelSource
+    from cellsam_core.samples.manifest import Manifest
+    from cellsam_core.traces.intensities import TraceOptions
 
     Frame = tuple[npt.NDArray[Any], npt.NDArray[Any], pd.DataFrame]
 
@@ -97,9 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from cellsam_core.intensities import TraceOptions
-    from cellsam_core.io.labels import open_labels
-    from cellsam_core.io.manifest import Manifest
+    from cellsam_core.labels.source import open_labels
+    from cellsam_core.samples.manifest import Manifest
+    from cellsam_core.traces.intensities import TraceOptions
 
     manifest = Manifest.load(args.manifest)
     refuse_outside("--baseline-frames", args.baseline_frames, 1)
@@ -143,15 +143,15 @@ def write_trace_files(
     options: TraceOptions,
 ) -> None:
     """Trace the frames and write the long table, the wide one and the summary."""
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.io.traces import (
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.traces.files import (
         read_options,
         read_ratios,
         responses_of,
         write_traces,
         write_wide,
     )
-    from cellsam_core.traces import trace_frames
+    from cellsam_core.traces.ratios import trace_frames
 
     interval_s, channels = manifest.frame_interval_s, manifest.channels
     tables = trace_frames(frames, channels, tracks, options, interval_s)
@@ -168,7 +168,7 @@ def write_trace_files(
 
 def _read_tables(objects_path: Path, tracks_path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Objects with frame, label and track_id, and the tracks that they belong to."""
-    from cellsam_core.io.tables import read_table, refuse_repeated, table_errors
+    from cellsam_core.files.tables import read_table, refuse_repeated, table_errors
 
     objects = read_table(objects_path, ["frame", "label", "track_id"])
     needed = ["track_id", "lineage_id", "parent_id", "first_frame", "last_frame"]
@@ -240,8 +240,8 @@ def _drug_frame(frame: int | None, baseline_frames: int, n_frames: int) -> int |
 
 def _bleach_rate(control: Path, options: TraceOptions, manifest: Manifest) -> float:
     """Measure the decay of the control's ratio per frame; it must be imaged in the same way."""
-    from cellsam_core.bleaching import fit_ratio_decay
-    from cellsam_core.io.traces import read_control
+    from cellsam_core.traces.bleaching import fit_ratio_decay
+    from cellsam_core.traces.files import read_control
 
     rate = fit_ratio_decay(read_control(control, options.ratio, manifest.frame_interval_s))
     if rate is None:
@@ -269,9 +269,9 @@ def frames_of(
     """Image, labels (merged as the objects say) and objects of each frame."""
     import numpy as np
 
-    from cellsam_core.io.planes import read_frame
-    from cellsam_core.io.tables import table_errors
-    from cellsam_core.track.corrections import merged_pieces
+    from cellsam_core.files.planes import read_frame
+    from cellsam_core.files.tables import table_errors
+    from cellsam_core.tracking.corrections import merged_pieces
 
     with table_errors(objects_path):
         pieces = merged_pieces(objects)

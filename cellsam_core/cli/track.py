@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from cellsam_core.track.parameters import Division, Registration, TrackParameters
+from cellsam_core.tracking.parameters import Division, Registration, TrackParameters
 
 if TYPE_CHECKING:
     import argparse
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from cellsam_core.intensities import TraceOptions
-    from cellsam_core.io.labels import LabelSource
-    from cellsam_core.io.manifest import Manifest
-    from cellsam_core.track import Tracks
-    from cellsam_core.track.corrections import Correction
+    from cellsam_core.labels.source import LabelSource
+    from cellsam_core.samples.manifest import Manifest
+    from cellsam_core.traces.intensities import TraceOptions
+    from cellsam_core.tracking import Tracks
+    from cellsam_core.tracking.corrections import Correction
 
 log = logging.getLogger(__name__)
 PROGRESS_EVERY = 50
@@ -104,9 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.io.corrections import read_corrections
-    from cellsam_core.io.labels import open_labels
-    from cellsam_core.track import track_labels
+    from cellsam_core.labels.source import open_labels
+    from cellsam_core.tracking import track_labels
+    from cellsam_core.tracking.corrections_table import read_corrections
 
     names = [field.name for field in fields(TrackParameters)]
     parameters = TrackParameters(**{name: getattr(args, name) for name in names})
@@ -162,8 +162,8 @@ def _open_images(
     """Find the frames of `--images` and check that they fit the labels."""
     from cellsam_core.cli.traces import parse_ratio, refuse_other_movie
     from cellsam_core.errors import InputError
-    from cellsam_core.intensities import TraceOptions
-    from cellsam_core.io.movies import inspect_movie
+    from cellsam_core.samples.movies import inspect_movie
+    from cellsam_core.traces.intensities import TraceOptions
 
     if args.images is None:
         if args.ratio is not None:
@@ -207,12 +207,12 @@ def _write(
 ) -> None:
     import pyarrow as pa
 
-    from cellsam_core.io.atomic import atomic_path
-    from cellsam_core.io.ctc import write_ctc
-    from cellsam_core.io.geff import write_geff
-    from cellsam_core.io.parquet import parquet_writer
-    from cellsam_core.track.corrections import correct_frames
-    from cellsam_core.track.review import advice, review_table
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.files.parquet import parquet_writer
+    from cellsam_core.tracking.corrections import correct_frames
+    from cellsam_core.tracking.ctc import write_ctc
+    from cellsam_core.tracking.geff import write_geff
+    from cellsam_core.tracking.review import advice, review_table
 
     schema = _schema_of(tracks.objects)
     rows = pa.Table.from_pandas(tracks.objects, schema, preserve_index=False)

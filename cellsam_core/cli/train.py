@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.cli.limits import MAX_SEED, refuse_outside
 from cellsam_core.cli.segment_options import refuse_published
-from cellsam_core.segment.plan import TrainingPlan
+from cellsam_core.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     import argparse
@@ -59,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.segment.labelled import load_manifest, refuse_without_cells
-    from cellsam_core.segment.train import train
-    from cellsam_core.segment.weights import load_trainable, save
+    from cellsam_core.segmentation.weights import load_trainable, save
+    from cellsam_core.training.labelled import load_manifest, refuse_without_cells
+    from cellsam_core.training.loop import train
 
     _check(args)
     images = load_manifest(args.manifest, args.data, "train")

@@ -25,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.segment.weights import LICENCES, VIT_B, info
+    from cellsam_core.segmentation.weights import LICENCES, VIT_B, info
 
     if args.action == "list":
         for name, licence in LICENCES.items():
             print(f"{name}\t{licence}")
         return
     if args.action == "fetch" and not VIT_B.exists():
-        from cellsam_core.io.deepcell import TOKEN, fetch_weights
+        from cellsam_core.segmentation.fetch import TOKEN, fetch_weights
 
         fetch_weights(VIT_B, os.environ.get(TOKEN))
     print(json.dumps(asdict(info(args.name)), indent=1))

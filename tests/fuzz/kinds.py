@@ -15,7 +15,7 @@ import pandas as pd
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.segment.weights import load_trainable, save
+from cellsam_core.segmentation.weights import load_trainable, save
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 48

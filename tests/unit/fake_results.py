@@ -13,9 +13,9 @@ import zarr
 
 from cellsam_core.cli import main
 from cellsam_core.cli import traces as traces_cli
-from cellsam_core.io import omezarr
-from cellsam_core.io.manifest import Manifest, Plane, TranscriptSource
-from cellsam_core.track.review import review_table
+from cellsam_core.files import omezarr
+from cellsam_core.samples.manifest import Manifest, Plane, TranscriptSource
+from cellsam_core.tracking.review import review_table
 
 N_FRAMES, HEIGHT, WIDTH, DRUG_FRAME = 12, 160, 200, 4
 CENTRES = [(40, 40), (40, 110), (115, 50), (110, 130)]  # the last one divides

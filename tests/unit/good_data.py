@@ -11,8 +11,8 @@ import pandas as pd
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.io.instances import BatchWriter
-from cellsam_core.segment.instances import Instance
+from cellsam_core.segmentation.batch_files import BatchWriter
+from cellsam_core.segmentation.instances import Instance
 
 SIZE = 128
 CELL = Instance(40, 50, np.ones((20, 20), bool), 0.9, 0.9)

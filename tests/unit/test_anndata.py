@@ -18,8 +18,9 @@ import scipy.sparse
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.io import omezarr, transcripts
-from cellsam_core.io.spatial import inspect_spatial
+from cellsam_core.files import omezarr
+from cellsam_core.samples import transcripts
+from cellsam_core.samples.spatial import inspect_spatial
 
 LABELS = np.zeros((40, 50), dtype=np.uint16)
 LABELS[2:10, 3:9] = 7

@@ -9,7 +9,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellsam_core.assign import (
+from cellsam_core.assignment.counts import (
     CellPolygons,
     CountTable,
     FeatureIndex,
@@ -18,7 +18,7 @@ from cellsam_core.assign import (
     classify_feature,
     lookup,
 )
-from cellsam_core.label_tiles import LabelArray, LabelTiles, measure_cells, outline
+from cellsam_core.labels.tiles import LabelArray, LabelTiles, measure_cells, outline
 
 
 def tiles(labels: np.ndarray, tile_px: int = 4) -> LabelTiles:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.atomic import atomic_path, exclusive
+from cellsam_core.files.atomic import atomic_path, exclusive
 
 
 def test_file_appears_when_complete(tmp_path):
@@ -134,7 +134,7 @@ def test_without_locks_what_a_killed_process_left_is_removed(tmp_path):
     output = tmp_path / "a.csv"
     script = (
         "import errno, fcntl, os, signal, sys\n"
-        "from cellsam_core.io.atomic import atomic_path\n"
+        "from cellsam_core.files.atomic import atomic_path\n"
         "def refuse(*_):\n"
         "    raise OSError(errno.ENOLCK, 'No locks available')\n"
         "fcntl.flock = refuse\n"

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cellsam_core.segment import augment
-from cellsam_core.segment.augment import random_crop
-from cellsam_core.segment.labelled import LabelledImage
+from cellsam_core.training import augment
+from cellsam_core.training.augment import random_crop
+from cellsam_core.training.labelled import LabelledImage
 
 
 def discs() -> LabelledImage:

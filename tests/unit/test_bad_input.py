@@ -32,8 +32,8 @@ from good_data import (
 )
 
 from cellsam_core.cli import main
-from cellsam_core.io import omezarr
-from cellsam_core.io.instances import BatchWriter
+from cellsam_core.files import omezarr
+from cellsam_core.segmentation.batch_files import BatchWriter
 
 TRANSFORM = "images/micron_to_mosaic_pixel_transform.csv"
 

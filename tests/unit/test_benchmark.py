@@ -18,8 +18,8 @@ from cellsam_core.benchmark.otsu import segment_otsu_watershed
 from cellsam_core.benchmark.page import draw_matches
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.evaluate.segmentation import evaluate_segmentation
-from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
+from cellsam_core.evaluation.segmentation import evaluate_segmentation
+from cellsam_core.segmentation.vit_b.mask_decoder import BoxDecoder
 
 TIMES = ["seconds_per_image", "cells_per_second"]
 

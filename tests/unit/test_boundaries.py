@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
+from cellsam_core.assignment.boundaries import footprints, read_polygons, write_boundaries
+from cellsam_core.assignment.cells import LabelImage, open_label_cells
 from cellsam_core.errors import InputError
-from cellsam_core.io.boundaries import footprints, read_polygons, write_boundaries
-from cellsam_core.io.cells import LabelImage, open_label_cells
-from cellsam_core.label_tiles import LabelTiles
+from cellsam_core.labels.tiles import LabelTiles
 
 
 def label_cells(labels, um_to_px):

@@ -11,9 +11,9 @@ import pytest
 import scipy.sparse
 from fake_results import write_spatial
 
+from cellsam_core.assignment.anndata import read_gene_counts, write_h5ad
 from cellsam_core.cli import main
-from cellsam_core.io.anndata import read_gene_counts, write_h5ad
-from cellsam_core.report import figures_correlation
+from cellsam_core.reporting import figures_correlation
 
 FILES = ["correlation.png", "correlation.tsv", "gene_counts.tsv"]
 

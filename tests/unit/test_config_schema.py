@@ -56,7 +56,8 @@ def test_the_shipped_config_shows_every_key_with_its_default():
 
 
 def test_formats_are_those_of_the_readers():
-    from cellsam_core.io import movies, raw, spatial
+    from cellsam_core.decoding import experiment as raw
+    from cellsam_core.samples import movies, spatial
 
     facts = yaml.safe_load((ROOT / "workflow" / "schemas" / "samples.schema.yaml").read_text())
     formats = facts["properties"]["format"]["enum"]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellsam_core.segment.contrast import drop_dark
-from cellsam_core.segment.instances import Instance
+from cellsam_core.segmentation.dark_cells import drop_dark
+from cellsam_core.segmentation.instances import Instance
 
 
 def square(y0: int, x0: int, side: int = 10) -> Instance:

@@ -16,10 +16,10 @@ from geff.validate.data import ValidationConfig, validate_data
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.io.corrections import read_corrections
-from cellsam_core.io.ctc import read_ctc
-from cellsam_core.track import TrackParameters, Tracks, track_labels
-from cellsam_core.track.corrections import Correction, Operation, correct_frames
+from cellsam_core.tracking import TrackParameters, Tracks, track_labels
+from cellsam_core.tracking.corrections import Correction, Operation, correct_frames
+from cellsam_core.tracking.corrections_table import read_corrections
+from cellsam_core.tracking.ctc import read_ctc
 
 HEADER = "operation,frame,label,other_frame,other_label,note\n"
 Row = tuple[Operation, int, int] | tuple[Operation, int, int, int, int]

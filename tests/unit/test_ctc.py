@@ -10,9 +10,9 @@ from disc_movies import budding_movie, crowd, division_movie, draw
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.io.ctc import read_ctc, relabel, write_ctc
-from cellsam_core.track import TrackParameters, track_labels
-from cellsam_core.track.lineage import split_tracks
+from cellsam_core.tracking import TrackParameters, track_labels
+from cellsam_core.tracking.ctc import read_ctc, relabel, write_ctc
+from cellsam_core.tracking.lineage import split_tracks
 
 
 def export(folder: Path, frames: list[np.ndarray], parameters: TrackParameters | None = None):

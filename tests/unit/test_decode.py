@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from cellsam_core.decode import mixture
-from cellsam_core.decode.calibrate import misidentification_rate, threshold_for_rate
-from cellsam_core.decode.codebook import Codebook, from_pseudocolours
-from cellsam_core.decode.field import Calls, decode_plane, drop_duplicates, prepare_bits
-from cellsam_core.decode.pixels import find_candidates, nearest_codewords
-from cellsam_core.decode.registration import measure_drift, undo_drift
-from cellsam_core.decode.spots import band_pass, find_peaks, refine
+from cellsam_core.decoding import mixture
+from cellsam_core.decoding.calibrate import misidentification_rate, threshold_for_rate
+from cellsam_core.decoding.codebook import Codebook, from_pseudocolours
+from cellsam_core.decoding.field import Calls, decode_plane, drop_duplicates, prepare_bits
+from cellsam_core.decoding.pixels import find_candidates, nearest_codewords
+from cellsam_core.decoding.registration import measure_drift, undo_drift
+from cellsam_core.decoding.spots import band_pass, find_peaks, refine
 from cellsam_core.mosaic import Mosaic
-from cellsam_core.simulate.rounds import (
+from cellsam_core.simulation.rounds import (
     RoundsSpec,
     lit_bits,
     mhd4_codebook,

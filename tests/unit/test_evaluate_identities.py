@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from disc_movies import division_movie
 
-from cellsam_core.evaluate.identities import Lineage, found_lineage, score_identities
-from cellsam_core.simulate.movie import MovieSpec, simulate_labels
-from cellsam_core.track import TrackParameters, track_labels
+from benchmarks.identities import Lineage, found_lineage, score_identities
+from cellsam_core.simulation.movie import MovieSpec, simulate_labels
+from cellsam_core.tracking import TrackParameters, track_labels
 
 
 def lineage(tracks: dict[int, range], births: list[tuple[int, tuple[int, ...]]]) -> Lineage:

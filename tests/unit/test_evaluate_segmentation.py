@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from cellsam_core.evaluate.segmentation import (
+from cellsam_core.evaluation.segmentation import (
     IOU_THRESHOLDS,
     evaluate_segmentation,
     find_overlaps,

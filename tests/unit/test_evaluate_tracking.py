@@ -9,9 +9,9 @@ from ctc_metrics.scripts.evaluate import evaluate_sequence
 from disc_movies import crowd, division_movie
 
 from cellsam_core.errors import InputError
-from cellsam_core.evaluate.tracking import evaluate_tracking
-from cellsam_core.io.ctc import write_ctc
-from cellsam_core.track import TrackParameters, track_labels
+from cellsam_core.evaluation.tracking import evaluate_tracking
+from cellsam_core.tracking import TrackParameters, track_labels
+from cellsam_core.tracking.ctc import write_ctc
 
 
 def write_result(folder: Path, frames: list[np.ndarray], parameters=None) -> Path:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellsam_core.cli import main
-from cellsam_core.expand import expand
-from cellsam_core.label_tiles import LabelTiles
+from cellsam_core.labels.expand import expand
+from cellsam_core.labels.tiles import LabelTiles
 
 
 def tiles(labels: np.ndarray, tile_px: int = 1024) -> LabelTiles:

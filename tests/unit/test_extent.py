@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from cellsam_core.io.extent import Extent, read_extent
-from cellsam_core.io.movies import inspect_movie
-from cellsam_core.workload import Pilot, SampleWork, hours, page, read_pilot
+from cellsam_core.run_plan.extent import Extent, read_extent
+from cellsam_core.run_plan.plan import Pilot, SampleWork, hours, page, read_pilot
+from cellsam_core.samples.movies import inspect_movie
 
 IMAGE = np.zeros((20, 30), np.uint16)
 

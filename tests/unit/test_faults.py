@@ -16,7 +16,7 @@ from good_data import assign, cut, run, stitch, traces, write_good_data
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.io.atomic import atomic_path, exclusive
+from cellsam_core.files.atomic import atomic_path, exclusive
 
 PACKAGE = Path(__file__).resolve().parents[2] / "cellsam_core"
 NAMESPACE = ["unshare", "--mount", "--map-root-user"]
@@ -150,7 +150,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     output = tmp_path / "a.csv"
     script = (
         "import os, signal, sys\n"
-        "from cellsam_core.io.atomic import atomic_path\n"
+        "from cellsam_core.files.atomic import atomic_path\n"
         "with atomic_path(sys.argv[1]) as path:\n"
         "    path.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -15,13 +15,13 @@ from skimage.io import imsave
 from cellsam_core.cli import main
 from cellsam_core.cli.finetune import read_images
 from cellsam_core.errors import InputError
-from cellsam_core.segment import finetune as module
-from cellsam_core.segment.augment import random_crop
-from cellsam_core.segment.crops import simulated_image
-from cellsam_core.segment.finetune import Score, cut, finetune, hold_out, tuning_plan
-from cellsam_core.segment.labelled import LabelledImage
-from cellsam_core.segment.model import CellSAM
-from cellsam_core.segment.weights import info, load_model, load_trainable, resolve
+from cellsam_core.segmentation.tiny.model import CellSAM
+from cellsam_core.segmentation.weights import info, load_model, load_trainable, resolve
+from cellsam_core.training import finetune as module
+from cellsam_core.training.augment import random_crop
+from cellsam_core.training.crops import simulated_image
+from cellsam_core.training.finetune import Score, cut, finetune, hold_out, tuning_plan
+from cellsam_core.training.labelled import LabelledImage
 
 
 def field(cells: int, shape: tuple[int, int] = (96, 160), name: str = "field") -> LabelledImage:

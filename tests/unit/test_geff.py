@@ -9,8 +9,8 @@ from disc_movies import budding_movie, crowd, division_movie, draw
 from geff.core_io import read_to_memory
 from geff.validate.data import ValidationConfig, validate_data
 
-from cellsam_core.io.geff import write_geff
-from cellsam_core.track import TrackParameters, Tracks, track_labels
+from cellsam_core.tracking import TrackParameters, Tracks, track_labels
+from cellsam_core.tracking.geff import write_geff
 
 EVERYTHING = ValidationConfig(graph=True, lineage=True, tracklet=True)
 

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.io.manifest import Manifest
+from cellsam_core.samples.manifest import Manifest
 
 
 @pytest.fixture

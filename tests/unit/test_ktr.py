@@ -10,10 +10,10 @@ from fake_results import run_traces, write_movie
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
-from cellsam_core.intensities import TraceOptions
-from cellsam_core.simulate.movie import Frame, MovieSpec, simulate_movie
-from cellsam_core.simulate.optics import expose, illumination
-from cellsam_core.traces import trace_frames
+from cellsam_core.simulation.movie import Frame, MovieSpec, simulate_movie
+from cellsam_core.simulation.optics import expose, illumination
+from cellsam_core.traces.intensities import TraceOptions
+from cellsam_core.traces.ratios import trace_frames
 
 SPEC = MovieSpec(n_frames=8, size_px=224, n_cells=12, drug_frame=4, cycle_frames=200)
 KTR = TraceOptions("ktr", ("KTR", "KTR"), baseline_frames=4, background="mode", ring_px=4)

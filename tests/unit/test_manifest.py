@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.manifest import Manifest, Plane, TranscriptSource
+from cellsam_core.samples.manifest import Manifest, Plane, TranscriptSource
 
 MANIFEST = Manifest(
     sample="s",

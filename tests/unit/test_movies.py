@@ -8,9 +8,9 @@ import pytest
 import tifffile
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.filenames import missing_frame, natural_key
-from cellsam_core.io.movies import inspect_movie
-from cellsam_core.io.planes import read_frame
+from cellsam_core.files.filenames import missing_frame, natural_key
+from cellsam_core.files.planes import read_frame
+from cellsam_core.samples.movies import inspect_movie
 
 SHAPE = (30, 40)
 

@@ -13,10 +13,10 @@ import pytest
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.io import omezarr
-from cellsam_core.io.instances import BatchWriter
-from cellsam_core.segment.instances import Instance
-from cellsam_core.segment.weights import FOLDER
+from cellsam_core.files import omezarr
+from cellsam_core.segmentation.batch_files import BatchWriter
+from cellsam_core.segmentation.instances import Instance
+from cellsam_core.segmentation.weights import FOLDER
 
 SIZE, BACKGROUND = 96, 100
 DISC = np.hypot(*(np.mgrid[:25, :25] - 12)) < 12

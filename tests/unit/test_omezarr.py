@@ -5,8 +5,8 @@ import pytest
 import zarr
 
 from cellsam_core.errors import InputError
-from cellsam_core.io import omezarr
-from cellsam_core.io.labels import open_labels
+from cellsam_core.files import omezarr
+from cellsam_core.labels.source import open_labels
 
 
 def test_movie_round_trip(tmp_path):

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.parquet import open_parquet, parquet_writer
-from cellsam_core.io.tables import read_table
+from cellsam_core.files.parquet import open_parquet, parquet_writer
+from cellsam_core.files.tables import read_table
 
 if TYPE_CHECKING:
     from pathlib import Path

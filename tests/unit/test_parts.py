@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from cellsam_core.cli import main
-from cellsam_core.io import omezarr, parts
-from cellsam_core.io.atomic import atomic_path
-from cellsam_core.io.instances import iter_frames
-from cellsam_core.segment.instances import Instance
-from cellsam_core.segment.predict import Segmenter
+from cellsam_core.files import omezarr
+from cellsam_core.files.atomic import atomic_path
+from cellsam_core.segmentation import batch_parts as parts
+from cellsam_core.segmentation.batch_files import iter_frames
+from cellsam_core.segmentation.instances import Instance
+from cellsam_core.segmentation.tiny.predict import Segmenter
 
 N_FRAMES = 5
 

@@ -20,9 +20,9 @@ import pytest
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.io import omezarr
-from cellsam_core.io.manifest import Manifest
-from cellsam_core.io.transcripts import iter_transcripts
+from cellsam_core.files import omezarr
+from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.transcripts import iter_transcripts
 
 
 def write_transcripts(path: Path, x: np.ndarray, y: np.ndarray, **more: object) -> None:

@@ -5,8 +5,8 @@ import pytest
 import tifffile
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.manifest import Manifest, Plane
-from cellsam_core.io.planes import channel_index, read_frame, read_plane
+from cellsam_core.files.planes import channel_index, read_frame, read_plane
+from cellsam_core.samples.manifest import Manifest, Plane
 
 WINDOW = (5, 50, 10, 77)
 

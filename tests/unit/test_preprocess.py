@@ -7,13 +7,18 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
 
-from cellsam_core import preprocess
 from cellsam_core.cli import main
 from cellsam_core.cli.preprocess import choose_roles
 from cellsam_core.errors import InputError
-from cellsam_core.io import omezarr
-from cellsam_core.io.manifest import Manifest, Plane
-from cellsam_core.preprocess import Contrast, intensity_limits, preprocess_bands, preprocess_plane
+from cellsam_core.files import omezarr
+from cellsam_core.preprocessing import contrast as preprocess
+from cellsam_core.preprocessing.contrast import (
+    Contrast,
+    intensity_limits,
+    preprocess_bands,
+    preprocess_plane,
+)
+from cellsam_core.samples.manifest import Manifest, Plane
 
 
 def texture(shape, seed=0):

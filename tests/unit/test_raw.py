@@ -12,13 +12,13 @@ import pytest
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.decode.field import decode_plane, prepare_bits
-from cellsam_core.decode.registration import measure_drift
+from cellsam_core.decoding.codebook_table import read_codebook
+from cellsam_core.decoding.experiment import open_raw
+from cellsam_core.decoding.field import decode_plane, prepare_bits
+from cellsam_core.decoding.registration import measure_drift
 from cellsam_core.errors import InputError
-from cellsam_core.io.codebook import read_codebook
-from cellsam_core.io.raw import open_raw
-from cellsam_core.report.results import Results
-from cellsam_core.report.section_decoding import (
+from cellsam_core.reporting.results import Results
+from cellsam_core.reporting.section_decoding import (
     decoding_section,
     density_by_field,
     figure_density_by_field,

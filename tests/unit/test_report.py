@@ -16,15 +16,15 @@ from fake_results import config_json, write_benchmarks, write_movie, write_spati
 from cellsam_core.cli import main
 from cellsam_core.cli.report import parse_config
 from cellsam_core.errors import InputError
-from cellsam_core.io.parquet import parquet_writer
-from cellsam_core.report import figures_common
-from cellsam_core.report.page import Section, Table, cell, render
-from cellsam_core.report.provenance import provenance
-from cellsam_core.report.results import Results
-from cellsam_core.report.section_controls import add_doubtful_genes, genes_table
-from cellsam_core.report.sections_common import segmentation_section
-from cellsam_core.segment.seams import seam_ratio
-from cellsam_core.segment.tiles import plan
+from cellsam_core.files.parquet import parquet_writer
+from cellsam_core.reporting import figures_common
+from cellsam_core.reporting.page import Section, Table, cell, render
+from cellsam_core.reporting.provenance import provenance
+from cellsam_core.reporting.results import Results
+from cellsam_core.reporting.section_controls import add_doubtful_genes, genes_table
+from cellsam_core.reporting.sections_common import segmentation_section
+from cellsam_core.segmentation.seams import seam_ratio
+from cellsam_core.segmentation.tiles import plan
 
 VOID = {"meta", "img"}
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cellsam_core.io import omezarr
-from cellsam_core.report import figures_spatial, figures_traces, figures_tracks
-from cellsam_core.report.figures_common import Units, encode, figure_histograms, histogram_bins
-from cellsam_core.report.images import (
+from cellsam_core.files import omezarr
+from cellsam_core.reporting import figures_spatial, figures_traces, figures_tracks
+from cellsam_core.reporting.figures_common import Units, encode, figure_histograms, histogram_bins
+from cellsam_core.reporting.images import (
     id_colours,
     outlines,
     overlay,
@@ -19,8 +19,8 @@ from cellsam_core.report.images import (
     stretch,
     window_around,
 )
-from cellsam_core.report.results import trace_matrix
-from cellsam_core.report.transcript_summary import MAX_SPOTS, summarise
+from cellsam_core.reporting.results import trace_matrix
+from cellsam_core.reporting.transcript_summary import MAX_SPOTS, summarise
 
 ONSET = figures_traces.Onset(1, "drug")
 PX = Units(None, None)

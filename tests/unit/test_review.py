@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellsam_core.track.review import MAX_EVENTS, advice, review_table
+from cellsam_core.tracking.review import MAX_EVENTS, advice, review_table
 
 NAN = float("nan")
 

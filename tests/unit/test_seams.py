@@ -1,18 +1,18 @@
-"""The shipped weights find the same cells whatever the tiles; `docs/seams.py` has the figures."""
+"""The shipped weights find the same cells whatever the tiles; figures: `benchmarks/seams.py`."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from cellsam_core.evaluate.segmentation import match_image
-from cellsam_core.preprocess import preprocess_plane
-from cellsam_core.segment.image import segment_image
-from cellsam_core.segment.instances import paint
-from cellsam_core.segment.predict import Segmenter
-from cellsam_core.segment.segmenter import Thresholds
-from cellsam_core.segment.weights import load_model
-from cellsam_core.simulate.cells import render_field
+from cellsam_core.evaluation.segmentation import match_image
+from cellsam_core.preprocessing.contrast import preprocess_plane
+from cellsam_core.segmentation.image import segment_image
+from cellsam_core.segmentation.instances import paint
+from cellsam_core.segmentation.segmenter import Thresholds
+from cellsam_core.segmentation.tiny.predict import Segmenter
+from cellsam_core.segmentation.weights import load_model
+from cellsam_core.simulation.cells import render_field
 
 
 def test_tiles_change_hardly_any_cell():

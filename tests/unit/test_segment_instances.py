@@ -8,16 +8,16 @@ import pytest
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.instances import BatchWriter, iter_frames, read_settings
-from cellsam_core.segment.autoscale import (
+from cellsam_core.segmentation.autoscale import (
     between_px,
     busiest_region,
     candidates_px,
     estimate_diameter_px,
 )
-from cellsam_core.segment.cells import cell_table
-from cellsam_core.segment.image import segment_image
-from cellsam_core.segment.instances import (
+from cellsam_core.segmentation.batch_files import BatchWriter, iter_frames, read_settings
+from cellsam_core.segmentation.cell_table import cell_table
+from cellsam_core.segmentation.image import segment_image
+from cellsam_core.segmentation.instances import (
     Instance,
     clean_mask,
     crop,
@@ -26,7 +26,7 @@ from cellsam_core.segment.instances import (
     place,
     settle,
 )
-from cellsam_core.segment.tiles import REFERENCE_PX, Tile
+from cellsam_core.segmentation.tiles import REFERENCE_PX, Tile
 
 
 def disc(y: float, x: float, radius: float, score: float = 0.9, margin: float = 32) -> Instance:
@@ -140,7 +140,7 @@ def test_batches_of_different_settings_are_refused(tmp_path) -> None:
 
 
 def test_putting_cells_together_needs_no_torch() -> None:
-    code = "import sys, cellsam_core.segment.image, cellsam_core.io.instances; "
+    code = "import sys, cellsam_core.segmentation.image, cellsam_core.segmentation.batch_files; "
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from cellsam_core.errors import InputError
-from cellsam_core.segment import weights
-from cellsam_core.segment.boxes import pairwise_iou, to_centre, to_corners
-from cellsam_core.segment.encoder import sample_windows
-from cellsam_core.segment.losses import Target, assign_one_to_one, mask_targets
-from cellsam_core.segment.masks import mask_windows
-from cellsam_core.segment.model import CellSAM, fold_batch_norm
-from cellsam_core.segment.predict import Segmenter, _interpolation
-from cellsam_core.segment.segmenter import Thresholds
+from cellsam_core.segmentation import weights
+from cellsam_core.segmentation.segmenter import Thresholds
+from cellsam_core.segmentation.tiny.boxes import pairwise_iou, to_centre, to_corners
+from cellsam_core.segmentation.tiny.encoder import sample_windows
+from cellsam_core.segmentation.tiny.masks import mask_windows
+from cellsam_core.segmentation.tiny.model import CellSAM, fold_batch_norm
+from cellsam_core.segmentation.tiny.predict import Segmenter, _interpolation
+from cellsam_core.training.losses import Target, assign_one_to_one, mask_targets
 
 
 @pytest.fixture(scope="module")

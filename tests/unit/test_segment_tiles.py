@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from cellsam_core.segment.seams import seam_ratio
-from cellsam_core.segment.tiles import plan_tiles, take_batch
+from cellsam_core.segmentation.seams import seam_ratio
+from cellsam_core.segmentation.tiles import plan_tiles, take_batch
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (100, 512), (512, 512), (513, 700), (2048, 1500)])

@@ -9,12 +9,12 @@ from skimage.io import imread, imsave
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.segment.augment import CROP_PX, split_reflections
-from cellsam_core.segment.crops import Crops, simulated_image, to_target
-from cellsam_core.segment.labelled import load_manifest, median_diameter_px
-from cellsam_core.segment.model import CellSAM
-from cellsam_core.segment.plan import TrainingPlan
-from cellsam_core.segment.train import train
+from cellsam_core.segmentation.tiny.model import CellSAM
+from cellsam_core.training.augment import CROP_PX, split_reflections
+from cellsam_core.training.crops import Crops, simulated_image, to_target
+from cellsam_core.training.labelled import load_manifest, median_diameter_px
+from cellsam_core.training.loop import train
+from cellsam_core.training.plan import TrainingPlan
 
 PLAN = TrainingPlan(
     n_steps=4, stage2_share=0.25, batch_size=1, n_queries=20, n_mask_boxes=4, simulated_share=1.0

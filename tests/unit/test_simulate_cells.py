@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.measure import label as components
 
-from cellsam_core.simulate import shapes
-from cellsam_core.simulate.cells import STYLES, render_field
+from cellsam_core.simulation import shapes
+from cellsam_core.simulation.cells import STYLES, render_field
 
 
 def assert_connected(labels: np.ndarray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellsam_core.simulate.clutter import CLEARANCE, clumps, clutter, relief
+from cellsam_core.simulation.clutter import CLEARANCE, clumps, clutter, relief
 
 DIAMETER_PX = 30.0
 

@@ -11,9 +11,9 @@ import tifffile
 from skimage.measure import label as components
 
 from cellsam_core.cli import main
-from cellsam_core.io.movies import inspect_movie
-from cellsam_core.simulate.movie import CHANNELS, MovieSpec, simulate_movie
-from cellsam_core.simulate.population import Population
+from cellsam_core.samples.movies import inspect_movie
+from cellsam_core.simulation.movie import CHANNELS, MovieSpec, simulate_movie
+from cellsam_core.simulation.population import Population
 
 OPTIONS = ["--frames", "8", "--size-px", "160", "--cells", "8", "--cycle-frames", "8"]
 DRUG_FRAME = 3

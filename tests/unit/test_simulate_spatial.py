@@ -10,8 +10,8 @@ import pytest
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.io.spatial import inspect_spatial
-from cellsam_core.simulate.spatial import BLANKS, GENES, TissueSpec, count_matrix, simulate_tissue
+from cellsam_core.samples.spatial import inspect_spatial
+from cellsam_core.simulation.spatial import BLANKS, GENES, TissueSpec, count_matrix, simulate_tissue
 
 SIZE_PX, N_TRANSCRIPTS = 300, 3000
 

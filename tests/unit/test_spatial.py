@@ -8,9 +8,9 @@ import pytest
 import tifffile
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.manifest import Manifest
-from cellsam_core.io.spatial import inspect_spatial
-from cellsam_core.io.transcripts import iter_transcripts
+from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.spatial import inspect_spatial
+from cellsam_core.samples.transcripts import iter_transcripts
 
 SHAPE = (40, 60)
 SCALE = 10.0  # px per um

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from cellsam_core.cli import main
-from cellsam_core.io import omezarr
+from cellsam_core.files import omezarr
 
 MISSING = "the optional package spatialdata is not installed"
 PIXEL_SIZE_UM = 0.5

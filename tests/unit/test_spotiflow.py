@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from cellsam_core.cli import main
-from cellsam_core.decode.field import prepare_bits
-from cellsam_core.decode.registration import Drift
-from cellsam_core.decode.spotiflow import TILE_PX, open_spotiflow
-from cellsam_core.decode.spots import band_pass, find_peaks, noise_level
+from cellsam_core.decoding.field import prepare_bits
+from cellsam_core.decoding.registration import Drift
+from cellsam_core.decoding.spotiflow import TILE_PX, open_spotiflow
+from cellsam_core.decoding.spots import band_pass, find_peaks, noise_level
 from cellsam_core.errors import InputError
-from cellsam_core.simulate.rounds import render
+from cellsam_core.simulation.rounds import render
 
 MISSING = "the optional package spotiflow is not installed"
 OWN_LIMIT = 0.5

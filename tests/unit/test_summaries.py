@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from fake_results import DRUG_FRAME, N_FRAMES, response, run_traces, write_movie
 
-from cellsam_core.bleaching import fit_ratio_decay
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.io.traces import read_responses
-from cellsam_core.summaries import condition_curve, mean_and_ci, resample, summarise_tracks
+from cellsam_core.traces.bleaching import fit_ratio_decay
+from cellsam_core.traces.files import read_responses
+from cellsam_core.traces.summaries import condition_curve, mean_and_ci, resample, summarise_tracks
 
 TIMES = np.arange(12.0)
 

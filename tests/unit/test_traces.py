@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy.ndimage import binary_dilation
 
-from cellsam_core.background import fit_surface, mode_of
-from cellsam_core.intensities import PixelGroups, measure_frame
-from cellsam_core.traces import (
+from cellsam_core.traces.background import fit_surface, mode_of
+from cellsam_core.traces.intensities import PixelGroups, measure_frame
+from cellsam_core.traces.ratios import (
     TraceOptions,
     add_ratio,
     baseline_ratios,

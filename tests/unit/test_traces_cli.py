@@ -12,8 +12,8 @@ from fake_results import DIVISION_FRAME, N_FRAMES, response, run_traces, write_m
 
 from cellsam_core.cli.traces import parse_ratio
 from cellsam_core.errors import InputError
-from cellsam_core.io.manifest import Manifest
-from cellsam_core.traces import columns_of
+from cellsam_core.samples.manifest import Manifest
+from cellsam_core.traces.ratios import columns_of
 
 CONTRACT = ["track_id", "lineage_id", "frame", "time_s", "compartment", "GFP_mean"]
 CONTRACT += ["GFP_background", "ExRai_405_mean", "ExRai_405_background", "ratio", "r0"]

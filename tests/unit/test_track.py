@@ -6,8 +6,8 @@ import pytest
 from disc_movies import budding_movie, crowd, division_movie, draw
 
 from cellsam_core.errors import InputError
-from cellsam_core.track import TrackParameters, Tracks, track_labels
-from cellsam_core.track.observe import observe
+from cellsam_core.tracking import TrackParameters, Tracks, track_labels
+from cellsam_core.tracking.observe import observe
 
 
 def track_of(tracks: Tracks, frame: int, label: int) -> int:

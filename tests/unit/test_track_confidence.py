@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from disc_movies import budding_movie, crowd, division_movie, draw
 
-from cellsam_core.track import TrackParameters, track_labels
-from cellsam_core.track.confidence import event_cues, probability
-from cellsam_core.track.graph import Event
+from cellsam_core.tracking import TrackParameters, track_labels
+from cellsam_core.tracking.confidence import event_cues, probability
+from cellsam_core.tracking.graph import Event
 
 
 def test_every_link_and_birth_has_a_probability() -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from cellsam_core.track.drift import coarse_foreground, estimate_shift
-from cellsam_core.track.link import assign, link_by_distance, link_by_overlap
-from cellsam_core.track.overlap import count_overlaps, measure_objects
+from cellsam_core.tracking.drift import coarse_foreground, estimate_shift
+from cellsam_core.tracking.link import assign, link_by_distance, link_by_overlap
+from cellsam_core.tracking.overlap import count_overlaps, measure_objects
 
 
 def random_labels(rng: np.random.Generator, n: int = 12, size: int = 40) -> np.ndarray:

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cellsam_core.errors import InputError
-from cellsam_core.io.manifest import TranscriptSource
-from cellsam_core.io.placement import place_in_um, place_transcripts
-from cellsam_core.io.transcripts import find_columns, iter_transcripts
+from cellsam_core.samples.manifest import TranscriptSource
+from cellsam_core.samples.placement import place_in_um, place_transcripts
+from cellsam_core.samples.transcripts import find_columns, iter_transcripts
 
 if TYPE_CHECKING:
     from pathlib import Path

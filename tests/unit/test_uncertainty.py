@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from cellsam_core.cli import main
-from cellsam_core.expand import expand
-from cellsam_core.label_tiles import LabelTiles, measure_cells
-from cellsam_core.uncertainty import (
+from cellsam_core.assignment.uncertainty import (
     CellMeans,
     expected_false_positives,
     expected_false_share,
     owner_probability,
 )
+from cellsam_core.cli import main
+from cellsam_core.labels.expand import expand
+from cellsam_core.labels.tiles import LabelTiles, measure_cells
 
 PIXEL_UM = 0.5
 

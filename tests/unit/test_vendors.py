@@ -19,12 +19,12 @@ import shapely
 import tifffile
 from test_spatial import inspect, make_generic, make_merscope, write_image
 
+from cellsam_core.assignment.boundaries import read_polygons
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.io.boundaries import read_polygons
-from cellsam_core.io.manifest import Manifest
-from cellsam_core.io.planes import read_frame
-from cellsam_core.io.transcripts import iter_transcripts
+from cellsam_core.files.planes import read_frame
+from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.transcripts import iter_transcripts
 
 BIG = "2667026000000000003"  # Beyond what a float holds.
 OTHER = "2667026000000000005"

@@ -8,14 +8,14 @@ import torch
 from segment_anything.modeling.image_encoder import Block as PlainBlock
 from torch.nn import functional as F
 
-from cellsam_core.segment.segmenter import PRESET_NAMES
-from cellsam_core.segment.vit_b import anchor_detr, encoder
-from cellsam_core.segment.vit_b.anchor_detr import RCDA, SelfAttention, sine_embedding
-from cellsam_core.segment.vit_b.checkpoint import lower
-from cellsam_core.segment.vit_b.inputs import detector_input, encoder_input, to_square
-from cellsam_core.segment.vit_b.mask_decoder import BoxDecoder
-from cellsam_core.segment.vit_b.predict import PRESETS, adapted_threshold, clean
-from cellsam_core.segment.vit_b.resample import make_axis
+from cellsam_core.segmentation.segmenter import PRESET_NAMES
+from cellsam_core.segmentation.vit_b import anchor_detr, encoder
+from cellsam_core.segmentation.vit_b.anchor_detr import RCDA, SelfAttention, sine_embedding
+from cellsam_core.segmentation.vit_b.checkpoint import lower
+from cellsam_core.segmentation.vit_b.inputs import detector_input, encoder_input, to_square
+from cellsam_core.segmentation.vit_b.mask_decoder import BoxDecoder
+from cellsam_core.segmentation.vit_b.predict import PRESETS, adapted_threshold, clean
+from cellsam_core.segmentation.vit_b.resample import make_axis
 
 
 def randomise(module: torch.nn.Module, scale: float = 0.05) -> torch.nn.Module:

@@ -12,9 +12,9 @@ import torch
 
 from cellsam_core.cli.segment_options import add_model_arguments, load_segmenter
 from cellsam_core.errors import InputError
-from cellsam_core.segment import weights
-from cellsam_core.segment.vit_b.checkpoint import expected_shapes, load
-from cellsam_core.segment.vit_b.predict import VitBSegmenter
+from cellsam_core.segmentation import weights
+from cellsam_core.segmentation.vit_b.checkpoint import expected_shapes, load
+from cellsam_core.segmentation.vit_b.predict import VitBSegmenter
 
 
 def zeros(prefix_to_skip: str = "none") -> dict[str, torch.Tensor]:

@@ -15,10 +15,10 @@ import pytest
 import torch
 from vit_b_weights import Heads, cells_image, random_state
 
-from cellsam_core.segment.instances import paint
-from cellsam_core.segment.vit_b.checkpoint import fill
-from cellsam_core.segment.vit_b.inputs import to_square
-from cellsam_core.segment.vit_b.predict import PRESETS, VitBSegmenter
+from cellsam_core.segmentation.instances import paint
+from cellsam_core.segmentation.vit_b.checkpoint import fill
+from cellsam_core.segmentation.vit_b.inputs import to_square
+from cellsam_core.segmentation.vit_b.predict import PRESETS, VitBSegmenter
 
 FILE = Path(__file__).parent / "golden" / "vit_b.json"
 SHAPE_YX = (160, 200)

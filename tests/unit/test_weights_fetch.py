@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from cellsam_core.cli import main
-from cellsam_core.io import deepcell
-from cellsam_core.segment import weights
+from cellsam_core.segmentation import fetch as deepcell
+from cellsam_core.segmentation import weights
 
 WEIGHTS = bytes(range(256)) * 4000
 

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 import torch
 
-from cellsam_core.segment.vit_b.checkpoint import expected_shapes
+from cellsam_core.segmentation.vit_b.checkpoint import expected_shapes
 
 EMBEDDINGS = (
     *(f"point_embeddings.{k}.weight" for k in range(4)),

@@ -11,7 +11,7 @@ def extent(sample):
 
     Results never count, so that every process of a run comes to the same batches.
     """
-    from cellsam_core.io.extent import read_extent
+    from cellsam_core.run_plan.extent import read_extent
 
     row = SAMPLES[sample]
     return read_extent(
@@ -25,7 +25,7 @@ def extent(sample):
 @functools.cache
 def n_tiles(sample):
     """Tiles of a sample, of its cells' given diameter or of 30 px; None if that is unclear."""
-    from cellsam_core.segment.tiles import REFERENCE_PX, plan
+    from cellsam_core.segmentation.tiles import REFERENCE_PX, plan
 
     if extent(sample) is None:
         return None
@@ -80,7 +80,7 @@ def final_outputs(wildcards):
 
 def planned_page():
     """The text of `snakemake plan`."""
-    from cellsam_core.workload import SampleWork, page, read_pilot
+    from cellsam_core.run_plan.plan import SampleWork, page, read_pilot
 
     works = [
         SampleWork(

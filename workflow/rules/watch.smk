@@ -16,7 +16,7 @@ def files_seen(path, is_movie):
     Images count, and tables of tissues; a frame or table that is written anew changes no folder.
     """
     # Imported where needed: each job of a cluster reads this file anew.
-    from cellsam_core.io.planes import RASTER_SUFFIXES, TIFF_SUFFIXES
+    from cellsam_core.files.planes import RASTER_SUFFIXES, TIFF_SUFFIXES
 
     if os.path.isfile(path):
         return []

@@ -1,0 +1,241 @@
+"""Time the assignment of transcripts to cells beside plain numpy, sopa and spatialdata.
+
+    python benchmarks/benchmark_assign.py make FOLDER [--transcripts 5000000]
+    python benchmarks/benchmark_assign.py run FOLDER [--peers PYTHON]
+
+`make` writes simulated data: 20,164 round cells on 10,000 x 10,000 px as an uncompressed label
+image and as polygons, and transcripts of 500 features in random order. `run` starts each method in
+a process of its own, one thread, and prints a table; sopa and spatialdata run under the Python that
+`--peers` names. Seconds are of the processor, imports not counted. Memory is the peak of the whole
+process less the 0.4 GB of the label image, which ours and plain numpy map.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIDE_PX = 10_000
+PITCH_PX = 70
+RADIUS_PX = 27
+JITTER_PX = 7
+PX_PER_UM = 1 / 0.108
+N_GENES, N_BLANKS = 490, 10
+BLANK_SHARE = 0.02
+PIECE = 1_000_000
+VERTICES = 40  # of the polygons that the peers count in
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def make(folder: Path, n_transcripts: int) -> None:
+    """Write ``labels.tif``, ``cells.parquet``, ``polygons.parquet`` and ``transcripts.parquet``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import tifffile
+
+    from cellsam_core.assignment.cells import open_label_image
+    from cellsam_core.labels.tiles import measure_cells
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    centres = np.argwhere(np.ones((SIDE_PX // PITCH_PX,) * 2)) * PITCH_PX + PITCH_PX // 2
+    centres += rng.integers(-JITTER_PX, JITTER_PX + 1, size=centres.shape)
+    labels = tifffile.memmap(folder / "labels.tif", shape=(SIDE_PX, SIDE_PX), dtype=np.uint32)
+    y, x = np.mgrid[-RADIUS_PX : RADIUS_PX + 1, -RADIUS_PX : RADIUS_PX + 1]
+    disc = y**2 + x**2 <= RADIUS_PX**2
+    for label, (cy, cx) in enumerate(centres, start=1):
+        window = labels[cy - RADIUS_PX :, cx - RADIUS_PX :][: len(disc), : len(disc)]
+        window[disc] = label
+    labels.flush()
+    measure_cells(open_label_image(folder / "labels.tif").tiles).to_parquet(
+        folder / "cells.parquet"
+    )
+    angle = np.linspace(0, 2 * np.pi, VERTICES, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    ring *= np.sqrt(disc.sum() / (VERTICES / 2 * np.sin(angle[1])))  # the area of the pixels
+    vertices = ((centres[:, None, ::-1] + ring) / PX_PER_UM).reshape(-1, 2)
+    polygons = {"vertex_x": vertices[:, 0], "vertex_y": vertices[:, 1]}
+    pq.write_table(pa.table(polygons), folder / "polygons.parquet")
+    names = pa.array([f"Gene{i}" for i in range(N_GENES)] + [f"Blank-{i}" for i in range(N_BLANKS)])
+    share = rng.lognormal(0, 1, size=len(names))
+    share[N_GENES:] *= BLANK_SHARE
+    share /= share.sum()
+    schema = pa.schema({"x_um": pa.float32(), "y_um": pa.float32(), "gene": pa.string()})
+    with pq.ParquetWriter(folder / "transcripts.parquet", schema) as writer:
+        for start in range(0, n_transcripts, PIECE):
+            n = min(PIECE, n_transcripts - start)
+            xy = rng.uniform(0, (SIDE_PX - 1) / PX_PER_UM, size=(2, n)).astype(np.float32)
+            code = rng.choice(len(names), size=n, p=share).astype(np.int32)
+            gene = pa.DictionaryArray.from_arrays(code, names).dictionary_decode()
+            writer.write_table(pa.table([*xy, gene], schema=schema))
+
+
+def plain_numpy(folder: Path) -> Callable[[], int]:
+    """Look up and count with numpy and scipy: all rows at once, nothing checked."""
+    import pyarrow.parquet as pq
+    import scipy.sparse
+    import tifffile
+
+    path = folder / "transcripts.parquet"
+    pq.read_table(path, columns=[])  # what it imports on first use
+
+    def run() -> int:
+        labels = tifffile.memmap(folder / "labels.tif", mode="r")
+        table = pq.read_table(path, read_dictionary=["gene"])
+        gene = table["gene"].unify_dictionaries().combine_chunks().indices.to_numpy()
+        column, row = (
+            np.floor(table[name].to_numpy().astype(np.float64) * PX_PER_UM + 0.5).astype(np.int64)
+            for name in ("x_um", "y_um")
+        )
+        cell = labels[row, column]
+        owned = cell > 0
+        ones = np.ones(np.count_nonzero(owned), dtype=np.int32)
+        return int(scipy.sparse.csr_matrix((ones, (cell[owned], gene[owned]))).sum())
+
+    return run
+
+
+def our_counts(folder: Path) -> Callable[[], int]:
+    """Stream, check, look up and count, up to the matrix."""
+    from cellsam_core.assignment.counts import CountTable, FeatureIndex, lookup
+    from cellsam_core.assignment.cells import open_label_image
+    from cellsam_core.samples.manifest import TranscriptSource
+    from cellsam_core.samples.transcripts import iter_transcripts
+
+    um_to_px = np.diag([PX_PER_UM, PX_PER_UM, 1.0]).tolist()
+    path = str(folder / "transcripts.parquet")
+    source = TranscriptSource(path, "x_um", "y_um", "gene", None, "um", um_to_px, 0)
+
+    def run() -> int:
+        tiles = open_label_image(folder / "labels.tif").tiles
+        index, table = FeatureIndex(), CountTable()
+        for batch in iter_transcripts(source):
+            cell_id, _ = lookup(tiles, batch["x_px"].to_numpy(), batch["y_px"].to_numpy())
+            codes, names = batch["feature"].indices, batch["feature"].dictionary.to_pylist()
+            table.add(cell_id, index.add(codes.to_numpy(), names, [None] * len(names)))
+        return int(table.matrix(table.cell_id, len(index.names)).sum())
+
+    return run
+
+
+def our_command(folder: Path) -> Callable[[], int]:
+    """Run ``cellsam-core assign``: units tested, all four files written, outlines included."""
+    from cellsam_core.cli import main
+    from cellsam_core.assignment import anndata  # noqa: F401 (no part of the time)
+    from cellsam_core.assignment import cells  # noqa: F401 (no part of the time)
+    from cellsam_core.samples import placement  # noqa: F401 (no part of the time)
+
+    command = ["assign", "--labels", str(folder / "labels.tif")]
+    command += ["--cells", str(folder / "cells.parquet"), "-o", str(folder / "3_cells")]
+    command += ["--transcripts", str(folder / "transcripts.parquet")]
+
+    def run() -> int:
+        assert main([*command, "--pixel-size-um", str(1 / PX_PER_UM)]) == 0
+        quality = json.loads((folder / "3_cells/assign_qc.json").read_text())
+        return int(quality["n_assigned"])
+
+    return run
+
+
+def as_spatialdata(folder: Path) -> Any:
+    """Points that are read when they are needed, cells as polygons in memory."""
+    import dask
+    import dask.dataframe as dd
+    import geopandas as gpd
+    import pandas as pd
+    import shapely
+    from spatialdata import SpatialData
+    from spatialdata.models import PointsModel, ShapesModel
+
+    dask.config.set(scheduler="synchronous")
+    rings = pd.read_parquet(folder / "polygons.parquet").to_numpy().reshape(-1, VERTICES, 2)
+    cells = ShapesModel.parse(gpd.GeoDataFrame(geometry=shapely.polygons(rings)))
+    table = dd.read_parquet(folder / "transcripts.parquet").categorize(columns=["gene"])
+    table = table.rename(columns={"x_um": "x", "y_um": "y"})
+    points = PointsModel.parse(table, feature_key="gene", sort=False)
+    return SpatialData(points={"transcripts": points}, shapes={"cells": cells})
+
+
+def sopa(folder: Path) -> Callable[[], int]:
+    """Count with ``sopa.aggregation.count_transcripts``, up to the matrix."""
+    from sopa.aggregation import count_transcripts
+
+    data = as_spatialdata(folder)
+    return lambda: int(count_transcripts(data, gene_column="gene", shapes_key="cells").X.sum())
+
+
+def spatialdata(folder: Path) -> Callable[[], int]:
+    """Count with ``SpatialData.aggregate``, up to the matrix."""
+    data = as_spatialdata(folder)
+    what: dict[str, Any] = {"value_key": "gene", "agg_func": "count"}
+    return lambda: int(data.aggregate(values="transcripts", by="cells", **what)["table"].X.sum())
+
+
+OURS = {"numpy": plain_numpy, "counts": our_counts, "command": our_command}
+PEERS = {"sopa": sopa, "spatialdata": spatialdata}
+
+
+def measure(folder: Path, method: str) -> None:
+    """Run one method in this process and print what it took."""
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)
+    run = (OURS | PEERS)[method](folder)
+    start = time.process_time()
+    total = run()
+    seconds = time.process_time() - start
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    print(json.dumps({"seconds": seconds, "peak_gb": peak_gb, "total": total}))
+
+
+def compare(folder: Path, peers: str | None) -> None:
+    """Print a table of all methods; the peers' polygons are not exactly the pixels."""
+    labels_gb = (folder / "labels.tif").stat().st_size / 1e9
+    found = {}
+    print("| method | CPU s | x numpy | peak GB beside the labels | transcripts in cells |")
+    print("|---|---|---|---|---|")
+    for method in [*OURS, *(PEERS if peers else [])]:
+        python = sys.executable if method in OURS else str(peers)
+        output = subprocess.run(
+            [python, __file__, "measure", str(folder), method],
+            env=os.environ | ONE_THREAD,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        found[method] = result = json.loads(output.splitlines()[-1])
+        ratio = result["seconds"] / found["numpy"]["seconds"]
+        memory = result["peak_gb"] - (labels_gb if method in OURS else 0)
+        print(
+            f"| {method} | {result['seconds']:.2f} | {ratio:.2f} | {memory:.2f} "
+            f"| {result['total']} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("make", "run", "measure"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("method", nargs="?", choices=[*OURS, *PEERS])
+    parser.add_argument("--transcripts", type=int, default=5_000_000)
+    parser.add_argument("--peers", metavar="PYTHON")
+    args = parser.parse_args()
+    if args.what == "make":
+        make(args.folder, args.transcripts)
+    elif args.what == "run":
+        compare(args.folder, args.peers)
+    else:
+        measure(args.folder, args.method)

@@ -1,0 +1,1 @@
+"""Transcripts to cells: owners, counts, outlines, uncertainty and the AnnData file."""

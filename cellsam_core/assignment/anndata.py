@@ -1,0 +1,122 @@
+"""The cell table as AnnData: what scanpy, squidpy and spatialdata read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import read_elem, write_elem
+
+from cellsam_core import SCHEMA_VERSION
+from cellsam_core.assignment.counts import GENE
+from cellsam_core.assignment.uncertainty import expected_false_positives, expected_false_share
+from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.tables import refuse_repeated, table_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+    import scipy.sparse
+
+    from cellsam_core.assignment.assigned import Assigned
+
+REGION = "cells"
+
+
+def cell_anndata(sample: str, assigned: Assigned) -> anndata.AnnData:
+    """Build the cell table: genes in ``X``, controls beside them, every cell kept.
+
+    Parameters
+    ----------
+    sample
+        Goes into the cells' names.
+    assigned
+        All columns of its cells but the coordinates become columns of ``obs``.
+
+    Returns
+    -------
+    anndata.AnnData
+        ``X`` int32 CSR of genes; ``obs.n_transcripts`` and ``obs.n_genes`` count genes,
+        ``obs.n_controls`` the transcripts of ``obsm["controls"]``,
+        ``obs.expected_false_positives`` and ``var.expected_false_share`` are estimated from the
+        blanks; ``var`` has the transcripts of each gene in the input and in cells;
+        ``layers["nucleus"]`` the nuclear counts.
+    """
+    cells, features, counts = assigned.cells, assigned.features, assigned.counts
+    is_gene = (features["feature_type"] == GENE).to_numpy()
+    genes, controls = counts[:, is_gene], counts[:, ~is_gene]
+    obs_names = [f"{sample}_{cell_id}" for cell_id in cells["cell_id"]]
+    obs = cells.drop(columns=["x_um", "y_um"]).set_axis(pd.Index(obs_names, dtype=object))
+    region = pd.Categorical([REGION] * len(obs), categories=[REGION])
+    obs.insert(1, "region", pd.Series(region, index=obs.index))
+    obs["n_transcripts"] = _total(genes, axis=1)
+    obs["n_genes"] = np.diff(genes.indptr).astype(np.int32)
+    obs["n_controls"] = _total(controls, axis=1)
+    obs["expected_false_positives"] = expected_false_positives(
+        counts, features["feature_type"].to_numpy(), cells["area_um2"].to_numpy()
+    )
+    var = features[is_gene].astype({"name": object}).set_index("name").rename_axis(None)
+    var["feature_type"] = pd.Categorical(var["feature_type"], categories=[GENE])
+    var["n_assigned"] = _total(genes, axis=0)
+    # A feature is in the table because it was seen, so there is no division by zero.
+    var["frac_assigned"] = var["n_assigned"] / var["n_transcripts"]
+    var["expected_false_share"] = expected_false_share(
+        features["n_transcripts"].to_numpy(), features["feature_type"].to_numpy()
+    )[is_gene]
+    table = anndata.AnnData(X=genes, obs=obs, var=var)
+    table.obsm["spatial"] = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
+    table.obsm["controls"] = pd.DataFrame(
+        controls.toarray(), index=obs.index, columns=features["name"][~is_gene].to_list()
+    )
+    if assigned.nuclear_counts is not None:
+        table.layers["nucleus"] = assigned.nuclear_counts[:, is_gene]
+    table.uns["spatialdata_attrs"] = {
+        "region": REGION,
+        "region_key": "region",
+        "instance_key": "cell_id",
+    }
+    table.uns["schema_version"] = SCHEMA_VERSION
+    return table
+
+
+def write_h5ad(path: str | Path, table: anndata.AnnData) -> None:
+    """Write a table; the same table gives the same bytes."""
+    table.strings_to_categoricals()
+    # In memory first: on a full disk HDF5 prints tracebacks of its own. Its newer formats have
+    # checksums of their structure, without which a damaged file can be read for ever.
+    options = {"driver": "core", "backing_store": False, "libver": ("v110", "v110")}
+    with h5py.File("table", "w", **options) as file:
+        write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
+        file.flush()
+        content: bytes = file.id.get_file_image()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def read_gene_counts(path: str | Path) -> pd.Series[Any]:
+    """Read the transcripts of each gene in the input from ``cells.h5ad``; its counts stay on disk.
+
+    Returns
+    -------
+    pandas.Series
+        int64, the index is the gene.
+
+    Raises
+    ------
+    InputError
+        The file can't be read, or was not written by ``assign``.
+    """
+    with table_errors(path), h5py.File(path) as file:
+        counts: pd.Series[Any] = read_elem(file["var"])["n_transcripts"].astype(np.int64)
+    remedy = "give the table as `cellsam-core assign` wrote it"
+    refuse_repeated(path, counts.index.to_series(), "gene", remedy)
+    return counts
+
+
+def _total(counts: scipy.sparse.csr_matrix, axis: int) -> npt.NDArray[np.int64]:
+    total: npt.NDArray[np.int64] = np.asarray(counts.sum(axis=axis, dtype=np.int64)).ravel()
+    return total

@@ -1,0 +1,208 @@
+"""Transcripts streamed once: each gets its owner, is written and counted."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from cellsam_core.assignment.counts import GENE, CountTable, FeatureIndex, assignment_quality
+from cellsam_core.assignment.uncertainty import CellMeans
+from cellsam_core.errors import InputError
+from cellsam_core.files.parquet import parquet_writer
+from cellsam_core.samples.transcripts import iter_transcripts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import scipy.sparse
+
+    from cellsam_core.assignment.cells import Cells, Owners
+    from cellsam_core.samples.manifest import TranscriptSource
+
+log = logging.getLogger(__name__)
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+COLUMNS = {
+    **dict.fromkeys(("x_um", "y_um", "z"), pa.float64()),
+    **dict.fromkeys(("feature", "feature_type"), TEXT),
+    "cell_id": pa.uint32(),
+}
+OF_THE_INPUT = ("fov", "vendor_cell_id")  # kept as they are, where the sample has them
+REPEATED = ["feature", "feature_type", "cell_id"]  # no coordinate is worth a dictionary
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Counts of a sample.
+
+    Attributes
+    ----------
+    cells
+        One row a cell, for the AnnData.
+    features
+        One row a feature, sorted by name: ``name``, ``feature_type``, ``n_transcripts``.
+    counts, nuclear_counts
+        ``(cells, features)`` int32: of all transcripts, and of those in nuclei; None where nuclei
+        are not known.
+    quality
+        Figures for the report.
+    """
+
+    cells: pd.DataFrame
+    features: pd.DataFrame
+    counts: scipy.sparse.csr_matrix
+    nuclear_counts: scipy.sparse.csr_matrix | None
+    quality: dict[str, Any]
+
+
+def assign_transcripts(
+    source: TranscriptSource, cells: Cells, path: Path, localisation_error_um: float = 0.0
+) -> Assigned:
+    """Assign, write and count the transcripts of a sample, in memory that their number is not in.
+
+    Parameters
+    ----------
+    source, cells
+        What is assigned, and to what.
+    path
+        Parquet file to write: every row of the table, in its order.
+    localisation_error_um
+        Above 0, the chance of each owner is written too, and its mean goes into the cell table.
+
+    Raises
+    ------
+    InputError
+        The table has changed since it was inspected, or labels are missing in the cell table.
+    """
+    index, table, nuclear = FeatureIndex(), CountTable(), CountTable()
+    cell_id = cells.table["cell_id"].to_numpy()
+    means = CellMeans(cell_id) if localisation_error_um > 0 else None
+    schema = _schema(source, cells.has_nuclei, means is not None)
+    n_outside = n_contested = n_done = 0
+    with parquet_writer(path, schema, dictionaries=REPEATED) as writer:
+        for batch in iter_transcripts(source):
+            owners = cells.owners(batch)
+            feature = _number_features(source, index, batch)
+            table.add(owners.cell_id, feature)
+            more: list[Any] = [batch[name] for name in schema.names if name in OF_THE_INPUT]
+            if owners.in_nucleus is not None:
+                nuclear.add(np.where(owners.in_nucleus, owners.cell_id, np.uint32(0)), feature)
+                more.append(owners.in_nucleus)
+            if means is not None:
+                more.append(cells.owner_probability(batch, owners, localisation_error_um))
+                means.add(owners.cell_id, more[-1])
+            writer.write_batch(_output_batch(batch, feature, index, owners, more, schema))
+            n_outside += owners.n_outside
+            n_contested += owners.n_contested
+            n_done += batch.num_rows
+            log.info("%d of %d transcripts", n_done, source.n_rows)
+    _check(source, n_done, np.setdiff1d(table.cell_id, cell_id))
+    if index.names and GENE not in index.types:
+        raise InputError(
+            source.path,
+            found=f"no gene, features are {', '.join(sorted(set(index.types)))}",
+            expected="genes among the features",
+            remedy="write `gene` into the column feature_type, or correct the features' names",
+        )
+    features = pd.DataFrame(
+        {"name": index.names, "feature_type": index.types, "n_transcripts": index.counts}
+    )
+    order = features["name"].argsort(kind="stable").to_numpy()
+    features = features.iloc[order].reset_index(drop=True)
+    counts = _matrix(table, cell_id, order)
+    return Assigned(
+        cells.table if means is None else cells.table.assign(owner_probability=means.means),
+        features,
+        counts,
+        _matrix(nuclear, cell_id, order) if cells.has_nuclei else None,
+        assignment_quality(features, counts, n_outside, n_contested),
+    )
+
+
+def _matrix(
+    table: CountTable, cell_id: npt.NDArray[np.uint32], order: npt.NDArray[np.integer[Any]]
+) -> scipy.sparse.csr_matrix:
+    matrix = table.matrix(cell_id, len(order))[:, order]
+    matrix.sort_indices()
+    return matrix
+
+
+def _schema(source: TranscriptSource, has_nuclei: bool, has_probability: bool) -> pa.Schema:
+    columns = dict(COLUMNS)
+    if source.fields is not None:
+        columns["fov"] = pa.int32()
+    if source.cell is not None:
+        columns["vendor_cell_id"] = TEXT
+    if has_nuclei:
+        columns["in_nucleus"] = pa.bool_()
+    if has_probability:
+        columns["owner_probability"] = pa.float32()
+    return pa.schema(columns)
+
+
+def _check(source: TranscriptSource, n_done: int, unknown: npt.NDArray[np.uint32]) -> None:
+    if len(unknown):
+        raise InputError(
+            "--cells",
+            found=f"no cell {unknown[0]}, which the labels have",
+            expected="every label in the cell table",
+            remedy="give the cell table that was written with these labels",
+        )
+    if n_done != source.n_rows:
+        raise InputError(
+            source.path,
+            found=f"{n_done} transcripts",
+            expected=f"{source.n_rows}, as when the sample was inspected",
+            remedy="run `cellsam-core inspect` again, the table has changed since",
+        )
+
+
+def _number_features(
+    source: TranscriptSource, index: FeatureIndex, batch: pa.RecordBatch
+) -> npt.NDArray[np.int32]:
+    """Look up the features' numbers; the table's own feature types win over names."""
+    feature = batch["feature"]
+    codes, names = feature.indices.to_numpy(), feature.dictionary.to_pylist()
+    if "feature_type" not in batch.schema.names:
+        return index.add(codes, names, [None] * len(names))
+    kind = batch["feature_type"]
+    kinds = kind.dictionary.to_pylist()
+    both = codes.astype(np.int64) * len(kinds) + kind.indices.to_numpy()
+    pairs, codes = np.unique(both, return_inverse=True)
+    pair_names = [names[pair // len(kinds)] for pair in pairs]
+    try:
+        return index.add(codes, pair_names, [kinds[pair % len(kinds)] for pair in pairs])
+    except ValueError as error:
+        raise InputError(
+            source.path,
+            found=f"feature {error}",
+            expected="one feature_type for a feature",
+            remedy="correct the column feature_type",
+        ) from error
+
+
+def _output_batch(
+    batch: pa.RecordBatch,
+    feature: npt.NDArray[np.int32],
+    index: FeatureIndex,
+    owners: Owners,
+    more: list[Any],
+    schema: pa.Schema,
+) -> pa.RecordBatch:
+    kinds = sorted(set(index.types))
+    kind_of = np.array([kinds.index(kind) for kind in index.types], dtype=np.int32)
+    text = pa.DictionaryArray.from_arrays
+    arrays = [
+        *(batch[name] for name in ("x_um", "y_um", "z")),
+        text(pa.array(feature), pa.array(index.names, pa.string())),
+        text(pa.array(kind_of[feature]), pa.array(kinds, pa.string())),
+        pa.array(owners.cell_id),
+        *(column if isinstance(column, pa.Array) else pa.array(column) for column in more),
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,359 @@
+"""The cells that transcripts are given to: from a label image or from polygons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+
+from cellsam_core.assignment.boundaries import footprints, read_polygons
+from cellsam_core.assignment.counts import CellPolygons, assign_polygons, lookup
+from cellsam_core.assignment.uncertainty import owner_probability
+from cellsam_core.errors import InputError
+from cellsam_core.files import omezarr
+from cellsam_core.files.tables import read_table, refuse_repeated
+from cellsam_core.labels.expand import expand
+from cellsam_core.labels.source import open_labels
+from cellsam_core.labels.tiles import LabelArray, LabelTiles, measure_cells, outline
+from cellsam_core.samples.transcripts import pixel_size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from cellsam_core.samples.manifest import Fields
+
+BBOX_COLUMNS = ["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Owners of a chunk of transcripts.
+
+    Attributes
+    ----------
+    cell_id
+        ``(n,)`` uint32, 0 for none.
+    n_outside
+        Transcripts outside the image.
+    n_contested
+        Transcripts that more than one cell covers.
+    in_nucleus
+        ``(n,)`` bool; None where nuclei are not known.
+    """
+
+    cell_id: npt.NDArray[np.uint32]
+    n_outside: int = 0
+    n_contested: int = 0
+    in_nucleus: npt.NDArray[np.bool_] | None = None
+
+
+class Cells(Protocol):
+    """Cells of a sample, whatever they were drawn as."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a cell, sorted by ``cell_id``, for the AnnData."""
+
+    @property
+    def has_nuclei(self) -> bool:
+        """Whether it is known which transcripts are in nuclei."""
+
+    def owners(self, transcripts: pa.RecordBatch) -> Owners:
+        """Give each transcript of a chunk its one owner."""
+
+    def owner_probability(
+        self, transcripts: pa.RecordBatch, owners: Owners, localisation_error_um: float
+    ) -> npt.NDArray[np.float32]:
+        """Chance of each owner; see :func:`.uncertainty.owner_probability`."""
+
+    def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
+        """Yield ``(cell_id, polygon in um)`` in the order of the table."""
+
+
+class LabelCells:
+    """Cells of a label image; see :func:`open_label_cells`."""
+
+    def __init__(
+        self,
+        tiles: LabelTiles,
+        measured: pd.DataFrame,
+        um_to_px: npt.NDArray[np.float64],
+        nuclei: LabelTiles | None = None,
+    ) -> None:
+        self._tiles = tiles
+        self._nuclei = nuclei
+        self.has_nuclei = nuclei is not None
+        self._boxes = measured[["label", "area_px", *BBOX_COLUMNS]]
+        self._px_to_um = np.linalg.inv(um_to_px)
+        self.table = self._to_um(measured)
+
+    def _to_um(self, measured: pd.DataFrame) -> pd.DataFrame:
+        xy_um = self._map(measured[["x", "y"]].to_numpy(dtype=np.float64))
+        pixel_um2 = abs(np.linalg.det(self._px_to_um[:2, :2]))
+        has_score = "score" in measured
+        table = {
+            "cell_id": measured["label"].astype(np.uint32),
+            "x_um": xy_um[:, 0],
+            "y_um": xy_um[:, 1],
+            "area_um2": measured["area_px"] * pixel_um2,
+            "score": measured["score"].astype(np.float32) if has_score else np.float32("nan"),
+            "touches_border": measured["touches_border"].astype(bool),
+        }
+        table |= {"fov": measured["fov"]} if "fov" in measured else {}
+        return pd.DataFrame(table, index=measured.index)
+
+    def _map(self, xy_px: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        mapped: npt.NDArray[np.float64] = xy_px @ self._px_to_um[:2, :2].T + self._px_to_um[:2, 2]
+        return mapped
+
+    def owners(self, transcripts: pa.RecordBatch) -> Owners:
+        """Look up the label of the pixel under each transcript."""
+        x, y = (transcripts[name].to_numpy() for name in ("x_px", "y_px"))
+        cell_id, is_inside = lookup(self._tiles, x, y)
+        in_nucleus = None if self._nuclei is None else lookup(self._nuclei, x, y)[0] > 0
+        n_outside = int(np.count_nonzero(~is_inside))
+        return Owners(cell_id, n_outside=n_outside, in_nucleus=in_nucleus)
+
+    def owner_probability(
+        self, transcripts: pa.RecordBatch, owners: Owners, localisation_error_um: float
+    ) -> npt.NDArray[np.float32]:
+        """Look up the labels around each transcript."""
+        x, y = (transcripts[name].to_numpy() for name in ("x_px", "y_px"))
+        error_px = localisation_error_um / pixel_size_of(np.linalg.inv(self._px_to_um))
+        return owner_probability(
+            lambda x, y: lookup(self._tiles, x, y)[0], x, y, owners.cell_id, error_px
+        )
+
+    def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
+        """Yield each cell's outline along its pixels' edges, in um."""
+        for label, area_px, y0, x0, y1, x1 in self._boxes.itertuples(index=False):
+            mask = self._tiles.window(y0, y1, x0, x1) == label
+            if np.count_nonzero(mask) != area_px:
+                raise InputError(
+                    f"cell {label}",
+                    found=f"{np.count_nonzero(mask)} px of it in its bounding box",
+                    expected=f"the {area_px} px of the cell table",
+                    remedy="give the cell table that was written with these labels",
+                )
+            yield label, shapely.transform(outline(mask, y0, x0), self._map)
+
+
+class PolygonCells:
+    """Cells of a vendor's polygons; `vendor_cell_id` joins the table to the vendor's own."""
+
+    has_nuclei = False
+
+    def __init__(self, polygons: CellPolygons, vendor_ids: list[str]) -> None:
+        self._polygons = polygons
+        self._footprints = footprints(polygons)
+        centres = shapely.get_coordinates(shapely.centroid(self._footprints)).reshape(-1, 2)
+        self.table = pd.DataFrame(
+            {
+                "cell_id": np.arange(1, len(vendor_ids) + 1, dtype=np.uint32),
+                "x_um": centres[:, 0],
+                "y_um": centres[:, 1],
+                "area_um2": shapely.area(self._footprints),
+                "score": np.float32("nan"),
+                # Polygons don't say where the image ends.
+                "touches_border": pd.array([pd.NA] * len(vendor_ids), dtype="boolean"),
+                "vendor_cell_id": pd.array(vendor_ids, dtype=object),
+            }
+        )
+
+    def owners(self, transcripts: pa.RecordBatch) -> Owners:
+        """Find the cell whose polygon in the transcript's plane covers it."""
+        x, y = (transcripts[name].to_numpy() for name in ("x_um", "y_um"))
+        plane = self._plane(transcripts)
+        cell_id, n_contested = assign_polygons(self._polygons, x, y, plane)
+        return Owners(cell_id, n_contested=n_contested)
+
+    def _plane(self, transcripts: pa.RecordBatch) -> npt.NDArray[np.float64] | None:
+        if self._polygons.plane is None:
+            return None
+        plane: npt.NDArray[np.float64] = transcripts["z"].to_numpy(zero_copy_only=False)
+        if not (np.isfinite(plane).all() and np.array_equal(plane, np.round(plane))):
+            raise InputError(
+                "transcripts",
+                found="no z plane index for some transcripts",
+                expected="the index of the z plane in a column z or global_z, since the "
+                "polygons belong to z planes (ZIndex)",
+                remedy="add the column or give polygons without ZIndex",
+            )
+        return plane
+
+    def owner_probability(
+        self, transcripts: pa.RecordBatch, owners: Owners, localisation_error_um: float
+    ) -> npt.NDArray[np.float32]:
+        """Find the polygons around each transcript, in its plane."""
+        x, y = (transcripts[name].to_numpy() for name in ("x_um", "y_um"))
+        plane = self._plane(transcripts)
+        return owner_probability(
+            lambda x, y: assign_polygons(self._polygons, x, y, plane)[0],
+            x,
+            y,
+            owners.cell_id,
+            localisation_error_um,
+        )
+
+    def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
+        """Yield each cell's footprint: the union over its planes."""
+        yield from zip(self.table["cell_id"].to_list(), self._footprints, strict=True)
+
+
+def open_polygon_cells(path: str | Path) -> PolygonCells:
+    """Open a vendor's polygons; see :func:`cellsam_core.assignment.boundaries.read_polygons`."""
+    return PolygonCells(*read_polygons(path))
+
+
+@dataclass(frozen=True)
+class LabelImage:
+    """One label image, ready to be read in tiles; `pixel_size_um` None where it does not say."""
+
+    tiles: LabelTiles
+    pixel_size_um: float | None
+
+
+def open_label_image(path: str | Path) -> LabelImage:
+    """Open a single label image: Zarr tile by tile, TIFF whole, uncompressed TIFF mapped.
+
+    Raises
+    ------
+    InputError
+        It is no label image, or has several frames, or labels beyond 32 bits.
+    """
+    path = Path(path)
+    source = open_labels(path)
+    if source.n_frames != 1:
+        raise InputError(
+            path,
+            found=f"{source.n_frames} label images",
+            expected="one, of the plane that transcripts are assigned on",
+            remedy="give a single label image",
+        )
+    if not omezarr.is_omezarr(path):
+        labels = source.frame(0)
+        _check_range(path, labels)
+        return LabelImage(LabelArray(labels), source.pixel_size_um)
+    image = omezarr.open_(path)
+    lead = (0,) * (len(image.axes) - 2)
+
+    def read_window(rows: slice, columns: slice) -> npt.NDArray[Any]:
+        window: npt.NDArray[Any] = image.read((*lead, rows, columns))
+        _check_range(path, window)
+        return window
+
+    return LabelImage(LabelTiles(read_window, source.shape_yx), source.pixel_size_um)
+
+
+def _check_range(path: Path, labels: npt.NDArray[Any]) -> None:
+    if np.can_cast(labels.dtype, np.uint32) or not labels.size:
+        return
+    if labels.min() < 0 or labels.max() > np.iinfo(np.uint32).max:
+        raise InputError(
+            path,
+            found=f"labels from {labels.min()} to {labels.max()}",
+            expected="labels from 0 to 4294967295",
+            remedy="renumber the labels",
+        )
+
+
+def read_measured(path: str | Path) -> pd.DataFrame:
+    """Read ``cells.parquet`` of a single frame, sorted by label.
+
+    Raises
+    ------
+    InputError
+        It can't be read or lacks a column.
+    """
+    needed = ["label", "y", "x", "area_px", *BBOX_COLUMNS, "touches_border"]
+    table = read_table(path, needed)
+    remedy = "give the cells.parquet that was written with the labels"
+    if "frame" in table and (table["frame"] != 0).any():
+        raise InputError(
+            path,
+            found="cells of several frames",
+            expected="the cells of one label image",
+            remedy=remedy,
+        )
+    refuse_repeated(path, table["label"], "cell", remedy)
+    return table.sort_values("label", kind="stable").reset_index(drop=True)
+
+
+def open_label_cells(
+    image: LabelImage,
+    um_to_px: npt.NDArray[np.float64],
+    cells: str | Path | None = None,
+    *,
+    expand_um: float = 0.0,
+    nuclei: LabelImage | None = None,
+    fields: Fields | None = None,
+) -> LabelCells:
+    """Join a label image and its cell table.
+
+    Parameters
+    ----------
+    image
+        The labels.
+    um_to_px
+        3x3 affine.
+    cells
+        ``cells.parquet``; None measures the labels, which leaves scores unknown.
+    expand_um
+        Cells are grown into the background by so much, and measured anew.
+    nuclei
+        Labels or mask of the nuclei.
+    fields
+        That make up the image: the table then has the number of each cell's field, and cells that
+        an edge without a neighbour cuts touch the border.
+
+    Raises
+    ------
+    InputError
+        The nuclei have another size, or cells to grow are not those of the table.
+    """
+    tiles, nuclear = image.tiles, nuclei.tiles if nuclei else None
+    if nuclear and nuclear.shape_yx != tiles.shape_yx:
+        raise InputError(
+            "--nuclei",
+            found=f"an image of {nuclear.shape_yx[1]} x {nuclear.shape_yx[0]} px",
+            expected=f"the {tiles.shape_yx[1]} x {tiles.shape_yx[0]} px of the labels",
+            remedy="give the nuclei of this sample",
+        )
+    tiles = expand(tiles, expand_um / pixel_size_of(um_to_px))
+    measured = measure_cells(tiles) if cells is None else read_measured(cells)
+    if cells is not None and expand_um > 0:
+        measured = _measured_anew(cells, measured, tiles)
+    if fields is not None:
+        measured = _in_fields(measured, fields)
+    return LabelCells(tiles, measured, um_to_px, nuclear)
+
+
+def _in_fields(measured: pd.DataFrame, fields: Fields) -> pd.DataFrame:
+    """Add the field of each cell, and whether it is cut by the end of what fields show."""
+    field, _ = fields.layout.locate(measured["y"].to_numpy(), measured["x"].to_numpy())
+    y0, x0, y1, x1 = (measured[name].to_numpy() for name in BBOX_COLUMNS)
+    is_cut = measured["touches_border"].to_numpy(dtype=bool)
+    # The pixels around the corners of a box: behind an edge that cuts it, one is in no field.
+    for y, x in ((y0 - 1, x0 - 1), (y0 - 1, x1), (y1, x0 - 1), (y1, x1)):
+        is_cut = is_cut | ~fields.layout.locate(y, x)[1]
+    return measured.assign(fov=np.array(fields.numbers)[field], touches_border=is_cut)
+
+
+def _measured_anew(path: str | Path, measured: pd.DataFrame, tiles: LabelTiles) -> pd.DataFrame:
+    """Keep of a cell table what does not follow from the labels: the score."""
+    anew = measure_cells(tiles)
+    if not np.array_equal(anew["label"], measured["label"]):
+        raise InputError(
+            path,
+            found=f"{len(measured)} cells that are not the {len(anew)} of the labels",
+            expected="every cell of the labels",
+            remedy="give the cells.parquet that was written with the labels",
+        )
+    return anew.assign(score=measured["score"]) if "score" in measured else anew

@@ -1,0 +1,358 @@
+"""Transcripts to cells and cells to counts: pure functions on arrays.
+
+Pixel rule, the same everywhere: pixel centres are at integer coordinates, so a point lies in pixel
+``floor(p + 0.5)``; a point outside the image belongs to no cell.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+import shapely
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from cellsam_core.labels.tiles import LabelTiles
+
+GENE = "gene"
+BLANK = "blank"
+GENE_TYPES = {
+    *("gene", "gene_expression", "predesigned_gene", "custom_gene", "protein_coding"),
+    *("rna", "mrna", "transcript", "target", "endogenous"),
+}
+MIN_MERGE = 4_000_000  # transcripts: 32 MB of keys
+# Whole names as the vendors write them. A prefix, or a part of a word, would take NANOG, NEGR1 or
+# Blnk for controls and silently drop them from the counts.
+CONTROL_PATTERNS = (
+    # MERSCOPE, MERlin, Xenium 1.0: the word, whatever stands beside it.
+    (BLANK, re.compile(r"(?:.*[^a-z])?blank(?:[^a-z].*)?", re.IGNORECASE)),
+    ("negative_control_probe", re.compile(r"NegControlProbe_\d+")),  # Xenium
+    ("negative_control_probe", re.compile(r"antisense_\w+")),  # Xenium 1.0
+    ("negative_control_codeword", re.compile(r"NegControlCodeword_\d+")),  # Xenium
+    ("unassigned_codeword", re.compile(r"UnassignedCodeword_\d+")),  # Xenium
+    ("deprecated_codeword", re.compile(r"DeprecatedCodeword_\d+")),  # Xenium
+    ("genomic_control_probe", re.compile(r"Intergenic_Region_\d+")),  # Xenium Prime
+    ("negative_control_probe", re.compile(r"NegPrb\d+")),  # CosMx
+    ("negative_control_probe", re.compile(r"Negative\d+")),  # CosMx
+    ("system_control", re.compile(r"SystemControl\d+")),  # CosMx
+    ("false_code", re.compile(r"FalseCode\d+")),  # CosMx
+)
+
+
+@lru_cache(maxsize=1 << 16)
+def classify_feature(name: str) -> str:
+    """Tell a gene from a vendor's control by its whole name.
+
+    Returns
+    -------
+    str
+        ``"gene"``, or the class of the control: ``"blank"``, ``"negative_control_probe"``, ...
+    """
+    return next((kind for kind, pattern in CONTROL_PATTERNS if pattern.fullmatch(name)), GENE)
+
+
+def lookup(
+    labels: LabelTiles, x_px: npt.NDArray[np.float64], y_px: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
+    """Label of the pixel under every point.
+
+    Parameters
+    ----------
+    labels
+        Label image, read tile by tile.
+    x_px, y_px
+        ``(n,)`` image coordinates.
+
+    Returns
+    -------
+    cell_id, is_inside
+        ``(n,)``: the label, 0 for background and outside; and whether the point is in the image.
+    """
+    height, width = labels.shape_yx
+    column, row = x_px + 0.5, y_px + 0.5
+    is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    if not is_inside.any():
+        return np.zeros(len(x_px), dtype=np.uint32), is_inside
+    if not is_inside.all():
+        # Any magnitude is safe: what is outside is never made an index.
+        column, row = np.where(is_inside, column, 0), np.where(is_inside, row, 0)
+    # Truncation is the floor of what isn't negative.
+    cell_id = labels.at(row.astype(np.int32), column.astype(np.int32))
+    cell_id[~is_inside] = 0
+    return cell_id, is_inside
+
+
+@dataclass(frozen=True)
+class CellPolygons:
+    """Polygons of cells, some of them in several z planes.
+
+    Attributes
+    ----------
+    geometry
+        ``(p,)`` polygons or multipolygons in micrometres.
+    cell_id
+        ``(p,)`` uint32, from 1: the cell each polygon belongs to.
+    plane
+        ``(p,)`` index of the z plane; None where polygons hold for all planes.
+    """
+
+    geometry: npt.NDArray[np.object_]
+    cell_id: npt.NDArray[np.uint32]
+    plane: npt.NDArray[np.int64] | None = None
+
+
+def assign_polygons(
+    polygons: CellPolygons,
+    x_um: npt.NDArray[np.float64],
+    y_um: npt.NDArray[np.float64],
+    plane: npt.NDArray[np.float64] | None,
+) -> tuple[npt.NDArray[np.uint32], int]:
+    """Owner of every point: the cell whose polygon in the point's z plane covers it.
+
+    A point has one owner. Borders count as inside; where several cells cover a point, the cell
+    with the smallest `cell_id` owns it and the point is counted as contested.
+
+    Parameters
+    ----------
+    polygons
+        The cells.
+    x_um, y_um, plane
+        ``(n,)`` coordinates and z plane of the points; `plane` is not used where the polygons
+        hold for all planes.
+
+    Returns
+    -------
+    cell_id, n_contested
+        ``(n,)`` owner, 0 for none; number of points that more than one cell covers.
+    """
+    none = np.iinfo(np.uint32).max
+    owner = np.full(len(x_um), none, dtype=np.uint32)
+    n_contested = 0
+    planes = [None] if polygons.plane is None else np.unique(polygons.plane)
+    for index in planes:
+        here = np.arange(len(polygons.cell_id))
+        points = np.arange(len(x_um))
+        if index is not None:
+            assert polygons.plane is not None
+            assert plane is not None
+            here = np.flatnonzero(polygons.plane == index)
+            points = np.flatnonzero(plane == index)
+        tree = shapely.STRtree(polygons.geometry[here])
+        coordinates = shapely.points(x_um[points], y_um[points])
+        point, polygon = tree.query(coordinates, predicate="intersects")
+        pairs = np.unique(np.stack([points[point], polygons.cell_id[here[polygon]]]), axis=1)
+        np.minimum.at(owner, pairs[0], pairs[1].astype(np.uint32))
+        n_contested += int(np.count_nonzero(np.bincount(pairs[0]) > 1)) if pairs.size else 0
+    return np.where(owner == none, np.uint32(0), owner), n_contested
+
+
+class FeatureIndex:
+    """Numbers features as they come, and remembers what each one is and how often it was seen."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+        self._types: list[str] = []
+        self._counts = np.empty(0, dtype=np.int64)
+
+    @property
+    def names(self) -> list[str]:
+        """Features in the order of their numbers."""
+        return list(self._codes)
+
+    @property
+    def types(self) -> list[str]:
+        """``"gene"`` or class of control of each feature."""
+        return self._types
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Transcripts of each feature so far."""
+        return self._counts
+
+    def add(
+        self,
+        codes: npt.NDArray[np.integer[Any]],
+        names: Sequence[str],
+        types: Sequence[str | None],
+    ) -> npt.NDArray[np.int32]:
+        """Give the transcripts of a chunk the numbers of their features.
+
+        Parameters
+        ----------
+        codes
+            ``(n,)`` indices into `names`.
+        names, types
+            Features that the chunk may have, those that it has are numbered; a type is None where
+            the table doesn't say what a feature is, which then follows from its name.
+
+        Returns
+        -------
+        ndarray
+            ``(n,)`` int32, the features' numbers.
+
+        Raises
+        ------
+        ValueError
+            A feature is of two types.
+        """
+        numbers = np.full(len(names), -1, dtype=np.int32)
+        # Dictionaries name more than their rows have: features of other planes or chunks, or a
+        # whole panel. Those become no feature.
+        for i in np.flatnonzero(np.bincount(codes, minlength=len(names))).tolist():
+            name, type_ = names[i], types[i]
+            kind = classify_feature(name) if type_ is None else normalise_type(type_)
+            numbers[i] = self._codes.setdefault(name, len(self._codes))
+            if numbers[i] == len(self._types):
+                self._types.append(kind)
+            elif self._types[numbers[i]] != kind:
+                raise ValueError(f"{name!r} is both {self._types[numbers[i]]!r} and {kind!r}")
+        features: npt.NDArray[np.int32] = numbers[codes]
+        counts = np.bincount(features, minlength=len(self._codes))
+        counts[: len(self._counts)] += self._counts
+        self._counts = counts
+        return features
+
+
+def normalise_type(feature_type: str) -> str:
+    """Spell a feature type of a vendor's table our way, genes as ``"gene"``."""
+    name = re.sub(r"[^a-z0-9]+", "_", feature_type.lower()).strip("_")
+    return GENE if name in GENE_TYPES else name
+
+
+class CountTable:
+    """Transcripts counted by (cell, feature), chunk by chunk; holds only non-zero counts."""
+
+    def __init__(self) -> None:
+        # A key is the cell's id in the upper 32 bits and the feature's number in the lower ones.
+        self._keys = np.empty(0, dtype=np.uint64)
+        self._counts = np.empty(0, dtype=np.int64)
+        self._pending: list[npt.NDArray[np.uint64]] = []
+        self._n_pending = 0
+
+    def add(self, cell_id: npt.NDArray[np.uint32], feature: npt.NDArray[np.integer[Any]]) -> None:
+        """Count a chunk.
+
+        Parameters
+        ----------
+        cell_id, feature
+            ``(n,)``: the cell (0 is skipped) and the index of the feature of each transcript.
+        """
+        keys = cell_id.astype(np.uint64) << np.uint64(32)
+        keys |= feature.astype(np.uint64)
+        self._pending.append(keys[cell_id > 0])
+        self._n_pending += len(self._pending[-1])
+        # Merging only when it pays keeps the whole cost near n log n.
+        if self._n_pending > max(MIN_MERGE, len(self._keys)):
+            self._merge()
+
+    def _merge(self) -> None:
+        if not self._pending:
+            return
+        pending = np.concatenate(self._pending)
+        self._pending, self._n_pending = [], 0  # here, so that its memory is free for what follows
+        pending.sort()
+        starts = _run_starts(pending)
+        counts = np.diff(starts, append=len(pending))
+        keys = np.concatenate([self._keys, pending[starts]])
+        counts = np.concatenate([self._counts, counts])
+        order = np.argsort(keys, kind="stable")  # two sorted runs: no more than a merge
+        keys = keys[order]
+        starts = _run_starts(keys)
+        self._keys = keys[starts]
+        self._counts = np.add.reduceat(counts[order], starts) if len(starts) else counts
+
+    @property
+    def cell_id(self) -> npt.NDArray[np.uint32]:
+        """Cells with at least one transcript, sorted."""
+        self._merge()
+        cells = (self._keys >> np.uint64(32)).astype(np.uint32)
+        return cells[_run_starts(cells)]
+
+    def matrix(self, cell_id: npt.NDArray[np.uint32], n_features: int) -> scipy.sparse.csr_matrix:
+        """Make a matrix of the counts.
+
+        Parameters
+        ----------
+        cell_id
+            ``(cells,)`` sorted ids, one a row; every counted cell must be among them.
+        n_features
+            Number of columns.
+
+        Returns
+        -------
+        scipy.sparse.csr_matrix
+            ``(cells, n_features)`` int32.
+        """
+        self._merge()
+        starts = np.searchsorted(self._keys, cell_id.astype(np.uint64) << np.uint64(32))
+        column = (self._keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
+        shape = (len(cell_id), n_features)
+        rows = np.append(starts, len(column))
+        return scipy.sparse.csr_matrix((self._counts.astype(np.int32), column, rows), shape=shape)
+
+
+def _run_starts(values: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Where each run of equal values begins."""
+    is_start = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=is_start[1:])
+    return np.flatnonzero(is_start)
+
+
+def assignment_quality(
+    features: pd.DataFrame, counts: scipy.sparse.csr_matrix, n_outside: int, n_contested: int
+) -> dict[str, Any]:
+    """Figures for the report, none of which hides what was left out.
+
+    The misidentification rate is (blank counts / blanks) / (gene counts / genes), as MERlin's,
+    over all transcripts of the input. Only features that were seen are known here, so blanks and
+    genes are those with at least one transcript; without either the rate is None.
+
+    Parameters
+    ----------
+    features
+        One row a feature: ``name``, ``feature_type``, ``n_transcripts``.
+    counts
+        ``(cells, features)``.
+    n_outside
+        Transcripts outside the image.
+    n_contested
+        Transcripts that more than one polygon covers.
+    """
+    is_gene = (features["feature_type"] == GENE).to_numpy()
+    n_by_type = features.groupby("feature_type")["n_transcripts"].sum()
+    blanks = features[features["feature_type"] == BLANK]
+    genes = features[is_gene]
+    n_rows, n_assigned = int(features["n_transcripts"].sum()), int(counts.sum())
+    per_cell = np.asarray(counts[:, is_gene].sum(axis=1)).ravel()
+    genes_per_cell = np.diff(counts[:, is_gene].indptr)
+    rate = None
+    if len(blanks) and len(genes):
+        rate = float(blanks["n_transcripts"].mean() / genes["n_transcripts"].mean())
+    return {
+        "n_transcripts": n_rows,
+        "n_assigned": n_assigned,
+        "frac_assigned": n_assigned / n_rows if n_rows else None,
+        "n_outside_image": n_outside,
+        "n_contested": n_contested,
+        "n_genes": len(genes),
+        "n_transcripts_by_type": {str(name): int(n) for name, n in sorted(n_by_type.items())},
+        "controls": features["name"][~is_gene].to_list(),
+        "n_control_transcripts": int(features["n_transcripts"][~is_gene].sum()),
+        "n_control_transcripts_assigned": int(counts[:, ~is_gene].sum()),
+        "n_blanks_seen": len(blanks),
+        "max_blank_transcripts": int(blanks["n_transcripts"].max()) if len(blanks) else None,
+        "misidentification_rate": rate,
+        "n_cells": counts.shape[0],
+        "n_cells_without_transcripts": int((per_cell == 0).sum()),
+        "median_transcripts_per_cell": float(np.median(per_cell)) if len(per_cell) else None,
+        "median_genes_per_cell": float(np.median(genes_per_cell)) if len(per_cell) else None,
+    }

@@ -1,0 +1,204 @@
+"""Raw MERFISH as MERlin lays it out: data organization, codebook, positions, images."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cellsam_core.decoding.codebook_table import read_codebook
+from cellsam_core.decoding.experiment import ORGANIZATION, RawExperiment, RawField
+from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import is_image, natural_key
+from cellsam_core.files.stack import read_stack
+from cellsam_core.files.tables import read_table, table_errors
+from cellsam_core.samples.manifest import Plane
+
+COLUMNS = (
+    *("channelName", "readoutName", "imageType", "imageRegExp", "imagingRound", "frame"),
+    *("fiducialImageType", "fiducialImagingRound", "fiducialFrame"),
+)
+# Image type, field and imaging round -> file.
+Files = dict[tuple[str, int, int], Path]
+
+
+def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
+    """Read the tables of a MERlin folder and find the image of every bit in every field.
+
+    Raises
+    ------
+    InputError
+        A table or an image is missing, or the tables do not fit together.
+    """
+    path = _one_table(folder, ORGANIZATION, "data organization")
+    rows = read_table(path, COLUMNS, dtype=str, keep_default_na=False)
+    codebook = read_codebook(_one_table(folder, re.compile("codebook", re.I), "codebook"))
+    channels = [_channel(path, row) for _, row in rows.iterrows()]
+    by_name = {c["readout"]: c for c in channels} | {c["name"]: c for c in channels}
+    missing = [name for name in codebook.bit_names if name not in by_name]
+    if missing:
+        raise InputError(
+            path,
+            found=f"no channel for {', '.join(missing)}",
+            expected="a readoutName for each bit of the codebook",
+            remedy="correct the data organization or the codebook",
+        )
+    bits = [by_name[name] for name in codebook.bit_names]
+    n_planes = sorted({len(c["frames"]) for c in bits})
+    if len(n_planes) > 1:
+        raise InputError(
+            path,
+            found=f"bits of {n_planes[0]} and of {n_planes[-1]} z planes",
+            expected="as many frames for each bit",
+            remedy="correct the column frame",
+        )
+    stains = {c["name"]: c for c in channels if c not in bits}
+    files = _image_files(folder, path, rows)
+    names = sorted({fov for _, fov, _ in files})
+    microscope = _microscope(folder)
+    size = pixel_size_um or microscope.get("microns_per_pixel")
+    if not names or size is None:
+        raise InputError(
+            folder,
+            found="no image that fits imageRegExp" if not names else "no pixel size",
+            expected="images, and microns_per_pixel in microscope.json",
+            remedy="add them, or give pixel_size_um in the sample sheet",
+        )
+    positions = _positions(folder, names)
+    fields = [
+        RawField(
+            str(fov),
+            positions[fov],
+            [[_plane(files, c, fov, z) for c in bits] for z in range(n_planes[0])],
+            {c["round"]: _fiducial(files, c, fov) for c in [*bits, *stains.values()]},
+            # The middle plane, as for stains of vendors' folders.
+            {n: _plane(files, c, fov, (len(c["frames"]) - 1) // 2) for n, c in stains.items()},
+        )
+        for fov in names
+    ]
+    shape = read_stack(Path(fields[0].bits[0][0].path), pages_are_frames=True).shape_yx
+    # MERlin's own defaults, where the file leaves them out.
+    transpose = bool(microscope.get("transpose", True))
+    return RawExperiment(
+        format="merlin",
+        codebook=codebook,
+        fields=fields,
+        round_of_bit=[c["round"] for c in bits],
+        round_of_stain={name: c["round"] for name, c in stains.items()},
+        pixel_size_um=float(size),
+        shape_yx=shape[::-1] if transpose else shape,
+        transpose=transpose,
+        flip_horizontal=bool(microscope.get("flip_horizontal", True)),
+        flip_vertical=bool(microscope.get("flip_vertical", False)),
+    )
+
+
+def _one_table(folder: Path, pattern: re.Pattern[str], what: str) -> Path:
+    found = sorted(f for f in folder.glob("*.csv") if pattern.search(f.stem))
+    if len(found) != 1:
+        raise InputError(
+            folder,
+            found=f"{len(found)} files for the {what} ({', '.join(f.name for f in found)})",
+            expected="one",
+            remedy="leave one of them in the folder" if found else "add it",
+        )
+    return found[0]
+
+
+def _channel(path: Path, row: pd.Series[str]) -> dict[str, Any]:
+    try:
+        frames = [int(float(n)) for n in re.findall(r"[\d.]+", row["frame"])]
+        fiducials = [int(float(n)) for n in re.findall(r"[\d.]+", row["fiducialFrame"])]
+        if not frames:
+            raise ValueError("no frame")
+        return {
+            "name": row["channelName"],
+            "readout": row["readoutName"],
+            "type": row["imageType"],
+            "round": int(row["imagingRound"]),
+            "frames": frames,
+            "fiducial": (row["fiducialImageType"], int(row["fiducialImagingRound"]), fiducials[0]),
+        }
+    except (ValueError, IndexError) as error:
+        raise InputError(
+            path,
+            found=f"a row of {row['channelName']!r} that can't be read ({error})",
+            expected="numbers for imagingRound, frame and their fiducial twins",
+            remedy="correct the row",
+        ) from error
+
+
+def _image_files(folder: Path, path: Path, rows: pd.DataFrame) -> Files:
+    """Find files by the groups imageType, fov and imagingRound of the rows' own expressions."""
+    files: Files = {}
+    images = sorted(filter(is_image, folder.iterdir()), key=lambda f: natural_key(f.name))
+    columns = [name for name in ("imageRegExp", "fiducialRegExp") if name in rows]
+    for expression in pd.unique(rows[columns].to_numpy().ravel()):
+        try:
+            pattern = re.compile(expression)
+            for image in images:
+                if match := pattern.match(image.name):
+                    groups = match.groupdict()
+                    # Images of a single round, such as stains, need not name it.
+                    round_ = int(groups.get("imagingRound") or -1)
+                    files.setdefault((groups["imageType"], int(groups["fov"]), round_), image)
+        except (re.error, KeyError, ValueError) as error:
+            raise InputError(
+                path,
+                found=f"the expression {expression!r} ({error})",
+                expected="a regular expression with the groups imageType, fov and imagingRound, "
+                "the last two of which match numbers",
+                remedy="correct imageRegExp and fiducialRegExp",
+            ) from error
+    return files
+
+
+def _plane(files: Files, channel: dict[str, Any], fov: int, z: int) -> Plane:
+    file = _file(files, channel["type"], fov, channel["round"])
+    return Plane(str(file), channel["frames"][z])
+
+
+def _fiducial(files: Files, channel: dict[str, Any], fov: int) -> Plane:
+    kind, round_, page = channel["fiducial"]
+    return Plane(str(_file(files, kind, fov, round_)), page)
+
+
+def _file(files: Files, kind: str, fov: int, round_: int) -> Path:
+    if (kind, fov, round_) not in files:
+        raise InputError(
+            "the data organization",
+            found=f"no image of type {kind!r}, field {fov}, imaging round {round_}",
+            expected="every imaging round of every field",
+            remedy="add the image (TIFF), or remove the field's other images",
+        )
+    return files[kind, fov, round_]
+
+
+def _microscope(folder: Path) -> dict[str, Any]:
+    found = sorted(folder.glob("*microscope*.json"))
+    if not found:
+        return {}
+    with table_errors(found[0]):
+        return dict(json.loads(found[0].read_text(encoding="utf-8")))
+
+
+def _positions(folder: Path, fields: list[int]) -> dict[int, tuple[float, float]]:
+    """Read the place of each field; the first row is that of field 0."""
+    found = sorted(folder.glob("*positions*.csv"))
+    if not found and len(fields) == 1:
+        return {fields[0]: (0.0, 0.0)}
+    path = found[0] if found else folder / "positions.csv"
+    table = read_table(path, header=None)
+    xy = table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    if table.shape[1] < 2 or len(table) <= max(fields) or not np.isfinite(xy[:, :2]).all():
+        raise InputError(
+            path,
+            found=f"{len(table)} rows, or something else than numbers",
+            expected=f"x and y in um of fields 0 to {max(fields)}, without a header",
+            remedy="correct the table",
+        )
+    return {fov: (float(xy[fov, 0]), float(xy[fov, 1])) for fov in fields}

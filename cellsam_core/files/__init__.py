@@ -1,0 +1,1 @@
+"""File formats, independent of any stage: atomic writing, tables, OME-Zarr, TIFF."""

@@ -1,0 +1,266 @@
+"""OME-Zarr images and labels: created whole (NGFF 0.5), filled plane by plane, read (0.4, 0.5).
+
+Damage is found when they are read: every chunk ends in a checksum, none is left out for being
+empty, and the image's attributes hold the checksum of the array's own metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from cellsam_core.errors import InputError, first_line
+
+AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
+AXES = ("yx", "cyx", "tyx", "tcyx")
+CHUNK_PX = 1024
+OWN_KEY = "cellsam_core"
+GROUP_FILES = ("zarr.json", ".zgroup")  # of Zarr v3 and v2
+# Factors to micrometres and seconds of the units that NGFF knows; others are not known.
+PREFIXES = {"yotta": 24, "zetta": 21, "exa": 18, "peta": 15, "tera": 12, "giga": 9, "mega": 6}
+PREFIXES |= {"kilo": 3, "hecto": 2, "": 0, "deci": -1, "centi": -2, "milli": -3, "micro": -6}
+PREFIXES |= {"nano": -9, "pico": -12, "femto": -15, "atto": -18, "zepto": -21, "yocto": -24}
+MICRONS = {f"{prefix}meter": 10.0 ** (power + 6) for prefix, power in PREFIXES.items()}
+MICRONS |= {"angstrom": 1e-4, "inch": 25_400.0, "foot": 304_800.0, "yard": 914_400.0}
+MICRONS |= {"mile": 1_609_344_000.0, "parsec": 3.0856775814913673e22}
+SECONDS = {f"{prefix}second": 10.0**power for prefix, power in PREFIXES.items()}
+SECONDS |= {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
+MAX_ASPECT_ERROR = 0.01
+
+
+@dataclass(frozen=True)
+class OmeZarr:
+    """One image or label image on disk.
+
+    Attributes
+    ----------
+    path
+        Folder.
+    array
+        Zarr array; its axes are named by `axes`.
+    axes
+        One letter a dimension, a subsequence of ``"tcyx"``.
+    channels
+        Names along ``c``; empty without that axis.
+    pixel_size_um
+        Side of a pixel in micrometres; None where it is not known.
+    frame_interval_s
+        Seconds between frames; None where it is not known.
+    """
+
+    path: Path
+    array: zarr.Array[Any]
+    axes: str
+    channels: tuple[str, ...]
+    pixel_size_um: float | None
+    frame_interval_s: float | None
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames, 1 without a time axis."""
+        return int(self.array.shape[0]) if "t" in self.axes else 1
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return int(self.array.shape[-2]), int(self.array.shape[-1])
+
+    @property
+    def version(self) -> str:
+        """Changes when the image is written anew, since it is only ever replaced whole."""
+        return str(next(filter(Path.exists, _group_files(self.path))).stat().st_mtime_ns)
+
+    def frame(self, index: int) -> Any:
+        """Read one frame: ``(c, y, x)`` for an image, ``(y, x)`` for labels."""
+        return self.read((index,) if "t" in self.axes else ())
+
+    def read(self, index: tuple[Any, ...]) -> Any:
+        """Read part of the array.
+
+        Raises
+        ------
+        InputError
+            A chunk is damaged.
+        """
+        try:
+            return np.asarray(self.array[index])
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(
+                self.path,
+                found=f"a damaged chunk ({first_line(error)})",
+                expected="a complete OME-Zarr image",
+                remedy="delete the folder and make it again",
+            ) from error
+
+
+def create(
+    path: str | Path,
+    *,
+    shape: tuple[int, ...],
+    axes: str,
+    dtype: str,
+    channels: tuple[str, ...] = (),
+    pixel_size_um: float | None = None,
+    frame_interval_s: float | None = None,
+) -> OmeZarr:
+    """Create an empty OME-Zarr image; with integer labels (no ``c``) it is marked as labels.
+
+    Parameters
+    ----------
+    path
+        Folder to make, inside an :func:`cellsam_core.files.atomic.atomic_path`.
+    shape, axes, dtype
+        Of the full-resolution array, e.g. ``(60, 2, 512, 512)``, ``"tcyx"``, ``"uint16"``.
+    channels
+        Names along ``c``.
+    pixel_size_um, frame_interval_s
+        Written as coordinate transformation and units; None leaves the axis unitless.
+    """
+    is_label = "c" not in axes
+    chunks = tuple(
+        min(size, CHUNK_PX) if axis in "yx" else 1 for size, axis in zip(shape, axes, strict=True)
+    )
+    scale = {"t": frame_interval_s, "y": pixel_size_um, "x": pixel_size_um}
+    units = {"t": "second", "y": "micrometer", "x": "micrometer"}
+    ngff_axes = [
+        {"name": a, "type": AXIS_TYPES[a]} | ({"unit": units[a]} if scale.get(a) else {})
+        for a in axes
+    ]
+    transform = {"type": "scale", "scale": [float(scale.get(a) or 1.0) for a in axes]}
+    ome: dict[str, Any] = {
+        "version": "0.5",
+        "multiscales": [
+            {
+                "name": "labels" if is_label else "image",
+                "axes": ngff_axes,
+                "datasets": [{"path": "0", "coordinateTransformations": [transform]}],
+            }
+        ],
+    }
+    if is_label:
+        ome["image-label"] = {"source": {"image": "../../1_preprocessed/frames.zarr"}}
+    else:
+        ome["omero"] = {"channels": [{"label": name, "active": True} for name in channels]}
+    group = zarr.open_group(str(path), mode="w-", zarr_format=3, attributes={"ome": ome})
+    array = group.create_array(
+        "0",
+        shape=shape,
+        dtype=dtype,
+        chunks=chunks,
+        dimension_names=list(axes),
+        compressors=(
+            zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+            zarr.codecs.Crc32cCodec(),
+        ),
+        fill_value=0,
+        config={"write_empty_chunks": True},
+    )
+    group.attrs[OWN_KEY] = {"array_sha256": _sha256_of_array(Path(path))}
+    return OmeZarr(Path(path), array, axes, tuple(channels), pixel_size_um, frame_interval_s)
+
+
+def is_omezarr(path: Path) -> bool:
+    """Tell a Zarr folder of either version by its name or its metadata."""
+    return path.suffix == ".zarr" or any(file.exists() for file in _group_files(path))
+
+
+def open_(path: str | Path) -> OmeZarr:
+    """Open an OME-Zarr image or label image for reading.
+
+    Raises
+    ------
+    InputError
+        `path` is not an OME-Zarr 0.4 or 0.5 image with axes among t, c, y, x, its pixels are not
+        square, or this pipeline wrote it and a part of it is missing or damaged.
+    """
+    try:
+        group = zarr.open_group(str(path), mode="r")
+        attributes: dict[str, Any] = dict(group.attrs)
+        ome: dict[str, Any] = attributes.get("ome", attributes)  # 0.4 has no key of its own
+        image = ome["multiscales"][0]
+        axes = "".join(axis["name"] for axis in image["axes"])
+        array = group[image["datasets"][0]["path"]]
+        steps = _steps(image, axes)
+        channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
+        if not isinstance(array, zarr.Array) or axes not in AXES or len(axes) != array.ndim:
+            raise ValueError(f"axes {axes}")
+        _check_own(Path(path), group, array)
+    except (LookupError, TypeError, AttributeError, ValueError, OSError) as error:
+        raise InputError(
+            path,
+            found=f"no OME-Zarr image ({first_line(error)})",
+            expected="a folder written by this pipeline or an OME-Zarr 0.4 or 0.5 image",
+            remedy="check the path or make the file again",
+        ) from error
+    _refuse_oblong(path, steps["y"], steps["x"])
+    pixel_size_um, interval_s = steps["x"].within(MICRONS), None
+    if "t" in steps:
+        interval_s = steps["t"].within(SECONDS)
+    return OmeZarr(Path(path), array, axes, channels, pixel_size_um, interval_s)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Distance between neighbours along an axis, in the axis' own unit; None names no unit."""
+
+    size: float
+    unit: str | None
+
+    def within(self, factors: dict[str, float]) -> float | None:
+        """Size in the unit that `factors` lead to; None where it is not known."""
+        factor = factors.get(self.unit or "")
+        is_length = math.isfinite(self.size) and self.size > 0
+        return self.size * factor if factor and is_length else None
+
+
+def _steps(image: dict[str, Any], axes: str) -> dict[str, _Step]:
+    """Multiply the scales of the first array and of the whole image; shifts do not matter."""
+    transformations = [
+        *image["datasets"][0]["coordinateTransformations"],
+        *image.get("coordinateTransformations", []),
+    ]
+    scales = [t["scale"] for t in transformations if t["type"] == "scale"]
+    sizes = [
+        math.prod(map(float, factors)) for factors in zip(*scales, [1.0] * len(axes), strict=True)
+    ]
+    units = [axis.get("unit") for axis in image["axes"]]
+    return {a: _Step(size, unit) for a, size, unit in zip(axes, sizes, units, strict=True)}
+
+
+def _refuse_oblong(path: str | Path, y: _Step, x: _Step) -> None:
+    """Refuse pixels that are not square, also where only their proportion is known."""
+    height, width, unit = y.within(MICRONS), x.within(MICRONS), "um"
+    if y.unit == x.unit and None in (height, width):
+        height, width, unit = y.size, x.size, y.unit or "units"
+    if height and width and abs(height / width - 1) > MAX_ASPECT_ERROR:
+        raise InputError(
+            path,
+            found=f"pixels of {height:g} x {width:g} {unit}",
+            expected="square pixels",
+            remedy="resample the images",
+        )
+
+
+def _group_files(path: Path) -> list[Path]:
+    return [path / name for name in GROUP_FILES]
+
+
+def _check_own(path: Path, group: zarr.Group, array: zarr.Array[Any]) -> None:
+    """Compare what this pipeline wrote with what is there; others' images have no such record."""
+    record: Any = group.attrs.get(OWN_KEY)
+    if record is None:
+        return
+    if record["array_sha256"] != _sha256_of_array(path):
+        raise ValueError("its array's metadata were changed")
+    if array.nchunks_initialized != array.nchunks:
+        raise ValueError(f"{array.nchunks_initialized} of its {array.nchunks} chunks")
+
+
+def _sha256_of_array(path: Path) -> str:
+    return hashlib.sha256((path / "0" / "zarr.json").read_bytes()).hexdigest()

@@ -1,0 +1,339 @@
+"""Read single image planes, or windows of them, that a manifest names."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import struct
+import zlib
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from cellsam_core.errors import InputError, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.mosaic import Layout
+    from cellsam_core.samples.manifest import Manifest, Plane
+
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
+# What tifffile, imagecodecs (RuntimeError) and zlib raise on damaged files.
+READ_ERRORS = (
+    *(OSError, ValueError, RuntimeError, LookupError, TypeError, ArithmeticError, AttributeError),
+    *(struct.error, zlib.error, AssertionError),
+)
+MAX_OPEN_FILES = 8
+# No image of microscopy is compressed so well: zlib can't do more than 1032.
+MAX_COMPRESSION = 2000
+ALWAYS_ALLOWED_BYTES = 64 << 20
+JPEG_START = b"\xff\xd8"
+JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3}
+
+Window = tuple[int, int, int, int]
+
+
+def unreadable(path: str | Path, found: str) -> InputError:
+    """Error for a file whose bytes can't be an image."""
+    return InputError(
+        path,
+        found=found,
+        expected="a complete TIFF or PNG image",
+        remedy="copy the file again from the microscope or remove it",
+    )
+
+
+class _OpenTiffs:
+    """The TIFFs opened last, so that a movie is not opened again for each of its pages."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[tuple[Any, ...], tifffile.TiffFile] = OrderedDict()
+
+    def get(self, path: str) -> tifffile.TiffFile:
+        """Open `path`, or return its open handle if the file has not changed since."""
+        stat = Path(path).stat()
+        # The process id: file positions must not be shared with a forked worker.
+        key = (os.getpid(), path, stat.st_mtime_ns, stat.st_size)
+        if key not in self._files:
+            self._files[key] = tifffile.TiffFile(path)
+            if len(self._files) > MAX_OPEN_FILES:
+                self._files.popitem(last=False)[1].close()
+        self._files.move_to_end(key)
+        return self._files[key]
+
+
+_OPEN_TIFFS = _OpenTiffs()
+
+
+def read_plane(plane: Plane, window: Window | None = None) -> NDArray[Any]:
+    """Read one plane or a window of it; of several z planes, their maximum.
+
+    Only the window is read from uncompressed files, only the strips or tiles that it
+    touches from compressed ones.
+
+    Parameters
+    ----------
+    plane
+        File, page and sample.
+    window
+        ``(y0, y1, x0, x1)`` in pixels, half open, inside the plane; None for all of it.
+
+    Returns
+    -------
+    ndarray, (y, x)
+        In the file's dtype and native byte order.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or truncated.
+    """
+    pixels = _read_one(plane, window)
+    for path in plane.also:
+        pixels = np.maximum(pixels, _read_one(replace(plane, path=path), window))
+    return pixels
+
+
+def _read_one(plane: Plane, window: Window | None) -> NDArray[Any]:
+    try:
+        if plane.path.lower().endswith(RASTER_SUFFIXES):
+            image = read_raster(plane.path)
+            sample_axis = 2 if image.ndim == 3 else None
+            pixels = _pick(image, sample_axis, plane.sample, window)
+        else:
+            pixels = _read_tiff(plane, window)
+    except InputError:
+        raise
+    except READ_ERRORS as error:
+        found = f"an unreadable image ({first_line(error)})"
+        raise unreadable(plane.path, found) from error
+    return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+
+
+def read_frame(
+    manifest: Manifest,
+    frame: int,
+    channels: Sequence[str] | None = None,
+    window: Window | None = None,
+) -> NDArray[Any]:
+    """Read channels of one frame.
+
+    Parameters
+    ----------
+    manifest
+        The sample.
+    frame
+        Zero-based index.
+    channels
+        Names in `manifest`; None for all.
+    window
+        As for :func:`read_plane`.
+
+    Returns
+    -------
+    ndarray, (c, y, x)
+
+    Raises
+    ------
+    InputError
+        A name is not in the manifest, or a file can't be read.
+    """
+    names = manifest.channels if channels is None else channels
+    indices = [channel_index(manifest, name) for name in names]
+    if manifest.fields is not None:
+        channel_planes = ([field[i] for field in manifest.planes] for i in indices)
+        return np.stack([read_mosaic(p, manifest.fields.layout, window) for p in channel_planes])
+    return np.stack([read_plane(manifest.planes[frame][i], window) for i in indices])
+
+
+def read_mosaic(
+    planes: Sequence[Plane], layout: Layout, window: Window | None = None
+) -> NDArray[Any]:
+    """Read a window of the image that fields make up.
+
+    Parameters
+    ----------
+    planes
+        One channel of each field.
+    layout
+        Where they lie; a pixel of an overlap is read from the field that it belongs to.
+    window
+        As for :func:`read_plane`.
+
+    Returns
+    -------
+    ndarray, (y, x)
+        Between the fields as dark as the darkest pixel of the first one.
+    """
+    y0, y1, x0, x1 = window or (0, layout.shape_yx[0], 0, layout.shape_yx[1])
+    dark = _darkest(planes[0])
+    image = np.full((y1 - y0, x1 - x0), dark)
+    height, width = layout.field_shape_yx
+    for field, (plane, (top, left)) in enumerate(zip(planes, layout.offset_yx, strict=True)):
+        rows = slice(max(y0 - top, 0), min(y1 - top, height))
+        columns = slice(max(x0 - left, 0), min(x1 - left, width))
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            continue
+        pixels = read_plane(plane, (rows.start, rows.stop, columns.start, columns.stop))
+        y, x = np.ogrid[rows, columns]
+        here = image[
+            rows.start + top - y0 : rows.stop + top - y0,
+            columns.start + left - x0 : columns.stop + left - x0,
+        ]
+        np.copyto(here, pixels, where=layout.owns(field, y, x))
+    return image
+
+
+@functools.lru_cache(maxsize=64)
+def _darkest(plane: Plane) -> np.generic[Any]:
+    darkest: np.generic[Any] = read_plane(plane).min()
+    return darkest
+
+
+def channel_index(manifest: Manifest, name: str) -> int:
+    """Position of a channel in ``manifest.planes[frame]``; InputError if there is none."""
+    if name not in manifest.channels:
+        raise InputError(
+            f"sample {manifest.sample}",
+            found=f"no channel {name!r}",
+            expected=f"one of {', '.join(manifest.channels)}",
+            remedy="correct the channel's name",
+        )
+    return manifest.channels.index(name)
+
+
+LZW_CLEAR, LZW_END = 256, 257
+
+
+@functools.lru_cache(maxsize=2)
+def _read_raster(path: str, _modified_ns: int) -> NDArray[Any]:
+    import imagecodecs
+
+    _refuse_absurd_raster(path)
+    image = np.asarray(imagecodecs.imread(path))
+    if image.ndim == 3 and image.shape[2] in (2, 4):
+        image = image[:, :, :-1]  # opacity is no signal
+    return image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
+
+
+def _refuse_absurd_raster(path: str) -> None:
+    """Look at the size in the header of a PNG or JPEG; a pixel has at most 8 bytes."""
+    content = Path(path).read_bytes()
+    size = content[16:24]  # PNG: width and height
+    if content.startswith(JPEG_START):
+        at = 2
+        while at + 9 < len(content) and content[at + 1] not in JPEG_FRAMES:
+            at += 2 + int.from_bytes(content[at + 2 : at + 4])
+        size = b"\0\0" + content[at + 5 : at + 7] + b"\0\0" + content[at + 7 : at + 9]
+    if len(size) == 8:
+        height, width = struct.unpack(">II", size)
+        refuse_absurd_size(path, 8 * width * height, len(content))
+
+
+def read_raster(path: str) -> NDArray[Any]:
+    """Decode a PNG or JPEG, ``(y, x)`` or ``(y, x, 3)``; an alpha channel is left out."""
+    return _read_raster(path, Path(path).stat().st_mtime_ns)
+
+
+def check_page(page: Any, path: str | Path, file_size: int) -> None:
+    """Refuse a TIFF page with strips or tiles that are absent or end behind the file's end.
+
+    Nor may it claim more pixels than its bytes can hold: nothing is decoded to find that out.
+    """
+    ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    n_bytes = sum(page.databytecounts)
+    if not ends or min(page.shape) < 1:
+        raise unreadable(path, f"no pixel data in page {page.index}")
+    if max(ends) > file_size:
+        found = f"a truncated TIFF ({file_size} bytes, page {page.index} ends at {max(ends)})"
+        raise unreadable(path, found)
+    n_segments = math.prod(page.chunked)
+    n_found = sum(
+        o > 0 and n > 0 for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)
+    )
+    if n_found < n_segments:
+        raise unreadable(
+            path, f"{n_found} of the {n_segments} strips or tiles of page {page.index}"
+        )
+    n_bits = page.keyframe.bitspersample
+    claimed = math.prod(page.shape) * n_bits // 8
+    # Packed rows end at whole bytes; other pixels that claim too little are left to the reader.
+    is_less = n_bits % 8 > 0 and n_bytes > claimed + page.imagelength
+    if page.keyframe.compression == tifffile.COMPRESSION.NONE and (claimed > n_bytes or is_less):
+        found = f"{n_bytes} bytes of pixels in page {page.index} where it claims {claimed}"
+        raise unreadable(path, found)
+    refuse_absurd_size(path, claimed, n_bytes)
+    if page.keyframe.compression == tifffile.COMPRESSION.LZW:
+        _refuse_broken_lzw(page, path)
+
+
+def _refuse_broken_lzw(page: Any, path: str | Path) -> None:
+    """Refuse strips whose first code names nothing: the decoder would make up pixels for it."""
+    file = page.parent.filehandle
+    for offset in page.dataoffsets:
+        file.seek(offset)
+        codes = int.from_bytes(file.read(3), "big") >> 6  # the first two, of 9 bits each
+        if codes >> 9 == LZW_CLEAR and codes & 0x1FF > LZW_END:
+            raise unreadable(path, f"damaged LZW data in page {page.index}")
+
+
+def refuse_absurd_size(path: str | Path, claimed_bytes: int, n_bytes: int) -> None:
+    """Refuse an image that claims far more pixels than its file can hold."""
+    if claimed_bytes > max(ALWAYS_ALLOWED_BYTES, MAX_COMPRESSION * n_bytes):
+        raise unreadable(path, f"an image that claims {claimed_bytes} bytes of pixels in {n_bytes}")
+
+
+def _read_tiff(plane: Plane, window: Window | None) -> NDArray[Any]:
+    tif = _OPEN_TIFFS.get(plane.path)
+    if plane.page >= len(tif.pages):
+        return _read_virtual_page(tif, plane, window)
+    page = tif.pages[plane.page]
+    check_page(page, plane.path, tif.filehandle.size)
+    sample_axis = page.axes.index("S") if "S" in page.axes else None
+    if page.is_memmappable:
+        source: Any = page.asarray(out="memmap")
+    elif window is None:
+        source = page.asarray()
+    else:
+        import zarr
+
+        source = zarr.open_array(page.aszarr(), mode="r")
+    return _pick(source, sample_axis, plane.sample, window)
+
+
+def _read_virtual_page(tif: tifffile.TiffFile, plane: Plane, window: Window | None) -> NDArray[Any]:
+    """Read a plane behind the last page: ImageJ writes one page for a stack above 4 GB."""
+    page, offset = tif.pages[0], tif.series[0].dataoffset
+    if offset is None or not tif.is_imagej:
+        raise unreadable(plane.path, f"{len(tif.pages)} pages where page {plane.page} is named")
+    n_bytes = math.prod(page.shape) * page.dtype.itemsize
+    start = offset + plane.page * n_bytes
+    if start + n_bytes > tif.filehandle.size:
+        raise unreadable(plane.path, f"a truncated stack without plane {plane.page}")
+    dtype = page.dtype.newbyteorder(tif.byteorder)
+    pixels = np.memmap(plane.path, dtype=dtype, mode="r", offset=start, shape=page.shape)
+    sample_axis = page.axes.index("S") if "S" in page.axes else None
+    return _pick(pixels, sample_axis, plane.sample, window)
+
+
+def _pick(
+    source: Any, sample_axis: int | None, sample: int | None, window: Window | None
+) -> NDArray[Any]:
+    """Index one sample and the window of a page, ``(y, x)`` or with a sample axis."""
+    shape_yx = [n for axis, n in enumerate(source.shape) if axis != sample_axis]
+    y0, y1, x0, x1 = window or (0, shape_yx[0], 0, shape_yx[1])
+    if not (0 <= y0 <= y1 <= shape_yx[0] and 0 <= x0 <= x1 <= shape_yx[1]):
+        raise IndexError(f"window {window} outside of an image of {shape_yx} px")
+    index: list[Any] = [slice(y0, y1), slice(x0, x1)]
+    if sample_axis is not None:
+        index.insert(sample_axis, sample or 0)
+    return np.asarray(source[tuple(index)])

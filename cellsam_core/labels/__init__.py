@@ -1,0 +1,1 @@
+"""Label images: opened, read tile by tile, looked up, outlined and grown."""

@@ -1,0 +1,1 @@
+"""Contrast and channels of the images that are segmented."""

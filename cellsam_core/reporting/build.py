@@ -1,0 +1,57 @@
+"""From a results folder to the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.reporting.page import render
+from cellsam_core.reporting.sections_common import (
+    input_section,
+    run_section,
+    segmentation_section,
+    versions_section,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellsam_core.reporting.results import Results
+
+
+def build_report(results: Results, provenance: dict[str, Any], benchmarks: Path | None) -> str:
+    """Render the report of one sample; the same files give the same bytes.
+
+    Parameters
+    ----------
+    results
+        Of the sample.
+    provenance
+        From :func:`cellsam_core.reporting.provenance.provenance`.
+    benchmarks
+        Folder with Snakemake's benchmark files, or None.
+
+    Returns
+    -------
+    str
+        A complete HTML document.
+    """
+    if results.is_movie:
+        from cellsam_core.reporting.sections_movie import movie_sections as sections_of
+    else:
+        from cellsam_core.reporting.sections_spatial import spatial_sections as sections_of
+
+    manifest = results.manifest
+    cells = results.table(
+        "2_masks/cells.parquet", ["frame", "label", "y", "x", "area_px", "score", "touches_border"]
+    )
+    headline, sections = sections_of(results)
+    all_sections = [
+        input_section(results),
+        segmentation_section(results, cells),
+        *sections,
+        run_section(benchmarks),
+        versions_section(provenance),
+    ]
+    version = provenance["packages"]["cellsam_core"]
+    subtitle = f"{manifest.assay}, read as {manifest.format} by cellsam_core {version}"
+    return render(manifest.sample, subtitle, headline, all_sections)

@@ -1,0 +1,201 @@
+"""What the figures share: style, physical units, histograms, deterministic encoding."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import style
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+    from cellsam_core.reporting.images import Window
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so pages look alike everywhere
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "savefig.facecolor": "white",
+}
+ACCENT = "#1f6f8b"
+WARM = "#c8553d"
+CATEGORICAL = (ACCENT, WARM, "#7a9a3a", "#8a6fa8", "#b08d3c")
+WIDTH_IN = 8.2
+DPI = 110
+MAX_LABELS = 80  # of cells in one picture
+
+
+@dataclass(frozen=True)
+class Units:
+    """Physical units of a sample, pixels and frames where they are not known.
+
+    Attributes
+    ----------
+    pixel_size_um, frame_interval_s
+        As in the manifest.
+    """
+
+    pixel_size_um: float | None
+    frame_interval_s: float | None
+
+    @property
+    def length(self) -> str:
+        """Unit of length."""
+        return "µm" if self.pixel_size_um else "px"
+
+    @property
+    def area(self) -> str:
+        """Unit of area."""
+        return f"{self.length}²"
+
+    @property
+    def per_px(self) -> float:
+        """Length of one pixel."""
+        return self.pixel_size_um or 1.0
+
+    @property
+    def timed(self) -> bool:
+        """Whether times are known."""
+        return bool(self.frame_interval_s)
+
+    @property
+    def time(self) -> str:
+        """Unit of time."""
+        return "min" if self.frame_interval_s else "frame"
+
+    @property
+    def per_frame(self) -> float:
+        """Duration of one frame."""
+        return self.frame_interval_s / 60 if self.frame_interval_s else 1.0
+
+    @property
+    def time_label(self) -> str:
+        """Label of a time axis."""
+        return "time (min)" if self.frame_interval_s else "frame"
+
+    def at(self, time: float) -> str:
+        """Give a point in time, in words."""
+        return f"{time:.4g} min" if self.timed else f"frame {time:g}"
+
+    def label(self, name: str) -> str:
+        """Label of an axis of lengths."""
+        return f"{name} ({self.length})"
+
+
+def plain(text: str) -> str:
+    """Text of the user's for a figure: a dollar sign is no mathematics."""
+    return text.replace("$", r"\$")
+
+
+def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
+    """Make an empty figure; it belongs to no window and no global state."""
+    return Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+def encode(draw: Callable[[], Figure], *, photograph: bool = False) -> str:
+    """Draw a figure in the report's style and return it as a data URI.
+
+    Parameters
+    ----------
+    draw
+        Makes the figure; called with the style set, since axes take it at their creation.
+    photograph
+        JPEG instead of PNG: a tenth of the size for micrographs, so there can be more pixels,
+        for a reader who zooms in.
+    """
+    buffer = io.BytesIO()
+    # after_reset: a matplotlibrc of the user's does not change the report
+    with style.context(STYLE, after_reset=True):
+        figure = draw()
+        if photograph:
+            figure.savefig(buffer, format="jpg", dpi=1.6 * DPI, pil_kwargs={"quality": 85})
+        else:
+            # matplotlib's version has no place in the bytes of a result
+            figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    kind = "jpeg" if photograph else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def show_window(axes: Axes, rgb: npt.NDArray[Any], window: Window, units: Units) -> None:
+    """Show a picture of `window` with axes in physical units."""
+    left, right, bottom, top = (edge * units.per_px for edge in window.extent)
+    axes.imshow(rgb, extent=(left, right, bottom, top), interpolation="nearest")
+    axes.set_xlabel(units.label("x"))
+    axes.set_ylabel(units.label("y"))
+    axes.set_anchor("W")  # flush with the text
+
+
+def label_ids(axes: Axes, xy: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
+    """Write ids at the points ``(n, 2)``; none where there would be too many."""
+    if len(ids) > MAX_LABELS:
+        return
+    halo = [withStroke(linewidth=1.5, foreground="black")]
+    style: dict[str, Any] = {"color": "white", "fontsize": 7, "path_effects": halo}
+    for (x, y), number in zip(xy, ids, strict=True):
+        axes.text(x, y, str(number), ha="center", va="center", clip_on=True, **style)
+
+
+def figure_for(window: Window) -> Figure:
+    """Empty figure of the height that a picture of `window` needs."""
+    height = 0.75 * WIDTH_IN * (window.y1 - window.y0) / (window.x1 - window.x0) + 0.5
+    return new_figure(float(np.clip(height, 2.5, 8.0)))
+
+
+def time_axis(axes: Axes, units: Units) -> None:
+    """Label the axis of time; frames are whole numbers."""
+    axes.set_xlabel(units.time_label)
+    if not units.frame_interval_s:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def figure_histograms(
+    panels: Sequence[tuple[npt.NDArray[Any], str]], ylabel: str = "cells"
+) -> Figure:
+    """Histograms side by side, the median marked; the last bin holds the top 0.5 %, too.
+
+    Parameters
+    ----------
+    panels
+        Values (finite, at least one) and label of the x axis with its unit.
+    """
+    figure = new_figure(2.6)
+    for i, (values, xlabel) in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), i + 1)
+        # Few cells in many bins are but a comb.
+        edges = histogram_bins(values, int(np.clip(2 * np.sqrt(len(values)), 10, 40)))
+        axes.hist(np.minimum(values, edges[-1]), bins=edges.tolist(), color=ACCENT)
+        median = float(np.median(values))
+        axes.axvline(median, color=WARM, lw=1.2)
+        axes.set_title(f"median {median:.3g}", color=WARM, fontsize=9)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        whole = np.issubdtype(values.dtype, np.integer)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=whole, nbins=6))
+    return figure
+
+
+def histogram_bins(values: npt.NDArray[Any], bins: int) -> npt.NDArray[np.float64]:
+    """Bin edges up to the 99.5th percentile; each whole number is in the middle of a bin."""
+    low, high = float(np.min(values)), float(np.percentile(values, 99.5))
+    if np.issubdtype(values.dtype, np.integer):
+        step = max(1, int(np.ceil((high - low + 1) / bins)))
+        return np.arange(low - 0.5, high + step + 0.5, step)
+    if high <= low:
+        return np.array([low - 0.5, low + 0.5])
+    return np.linspace(low, high, bins + 1)

@@ -1,0 +1,99 @@
+"""Figures of measurements that are compared gene by gene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import NullFormatter
+
+from cellsam_core.reporting.figures_common import ACCENT, WIDTH_IN, new_figure, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from cellsam_core.comparison.genes import GeneCorrelation
+
+COLUMNS = 3
+SIDE_IN = WIDTH_IN / COLUMNS
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two measurements: what the axes are called, and how they agree."""
+
+    label_a: str
+    label_b: str
+    genes: GeneCorrelation
+
+
+def draw_pair(axes: Axes, pair: Pair) -> None:
+    """One dot a gene that both have, on logarithmic axes; r and rho above."""
+    genes = pair.genes
+    axes.scatter(genes.common["a"], genes.common["b"], s=10, c=ACCENT, alpha=0.6, lw=0)
+    axes.set(xscale="log", yscale="log")
+    # Whole decades, so that each axis has two labels or more.
+    axes.set(xlim=_decades(genes.common["a"]), ylim=_decades(genes.common["b"]))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel=plain(pair.label_a), ylabel=plain(pair.label_b))
+    if genes.is_defined:
+        axes.set_title(f"r {genes.pearson_r_log10:.3f}, rho {genes.spearman_rho:.3f}")
+
+
+def _decades(values: pd.Series[float]) -> tuple[float, float]:
+    """Powers of ten below and above positive values; 1 to 10 without any."""
+    if values.empty:
+        return 1, 10
+    low, high = np.log10([values.min() / 1.1, values.max() * 1.1])
+    return float(10 ** np.floor(low)), float(10 ** np.ceil(high))
+
+
+def figure_pairs(pairs: Sequence[Pair]) -> Figure:
+    """Draw pairs, three in a row.
+
+    Parameters
+    ----------
+    pairs
+        At least one.
+    """
+    n_columns = min(len(pairs), COLUMNS)
+    n_rows = -(-len(pairs) // COLUMNS)
+    side = SIDE_IN if len(pairs) > 1 else 1.4 * SIDE_IN
+    figure = new_figure(n_rows * (side + 0.3), n_columns * side)
+    for i, pair in enumerate(pairs):
+        draw_pair(figure.add_subplot(n_rows, n_columns, i + 1), pair)
+    return figure
+
+
+def figure_matrix(names: Sequence[str], r: npt.NDArray[np.float64]) -> Figure:
+    """Heat map of the correlation of each two of many samples.
+
+    Parameters
+    ----------
+    names
+        Of the n samples.
+    r
+        ``(n, n)``, symmetric; grey where it is NaN, as on the diagonal.
+    """
+    side = float(np.clip(0.45 * len(names) + 1.5, 3.5, 20))
+    figure = new_figure(side, side + 1)
+    axes = figure.add_subplot()
+    axes.set_facecolor("0.85")
+    picture = axes.imshow(r, cmap="viridis", vmax=1, interpolation="nearest")
+    ticks = range(len(names))
+    axes.set_xticks(ticks, [plain(name) for name in names], rotation=90)
+    axes.set_yticks(ticks, [plain(name) for name in names])
+    low, high = picture.get_clim()
+    for i, j in zip(*np.nonzero(np.isfinite(r)), strict=True):
+        dark = r[i, j] < (low + high) / 2
+        colour = "white" if dark else "black"
+        axes.text(j, i, f"{r[i, j]:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    figure.colorbar(picture, ax=axes, label="Pearson r of log10 counts", shrink=0.8)
+    return figure

@@ -1,0 +1,142 @@
+"""Pictures for the report: strided reading, grey stretch, outlines in the colour of their track."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.colors import hsv_to_rgb
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from cellsam_core.files.omezarr import OmeZarr
+
+    Rgb = npt.NDArray[np.uint8]
+
+MAX_SIDE_PX = 900
+GOLDEN_RATIO = 0.618033988749895
+LUMA = np.array([0.299, 0.587, 0.114])  # of red, green, blue; ITU-R BT.601
+MIN_LUMA = 0.5
+AMBER = (255, 190, 60)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of the image in pixels, half open, read with a stride.
+
+    Attributes
+    ----------
+    y0, y1, x0, x1
+        Bounds in full-resolution pixels.
+    stride
+        Every `stride`-th pixel is read along both axes.
+    """
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+    stride: int
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom, top edge in pixels, with pixel centres at integers."""
+        return (self.x0 - 0.5, self.x1 - 0.5, self.y1 - 0.5, self.y0 - 0.5)
+
+
+def window_around(
+    shape_yx: tuple[int, int],
+    centre_yx: tuple[float, float] | None = None,
+    side_px: int | None = None,
+    max_side_px: int = MAX_SIDE_PX,
+) -> Window:
+    """Window of `side_px` about `centre_yx`, moved into the image; the whole image by default."""
+    height, width = shape_yx
+    if centre_yx is None or side_px is None:
+        side_y, side_x, y0, x0 = height, width, 0, 0
+    else:
+        side_y, side_x = min(side_px, height), min(side_px, width)
+        y0 = int(np.clip(round(centre_yx[0]) - side_y // 2, 0, height - side_y))
+        x0 = int(np.clip(round(centre_yx[1]) - side_x // 2, 0, width - side_x))
+    stride = max(1, -(-max(side_y, side_x) // max_side_px))
+    return Window(y0, y0 + side_y, x0, x0 + side_x, stride)
+
+
+def read_window(source: OmeZarr, frame: int, channel: int, window: Window) -> npt.NDArray[Any]:
+    """Read ``(y, x)`` of one frame, strided; only this much is ever held in memory.
+
+    Parameters
+    ----------
+    source
+        Image or labels; `frame` and `channel` are ignored along axes that it lacks.
+    """
+    index = {
+        "t": frame,
+        "c": channel,
+        "y": slice(window.y0, window.y1, window.stride),
+        "x": slice(window.x0, window.x1, window.stride),
+    }
+    return np.asarray(source.read(tuple(index[axis] for axis in source.axes)))
+
+
+def stretch(plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Grey levels 0-255 between the 1st and 99.8th percentile; black where the image is flat."""
+    low, high = np.percentile(plane, [1, 99.8]) if plane.size else (0.0, 0.0)
+    if high <= low:
+        return np.zeros(plane.shape, np.uint8)
+    scaled = (plane.astype(np.float64) - low) / (high - low)
+    return np.asarray(255 * scaled.clip(0, 1), dtype=np.uint8)
+
+
+def id_colours(ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
+    """One bright colour an id, ``(n, 3)`` in 0-1; the same id has the same colour everywhere."""
+    hue = (np.asarray(ids, dtype=np.float64) * GOLDEN_RATIO) % 1
+    value = 0.85 + 0.15 * ((np.asarray(ids, dtype=np.int64) % 3) / 2)
+    rgb = hsv_to_rgb(np.stack([hue, np.full_like(hue, 0.75), value], axis=-1))
+    # Blue and violet would be too dark on a black image: those get as much white as they lack.
+    luma = (rgb @ LUMA)[..., None]
+    white = ((MIN_LUMA - luma) / (1 - luma)).clip(0, 1)
+    return np.asarray(rgb + (1 - rgb) * white)
+
+
+def outlines(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Inner outline of each label: its pixels with a neighbour above, below or beside outside."""
+    inside = np.ones(labels.shape, dtype=bool)
+    for axis in (0, 1):
+        ahead = np.swapaxes(labels, 0, axis)
+        same = ahead[1:] == ahead[:-1]
+        view = np.swapaxes(inside, 0, axis)
+        view[1:] &= same
+        view[:-1] &= same
+    return np.asarray((labels > 0) & ~inside)
+
+
+def overlay(
+    plane: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    ids: npt.NDArray[np.int64] | None = None,
+    brightness: float = 1.0,
+) -> Rgb:
+    """Grey image with outlines drawn on it.
+
+    Parameters
+    ----------
+    plane, labels
+        ``(y, x)`` of the same shape.
+    ids
+        Id that gives the colour of label i at index i, 0 for grey; None draws all in amber.
+    brightness
+        Of the image, 0-1; that of the outlines stays.
+    """
+    rgb = np.repeat((brightness * stretch(plane)).astype(np.uint8)[..., None], 3, axis=2)
+    edge = outlines(labels)
+    if ids is None:
+        rgb[edge] = AMBER
+        return rgb
+    colour_ids = ids[labels[edge].astype(np.int64)]
+    colours = (255 * id_colours(colour_ids)).astype(np.uint8)
+    colours[colour_ids == 0] = 160
+    rgb[edge] = colours
+    return rgb

@@ -1,0 +1,128 @@
+"""Section of a sample that started with raw rounds: registration, calls and their error rate."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsam_core.decoding.calibrate import rate_of_counts
+from cellsam_core.files.tables import table_errors
+from cellsam_core.reporting.figures_common import ACCENT, WARM, encode, new_figure, plain
+from cellsam_core.reporting.page import Picture, Section, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cellsam_core.reporting.results import Results
+
+MAX_NAMED_FIELDS = 20
+MAX_UPRIGHT = 3  # letters of a name that is not turned
+
+
+def decoding_section(results: Results) -> Section | None:
+    """Tell how the rounds were decoded; None for a sample that came decoded."""
+    path = results.folder / "0_decoded/decode_qc.json"
+    if not path.is_file():
+        return None
+    with table_errors(path):
+        quality = dict(json.loads(path.read_text(encoding="utf-8")))
+        density = density_by_field(quality["fields"])
+    section = Section("Decoding")
+    rate, target = quality["misidentification_rate"], quality["target_misidentification_rate"]
+    if rate is None:
+        section.paragraphs.append(
+            "No error rate: the codebook has no blanks, or no gene was called. Calls were kept "
+            "by the model's own posterior of 0.95 or more."
+            if not quality["n_blanks"]
+            else "No gene was called at the error rate asked for."
+        )
+    else:
+        section.paragraphs.append(
+            f"Misidentification rate {rate:.1%}, asked for: {target:.1%}. That is the mean count "
+            "of a blank of the codebook over the mean count of a gene."
+        )
+    if quality["curve"] and quality["n_blanks"]:
+        uri = encode(lambda: figure_curve(quality))
+        caption = (
+            "Error rate of the surest calls, by how many are taken; dashed: the rate asked for."
+        )
+        section.pictures.append(Picture(uri, caption))
+    if len(density) > 1:
+        uri = encode(lambda: figure_density_by_field(density))
+        caption = (
+            "Transcripts of genes by field, overlaps counted in one field only; dashed: median. "
+            "A field far below the others may be out of focus or badly registered."
+        )
+        section.pictures.append(Picture(uri, caption))
+    section.tables.append(_counts(quality))
+    section.tables.append(_registration(quality["fields"]))
+    return section
+
+
+def figure_curve(quality: dict[str, Any]) -> Figure:
+    """Draw the misidentification rate against the number of calls."""
+    n_calls = np.array([point["n_calls"] for point in quality["curve"]])
+    n_blank = np.array([point["n_blank_calls"] for point in quality["curve"]])
+    rate = rate_of_counts(n_blank, n_calls - n_blank, quality["n_blanks"], quality["n_genes"])
+    figure = new_figure(3.0)
+    axes = figure.add_subplot(xlabel="calls, the surest first", ylabel="misidentification rate")
+    axes.plot(n_calls, rate)
+    axes.axhline(quality["target_misidentification_rate"], linestyle="--", linewidth=1)
+    axes.set_ylim(0, max(2 * quality["target_misidentification_rate"], 0.02))
+    return figure
+
+
+def density_by_field(fields: list[dict[str, Any]]) -> dict[str, float]:
+    """Transcripts of genes per 1000 um2 of each field that has an area of its own."""
+    return {
+        str(field["field"]): 1000 * field["n_gene_calls"] / field["area_um2"]
+        for field in fields
+        if field["area_um2"] > 0
+    }
+
+
+def figure_density_by_field(density: dict[str, float]) -> Figure:
+    """Draw a bar a field; the fields are named where there is room."""
+    figure = new_figure(2.6)
+    axes = figure.add_subplot(xlabel="field", ylabel="transcripts per 1000 µm²")
+    axes.bar(range(len(density)), list(density.values()), color=ACCENT)
+    axes.axhline(float(np.median(list(density.values()))), color=WARM, ls="--", lw=1)
+    if len(density) <= MAX_NAMED_FIELDS:
+        rotation = 90 if max(map(len, density)) > MAX_UPRIGHT else 0
+        axes.set_xticks(range(len(density)), list(map(plain, density)), rotation=rotation)
+    else:
+        axes.set_xlabel("fields")
+    return figure
+
+
+def _counts(quality: dict[str, Any]) -> Table:
+    fields = quality["fields"]
+    rows = [
+        ("fields of view", len(fields)),
+        ("candidates", sum(field["n_candidates"] for field in fields)),
+        ("calls of genes", quality["n_gene_calls"]),
+        ("calls of blanks", quality["n_blank_calls"]),
+        ("genes in the codebook", quality["n_genes"]),
+        ("blanks in the codebook", quality["n_blanks"]),
+        ("lit bits seen dark (median)", float(np.median([f["dropout"] for f in fields]))),
+        ("dark bits seen lit (median)", float(np.median([f["false_bit"] for f in fields]))),
+    ]
+    return Table("Calls, and bit errors as the mixture model sees them.", (), rows)
+
+
+def _registration(fields: list[dict[str, Any]]) -> Table:
+    """Drift and residual of each imaging round over the fields."""
+    rounds: dict[int, list[dict[str, Any]]] = {}
+    for field in fields:
+        for entry in field["rounds"]:
+            rounds.setdefault(entry["imaging_round"], []).append(entry)
+    rows = []
+    for number, entries in sorted(rounds.items()):
+        residual = [entry["residual_px"] for entry in entries]
+        drift = [float(np.hypot(entry["shift_y_px"], entry["shift_x_px"])) for entry in entries]
+        fiducials = [entry["n_fiducials"] for entry in entries]
+        rows.append((number, max(drift), float(np.median(residual)), max(residual), min(fiducials)))
+    header = ("imaging round", "largest drift", "residual, median", "largest", "fewest fiducials")
+    return Table("Registration against the first round, over the fields, in px.", header, rows)

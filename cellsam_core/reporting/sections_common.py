@@ -1,0 +1,162 @@
+"""Sections that every report has: input, segmentation, run times, versions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cellsam_core.files.tables import read_table
+from cellsam_core.reporting.figures_common import encode, figure_histograms
+from cellsam_core.reporting.page import Picture, Section, Table, count, percent
+from cellsam_core.segmentation.seams import seam_ratio
+from cellsam_core.segmentation.tiles import plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellsam_core.reporting.results import Results
+    from cellsam_core.segmentation.seams import SeamRatio
+
+
+def input_section(results: Results) -> Section:
+    """Tell what was read, its units and the reader's warnings."""
+    manifest = results.manifest
+    height, width = manifest.shape_yx
+    unknown = "not known: lengths are in pixels"
+    rows: list[tuple[str, Any]] = [
+        ("assay", manifest.assay),
+        ("format", manifest.format),
+        ("channels", ", ".join(manifest.channels)),
+        ("frames", manifest.n_frames),
+        ("image size (px)", f"{width} x {height}"),
+        ("pixel type", manifest.dtype),
+        ("pixel size (µm)", f"{manifest.pixel_size_um:.4g}" if manifest.pixel_size_um else unknown),
+    ]
+    if results.is_movie:
+        interval = manifest.frame_interval_s or "not known: times are in frames"
+        rows.append(("frame interval (s)", interval))
+    if manifest.transcripts is not None:
+        rows.append(("transcripts", manifest.transcripts.n_rows))
+    section = Section("Input", tables=[Table("As the files say of themselves.", (), rows)])
+    if manifest.warnings:
+        section.tables.append(
+            Table("Warnings of the reader.", (), [(text,) for text in manifest.warnings])
+        )
+    else:
+        section.paragraphs.append("The reader had no warnings.")
+    return section
+
+
+def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Section:
+    """Summarise number of cells, scores, areas, cells at the border."""
+    section = Section("Segmentation")
+    if cells is None:
+        section.paragraphs.append(
+            "There is no 2_masks/cells.parquet: the image was not segmented here."
+        )
+        return section
+    if cells.empty:
+        section.paragraphs.append("No cell was found in any frame.")
+        return section
+    units = results.units
+    area = cells["area_px"].to_numpy(np.float64) * units.per_px**2
+    border = cells["touches_border"].to_numpy(bool)
+    rows = [
+        ("masks", len(cells)),
+        ("masks per frame (mean)", len(cells) / results.manifest.n_frames),
+        (f"median area ({units.area})", float(np.median(area))),
+        (
+            "touching the image border",
+            f"{count(border.sum())} ({percent(border.sum(), len(border))})",
+        ),
+    ]
+    ratio = _seam_ratio(results, cells)
+    if ratio is not None:
+        what = "cells per area near tile borders, over elsewhere (error of counting)"
+        rows.append((what, f"{ratio.ratio:.2f} ({ratio.standard_error:.2f})"))
+    panels = [(area, f"cell area ({units.area})")]
+    if "score" in cells and cells["score"].notna().any():
+        score = cells["score"].dropna().to_numpy(np.float64)
+        rows.append(("median score", float(np.median(score))))
+        panels.append((score, "detection score (0-1)"))
+    section.tables.append(Table("All frames together.", (), rows))
+    picture = encode(lambda: figure_histograms(panels, "masks"))
+    caption = "Distribution over all masks, the top 0.5 % in the last bin; the line: median."
+    section.pictures.append(Picture(picture, caption))
+    return section
+
+
+def _seam_ratio(results: Results, cells: pd.DataFrame) -> SeamRatio | None:
+    """Compare what is within a cell diameter of the borders of tiles with the rest."""
+    recorded = results.segmentation_parameters()
+    if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
+        return None
+    shape, diameter = results.manifest.shape_yx, recorded["cell_diameter_px"]
+    tiles = plan(1, shape, diameter, recorded["tile_px"])
+    y, x = (cells[name].to_numpy(np.float64) for name in ("y", "x"))
+    return seam_ratio(y, x, tiles, shape, diameter)
+
+
+def benchmark_table(folder: Path | None) -> pd.DataFrame:
+    """Time and memory of each job, from Snakemake's benchmark files below `folder`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        job, wall_s, cpu_s, peak_rss_mb; NaN where the job was too short to be sampled.
+    """
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")) if folder is not None else []:
+        assert folder is not None
+        table = read_table(path, na_values=["-", "NA"])
+        for record in table.to_dict("records"):
+            job = path.relative_to(folder).with_suffix("").as_posix()
+            rows.append((job, record.get("s"), record.get("cpu_time"), record.get("max_rss")))
+    return pd.DataFrame(rows, columns=["job", "wall_s", "cpu_s", "peak_rss_mb"])
+
+
+def run_section(folder: Path | None) -> Section:
+    """Run times and memory."""
+    section = Section("Run time and memory")
+    table = benchmark_table(folder)
+    if table.empty:
+        section.paragraphs.append("No benchmark files were given.")
+        return section
+    header = ("job", "wall time (s)", "CPU time (s)", "peak memory (MB)")
+    rows: list[tuple[Any, ...]] = list(table.itertuples(index=False, name=None))
+    rows.append(("all", *table[["wall_s", "cpu_s"]].sum(), table["peak_rss_mb"].max()))
+    section.tables.append(
+        Table("One row a job; of all jobs: sum of times, largest memory.", header, rows)
+    )
+    return section
+
+
+def versions_section(provenance: dict[str, Any]) -> Section:
+    """Versions, weights, parameters."""
+    segmentation = [(key, _plain(v)) for key, v in sorted(provenance["segmentation"].items())]
+    packages = [("python", provenance["python"]), *sorted(provenance["packages"].items())]
+    config = [
+        (section, key, _plain(value))
+        for section, values in sorted(provenance["config"].items())
+        for key, value in (sorted(values.items()) if isinstance(values, dict) else [("", values)])
+    ]
+    section = Section("Versions and parameters")
+    if segmentation:
+        section.tables.append(Table("Segmentation, as recorded in the masks.", (), segmentation))
+    else:
+        section.paragraphs.append("The masks do not record how they were made.")
+    if config:
+        section.tables.append(Table("Configuration.", ("section", "key", "value"), config))
+    section.tables.append(Table("Versions.", (), packages))
+    section.paragraphs.append(f"SHA-256 of the manifest: {provenance['manifest_sha256']}.")
+    return section
+
+
+def _plain(value: Any) -> str:
+    """Text of a configuration value; identifiers and hashes are not grouped as numbers are."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -1,0 +1,1 @@
+"""Size of a sample by names and headers, and the jobs, hours and disk of a run."""

@@ -1,0 +1,81 @@
+"""How large a sample is, by the headers of a few of its files: what jobs are sized by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellsam_core.decoding.experiment import find_format, open_raw
+from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import is_label, list_images, parse_names
+from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.vendors import cosmx
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Images of one size.
+
+    Attributes
+    ----------
+    n_images
+        Frames of a movie, fields of raw rounds or of a CosMx export, else 1.
+    shape_yx
+        Of one of them, in pixels.
+    """
+
+    n_images: int
+    shape_yx: tuple[int, int]
+
+
+def read_extent(
+    path: str | Path, *, is_movie: bool, n_channels: int | None = None, fov: str | None = None
+) -> Extent | None:
+    """Look at file names and one header; unlike `inspect`, which reads them all.
+
+    Parameters
+    ----------
+    path
+        Raw data of a sample, a folder or a file.
+    is_movie
+        Whether it has frames.
+    n_channels
+        Number of channels, where the sample sheet says it.
+    fov
+        The only field of view to use, where the sample sheet names one.
+
+    Returns
+    -------
+    Extent or None
+        None if there is no image, or an unclear one: ``inspect`` will say what is wrong.
+    """
+    root = Path(path)
+    try:
+        if root.is_dir() and find_format(root):
+            raw = open_raw(root, pixel_size_um=1)  # its size does not matter here
+            return Extent(len(raw.fields), raw.shape_yx)
+        if not is_movie and root.is_dir() and cosmx.fits(root):
+            images = list(cosmx.stain_files(root).values())
+            n_fields = len(images) if fov is None else 1
+        else:
+            images, n_fields = [root] if root.is_file() else _find_images(root), 1
+        if not images:
+            return None
+        stack = read_stack(images[0], n_channels=n_channels, pages_are_frames=is_movie)
+        if not is_movie:
+            return Extent(n_fields, stack.shape_yx)
+        in_names = {image.frame for image in parse_names(images)} if len(images) > 1 else {None}
+        return Extent(max(len(in_names), len(stack.planes)), stack.shape_yx)
+    except InputError:
+        return None
+
+
+def _find_images(root: Path) -> list[Path]:
+    """Images directly in a folder; else in that of its sub-folders which holds most."""
+    for pattern in ("", "*/", "*/*/"):
+        folders = sorted(root.glob(pattern)) if pattern else [root]
+        groups = [[f for f in list_images(g) if not is_label(f)] for g in folders if g.is_dir()]
+        largest = max(groups, key=len, default=[])
+        if largest:
+            return largest
+    return []

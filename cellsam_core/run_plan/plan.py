@@ -1,0 +1,114 @@
+"""What a run will take: jobs, hours of segmentation, disk; a page of text for `snakemake plan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cellsam_core.segmentation.segmenter import is_published
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+# One core of a 2-core virtual machine, tiles of 512 px (docs/model_card.md, docs/cluster.md).
+CPU_SECONDS_PER_TILE = {"tiny": 0.88, "published": 27.6}
+CPU_START_UP_S = {"tiny": 15.8, "published": 9.7}
+# Simulated examples and movies of 60 frames took 1.6 to 3.3 without the report.
+DISK_BYTES_PER_PX = 5.0
+DISK_BYTES_PER_SAMPLE = 1.5e6
+
+
+@dataclass(frozen=True)
+class SampleWork:
+    """What one sample asks for.
+
+    Attributes
+    ----------
+    sample
+        Name.
+    n_tiles, n_pixels
+        Of all frames; None where the images are unclear.
+    n_gpu_jobs, n_jobs
+        Of the rule ``segment``, and of all rules.
+    weights
+        Of the model.
+    """
+
+    sample: str
+    n_tiles: int | None
+    n_pixels: int | None
+    n_gpu_jobs: int
+    n_jobs: int
+    weights: str
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Segmentation jobs that were run: seconds on the clock, tiles, jobs."""
+
+    seconds: float = 0.0
+    n_tiles: int = 0
+    n_jobs: int = 0
+
+
+def read_pilot(tiles_of: dict[str, int], benchmarks: Path) -> Pilot:
+    """Add up Snakemake's benchmark files of the segmentation jobs that are there.
+
+    Parameters
+    ----------
+    tiles_of
+        Sample -> its number of tiles.
+    benchmarks
+        Folder that holds ``<sample>/segment/<K-of-N>.tsv``.
+    """
+    seconds, n_tiles, n_jobs = 0.0, 0, 0
+    for sample, tiles in tiles_of.items():
+        for path in (benchmarks / sample / "segment").glob("*-of-*.tsv"):
+            batch, count = (int(word) for word in path.stem.split("-of-"))
+            seconds += float(pd.read_csv(path, sep="\t")["s"].iloc[0])
+            n_tiles += batch * tiles // count - (batch - 1) * tiles // count
+            n_jobs += 1
+    return Pilot(seconds, n_tiles, n_jobs)
+
+
+def hours(work: SampleWork, pilot: Pilot) -> float:
+    """Estimate the hours of the segmentation jobs of a sample."""
+    tiles = work.n_tiles or 0
+    if pilot.n_tiles:
+        return tiles * pilot.seconds / pilot.n_tiles / 3600
+    model = "published" if is_published(work.weights) else "tiny"
+    start_up_s = work.n_gpu_jobs * CPU_START_UP_S[model]
+    return (tiles * CPU_SECONDS_PER_TILE[model] + start_up_s) / 3600
+
+
+def page(works: Iterable[SampleWork], pilot: Pilot) -> str:
+    """Write the plan: a row a sample, their sum, and what the figures rest on."""
+    works = list(works)
+    rows = [
+        (
+            work.sample,
+            work.n_tiles or 0,
+            work.n_gpu_jobs,
+            work.n_jobs,
+            hours(work, pilot),
+            ((work.n_pixels or 0) * DISK_BYTES_PER_PX + DISK_BYTES_PER_SAMPLE) / 1e9,
+        )
+        for work in works
+    ]
+    rows.append(("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])))
+    header = ["sample", "tiles", "GPU jobs", "jobs", "GPU hours", "disk (GB)"]
+    table = pd.DataFrame(rows, columns=header)
+    text = table.to_string(index=False, float_format=lambda value: f"{value:.3g}")
+    notes = ["Tiles are those of cells of 30 px where cell_diameter_px is auto."]
+    if pilot.n_tiles:
+        notes.append(f"Hours are those of {pilot.n_jobs} jobs with {pilot.n_tiles} tiles run here.")
+    else:
+        notes.append("Hours are those of one CPU core; run one sample to have them measured here.")
+    notes.append("Disk is what is kept at most, without the raw data.")
+    unclear = [work.sample for work in works if work.n_tiles is None]
+    if unclear:
+        notes.append(f"No clear images, counted as one job without tiles: {', '.join(unclear)}.")
+    return "\n".join([text, *notes])

@@ -1,0 +1,1 @@
+"""Readers: from the folder of a microscope to the manifest of a sample."""

@@ -1,0 +1,367 @@
+"""How a transcript table meets its image: units resolved, placement tested, never guessed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cellsam_core.errors import InputError
+from cellsam_core.samples.manifest import TranscriptSource
+from cellsam_core.samples.transcripts import apply_affine, find_columns, iter_columns, pixel_size_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellsam_core.samples.transcripts import TranscriptColumns
+
+Affine = npt.NDArray[np.float64]
+
+MIN_FRACTION_INSIDE = 0.5
+# Coordinates in the right unit span most of the image; in the wrong one they are crowded into a
+# corner or lie outside.
+MIN_EXTENT = 0.5
+MAX_FIT_ERROR_PX = 0.5
+LEAST_COVERED = 1e-3  # of an image that fields make up
+PIXEL_SIZE_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One reading of a table: which columns, in what unit, through which affine."""
+
+    columns: tuple[str, str]
+    unit: str
+    um_to_px: Affine
+
+
+@dataclass
+class _Survey:
+    """What one pass over a table says about a candidate."""
+
+    n_rows: int = 0
+    n_inside: int = 0
+    low: npt.NDArray[np.float64] | None = None
+    high: npt.NDArray[np.float64] | None = None
+
+    def add(self, px: npt.NDArray[np.float64], shape_yx: tuple[int, int]) -> None:
+        """Take in points ``(2, n)`` in pixels."""
+        height, width = shape_yx
+        size = np.array([[width], [height]])
+        self.n_rows += px.shape[1]
+        self.n_inside += int(np.count_nonzero(((px >= -0.5) & (px < size - 0.5)).all(axis=0)))
+        if px.shape[1]:
+            low, high = px.min(axis=1), px.max(axis=1)
+            self.low = low if self.low is None else np.minimum(low, self.low)
+            self.high = high if self.high is None else np.maximum(high, self.high)
+
+    @property
+    def fraction_inside(self) -> float:
+        return self.n_inside / self.n_rows if self.n_rows else 1.0
+
+    def spans(self, shape_yx: tuple[int, int]) -> bool:
+        """Whether the points cover `MIN_EXTENT` of the image along both axes."""
+        if self.low is None or self.high is None:
+            return False
+        size = np.array(shape_yx[::-1], dtype=float)
+        covered = np.minimum(self.high, size - 0.5) - np.maximum(self.low, -0.5)
+        return bool((covered >= MIN_EXTENT * size).all())
+
+
+def place_transcripts(
+    path: str | Path,
+    *,
+    shape_yx: tuple[int, int],
+    pixel_size_um: float | None = None,
+    um_to_px: Affine | None = None,
+    columns: TranscriptColumns | None = None,
+    keep: tuple[str, float] | None = None,
+) -> tuple[TranscriptSource, list[str]]:
+    """Resolve the unit of a table's coordinates and test that they fall on the image.
+
+    In this order: the transform that is given; the relation between the table's own um and px
+    columns, fitted and tested on every row; the pixel size. Plain ``x, y`` columns are taken in
+    the unit in which they span the image; beside px columns, as um if that agrees with the pixel
+    size, else they are not used.
+
+    Parameters
+    ----------
+    path
+        The table.
+    shape_yx
+        Height and width of the image in pixels.
+    pixel_size_um
+        Side of a pixel, where it is known.
+    um_to_px
+        3x3 affine from micrometres to pixel centres, where it is known.
+    columns
+        Of the table; None finds them by name.
+    keep
+        Column and number of the rows to place; None for all.
+
+    Returns
+    -------
+    source, warnings
+
+    Raises
+    ------
+    InputError
+        The unit can't be resolved, sources contradict each other, a coordinate is not finite, or
+        fewer than half of the transcripts are on the image.
+    """
+    columns = columns or find_columns(path)
+    candidates = _candidates(path, columns, pixel_size_um, um_to_px)
+    surveys = _survey(path, columns, candidates, shape_yx, keep)
+    chosen = 0 if len(candidates) == 1 else _decide(path, surveys, shape_yx)
+    candidate, survey = candidates[chosen], surveys[chosen]
+    _check_pixel_size(path, pixel_size_um, candidate.um_to_px)
+    source = TranscriptSource(
+        path=str(path),
+        x=candidate.columns[0],
+        y=candidate.columns[1],
+        gene=columns.gene,
+        z=columns.z,
+        unit=candidate.unit,
+        um_to_px=candidate.um_to_px.tolist(),
+        n_rows=survey.n_rows,
+        feature_type=columns.feature_type,
+        cell=columns.cell,
+        keep=keep,
+    )
+    warnings = _check_inside(path, survey, shape_yx)
+    return source, [*warnings, *_warn_unused(columns, candidate)]
+
+
+def refuse_scattered(where: str | Path, xy_px: Affine, field_shape_yx: tuple[int, int]) -> None:
+    """Refuse places of fields of which one is so far off that their image would be all but empty.
+
+    Parameters
+    ----------
+    where
+        What the places are from, for the error.
+    xy_px
+        ``(fields, 2)``.
+    field_shape_yx
+        Height and width of a field.
+
+    Raises
+    ------
+    InputError
+        They cover less than a thousandth.
+    """
+    span = np.ptp(xy_px, axis=0)
+    share = len(xy_px) * np.prod(field_shape_yx) / np.prod(span + field_shape_yx[::-1])
+    if share < LEAST_COVERED:
+        raise InputError(
+            where,
+            found=f"fields scattered over {span[0]:.3g} x {span[1]:.3g} px",
+            expected=f"fields that cover at least 1/{1 / LEAST_COVERED:.0f} of that",
+            remedy="correct their positions",
+        )
+
+
+def place_in_um(path: str | Path, pixel_size_um: float | None = None) -> TranscriptSource:
+    """Describe a table that meets polygons in micrometres and no image.
+
+    Raises
+    ------
+    InputError
+        The table has no column in um, nor px columns and a pixel size.
+    """
+    columns = find_columns(path)
+    n_rows = sum(batch.num_rows for batch in iter_columns(path, [], [columns.gene]))
+    pair, unit, scale = columns.um, "um", pixel_size_um or 1.0
+    if pair is None and columns.px is not None and pixel_size_um is not None:
+        pair, unit = columns.px, "px"
+    if pair is None:
+        raise InputError(
+            path,
+            found="no coordinates in micrometres",
+            expected="columns x_um, y_um beside polygons, which are in micrometres",
+            remedy="rename the columns, or give --pixel-size-um for columns x_px, y_px",
+        )
+    matrix = np.diag([1 / scale, 1 / scale, 1.0])
+    return TranscriptSource(
+        str(path),
+        *pair,
+        columns.gene,
+        columns.z,
+        unit,
+        matrix.tolist(),
+        n_rows,
+        columns.feature_type,
+    )
+
+
+def _candidates(
+    path: str | Path,
+    columns: TranscriptColumns,
+    pixel_size_um: float | None,
+    um_to_px: Affine | None,
+) -> list[_Candidate]:
+    """List the readings that the columns allow; more than one only for plain ``x, y``."""
+    if um_to_px is None and columns.px is not None:
+        if columns.um is not None:
+            return [_Candidate(columns.um, "um", fit_affine(path, columns.um, columns.px))]
+        if columns.unitless is not None and pixel_size_um is not None:
+            fitted = _fit_plain(path, columns.unitless, columns.px, pixel_size_um)
+            if fitted is not None:
+                return [_Candidate(columns.unitless, "um", fitted)]
+    if um_to_px is None:
+        if pixel_size_um is None:
+            has_plain = columns.px is not None and columns.unitless is not None
+            raise InputError(
+                path,
+                found="coordinates in one unit and no pixel size",
+                expected="the pixel size, to tell where on the image they lie",
+                remedy="give pixel_size_um in the sample sheet, or the option --pixel-size-um"
+                + (", or rename x, y to x_um, y_um if they are in um" if has_plain else ""),
+            )
+        um_to_px = np.diag([1 / pixel_size_um, 1 / pixel_size_um, 1.0])
+    if columns.um is not None:
+        return [_Candidate(columns.um, "um", um_to_px)]
+    if columns.px is not None:
+        return [_Candidate(columns.px, "px", um_to_px)]
+    assert columns.unitless is not None
+    return [_Candidate(columns.unitless, unit, um_to_px) for unit in ("um", "px")]
+
+
+def _fit_plain(
+    path: str | Path, plain: tuple[str, str], px: tuple[str, str], pixel_size_um: float
+) -> Affine | None:
+    """Fit plain ``x, y`` to px columns; None unless the pixel size says that they are um.
+
+    They may as well be the same pixels, those of a field of view, or any other length.
+    """
+    try:
+        fitted = fit_affine(path, plain, px)
+    except InputError:
+        return None
+    return fitted if _agrees(fitted, pixel_size_um) else None
+
+
+def fit_affine(path: str | Path, um: tuple[str, str], px: tuple[str, str]) -> Affine:
+    """Fit the affine between a table's um and px columns by least squares.
+
+    The fit uses the first chunk, the test every row.
+
+    Raises
+    ------
+    InputError
+        Fewer than three points that are not on a line, or a row more than half a pixel off.
+    """
+    matrix: Affine | None = None
+    worst = 0.0
+    for batch in iter_columns(path, [*um, *px], []):
+        um_xy = np.stack([batch[name].to_numpy() for name in um])
+        px_xy = np.stack([batch[name].to_numpy() for name in px])
+        if matrix is None:
+            matrix = _least_squares(um_xy, px_xy)
+            if matrix is None:
+                break
+        worst = max(worst, float(np.abs(apply_affine(matrix, um_xy) - px_xy).max()))
+    if matrix is None or worst > MAX_FIT_ERROR_PX:
+        found = f"rows up to {worst:.3g} px off" if matrix is not None else "too few rows for a fit"
+        raise InputError(
+            path,
+            found=f"{found} between the columns {', '.join(um)} and {', '.join(px)}",
+            expected="one affine relation between micrometres and pixels",
+            remedy="remove the pair of columns that is wrong and give pixel_size_um",
+        )
+    return matrix
+
+
+def _least_squares(um: npt.NDArray[Any], px: npt.NDArray[Any]) -> Affine | None:
+    centre = um.mean(axis=1, keepdims=True)
+    design = np.vstack([um - centre, np.ones(um.shape[1])]).T
+    # Distinct directions, judged on the scale of the data itself.
+    spread = np.linalg.svd(design[:, :2], compute_uv=False)
+    if um.shape[1] < 3 or spread[-1] <= 1e-6 * max(spread[0], 1e-12):
+        return None
+    solution = np.linalg.lstsq(design, px.T, rcond=None)[0].T
+    matrix = np.eye(3)
+    matrix[:2, :2] = solution[:, :2]
+    matrix[:2, 2] = solution[:, 2] - solution[:, :2] @ centre[:, 0]
+    return matrix if abs(np.linalg.det(matrix)) > 0 else None
+
+
+def _survey(
+    path: str | Path,
+    columns: TranscriptColumns,
+    candidates: list[_Candidate],
+    shape_yx: tuple[int, int],
+    keep: tuple[str, float] | None,
+) -> list[_Survey]:
+    surveys = [_Survey() for _ in candidates]
+    names = candidates[0].columns
+    floats = [*names, columns.z] if columns.z else list(names)
+    for batch in iter_columns(path, floats, [columns.gene], keep=keep):
+        xy = np.stack([batch[name].to_numpy() for name in names])
+        for candidate, survey in zip(candidates, surveys, strict=True):
+            is_px = candidate.unit == "px"
+            survey.add(xy if is_px else apply_affine(candidate.um_to_px, xy), shape_yx)
+    return surveys
+
+
+def _decide(path: str | Path, surveys: list[_Survey], shape_yx: tuple[int, int]) -> int:
+    """Choose between um (0) and px (1) for plain ``x, y`` columns."""
+    if surveys[0].n_rows == 0:
+        return 0
+    fits = [s.fraction_inside >= MIN_FRACTION_INSIDE and s.spans(shape_yx) for s in surveys]
+    if sum(fits) != 1:
+        low, high = surveys[1].low, surveys[1].high
+        assert low is not None
+        assert high is not None
+        raise InputError(
+            path,
+            found=f"plain columns x, y from ({low[0]:.6g}, {low[1]:.6g}) to ({high[0]:.6g}, "
+            f"{high[1]:.6g}), which fit the image of {shape_yx[1]} x {shape_yx[0]} px "
+            f"{'both as' if all(fits) else 'neither as'} um {'and' if all(fits) else 'nor'} px",
+            expected="coordinates whose unit is clear",
+            remedy="rename the columns to x_um, y_um or x_px, y_px and check pixel_size_um",
+        )
+    return fits.index(True)
+
+
+def _check_pixel_size(path: str | Path, pixel_size_um: float | None, um_to_px: Affine) -> None:
+    if pixel_size_um is not None and not _agrees(um_to_px, pixel_size_um):
+        raise InputError(
+            path,
+            found=f"a pixel size of {pixel_size_of(um_to_px):.6g} um",
+            expected=f"the {pixel_size_um:.6g} um of the sample sheet or the image",
+            remedy="correct or remove pixel_size_um in the sample sheet",
+        )
+
+
+def _agrees(um_to_px: Affine, pixel_size_um: float) -> bool:
+    return abs(pixel_size_of(um_to_px) / pixel_size_um - 1) <= PIXEL_SIZE_TOLERANCE
+
+
+def _warn_unused(columns: TranscriptColumns, candidate: _Candidate) -> list[str]:
+    if columns.unitless is None or columns.um is not None or candidate.columns == columns.unitless:
+        return []
+    return ["The columns x, y are not used: the table does not say what their unit is."]
+
+
+def _check_inside(path: str | Path, survey: _Survey, shape_yx: tuple[int, int]) -> list[str]:
+    fraction = survey.fraction_inside
+    n_outside = survey.n_rows - survey.n_inside
+    if fraction < MIN_FRACTION_INSIDE:
+        assert survey.low is not None
+        assert survey.high is not None
+        raise InputError(
+            path,
+            found=f"{n_outside} of {survey.n_rows} transcripts outside the image of {shape_yx[1]} "
+            f"x {shape_yx[0]} px (they span x {survey.low[0]:.6g} to {survey.high[0]:.6g}, "
+            f"y {survey.low[1]:.6g} to {survey.high[1]:.6g} px)",
+            expected="transcripts on the image",
+            remedy="check the transform, the pixel size and the columns' units: they don't fit",
+        )
+    if n_outside == 0:
+        return []
+    return [
+        f"{n_outside} of {survey.n_rows} transcripts ({100 * n_outside / survey.n_rows:.2g} %) lie "
+        "outside the image and are counted in no cell."
+    ]

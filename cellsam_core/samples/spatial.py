@@ -1,0 +1,188 @@
+"""Spatial transcriptomics folders: stain images, transcripts, and the transform between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellsam_core.decoding.experiment import find_format
+from cellsam_core.errors import InputError
+from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.placement import place_transcripts
+from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
+from cellsam_core.samples.vendors import cosmx, generic, merscope, resolve, seqfish, xenium
+from cellsam_core.samples.vendors.contract import Z_POLICIES, Choices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cellsam_core.samples.manifest import TranscriptSource
+    from cellsam_core.samples.vendors.contract import FieldMosaic, Found
+
+# Tried in this order; the last fits any folder.
+READERS = {
+    "merscope": merscope,
+    "xenium": xenium,
+    "cosmx": cosmx,
+    "spatial_genomics": seqfish,
+    "resolve": resolve,
+    "generic": generic,
+}
+FORMATS = tuple(READERS)
+MIN_LABEL_AGREEMENT = 0.5
+
+
+def inspect_spatial(
+    path: str | Path,
+    *,
+    sample: str,
+    assay: str,
+    format: str = "auto",
+    pixel_size_um: float | None = None,
+    channels: Sequence[str] | None = None,
+    fov: str | None = None,
+    z_plane: int | None = None,
+    z_policy: str = "all",
+) -> Manifest:
+    """Find out what a folder of transcripts and stains holds and test that it fits together.
+
+    Parameters
+    ----------
+    path
+        A vendor's folder, or a folder with stain images and a transcript table.
+    sample, assay
+        Name and kind of the experiment, for the manifest.
+    format
+        One of `FORMATS`, or ``"auto"``.
+    pixel_size_um
+        Side of a pixel, where the files don't say it.
+    channels
+        Stains to use, in this order; for a multi-channel image without names, the names of all.
+    fov, z_plane, z_policy
+        See :class:`~cellsam_core.samples.vendors.contract.Choices`.
+
+    Raises
+    ------
+    InputError
+        Something is missing, unreadable or contradicts something else; the message names it.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(
+            folder,
+            found="a file" if folder.exists() else "nothing",
+            expected="a folder with stain images and transcripts",
+            remedy="correct path in the sample sheet",
+        )
+    _refuse_unknown("format", format, ("auto", *FORMATS))
+    _refuse_unknown("z_policy", z_policy, Z_POLICIES)
+    format = _find_out(folder) if format == "auto" else format
+    found = READERS[format].read(folder, Choices(channels, pixel_size_um, fov, z_plane, z_policy))
+    source, warnings = place_transcripts(
+        found.table,
+        shape_yx=found.stains.shape_yx,
+        pixel_size_um=found.pixel_size_um,
+        um_to_px=found.um_to_px,
+        columns=found.columns,
+        keep=found.keep,
+    )
+    _check_labels(found, source)
+    planes, shape_yx = [found.stains.planes], found.stains.shape_yx
+    if found.mosaic is not None:
+        planes, shape_yx = found.mosaic.planes, found.mosaic.fields.layout.shape_yx
+        source, more = _put_on_mosaic(source, found.mosaic)
+        warnings += more
+    return Manifest(
+        sample=sample,
+        assay=assay,
+        format=format,
+        channels=found.stains.channels,
+        n_frames=1,
+        shape_yx=shape_yx,
+        dtype=found.stains.dtype,
+        pixel_size_um=pixel_size_of(np.array(source.um_to_px)),
+        frame_interval_s=None,
+        planes=planes,
+        transcripts=source,
+        boundaries=None if found.boundaries is None else str(found.boundaries),
+        labels=None if found.labels is None or found.mosaic else str(found.labels),
+        warnings=[*found.warnings, *warnings],
+    )
+
+
+def _find_out(folder: Path) -> str:
+    """Name of the first reader that fits."""
+    if find_format(folder):
+        raise InputError(
+            folder,
+            found="raw rounds of imaging",
+            expected="a transcript table",
+            remedy="run `cellsam-core decode` first",
+        )
+    return next(name for name, reader in READERS.items() if reader.fits(folder))
+
+
+def _put_on_mosaic(
+    source: TranscriptSource, mosaic: FieldMosaic
+) -> tuple[TranscriptSource, list[str]]:
+    """Turn a table placed on single fields into one on their mosaic; tell what overlaps cost."""
+    um_to_px = mosaic.slide_to_px @ np.array(source.um_to_px)
+    placed = replace(source, fields=mosaic.fields, um_to_px=um_to_px.tolist())
+    layout = mosaic.fields.layout
+    if not any(len(layout.overlapping(field)) for field in range(len(mosaic.planes))):
+        return placed, []
+    n_rows = sum(batch.num_rows for batch in iter_transcripts(placed))
+    warning = (
+        f"{source.n_rows - n_rows} of {source.n_rows} transcripts lie where fields overlap and "
+        "belong to the neighbouring field: they are left out."
+    )
+    return replace(placed, n_rows=n_rows), [warning]
+
+
+def _refuse_unknown(column: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InputError(
+            column,
+            found=repr(value),
+            expected=f"one of {', '.join(known)}",
+            remedy=f"correct {column} in the sample sheet",
+        )
+
+
+def _check_labels(found: Found, source: TranscriptSource) -> None:
+    """Test the placement by the vendor's label image and cell ids, where a folder has both."""
+    from cellsam_core.assignment.cells import open_label_image
+    from cellsam_core.assignment.counts import lookup
+
+    if found.labels is None:
+        return
+    tiles = open_label_image(found.labels).tiles
+    if tiles.shape_yx != found.stains.shape_yx:
+        height, width = found.stains.shape_yx
+        raise InputError(
+            found.labels,
+            found=f"labels of {tiles.shape_yx[1]} x {tiles.shape_yx[0]} px",
+            expected=f"the {width} x {height} px of the stain",
+            remedy="copy image and labels of one and the same field",
+        )
+    if found.mosaic is not None:
+        example = (found.mosaic.fields.column, float(found.mosaic.example))
+        source = replace(source, keep=example)
+    batch = next((b for b in iter_transcripts(source) if b.num_rows), None)
+    if source.cell is None or batch is None:
+        return
+    batch = batch.filter(batch["vendor_cell_id"].is_valid())
+    cell_id, _ = lookup(tiles, batch["x_px"].to_numpy(), batch["y_px"].to_numpy())
+    agrees = cell_id.astype(str) == batch["vendor_cell_id"].to_pandas().astype(str).to_numpy()
+    agreement = float(agrees.mean()) if len(agrees) else 1.0
+    if agreement < MIN_LABEL_AGREEMENT:
+        raise InputError(
+            source.path,
+            found=f"{100 * agreement:.0f} % of transcripts on the label of their own cell",
+            expected=f"nearly all, by {found.labels.name}",
+            remedy="check that the y axis of the coordinates points down and that table and "
+            "labels are of one segmentation",
+        )

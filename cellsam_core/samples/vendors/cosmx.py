@@ -1,0 +1,190 @@
+"""NanoString CosMx: an export's fields of view as one image, or one of them.
+
+Layout: ``<id>_tx_file.csv[.gz]`` (or one table with the columns ``fov`` and ``cell_ID``),
+``Morphology2D/*_F<fov>.TIF``, ``CellLabels/CellLabels_F<fov>.tif``, ``*_ExptConfig.txt``; folders
+may be nested, as AtoMx writes them. Local coordinates are pixels of the field's image; ids of cells
+are unique in a field, which the label image repeats.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tifffile
+
+from cellsam_core.errors import InputError
+from cellsam_core.files.planes import READ_ERRORS, unreadable
+from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.transcripts import (
+    TABLE_SUFFIXES,
+    column_names,
+    find_columns,
+    iter_columns,
+)
+from cellsam_core.samples.vendors.contract import Choices, Found, choose, only, refuse_z
+from cellsam_core.samples.vendors.cosmx_fields import add_positions, lay_out, measure_offsets
+from cellsam_core.samples.vendors.stains import one_file
+from cellsam_core.samples.vendors.tables import TRANSCRIPTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellsam_core.samples.vendors.contract import FieldMosaic, Stains
+
+NATIVE = re.compile(r".*_tx_file\.csv(\.gz)?")
+IMAGE = re.compile(r"(?P<kind>.*?)_?F(?P<fov>\d+)\.tiff?", re.IGNORECASE)
+NATIVE_FOLDER = "Morphology2D"
+KEYS = {"fov", "cell_ID"}
+NO_STAIN = re.compile(r"label|mask|segmentation|boundar|overlay", re.IGNORECASE)
+LABELS = ("celllabels", "cells_label")
+NM_A_PIXEL = re.compile(r"ImPixel_nm\W+([\d.]+)")
+
+
+def fits(folder: Path) -> bool:
+    """Whether there is a table with a field of view and the cell of each transcript."""
+    return bool(_tables(folder, _below(folder)))
+
+
+def read(folder: Path, choices: Choices) -> Found:
+    """Read what an export holds; `choices.fov` is the number of the only field to use.
+
+    Raises
+    ------
+    InputError
+        Something is missing or contradicts something else; the message names it.
+    """
+    refuse_z(folder, choices)
+    remedy = "give each slide a folder of its own"
+    files = _below(folder)
+    table = only(folder, _tables(folder, files), "table of transcripts", remedy)
+    numbers: set[int] = set()
+    for batch in iter_columns(table, ["fov"], []):
+        numbers.update(np.unique(batch["fov"].to_numpy()).astype(int).tolist())
+    is_one = choices.fov is not None or len(numbers) <= 1
+    if is_one:
+        fov = int(choose(folder, choices, [str(n) for n in sorted(numbers)], "fields of view"))
+        mosaic = None
+        warnings = [f"Only field of view {fov}, one of {len(numbers)}, is used."]
+    else:
+        mosaic, warnings = _all_fields(folder, choices, files, table)
+        fov = mosaic.example
+    image, labels = _images(folder, files, fov)
+    stains = _stains(image, choices)
+    return Found(
+        stains,
+        table,
+        columns=find_columns(table, of_one_field=True, cell=("cell_ID",)),
+        pixel_size_um=choices.pixel_size_um or stains.pixel_size_um or _pixel_size_um(files),
+        keep=("fov", float(fov)) if is_one else None,
+        labels=labels,
+        mosaic=mosaic,
+        warnings=warnings if len(numbers) > 1 else [],
+    )
+
+
+def stain_files(folder: Path) -> dict[int, Path]:
+    """Stain image of each field of view, by the names of the files alone."""
+    return _stain_files(_below(folder))
+
+
+def _all_fields(
+    folder: Path, choices: Choices, files: list[Path], table: Path
+) -> tuple[FieldMosaic, list[str]]:
+    """Lay out the fields that have transcripts, and those that the export places without."""
+    measured = measure_offsets(table)
+    offsets = add_positions(measured, files)
+    pictured = set(_stain_files(files))
+    stains = {
+        number: _stains(_images(folder, files, number)[0], choices)
+        for number in sorted(set(measured.xy) | (pictured & set(offsets.xy)))
+    }
+    first = next(iter(stains.values()))
+    alike = (first.channels, first.shape_yx, first.dtype)
+    for number, found in stains.items():
+        if (found.channels, found.shape_yx, found.dtype) != alike:
+            raise InputError(
+                found.planes[0].path,
+                found=f"field {number} with other stains or of another size than the first",
+                expected="fields that are alike",
+                remedy="name one field in the column fov of the sample sheet",
+            )
+    planes = {number: found.planes for number, found in stains.items()}
+    mosaic = lay_out(table, offsets, planes, first.shape_yx)
+    n_lost = len(pictured - set(stains))
+    lost = [f"{n_lost} fields without transcripts have no place and are left out."] * bool(n_lost)
+    return mosaic, [f"{len(stains)} fields of view are laid out on one image.", *lost]
+
+
+def _stains(image: Path, choices: Choices) -> Stains:
+    names = _channel_names(image)
+    stack = read_stack(image, n_channels=len(names or choices.channels or []) or None)
+    return one_file(stack, choices.channels, names)
+
+
+def _tables(folder: Path, files: list[Path]) -> list[Path]:
+    native = [file for file in files if NATIVE.fullmatch(file.name)]
+    if native:
+        return native
+    named = [f for f in sorted(folder.iterdir()) if TRANSCRIPTS.search(f.name)]
+    tables = [file for file in named if file.name.endswith(TABLE_SUFFIXES)]
+    return [file for file in tables if set(column_names(file)) >= KEYS]
+
+
+def _named(files: list[Path]) -> dict[Path, tuple[int, str]]:
+    """Field and kind of the images that are named like those of an export."""
+    matches = ((file, IMAGE.fullmatch(file.name)) for file in files)
+    return {file: (int(m["fov"]), m["kind"].lower()) for file, m in matches if m}
+
+
+def _stain_files(files: list[Path]) -> dict[int, Path]:
+    named = _named(files)
+    return {named[file][0]: file for file in _choose_stains(named)}
+
+
+def _choose_stains(named: dict[Path, tuple[int, str]]) -> list[Path]:
+    """Leave out overlays and composites, and where there are the vendor's own, all others."""
+    stains = [file for file, (_, kind) in named.items() if not NO_STAIN.search(kind)]
+    return [file for file in stains if file.parent.name == NATIVE_FOLDER] or stains
+
+
+def _images(folder: Path, files: list[Path], fov: int) -> tuple[Path, Path | None]:
+    """Stain image and label image of a field; there may be several overlays and composites."""
+    of_field = {file: named for file, named in _named(files).items() if named[0] == fov}
+    image = only(
+        folder,
+        _choose_stains(of_field),
+        f"stain image of field {fov}, such as Morphology2D/*_F{fov:03d}.TIF",
+        "copy it from the export, or move the others out of the folder",
+    )
+    labels = [file for file, (_, kind) in of_field.items() if kind.endswith(LABELS)]
+    return image, labels[0] if len(labels) == 1 else None
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def _channel_names(path: Path) -> list[str] | None:
+    """Stains in the order of the file's pages, as its own description gives them."""
+    try:
+        with tifffile.TiffFile(path) as tif:
+            text = tif.pages[0].description
+    except READ_ERRORS as error:
+        raise unreadable(path, "an unreadable TIFF") from error
+    order = re.search(r'"ChannelOrder"\s*:\s*"(\w+)"', text)
+    ids = re.findall(r'"ChannelId"\s*:\s*"(.*?)"', text)
+    targets = re.findall(r'"BiologicalTarget"\s*:\s*"(.*?)"', text)
+    if order is None or len(ids) != len(targets) or not set(order[1]) <= set(ids):
+        return None
+    return [targets[ids.index(letter)] for letter in order[1]]
+
+
+def _pixel_size_um(files: list[Path]) -> float | None:
+    """Pixel size in the settings of the run; it differs between instruments."""
+    for file in files:
+        if file.name.endswith("_ExptConfig.txt"):
+            match = NM_A_PIXEL.search(file.read_text(encoding="utf-8", errors="replace"))
+            return float(match[1]) / 1000 if match else None
+    return None

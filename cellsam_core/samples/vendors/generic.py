@@ -1,0 +1,92 @@
+"""No vendor's: a folder with a TIFF for each stain and plane, or one with all, and a table."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from cellsam_core.errors import InputError
+from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.transform import read_transform
+from cellsam_core.samples.vendors.contract import Choices, Found, no_images, refuse_fov
+from cellsam_core.samples.vendors.merscope import TRANSFORM_NAME, beside_images
+from cellsam_core.samples.vendors.stains import (
+    one_file,
+    one_file_a_stain,
+    select,
+    split_masks,
+    split_z,
+)
+from cellsam_core.samples.vendors.tables import transcript_table, vendor_polygons
+from cellsam_core.samples.vendors.zplanes import choose_planes, keep_plane, plane_warnings, project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def fits(folder: Path) -> bool:
+    """Any folder may be of this kind; it is tried last."""
+    return folder.is_dir()
+
+
+def read(folder: Path, choices: Choices) -> Found:
+    """Read what a folder holds.
+
+    Raises
+    ------
+    InputError
+        Something is missing or contradicts something else; the message names it.
+    """
+    refuse_fov(folder, choices)
+    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in (".tif", ".tiff")]
+    images, masks = split_masks(files, choices.channels)
+    by_stain = _images(folder, images)
+    every_plane = set().union(*by_stain.values())
+    shared = set.intersection(*(set(planes) for planes in by_stain.values()))
+    if not shared:
+        raise InputError(
+            folder,
+            found=f"no z plane that all of {', '.join(by_stain)} have",
+            expected="the same planes of every stain",
+            remedy="add the missing images or remove those of the other planes",
+        )
+    planes = choose_planes(folder, shared, choices)
+    if len(by_stain) == 1:
+        (by_z,) = by_stain.values()
+        stack = read_stack(by_z[planes[0]], n_channels=len(choices.channels or []) or None)
+        stains, chosen = one_file(stack, choices.channels), by_stain
+    else:
+        names = select(folder, sorted(by_stain), choices.channels)
+        chosen = {name: by_stain[name] for name in names}
+        stains = one_file_a_stain({name: read_stack(chosen[name][planes[0]]) for name in names})
+    transform_path = beside_images(folder, TRANSFORM_NAME)
+    table = transcript_table(folder)
+    boundaries, warnings = vendor_polygons(folder)
+    return Found(
+        project(stains, chosen, planes),
+        table,
+        um_to_px=None if transform_path is None else read_transform(transform_path),
+        pixel_size_um=choices.pixel_size_um or stains.pixel_size_um,
+        keep=keep_plane(table, choices, planes, every_plane),
+        boundaries=boundaries,
+        warnings=[*plane_warnings(choices, planes, len(every_plane)), *warnings, *masks],
+    )
+
+
+def _images(folder: Path, files: list[Path]) -> dict[str, dict[int, Path]]:
+    """Images by stain and z plane; plane 0 where names give none."""
+    found: dict[str, dict[int, Path]] = defaultdict(dict)
+    for file in files:
+        name, plane = split_z(file.name.split(".")[0])
+        z = plane or 0
+        if z in found[name]:
+            raise InputError(
+                file,
+                found=f"the same stain and plane as {found[name][z].name}",
+                expected="one file for a stain and plane",
+                remedy="remove one of them",
+            )
+        found[name][z] = file
+    if not found:
+        raise no_images(folder, "TIFF images named by their stain, such as dapi.tif")
+    return found

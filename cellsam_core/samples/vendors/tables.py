@@ -1,0 +1,62 @@
+"""Transcript tables and polygon files, looked for by name and by what is in them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from cellsam_core.assignment.boundaries import HDF5_NAME
+from cellsam_core.errors import InputError
+from cellsam_core.files.tables import table_errors
+from cellsam_core.samples.transcripts import TABLE_SUFFIXES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRANSCRIPTS = re.compile(r"transcript|spots", re.IGNORECASE)
+
+
+def transcript_table(folder: Path) -> Path:
+    """Find the one table with transcripts; the instrument's own wins over tables derived from it.
+
+    Raises
+    ------
+    InputError
+        There is none, or more than one.
+    """
+    tables = [
+        file
+        for file in sorted(folder.iterdir())
+        if file.name.endswith(TABLE_SUFFIXES) and TRANSCRIPTS.search(file.name)
+    ]
+    native = [file for file in tables if file.name.split(".")[0] == "detected_transcripts"]
+    tables = native or tables
+    if len(tables) == 1:
+        return tables[0]
+    raise InputError(
+        folder,
+        found=f"{len(tables)} transcript tables ({', '.join(file.name for file in tables)})"
+        if tables
+        else "no transcript table",
+        expected="one csv, csv.gz, tsv or parquet file with 'transcript' or 'spots' in its name",
+        remedy="rename or remove the other tables" if tables else "add or rename the table",
+    )
+
+
+def vendor_polygons(folder: Path) -> tuple[Path | None, list[str]]:
+    """Find the vendor's own cells in um, as GeoParquet or a folder of HDF5; and give warnings."""
+    files = []
+    for file in sorted(folder.glob("*.parquet")):
+        with table_errors(file):
+            metadata = pq.read_schema(file).metadata or {}
+        # The vendor's tool writes the same polygons in pixels as well.
+        if b"geo" in metadata and "mosaic_space" not in file.name:
+            files.append(file)
+    if not files and any((folder / "cell_boundaries").glob(HDF5_NAME)):
+        files = [folder / "cell_boundaries"]
+    if len(files) < 2:
+        return (files[0] if files else None), []
+    listed = ", ".join(file.name for file in files)
+    return None, [f"There are several sets of vendor polygons ({listed}); none is used."]

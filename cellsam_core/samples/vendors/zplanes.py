@@ -1,0 +1,143 @@
+"""Which z planes of the stains are segmented, and which planes' transcripts are counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellsam_core.errors import InputError
+from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.transcripts import find_columns, iter_columns
+from cellsam_core.samples.vendors.stains import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from cellsam_core.samples.vendors.contract import Choices, Stains
+
+
+def choose_planes(
+    folder: Path, planes: Collection[int], choices: Choices, preferred: int | None = None
+) -> list[int]:
+    """Choose the planes to segment on: one, or all of a projection.
+
+    Parameters
+    ----------
+    folder
+        For messages.
+    planes
+        Those that the images show, at least one.
+    choices
+        Of the sample sheet.
+    preferred
+        Plane to use where none is asked for and this one exists; else the middle one is used,
+        the lower of two.
+
+    Raises
+    ------
+    InputError
+        The plane asked for is not there, or is asked for beside a projection.
+    """
+    ordered = sorted(planes)
+    if choices.z_policy == "max" and choices.z_plane is None:
+        return ordered
+    if choices.z_policy == "max" or choices.z_plane not in (None, *ordered):
+        raise InputError(
+            folder,
+            found=f"z_plane {choices.z_plane} asked for, with z_policy {choices.z_policy}",
+            expected=f"a plane out of {', '.join(map(str, ordered))}; none for z_policy max",
+            remedy="correct z_plane in the sample sheet",
+        )
+    if choices.z_plane is not None:
+        return [choices.z_plane]
+    return [preferred if preferred in ordered else ordered[(len(ordered) - 1) // 2]]
+
+
+def project(
+    stains: Stains, files: Mapping[str, Mapping[int, Path]], planes: Sequence[int]
+) -> Stains:
+    """Add the other planes of each stain, ``files[stain][z]``, to those of the first plane.
+
+    Raises
+    ------
+    InputError
+        A plane lacks an image, or it is unlike that of the first plane.
+    """
+    if len(planes) == 1:
+        return stains
+    others: dict[str, list[str]] = {}
+    for stain, by_z in files.items():
+        first = read_stack(by_z[planes[0]])
+        also = others[first.planes[0][0].path] = []
+        for z in planes[1:]:
+            stack = read_stack(by_z[z])
+            if describe(stack) != describe(first) or len(stack.planes[0]) != len(first.planes[0]):
+                raise InputError(
+                    stack.path,
+                    found=f"{describe(stack)} in plane {z} of {stain}",
+                    expected=f"{describe(first)} as in {first.path.name}",
+                    remedy="export all planes alike",
+                )
+            also.append(stack.planes[0][0].path)
+    return replace(stains, planes=[replace(p, also=tuple(others[p.path])) for p in stains.planes])
+
+
+def keep_plane(
+    table: Path, choices: Choices, planes: Sequence[int], shown: Collection[int]
+) -> tuple[str, float] | None:
+    """Column and number by which ``z_policy: one`` keeps the transcripts of its plane.
+
+    Parameters
+    ----------
+    table
+        Of the transcripts.
+    choices
+        Of the sample sheet.
+    planes
+        Those that are segmented.
+    shown
+        All that there are images of.
+
+    Raises
+    ------
+    InputError
+        The table has no z column, or one that does not number the planes of the images.
+    """
+    if choices.z_policy != "one":
+        return None
+    z = find_columns(table).z
+    if z is None:
+        raise InputError(
+            table,
+            found="no column z or global_z",
+            expected="the z plane of each transcript, for z_policy one",
+            remedy="choose another z_policy in the sample sheet",
+        )
+    found: set[float] = set()
+    for batch in iter_columns(table, [z], []):
+        found.update(np.unique(batch[z].to_numpy()).tolist())
+    if planes[0] not in found or not (found <= set(shown) or set(shown) <= found):
+        values = ", ".join(f"{value:g}" for value in sorted(found)[:8])
+        raise InputError(
+            table,
+            found=f"{values or 'no values'} in the column {z}",
+            expected=f"numbers of z planes, {planes[0]} among them, as the images have",
+            remedy="write the planes' numbers into the column or choose another z_policy",
+        )
+    return z, float(planes[0])
+
+
+def plane_warnings(choices: Choices, planes: Sequence[int], n_planes: int) -> list[str]:
+    """Say what was done with the planes, where there are several."""
+    if n_planes < 2:
+        return []
+    where = (
+        f"the maximum projection of {n_planes} z planes"
+        if choices.z_policy == "max"
+        else f"z plane {planes[0]} of {n_planes}"
+    )
+    counted = "this plane alone" if choices.z_policy == "one" else "all planes"
+    return [f"Cells are segmented on {where}; transcripts of {counted} are counted."]

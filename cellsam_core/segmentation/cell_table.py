@@ -1,0 +1,67 @@
+"""The cell table: one row a segmented cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from cellsam_core.segmentation.instances import Instance
+
+DTYPES = {
+    "frame": "int32",
+    "label": "uint32",
+    "y": "float64",
+    "x": "float64",
+    "area_px": "int64",
+    "bbox_y0": "int32",
+    "bbox_x0": "int32",
+    "bbox_y1": "int32",
+    "bbox_x1": "int32",
+    "score": "float32",
+    "predicted_iou": "float32",
+    "touches_border": "bool",
+}
+
+
+def cell_table(
+    frame: int,
+    instances: list[Instance],
+    shape_yx: tuple[int, int],
+    pixel_size_um: float | None,
+) -> pd.DataFrame:
+    """Measure the cells of one frame.
+
+    Parameters
+    ----------
+    frame
+        Index of the frame.
+    instances
+        Settled, in the order of their labels.
+    shape_yx
+        Of the frame, px.
+    pixel_size_um
+        Adds columns ``y_um``, ``x_um``, ``area_um2`` where it is known.
+
+    Returns
+    -------
+    DataFrame
+        Columns of the public contract; centroids ``y``, ``x`` and boxes in pixels, box ends
+        exclusive.
+    """
+    height, width = shape_yx
+    rows = []
+    for label, i in enumerate(instances, start=1):
+        y, x = np.nonzero(i.mask)
+        border = i.y0 == 0 or i.x0 == 0 or i.y1 == height or i.x1 == width
+        centre = i.y0 + y.mean(), i.x0 + x.mean()
+        box = i.y0, i.x0, i.y1, i.x1
+        rows.append((frame, label, *centre, len(y), *box, i.score, i.predicted_iou, border))
+    table = pd.DataFrame(rows, columns=list(DTYPES)).astype(DTYPES)
+    if pixel_size_um is not None:
+        table["y_um"] = table["y"] * pixel_size_um
+        table["x_um"] = table["x"] * pixel_size_um
+        table["area_um2"] = table["area_px"] * pixel_size_um**2
+    return table

@@ -1,0 +1,62 @@
+"""Holes between cells that a model takes for cells: darker than what is around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from cellsam_core.segmentation.instances import paint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cellsam_core.segmentation.instances import Instance
+
+RING_DIAMETERS = 0.125
+"""Width of the ring around a cell, in typical cell diameters."""
+
+
+def drop_dark(
+    instances: list[Instance], pixels: NDArray[np.float32], diameter_px: float
+) -> list[Instance]:
+    """Leave out what is no brighter than its surroundings in any channel.
+
+    In fluorescence a cell is brighter than its background in one stain at least. Surroundings
+    are a ring around the mask without other cells; a cell without a ring is kept.
+
+    Parameters
+    ----------
+    instances
+        Cells of a tile.
+    pixels
+        ``(2, y, x)`` the tile; an absent channel is 0.
+    diameter_px
+        Typical diameter of a cell.
+    """
+    ring_px = max(2, round(RING_DIAMETERS * diameter_px))
+    _, height, width = pixels.shape
+    is_cell = paint(instances, 0, height, width) > 0
+    return [i for i in instances if _is_bright(i, pixels, is_cell, ring_px)]
+
+
+def _is_bright(
+    instance: Instance,
+    pixels: NDArray[np.float32],
+    is_cell: NDArray[np.bool_],
+    ring_px: int,
+) -> bool:
+    mask = np.pad(instance.mask, ring_px)
+    near = ndimage.distance_transform_edt(~mask) <= ring_px
+    # The window of the padded mask, cut where it leaves the tile.
+    y, x = instance.y0 - ring_px, instance.x0 - ring_px
+    rows = slice(max(0, y), min(is_cell.shape[0], y + mask.shape[0]))
+    columns = slice(max(0, x), min(is_cell.shape[1], x + mask.shape[1]))
+    inside = np.s_[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+    ring = near[inside] & ~mask[inside] & ~is_cell[rows, columns]
+    if not ring.any():
+        return True
+    window = pixels[:, rows, columns]
+    difference = window[:, mask[inside]].mean(axis=1) - window[:, ring].mean(axis=1)
+    return bool((difference > 0).any())

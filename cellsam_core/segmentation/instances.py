@@ -1,0 +1,225 @@
+"""Segmented cells before they become a label image: boxes, scores and small masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cellsam_core.segmentation.tiles import Tile
+
+DUPLICATE_SHARE = 0.5
+"""Two masks of which the smaller lies this much inside the other are one cell."""
+
+MARGIN_CAP_PX = 32
+
+PAIR_CHUNK = 20_000
+"""Instances whose neighbours are looked up at once: bounds the memory."""
+
+
+@dataclass(slots=True)
+class Instance:
+    """One segmented cell.
+
+    Attributes
+    ----------
+    y0, x0
+        Corner of the mask's window in the image, px.
+    mask
+        Boolean, cropped to the cell.
+    score
+        Of CellFinder, 0 to 1.
+    predicted_iou
+        Of the mask decoder.
+    margin
+        Least distance of the mask from a border of its tile that is not a border of the image,
+        px, at most 32: how whole the tile holds the cell.
+    """
+
+    y0: int
+    x0: int
+    mask: NDArray[np.bool_]
+    score: float
+    predicted_iou: float
+    margin: float = MARGIN_CAP_PX
+
+    @property
+    def y1(self) -> int:
+        """One past the last row."""
+        return self.y0 + int(self.mask.shape[0])
+
+    @property
+    def x1(self) -> int:
+        """One past the last column."""
+        return self.x0 + int(self.mask.shape[1])
+
+
+def clean_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest connected piece and fill its holes."""
+    pieces, n = ndimage.label(mask)
+    if n > 1:
+        mask = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    return fill_holes(mask)
+
+
+def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add the background that is not 4-connected to the border."""
+    pieces, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    filled: NDArray[np.bool_] = pieces[1:-1, 1:-1] != pieces[0, 0]
+    return filled
+
+
+def crop(y0: int, x0: int, mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
+    """Shrink a non-empty mask to its bounding box; return the corner and the mask."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    window = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return y0 + int(rows[0]), x0 + int(columns[0]), window
+
+
+def place(instance: Instance, tile: Tile, shape_yx: tuple[int, int]) -> Instance:
+    """Move an instance from its tile's pixels to the image's and measure its margin."""
+    height, width = tile.y1 - tile.y0, tile.x1 - tile.x0
+    distances = [float(MARGIN_CAP_PX)]
+    if tile.y0 > 0:
+        distances.append(instance.y0)
+    if tile.x0 > 0:
+        distances.append(instance.x0)
+    if tile.y1 < shape_yx[0]:
+        distances.append(height - instance.y1)
+    if tile.x1 < shape_yx[1]:
+        distances.append(width - instance.x1)
+    return Instance(
+        instance.y0 + tile.y0,
+        instance.x0 + tile.x0,
+        instance.mask,
+        instance.score,
+        instance.predicted_iou,
+        min(distances),
+    )
+
+
+def find_distinct(instances: list[Instance]) -> list[int]:
+    """Choose one instance a cell: the one that its tile holds most centrally, then the surest.
+
+    The order of the input does not matter.
+
+    Returns
+    -------
+    list of int
+        Indices of the chosen, best first.
+    """
+    order = sorted(range(len(instances)), key=lambda k: _centrality(instances[k]))
+    ranked = [instances[k] for k in order]
+    areas = [int(i.mask.sum()) for i in ranked]
+    kept = np.ones(len(ranked), bool)
+    for better, worse in _near_pairs(ranked).tolist():
+        if kept[better] and kept[worse]:
+            smaller = min(areas[better], areas[worse])
+            if shared_px(ranked[better], ranked[worse]) > DUPLICATE_SHARE * smaller:
+                kept[worse] = False
+    return [k for k, keep in zip(order, kept, strict=True) if keep]
+
+
+def merge_tiles(found: list[Instance], *, min_area_px: int) -> list[Instance]:
+    """Turn what all tiles of a frame found into its cells: distinct, disjoint, in label order.
+
+    Parameters
+    ----------
+    found
+        In the image's pixels, see :func:`place`.
+    min_area_px
+        Smaller cells are left out.
+    """
+    return settle([found[k] for k in find_distinct(found)], min_area_px=min_area_px)
+
+
+def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
+    """Make masks disjoint and put the cells in reading order: cell k gets label k + 1.
+
+    A contested pixel goes to the surer cell.
+
+    Parameters
+    ----------
+    instances
+        One a cell, see :func:`find_distinct`.
+    min_area_px
+        Cells that are smaller, or become so, are left out.
+    """
+    ranked = sorted(instances, key=lambda i: (-i.score, i.y0, i.x0))
+    free = [i.mask for i in ranked]
+    for surer, other in _near_pairs(ranked).tolist():
+        window = _common(ranked[surer], ranked[other])
+        if window is not None:
+            in_surer, in_other = window
+            contested = free[surer][in_surer] & free[other][in_other]
+            if contested.any():  # only then a copy: of a large image all masks fill the memory
+                free[other] = free[other].copy()
+                free[other][in_other] ^= contested
+    settled = [
+        replace(i, y0=y0, x0=x0, mask=mask)
+        for i, left in zip(ranked, free, strict=True)
+        if left.sum() >= max(1, min_area_px)
+        for y0, x0, mask in (crop(i.y0, i.x0, left),)
+    ]
+    return sorted(settled, key=lambda i: (i.y0, i.x0, -i.score))
+
+
+def paint(instances: list[Instance], y0: int, y1: int, width: int) -> NDArray[np.uint32]:
+    """Draw rows `y0` to `y1` of the label image of settled instances."""
+    labels = np.zeros((y1 - y0, width), np.uint32)
+    for label, i in enumerate(instances, start=1):
+        low, high = max(i.y0, y0), min(i.y1, y1)
+        if low < high:
+            rows = labels[low - y0 : high - y0, i.x0 : i.x1]
+            rows[i.mask[low - i.y0 : high - i.y0]] = label
+    return labels
+
+
+def shared_px(a: Instance, b: Instance) -> int:
+    """Count the pixels that two masks share."""
+    window = _common(a, b)
+    return 0 if window is None else int((a.mask[window[0]] & b.mask[window[1]]).sum())
+
+
+Window = tuple[slice, slice]
+
+
+def _common(a: Instance, b: Instance) -> tuple[Window, Window] | None:
+    """Return where the boxes of two instances meet, in the pixels of each."""
+    y0, x0, y1, x1 = max(a.y0, b.y0), max(a.x0, b.x0), min(a.y1, b.y1), min(a.x1, b.x1)
+    if y0 >= y1 or x0 >= x1:
+        return None
+    in_a = slice(y0 - a.y0, y1 - a.y0), slice(x0 - a.x0, x1 - a.x0)
+    in_b = slice(y0 - b.y0, y1 - b.y0), slice(x0 - b.x0, x1 - b.x0)
+    return in_a, in_b
+
+
+def _centrality(instance: Instance) -> tuple[float, ...]:
+    return -instance.margin, -instance.score, instance.y0, instance.x0
+
+
+def _near_pairs(instances: list[Instance]) -> NDArray[np.int32]:
+    """Index pairs ``(n, 2)``, smaller first and sorted, of the instances whose boxes overlap."""
+    boxes = np.array([(i.y0, i.x0, i.y1, i.x1) for i in instances], float).reshape(-1, 4)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    # Boxes overlap only if their centres are nearer than half the sum of their sides, so
+    # the larger of two finds the smaller within its own side.
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(1)
+    tree = cKDTree(centres)
+    pairs = [np.empty((0, 2), np.int32)]
+    for start in range(0, len(boxes), PAIR_CHUNK):
+        chunk = np.arange(start, min(len(boxes), start + PAIR_CHUNK))
+        near = tree.query_ball_point(centres[chunk], sides[chunk], p=np.inf)
+        a = np.repeat(chunk, [len(n) for n in near])
+        b = np.concatenate([np.asarray(n, int) for n in near])
+        low = np.maximum(boxes[a, :2], boxes[b, :2])
+        meet = (low < np.minimum(boxes[a, 2:], boxes[b, 2:])).all(1) & (a != b)
+        found = np.stack((np.minimum(a, b), np.maximum(a, b)), 1)[meet]
+        pairs.append(found.astype(np.int32))
+    return np.unique(np.concatenate(pairs), axis=0)

@@ -1,0 +1,87 @@
+"""Are as many cells found at the borders of tiles as elsewhere."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.segmentation.tiles import Tile
+
+
+MIN_CELLS = 20  # near seams and elsewhere
+
+
+class SeamRatio(NamedTuple):
+    """Cells per area near seams over cells per area elsewhere.
+
+    Attributes
+    ----------
+    ratio
+        1 where seams make no difference.
+    standard_error
+        Of the ratio by the numbers of cells alone (Poisson).
+    """
+
+    ratio: float
+    standard_error: float
+
+
+def seam_ratio(
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    tiles: Sequence[Tile],
+    shape_yx: tuple[int, int],
+    reach_px: float,
+) -> SeamRatio | None:
+    """Compare the density of cells near seams with that elsewhere.
+
+    A seam is the middle of the overlap of two neighbouring tiles: there the cells change the tile
+    that they are taken from.
+
+    Parameters
+    ----------
+    y, x
+        ``(n,)`` centroids, of one frame or of many, px.
+    tiles
+        Of a frame.
+    shape_yx
+        Of a frame.
+    reach_px
+        What is nearer to a seam is near.
+
+    Returns
+    -------
+    SeamRatio or None
+        None without a seam, or with fewer than 20 cells near seams or elsewhere.
+    """
+    near = np.zeros(len(y), dtype=bool)
+    share_elsewhere = 1.0
+    for places, size, windows in (
+        (y, shape_yx[0], {(tile.y0, tile.y1) for tile in tiles}),
+        (x, shape_yx[1], {(tile.x0, tile.x1) for tile in tiles}),
+    ):
+        near |= _is_near(places, windows, reach_px)
+        pixels = np.arange(size, dtype=np.float64)
+        share_elsewhere *= 1 - float(_is_near(pixels, windows, reach_px).mean())
+    n_near = int(near.sum())
+    n_elsewhere = len(near) - n_near
+    if min(n_near, n_elsewhere) < MIN_CELLS:
+        return None
+    ratio = n_near / n_elsewhere * share_elsewhere / (1 - share_elsewhere)
+    return SeamRatio(ratio, ratio * float(np.sqrt(1 / n_near + 1 / n_elsewhere)))
+
+
+def _is_near(
+    places: NDArray[np.float64], windows: Iterable[tuple[int, int]], reach_px: float
+) -> NDArray[np.bool_]:
+    near = np.zeros(len(places), dtype=bool)
+    for before, after in pairwise(sorted(windows)):
+        near |= np.abs(places - (before[1] + after[0] - 1) / 2) < reach_px
+    return near

@@ -1,0 +1,1 @@
+"""The tiny CellSAM model: encoder, CellFinder and mask decoder."""

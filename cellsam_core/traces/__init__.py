@@ -1,0 +1,1 @@
+"""Reporter traces: intensities of each cell, background, ratios, responses."""

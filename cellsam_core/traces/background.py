@@ -1,0 +1,129 @@
+"""Background of a frame: its smooth unevenness, and its level around each cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from cellsam_core.traces.intensities import PixelGroups
+
+    FloatArray = npt.NDArray[np.float64]
+
+MIN_BACKGROUND_PX = 50
+MIN_SURFACE_PX = 2000
+MAX_SURFACE_PX = 1 << 16
+"""So many pixels of the background are fitted at most: more do not help ten coefficients."""
+
+DEGREE = 3
+"""Simulated uneven fields: 92 % of R/R0 within 1 % of the truth with 2, 94.5 % with 3."""
+
+TERMS = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
+N_REWEIGHTED = 3
+OUTLIER_SD = 3.0
+MAD_TO_SD = 1.4826  # of a normal distribution
+
+
+def fit_surface(plane: npt.NDArray[Any], outside: npt.NDArray[np.bool_]) -> FloatArray:
+    """Fit a third-order polynomial of x and y to the background; its mean there is 0.
+
+    Cells beside each other leave background on one side only: where it is uneven, the level there
+    is not that under the cell, and the surface makes up for the difference.
+
+    Parameters
+    ----------
+    plane
+        ``(y, x)`` of one channel.
+    outside
+        ``(y, x)``, True far from any cell. Outliers, such as debris, are left out of the fit.
+
+    Returns
+    -------
+    ndarray of float64, (y, x)
+        0 everywhere if fewer than 2000 pixels are outside.
+    """
+    pixels = np.flatnonzero(outside)
+    if len(pixels) < MIN_SURFACE_PX:
+        return np.zeros(plane.shape)
+    pixels = pixels[:: -(-len(pixels) // MAX_SURFACE_PX)]
+    values = plane.ravel()[pixels].astype(np.float64)
+    rows, columns = np.unravel_index(pixels, plane.shape)
+    y, x = (np.linspace(-1, 1, size) for size in plane.shape)
+    basis = _basis(y[rows], x[columns])
+    keep = np.ones(len(values), bool)
+    coefficients: FloatArray = np.zeros(basis.shape[1])
+    for _ in range(N_REWEIGHTED):
+        coefficients = np.asarray(np.linalg.lstsq(basis[keep], values[keep])[0], np.float64)
+        residual = values - basis @ coefficients
+        centre = np.median(residual)
+        spread = MAD_TO_SD * np.median(np.abs(residual - centre))
+        keep = np.abs(residual - centre) <= max(OUTLIER_SD * spread, 1e-9)
+    coefficients[0] -= (basis @ coefficients).mean()
+    powers = [axis ** np.arange(DEGREE + 1)[:, None] for axis in (y, x)]
+    surface = np.zeros(plane.shape)
+    for coefficient, (i, j) in zip(coefficients, TERMS, strict=True):
+        surface += coefficient * np.outer(powers[0][i], powers[1][j])
+    return surface
+
+
+def _basis(y: FloatArray, x: FloatArray) -> FloatArray:
+    return np.column_stack([y**i * x**j for i, j in TERMS])
+
+
+def mode_of(values: FloatArray) -> float:
+    """Mode of a sample: the mean of its shortest half ("shorth"), blind to a bright minority.
+
+    Parameters
+    ----------
+    values
+        Pixels, at least one, in any order.
+
+    References
+    ----------
+    Andrews et al. 1972, Robust Estimates of Location, Princeton University Press.
+    """
+    ordered = np.sort(values)
+    half = len(ordered) // 2 + 1
+    spans = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
+    # Integer pixels tie: the middle one of the equally short halves has no preferred side.
+    shortest = np.flatnonzero(spans == spans.min())
+    start = shortest[len(shortest) // 2]
+    return float(ordered[start : start + half].mean())
+
+
+def background_of(
+    plane: npt.NDArray[Any], annuli: PixelGroups | None, outside: npt.NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """Background level and its pixel noise around each cell.
+
+    Parameters
+    ----------
+    plane
+        ``(y, x)`` of one channel, less its surface.
+    annuli
+        Pixels around each cell; None takes the frame's mode for all.
+    outside
+        ``(y, x)``, True far from any cell; source of the frame's mode.
+
+    Returns
+    -------
+    background, sd
+        float64, one a cell (shape ``()`` without `annuli`); NaN where the frame has fewer than 50
+        pixels outside.
+    """
+    far = np.asarray(plane[outside], dtype=np.float64)
+    mode, sd = np.nan, np.nan
+    if len(far) >= MIN_BACKGROUND_PX:
+        mode = mode_of(far)
+        sd = MAD_TO_SD * float(np.median(np.abs(far - mode)))
+    if annuli is None:
+        return np.array(mode), np.array(sd)
+    values = annuli.values(plane)
+    enough = annuli.counts >= MIN_BACKGROUND_PX
+    return (
+        np.where(enough, annuli.median(values), mode),
+        np.where(enough, annuli.robust_sd(values), sd),
+    )

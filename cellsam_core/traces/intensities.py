@@ -1,0 +1,211 @@
+"""Intensities of labelled cells: means, medians, saturation and local background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from cellsam_core.traces.background import MAD_TO_SD, MIN_BACKGROUND_PX, background_of, fit_surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    FloatArray = npt.NDArray[np.float64]
+    IntArray = npt.NDArray[np.int64]
+
+Reporter = Literal["ratiometric", "ktr"]
+RING_MARGIN_PX = 2  # skips the blurred rim of the nucleus, where nuclear signal spills over
+ANNULUS_PX = (5, 15)
+
+
+@dataclass(frozen=True)
+class TraceOptions:
+    """What to measure.
+
+    Attributes
+    ----------
+    reporter
+        ``"ratiometric"``: the ratio of two channels in each compartment. ``"ktr"``: a kinase
+        translocation reporter, the ratio of one channel in the ring (cytoplasm) to that in
+        the nucleus.
+    ratio
+        Names of numerator and denominator channel, of a KTR twice its one; None measures
+        intensities only.
+    baseline_frames
+        R0 is the mean over the first `baseline_frames` frames of the movie.
+    background
+        A smooth surface through the frame's background, plus what the pixels around differ from
+        it. ``"annulus"``: the median over those 5-15 px from the cell (from the ring, if there
+        is one) which are nearer to it than to any other cell and belong to none; a cell with
+        fewer than 50 such pixels takes ``"mode"``: the mode over all pixels more than 5 px from
+        any cell. ``"none"``: 0, for images already corrected.
+    ring_px
+        Width of the perinuclear ring in pixels; above 0 the labels are taken to be nuclei.
+    division_margin_frames
+        Frames on either side of a division that are marked invalid.
+    saturation_value
+        A pixel at or above it is saturated; None for the largest value of the image's dtype.
+    drug_frame
+        First frame after the drug; None takes the first after the baseline.
+    bleach_rate
+        Decay of the ratio per frame by bleaching, of :func:`.bleaching.fit_ratio_decay`.
+    """
+
+    reporter: Reporter = "ratiometric"
+    ratio: tuple[str, str] | None = None
+    baseline_frames: int = 3
+    background: str = "annulus"
+    ring_px: int = 0
+    division_margin_frames: int = 2
+    saturation_value: float | None = None
+    drug_frame: int | None = None
+    bleach_rate: float = 0.0
+
+
+class PixelGroups:
+    """Pixels of a label image sorted by label, so that statistics of groups are cheap.
+
+    Parameters
+    ----------
+    labels
+        ``(y, x)`` integer, 0 = background.
+    ids
+        Sorted labels to keep; one group for each, empty where the label is absent.
+    """
+
+    def __init__(self, labels: npt.NDArray[Any], ids: IntArray) -> None:
+        flat = labels.ravel()
+        pixels = np.flatnonzero(flat)
+        group = np.searchsorted(ids, flat[pixels])
+        known = group < len(ids)
+        known[known] = ids[group[known]] == flat[pixels[known]]
+        pixels, group = pixels[known], group[known]
+        self.pixels = pixels[np.argsort(group, kind="stable")]
+        self.counts = np.bincount(group, minlength=len(ids))
+        self._group = np.repeat(np.arange(len(ids)), self.counts)
+
+    def values(self, plane: npt.NDArray[Any]) -> FloatArray:
+        """Pixel values of `plane` ``(y, x)``, group after group."""
+        return np.asarray(plane.ravel()[self.pixels], dtype=np.float64)
+
+    def sum(self, values: FloatArray) -> FloatArray:
+        """Sum of each group, float64."""
+        totals = np.bincount(self._group, weights=values, minlength=len(self.counts))
+        return totals.astype(np.float64)
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Mean of each group; NaN for an empty one."""
+        with np.errstate(invalid="ignore"):
+            return self.sum(values) / self.counts
+
+    def median(self, values: FloatArray) -> FloatArray:
+        """Median of each group; NaN for an empty one."""
+        result = np.full(len(self.counts), np.nan)
+        filled = self.counts > 0
+        ordered = values[np.lexsort((values, self._group))]
+        start = (np.cumsum(self.counts) - self.counts)[filled]
+        count = self.counts[filled]
+        result[filled] = (ordered[start + (count - 1) // 2] + ordered[start + count // 2]) / 2
+        return result
+
+    def robust_sd(self, values: FloatArray) -> FloatArray:
+        """Estimate the standard deviation of each group from its median absolute deviation."""
+        deviation = np.abs(values - self.median(values)[self._group])
+        return MAD_TO_SD * self.median(deviation)
+
+
+def measure_frame(
+    image: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    channels: Sequence[str],
+    options: TraceOptions,
+) -> pd.DataFrame:
+    """Measure all cells of one frame.
+
+    Parameters
+    ----------
+    image
+        ``(c, y, x)`` raw intensities, any numeric dtype.
+    labels
+        ``(y, x)`` integer, 0 = background.
+    channels
+        Names along ``c``.
+    options
+        See :class:`TraceOptions`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a cell and compartment: label, compartment, n_px, touches_border,
+        background_source, and for every channel the mean, background, median, background_sd and
+        n_saturated, all in the image's units.
+    """
+    ids = np.unique(labels).astype(np.int64)
+    ids = ids[ids != 0]
+    distance, nearest = _distance_to_cells(labels)
+    finite = np.isfinite(image).all(axis=0)
+    outer = options.ring_px + RING_MARGIN_PX if options.ring_px else 0
+    compartments = {"cell": PixelGroups(labels, ids)}
+    if options.ring_px:
+        in_ring = (distance > RING_MARGIN_PX) & (distance <= outer)
+        compartments["nucleus"] = compartments["cell"]
+        compartments["ring"] = PixelGroups(np.where(in_ring, nearest, 0), ids)
+    annuli = None
+    source = np.full(len(ids), options.background, dtype=object)
+    if options.background == "annulus":
+        near = (distance > outer + ANNULUS_PX[0]) & (distance <= outer + ANNULUS_PX[1])
+        annuli = PixelGroups(np.where(near & finite, nearest, 0), ids)
+        source[annuli.counts < MIN_BACKGROUND_PX] = "mode"
+    outside = (distance > outer + ANNULUS_PX[0]) & finite
+    rims = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    shared: dict[str, Any] = {
+        "label": ids,
+        "touches_border": np.isin(ids, rims),
+        "background_source": source,
+    }
+    for channel, plane in zip(channels, image, strict=True):
+        level, sd = np.zeros(1), np.zeros(1)
+        if options.background != "none":
+            surface = fit_surface(plane, outside)
+            level, sd = background_of(plane - surface, annuli, outside)
+            level = level + compartments["cell"].mean(compartments["cell"].values(surface))
+        shared[f"{channel}_background"] = np.broadcast_to(level, len(ids))
+        shared[f"{channel}_background_sd"] = np.broadcast_to(sd, len(ids))
+    ceiling = options.saturation_value
+    if ceiling is None:
+        ceiling = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else np.inf
+    tables = []
+    for name, groups in compartments.items():
+        intensities = _intensities(image, groups, channels, ceiling)
+        tables.append(pd.DataFrame(shared | {"compartment": name} | intensities))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _intensities(
+    image: npt.NDArray[Any], groups: PixelGroups, channels: Sequence[str], ceiling: float
+) -> dict[str, Any]:
+    """Columns of the compartment `groups`: n_px, and mean, median, n_saturated per channel."""
+    columns: dict[str, Any] = {"n_px": groups.counts}
+    for channel, plane in zip(channels, image, strict=True):
+        values = groups.values(plane)
+        columns[f"{channel}_mean"] = groups.mean(values)
+        columns[f"{channel}_median"] = groups.median(values)
+        saturated = groups.sum((values >= ceiling).astype(np.float64))
+        columns[f"{channel}_n_saturated"] = saturated.astype(np.int64)
+    return columns
+
+
+def _distance_to_cells(
+    labels: npt.NDArray[Any],
+) -> tuple[npt.NDArray[np.floating[Any]], npt.NDArray[Any]]:
+    """Distance (px) of every pixel to the nearest cell, and that cell's label."""
+    if not labels.any():
+        return np.full(labels.shape, np.inf), np.zeros_like(labels)
+    distance, (rows, columns) = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    return distance, labels[rows, columns]

@@ -1,0 +1,162 @@
+"""What a reporter's traces amount to: one row a cell, and the mean of a condition over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student_t
+
+from cellsam_core.traces.background import MAD_TO_SD
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    FloatArray = npt.NDArray[np.float64]
+
+N_SD = 3.0
+MIN_RESPONSE = 0.02
+"""Of R/R0: less is not told from drift."""
+
+
+def mean_and_ci(matrix: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
+    """Mean over rows, half-width of its 95 % confidence interval (Student's t), and n.
+
+    The half-width is NaN where fewer than two rows have a value, the mean where none has.
+    """
+    curve = condition_curve(matrix)
+    return curve["mean"].to_numpy(), curve["ci95"].to_numpy(), curve["n"].to_numpy()
+
+
+def condition_curve(matrix: FloatArray) -> pd.DataFrame:
+    """Average cells frame by frame.
+
+    Parameters
+    ----------
+    matrix
+        ``(n_cells, n_frames)`` R/R0, NaN where there is no valid value.
+
+    Returns
+    -------
+    DataFrame
+        frame, n (cells), mean, sd, sem, ci95 (half-width, Student's t).
+    """
+    n = np.isfinite(matrix).sum(axis=0)
+    nan = np.full(matrix.shape[1], np.nan)
+    mean = np.divide(np.nansum(matrix, axis=0), n, out=nan.copy(), where=n > 0)
+    squares = np.nansum((matrix - mean) ** 2, axis=0)
+    sd = np.sqrt(np.divide(squares, n - 1, out=nan.copy(), where=n > 1))
+    sem = sd / np.sqrt(np.maximum(n, 1))
+    half_width = student_t.ppf(0.975, np.maximum(n - 1, 1)) * sem
+    frame = np.arange(matrix.shape[1])
+    columns = {"frame": frame, "n": n, "mean": mean, "sd": sd, "sem": sem, "ci95": half_width}
+    return pd.DataFrame(columns)
+
+
+def resample(matrix: FloatArray, positions: FloatArray) -> FloatArray:
+    """Interpolate cells linearly between frames.
+
+    Parameters
+    ----------
+    matrix
+        ``(n_cells, n_frames)``, NaN where there is no valid value.
+    positions
+        ``(n_times,)`` in frames, of any value; a thousandth of a frame counts as none.
+
+    Returns
+    -------
+    ndarray, (n_cells, n_times)
+        NaN outside of the movie, and where one of the two frames around has no valid value.
+    """
+    nearest = np.rint(positions)
+    exact = np.abs(positions - nearest) < 1e-3
+    before = np.where(exact, nearest, np.floor(positions)).astype(np.int64)
+    after = np.where(exact, before, before + 1)
+    share = np.where(exact, 0.0, positions - before)
+    n_frames = matrix.shape[1]
+    inside = (before >= 0) & (after < n_frames)
+    result = np.full((len(matrix), len(positions)), np.nan)
+    before, after, share = before[inside], after[inside], share[inside]
+    result[:, inside] = (1 - share) * matrix[:, before] + share * matrix[:, after]
+    return result
+
+
+def summarise_tracks(
+    matrix: pd.DataFrame, times: FloatArray, drug_time: float, unit: str
+) -> pd.DataFrame:
+    """Sum up the response of every cell to the drug.
+
+    Parameters
+    ----------
+    matrix
+        R/R0, one row a track (index: its id), one column a frame; NaN where there is none.
+    times
+        Of the frames, ascending.
+    drug_time
+        Of the drug's addition; frames from then on show the response.
+    unit
+        Of the times; ends the names of columns.
+
+    Returns
+    -------
+    DataFrame
+        Index track_id; n_valid; peak (the R/R0 furthest from 1 after the drug) and, counted from
+        the drug, peak_time, half_time (half of the peak is reached, between frames by linear
+        interpolation) and response_time (the first of two frames in a row, on the peak's side,
+        beyond 3 standard deviations of all cells' values before the drug, and beyond 0.02);
+        auc, the trapezoidal area of R/R0 - 1. NaN where fewer than two frames are
+        valid after the drug; the last two times also for cells that are not seen before it, such
+        as late daughters, and response_time where there is no response.
+    """
+    values = matrix.to_numpy()
+    before = values[:, times < drug_time] - 1
+    spread = MAD_TO_SD * np.nanmedian(np.abs(before)) if np.isfinite(before).any() else 0.0
+    threshold = max(N_SD * float(spread), MIN_RESPONSE)
+    rows = [_summarise(row, times - drug_time, threshold) for row in values]
+    timed = [f"{name}_{unit}" for name in ("peak_time", "half_time", "response_time", "auc")]
+    table = pd.DataFrame(rows, columns=["peak", *timed], index=matrix.index, dtype="float64")
+    table.insert(0, "n_valid", np.isfinite(values).sum(axis=1))
+    return table
+
+
+def condition_summary(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Average cells: for each column of :func:`summarise_tracks` the mean and its 95 % CI.
+
+    Returns
+    -------
+    DataFrame
+        quantity, n_cells (with a value), mean, ci95 (half-width, Student's t).
+    """
+    mean, half_width, n = mean_and_ci(tracks.to_numpy(np.float64))
+    columns = {"quantity": tracks.columns, "n_cells": n, "mean": mean, "ci95": half_width}
+    return pd.DataFrame(columns)
+
+
+def _summarise(row: FloatArray, times: FloatArray, threshold: float) -> tuple[float, ...]:
+    """Peak, its time, time to its half, response time and area; `times` from the drug on."""
+    valid = np.isfinite(row)
+    deviation, times = row[valid] - 1, times[valid]
+    first = int(np.searchsorted(times, 0))
+    if len(times) - first < 2:
+        return (np.nan,) * 5
+    after, since = deviation[first:], times[first:]
+    k = int(np.argmax(np.abs(after)))
+    rising = deviation * (np.sign(after[k]) or 1.0)
+    beyond = rising[first:] > threshold
+    sustained = np.flatnonzero(beyond[:-1] & beyond[1:])
+    half_time = response_time = np.nan
+    if first > 0:
+        half_time = _crossing(rising, times, first, level=abs(after[k]) / 2)
+        response_time = since[sustained[0]] if len(sustained) else np.nan
+    auc = float(np.trapezoid(after, since))
+    return 1 + after[k], since[k], half_time, response_time, auc
+
+
+def _crossing(values: FloatArray, times: FloatArray, first: int, level: float) -> float:
+    """When a level is reached from `first`, at least 1, on; between frames by interpolation."""
+    k = first + int(np.argmax(values[first:] >= level))
+    if values[k - 1] >= level:
+        return float(times[k])
+    share = (level - values[k - 1]) / (values[k] - values[k - 1])
+    return float(times[k - 1] + share * (times[k] - times[k - 1]))

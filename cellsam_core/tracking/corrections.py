@@ -1,0 +1,306 @@
+"""What a user says of single cells, replayed at every run.
+
+`merge` and `delete` correct the label images before they are tracked; `link`, `unlink`,
+`set-parent` and `set-mother` correct the tracks afterwards, row after row. Objects are named by
+frame and label, which stay the same as long as the masks do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from cellsam_core.errors import InputError
+from cellsam_core.tracking.graph import NONE, Event, Link, LinkGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pandas as pd
+
+    from cellsam_core.tracking.overlap import Labels
+
+Operation = Literal["link", "unlink", "merge", "delete", "set-parent", "set-mother"]
+WORD: Final = "corrected"
+ON_MASKS = ("merge", "delete")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One correction.
+
+    Attributes
+    ----------
+    where
+        File and row, for messages.
+    operation
+        ``link``: the object continues the cell of the other, earlier one. ``unlink``: it
+        begins a cell of its own. ``merge``: the other label of the same frame is a piece of
+        it. ``delete``: it is no cell. ``set-parent``: it is the first of a daughter, the
+        other the last of the cell that divides. ``set-mother``: it is the first of a bud, the
+        other any of the mother's.
+    frame, label
+        The object.
+    other_frame, other_label
+        The other object; None for ``unlink`` and ``delete``.
+    """
+
+    where: str
+    operation: Operation
+    frame: int
+    label: int
+    other_frame: int | None = None
+    other_label: int | None = None
+
+    @property
+    def other(self) -> tuple[int, int] | None:
+        """Frame and label of the other object."""
+        if self.other_frame is None or self.other_label is None:
+            return None
+        return self.other_frame, self.other_label
+
+
+def correct_frames(frames: Iterable[Labels], corrections: Sequence[Correction]) -> Iterator[Labels]:
+    """Yield the ``(y, x)`` label images of a movie with ``merge`` and ``delete`` carried out.
+
+    Raises
+    ------
+    InputError
+        A label that is not in its frame.
+    """
+    edits: dict[int, list[Correction]] = defaultdict(list)
+    for correction in corrections:
+        if correction.operation in ON_MASKS:
+            edits[correction.frame].append(correction)
+    for index, labels in enumerate(frames):
+        yield _edit(labels, edits.pop(index)) if index in edits else labels
+    for frame in sorted(edits):
+        raise _missing(edits[frame][0], frame, edits[frame][0].label)
+
+
+def merged_pieces(objects: pd.DataFrame) -> pd.DataFrame:
+    """List the labels of the masks that are pieces of objects of another label.
+
+    Parameters
+    ----------
+    objects
+        frame, label and, in tables of this version, merged_labels.
+
+    Returns
+    -------
+    DataFrame
+        piece (label in the masks), and all columns of its object.
+    """
+    if "merged_labels" not in objects:
+        return objects.iloc[:0].assign(piece=0)
+    merged = objects[objects["merged_labels"] != ""]
+    pieces = merged.assign(piece=merged["merged_labels"].str.split(";")).explode("piece")
+    return pieces.astype({"piece": "int64"})
+
+
+def _edit(labels: Labels, corrections: list[Correction]) -> Labels:
+    labels = labels.copy()
+    for correction in corrections:
+        own = labels == correction.label
+        if not own.any():
+            raise _missing(correction, correction.frame, correction.label)
+        if correction.other_label is None:
+            labels[own] = 0
+            continue
+        piece = labels == correction.other_label
+        if not piece.any():
+            raise _missing(correction, correction.frame, correction.other_label)
+        labels[piece] = correction.label
+    return labels
+
+
+def correct_tracks(
+    graph: LinkGraph, events: list[Event], corrections: Sequence[Correction]
+) -> list[Event]:
+    """Carry out the other corrections on the finished graph, in their order.
+
+    What they touch is flagged ``corrected``; a link of theirs has no IoU, cost or margin, an
+    event the score 1. A cell has two daughters: one that a row names takes the place of one
+    that none names. Where a daughter is taken from a division that was found automatically, her
+    sister goes on as the parent.
+
+    Returns
+    -------
+    list of Event
+        The events that hold then; those corrected are changed in place.
+
+    Raises
+    ------
+    InputError
+        An object that is not there, or rows that contradict each other.
+    """
+    replay = _Replay(graph, list(events))
+    found = []
+    for correction in corrections:
+        if correction.operation == "delete":
+            continue
+        row = _row_of(graph, correction, (correction.frame, correction.label))
+        if correction.operation == "merge":
+            assert correction.other_label is not None
+            graph.merged.setdefault(row, []).append(correction.other_label)
+            graph.flag(row, WORD)
+        else:
+            other = correction.other and _row_of(graph, correction, correction.other)
+            found.append((correction, row, NONE if other is None else other))
+    replay.named = {row for c, row, _ in found if c.operation == "set-parent"}
+    for correction, row, other in found:
+        if correction.operation == "link":
+            replay.link(other, row, correction.where)
+        elif correction.operation == "set-parent":
+            replay.set_parent(other, row, correction.where)
+        elif correction.operation == "set-mother":
+            replay.set_mother(other, row, correction.where)
+        else:
+            replay.cut(row)
+        graph.flag(row, WORD)
+    return replay.events
+
+
+class _Replay:
+    """A graph and its events; objects are rows of the graph."""
+
+    def __init__(self, graph: LinkGraph, events: list[Event]) -> None:
+        self.graph = graph
+        self.events = events
+        self.named: set[int] = set()
+
+    def cut(self, row: int) -> None:
+        """Make an object the first of a cell that comes from nowhere."""
+        event = next((e for e in self.events if row in e.daughters), None)
+        if event is None:
+            self.graph.unlink(row)
+            return
+        sisters = tuple(d for d in event.daughters if d != row)
+        self._orphan(row)
+        if event.status == WORD and sisters:
+            event.daughters = sisters
+            self._confirm(event)
+            return
+        self._drop(event)
+        for sister in sisters:
+            self._orphan(sister)
+            self._join(event.parent, sister)
+
+    def link(self, before: int, after: int, where: str) -> None:
+        """Make `after` the next object of `before`'s cell."""
+        if self.graph.following[before] == after:
+            return
+        event = self._division_of(before)
+        if event is not None:
+            if event.status == WORD:
+                raise _contradiction(where, "the earlier object divides", "one that goes on")
+            self._drop(event)
+            for daughter in event.daughters:
+                self._orphan(daughter)
+        self._end(before)
+        self.cut(after)
+        self._join(before, after)
+
+    def set_parent(self, parent: int, daughter: int, where: str) -> None:
+        """Make `daughter` one of the two into which `parent`'s cell divides."""
+        event = self._division_of(parent)
+        if event is None:
+            event = Event("mitosis", parent, (), 1.0)
+            self.events.append(event)
+            onward = self._end(parent)
+            if onward != NONE:
+                self._adopt(event, onward)
+        if daughter not in event.daughters:
+            if len(event.daughters) == 2:
+                self._make_room(event, where)
+            self.cut(daughter)
+            self._adopt(event, daughter)
+        self._confirm(event)
+
+    def set_mother(self, mother: int, bud: int, where: str) -> None:
+        """Make `bud` the first object of a bud of `mother`'s cell."""
+        self.cut(bud)
+        frame, row = self.graph.frame, mother
+        while frame[row] >= frame[bud] and self.graph.previous[row] != NONE:
+            row = int(self.graph.previous[row])
+        while self.graph.following[row] != NONE and frame[self.graph.following[row]] < frame[bud]:
+            row = int(self.graph.following[row])
+        if frame[row] >= frame[bud]:
+            expected = f"a mother who is there before frame {frame[bud]}"
+            raise _contradiction(where, f"one who appears in frame {frame[row]}", expected)
+        event = Event("bud", row, (bud,), 1.0)
+        self.events.append(event)
+        self.graph.parent[bud], self.graph.kind[bud] = row, "bud"
+        self._confirm(event)
+
+    def _division_of(self, parent: int) -> Event | None:
+        found = (e for e in self.events if e.parent == parent and e.kind == "mitosis")
+        return next(found, None)
+
+    def _make_room(self, event: Event, where: str) -> None:
+        unnamed = [d for d in event.daughters if d not in self.named]
+        if len(unnamed) != 1:
+            others = " and ".join(f"label {self.graph.label[d]}" for d in event.daughters)
+            raise _contradiction(where, f"a cell with the daughters {others}", "at most two")
+        event.daughters = tuple(d for d in event.daughters if d != unnamed[0])
+        self._orphan(unnamed[0])
+
+    def _adopt(self, event: Event, daughter: int) -> None:
+        event.daughters = (*event.daughters, daughter)
+        self.graph.parent[daughter] = event.parent
+        self.graph.kind[daughter] = "division"
+        self.graph.flag(daughter, WORD)
+
+    def _orphan(self, row: int) -> None:
+        self.graph.parent[row], self.graph.kind[row] = NONE, "start"
+
+    def _drop(self, event: Event) -> None:
+        self.events = [e for e in self.events if e is not event]
+
+    def _end(self, row: int) -> int:
+        """Cut a cell after an object; return the object that was next."""
+        onward = int(self.graph.following[row])
+        if onward != NONE:
+            self.graph.unlink(onward)
+        return onward
+
+    def _join(self, before: int, after: int) -> None:
+        gap = self.graph.frame[after] - self.graph.frame[before] > 1
+        unknown = float("nan")
+        self.graph.link(before, Link(after, "gap" if gap else "link", unknown, unknown, unknown))
+        self.graph.flag(after, WORD)
+
+    def _confirm(self, event: Event) -> None:
+        """Note that an event is the user's, with the areas that it then has."""
+        area = self.graph.area_px[list(event.daughters)]
+        event.status, event.score, event.runner_up = WORD, 1.0, NONE
+        event.area_ratio = float(area.sum() / self.graph.area_px[event.parent])
+        event.symmetry = float(area.min() / area.max()) if len(area) == 2 else float("nan")
+        event.overlap = float("nan")
+
+
+def _row_of(graph: LinkGraph, correction: Correction, key: tuple[int, int]) -> int:
+    frame, label = key
+    first, last = np.searchsorted(graph.frame, [frame, frame + 1])
+    hit = np.flatnonzero(graph.label[first:last] == label)
+    if not len(hit):
+        raise _missing(correction, frame, label)
+    return int(first + hit[0])
+
+
+def _missing(correction: Correction, frame: int, label: int) -> InputError:
+    return InputError(
+        correction.where,
+        found=f"label {label} in frame {frame}, where there is none",
+        expected="frames, counted from 0, and labels of the masks",
+        remedy="correct or remove the row",
+    )
+
+
+def _contradiction(where: str, found: str, expected: str) -> InputError:
+    return InputError(
+        where, found=found, expected=expected, remedy="remove one of the rows that contradict"
+    )

@@ -1,0 +1,107 @@
+"""The stream of training crops, real and simulated, and what is asked of the model on each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from cellsam_core.errors import InputError
+from cellsam_core.simulation.cells import STYLES, render_field
+from cellsam_core.training.augment import random_crop
+from cellsam_core.training.labelled import LabelledImage, median_diameter_px
+from cellsam_core.training.losses import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+STYLE_SHARES = {"tissue": 0.22, "fluo": 0.13, "phase": 0.3, "rods": 0.15, "stained": 0.2}
+"""Of the simulated crops. Unstained cells and sections are what the real sets hold least of."""
+
+
+class Crops(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
+    """Endless crops; item `i` depends on `seed` and `i` alone, so a killed run resumes exactly.
+
+    Parameters
+    ----------
+    images
+        Real images, drawn by their weights.
+    simulated_share
+        Fraction of crops from the simulator.
+    n
+        Number of items.
+    seed
+        Of everything random.
+    """
+
+    def __init__(
+        self, images: Sequence[LabelledImage], *, simulated_share: float, n: int, seed: int
+    ) -> None:
+        if not images:
+            raise InputError(
+                "training data",
+                found="no labelled image",
+                expected="at least one",
+                remedy="check the folder",
+            )
+        self.images = images
+        weights = np.array([image.weight for image in images])
+        self.probability = weights / weights.sum()
+        self.simulated_share = simulated_share
+        self.n = n
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, Target]:
+        rng = np.random.default_rng((self.seed, index))
+        if rng.random() < self.simulated_share:
+            image = simulated_image(rng)
+        else:
+            image = self.images[rng.choice(len(self.images), p=self.probability)]
+        pixels, labels = random_crop(image, rng)
+        return torch.from_numpy(pixels), to_target(labels)
+
+
+def collate(items: list[tuple[torch.Tensor, Target]]) -> tuple[torch.Tensor, list[Target]]:
+    """Stack images, list targets."""
+    return torch.stack([i for i, _ in items]), [t for _, t in items]
+
+
+def to_target(labels: NDArray[np.int32], min_area_px: int = 12) -> Target:
+    """Boxes of all cells of a crop; slivers cut by its border are not asked for."""
+    boxes, ids = [], []
+    for index, window in enumerate(ndimage.find_objects(labels), start=1):
+        if window is None or int((labels[window] == index).sum()) < min_area_px:
+            continue
+        y, x = window
+        boxes.append((x.start, y.start, x.stop, y.stop))
+        ids.append(index)
+    return Target(
+        torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
+        torch.tensor(ids, dtype=torch.long),
+        torch.from_numpy(labels.astype(np.int64)),
+    )
+
+
+def simulated_image(rng: np.random.Generator) -> LabelledImage:
+    """Render one field of a random style; half of the two-channel ones show nuclei alone."""
+    style = str(rng.choice(list(STYLES), p=[STYLE_SHARES[s] for s in STYLES]))
+    diameter = float(rng.uniform(18, 40))
+    pixels, labels, nuclei = render_field(rng, (320, 320), style=style, diameter_px=diameter)
+    modality = "tissue" if style in {"tissue", "fluo"} else style
+    if modality == "tissue" and rng.random() < 0.2:
+        pixels = np.stack((pixels[0], np.zeros_like(pixels[0])))
+        labels, modality = nuclei, "nuclear"
+    pixels = pixels / max(float(pixels.max()), 1e-6)
+    quantised = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
+    labels = labels.astype(np.int32)
+    return LabelledImage(
+        style, "simulated", modality, quantised, quantised, labels, median_diameter_px(labels)
+    )

@@ -1,0 +1,374 @@
+"""Labelled images: what a model is trained on and judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import same_stem
+from cellsam_core.files.planes import read_plane
+from cellsam_core.files.stack import RGB, read_stack
+from cellsam_core.files.tables import read_table
+from cellsam_core.labels.source import open_labels
+from cellsam_core.preprocessing.contrast import Contrast, preprocess_plane, to_grey
+from cellsam_core.segmentation.tiles import REFERENCE_PX
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FILLED = ["set", "image", "label", "modality"]
+"""Columns that must have a value in every row."""
+
+COLUMNS = [*FILLED, "split"]
+
+MASK_PIECES = 5
+"""Label images with one number in so many places are masks: cells have a number each."""
+
+SUFFIXES = (".tif", ".tiff", ".png")
+LABEL_TAIL = "_label"
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """One image and its truth.
+
+    Attributes
+    ----------
+    name
+        Path below the data's root.
+    set_name
+        The data set it comes from.
+    modality
+        What kind of image it is; scores are given by kind.
+    channels
+        ``(2, y, x)`` uint8: nuclear, whole cell; an absent channel is 0.
+    equalised
+        The same after CLAHE.
+    labels
+        ``(y, x)`` int32.
+    diameter_px
+        Median diameter of the disc with a cell's area.
+    weight
+        Training draws images in proportion to it.
+    """
+
+    name: str
+    set_name: str
+    modality: str
+    channels: NDArray[np.uint8]
+    equalised: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    diameter_px: float
+    weight: float = 1.0
+
+
+def median_diameter_px(labels: NDArray[np.integer]) -> float:
+    """Median over cells of ``sqrt(4 area / pi)``, px; the model's reference if there is none."""
+    areas = np.bincount(labels.ravel())[1:]
+    areas = areas[areas > 0]
+    return float(np.median(np.sqrt(4 * areas / np.pi))) if len(areas) else REFERENCE_PX
+
+
+def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]:
+    """Read the labelled images that a training manifest lists for one split.
+
+    Parameters
+    ----------
+    manifest
+        Tab-separated: ``set``, ``image``, ``label`` (paths below `root`), ``modality``,
+        ``source``, ``split`` (``train``, ``validation`` or ``test``), ``licence``,
+        ``pixel_size_um`` and ``weight``, of which the columns after ``split`` may be absent;
+        see :mod:`cellsam_core.training.split`.
+    root
+        Folder of the data.
+    split
+        Which rows to read.
+
+    Raises
+    ------
+    InputError
+        A column is missing, the split is empty, or an image and its labels differ in shape.
+    """
+    rows = rows_of(manifest, root, [split])
+    return [load_row(root, row) for row in rows.to_dict("records")]
+
+
+def load_row(root: Path, row: Mapping[Hashable, Any]) -> LabelledImage:
+    """Read the image of a manifest's row; its paths are below `root`."""
+    return load_image(
+        root / row["image"],
+        root / row["label"],
+        name=row["image"],
+        set_name=row["set"],
+        modality=row["modality"],
+        weight=row["weight"],
+    )
+
+
+def rows_of(manifest: Path, root: Path, splits: Sequence[str]) -> pd.DataFrame:
+    """Read the manifest's rows of some splits: text, and weights, which are 1 where none is given.
+
+    Raises
+    ------
+    InputError
+        The manifest can't be read, lacks a column or a value, names a file that is not below
+        `root`, or has no row of one of the splits.
+    """
+    rows = read_manifest(manifest)
+    if missing := sorted(set(splits) - set(rows["split"])):
+        raise InputError(
+            manifest,
+            found=f"no row with split {missing[0]}",
+            expected="at least one",
+            remedy="mark images with that split, or ask for another",
+        )
+    rows = rows[rows["split"].isin(splits)]
+    refuse_absent(root, [*rows["image"], *rows["label"]])
+    return rows.assign(weight=_weights(manifest, rows))
+
+
+def refuse_absent(root: Path, names: Sequence[str]) -> None:
+    """Refuse a manifest of which a file is not there, before anything is read."""
+    absent = next((name for name in names if not (root / name).is_file()), None)
+    if absent is not None:
+        raise InputError(
+            root / absent,
+            found="no file",
+            expected="the file that the manifest lists",
+            remedy="correct the option `data` or the manifest",
+        )
+
+
+def _weights(manifest: Path, rows: pd.DataFrame) -> pd.Series[float]:
+    given = rows["weight"] if "weight" in rows else pd.Series("1", rows.index)
+    weights = pd.to_numeric(given.fillna("1"), errors="coerce")
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any() or not weights.any():
+        raise InputError(
+            manifest,
+            found=f"weight {given[bad].iloc[0]}" if bad.any() else "no weight above 0",
+            expected="numbers of 0 or more, one of them above",
+            remedy="correct the column `weight`, or leave it out",
+        )
+    return weights.astype(float)
+
+
+def read_manifest(manifest: Path, *more: str) -> pd.DataFrame:
+    """Read a manifest's rows as text; it must have the columns `more`, too.
+
+    Raises
+    ------
+    InputError
+        It can't be read, lacks a column, or a set, path or modality is empty.
+    """
+    rows = read_table(manifest, [*COLUMNS, *more], sep="\t", dtype=str)
+    empty = rows[FILLED].isna()
+    if empty.any(axis=None):
+        row = int(np.flatnonzero(empty.any(axis=1))[0])
+        raise InputError(
+            manifest,
+            found=f"no {empty.columns[empty.iloc[row]][0]} in row {row + 1}",
+            expected=f"values for {', '.join(FILLED)}",
+            remedy="fill it in (row 1 is the first under the header)",
+        )
+    return rows
+
+
+def files_by_stem(folder: Path) -> dict[str, Path]:
+    """List the images of a folder by their names without suffix, sorted.
+
+    Raises
+    ------
+    InputError
+        There is no folder, or two files differ in their suffix alone.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            folder, found="no folder", expected="a folder of images", remedy="check the path"
+        )
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if (twins := same_stem(files)) is not None:
+        raise InputError(
+            folder,
+            found=f"{twins[0].name} and {twins[1].name}",
+            expected="one file for each image and each label image",
+            remedy="remove one of the two",
+        )
+    return {path.stem: path for path in files}
+
+
+def labels_of(files: Mapping[str, Path]) -> dict[str, Path]:
+    """Choose those named ``<id>_label``, by id."""
+    return {
+        stem.removesuffix(LABEL_TAIL): path
+        for stem, path in files.items()
+        if stem.endswith(LABEL_TAIL)
+    }
+
+
+def refuse_without_cells(where: Path, images: Sequence[LabelledImage]) -> None:
+    """Refuse images of which none has a cell: there is nothing to learn from."""
+    if not any(image.labels.any() for image in images):
+        raise InputError(
+            where,
+            found=f"{len(images)} label images without a cell",
+            expected="at least one cell",
+            remedy="label some cells",
+        )
+
+
+def load_folder(folder: Path) -> list[LabelledImage]:
+    """Read a user's labelled images: ``<id>.tif`` or ``.png`` with ``<id>_label``.
+
+    Raises
+    ------
+    InputError
+        There is no image, or one has no labels, or labels of another shape, or two files have
+        one id.
+    """
+    files = files_by_stem(folder)
+    labels = labels_of(files)
+    pixels = {stem: path for stem, path in files.items() if not stem.endswith(LABEL_TAIL)}
+    if not pixels:
+        raise InputError(
+            folder,
+            found="no image",
+            expected=f"<id> and <id>_label, {', '.join(SUFFIXES)}",
+            remedy="put images and their labels there",
+        )
+    alone = sorted(set(pixels) ^ set(labels))
+    if alone:
+        raise InputError(
+            folder,
+            found=f"{alone[0]} without its {'labels' if alone[0] in pixels else 'image'}",
+            expected="<id> and <id>_label for each image",
+            remedy="add the missing file or remove the other",
+        )
+    return [
+        load_image(path, labels[name], name=name, set_name=folder.name, modality="own")
+        for name, path in pixels.items()
+    ]
+
+
+def _read(path: Path) -> NDArray[Any]:
+    """Read one grey ``(1, y, x)`` or RGB ``(3, y, x)`` image."""
+    stack = read_stack(path)
+    channels = stack.planes[0]
+    if len(stack.planes) > 1 or (len(channels) > 1 and stack.channels != RGB):
+        raise InputError(
+            path,
+            found=f"{len(stack.planes)} frame(s) of {len(channels)} channel(s)",
+            expected="one grey or RGB image",
+            remedy="save each plane as a file of its own",
+        )
+    return np.stack([read_plane(plane) for plane in channels])
+
+
+def read_grey(path: Path) -> NDArray[Any]:
+    """Read an image, colours as grey: ``(y, x)``."""
+    return _grey(_read(path))
+
+
+def _grey(pixels: NDArray[Any]) -> NDArray[Any]:
+    return to_grey(pixels) if len(pixels) == 3 else pixels[0]
+
+
+def _planes(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Bring an image to nuclear and cell planes ``(2, y, x)``, as the workflow does."""
+    grey = _grey(pixels)
+    is_coloured = len(pixels) == 3 and (pixels[0] != pixels[1]).any()
+    red = pixels[0] if is_coloured else np.zeros_like(grey)
+    return np.stack((red.astype(grey.dtype), grey))
+
+
+def _read_labels(path: Path) -> NDArray[np.int32]:
+    """Read a label image and number its cells from 1 in the order of their numbers.
+
+    Numbers may be as large as the file can hold, which counting up to them can't bear.
+    """
+    source = open_labels(path)
+    if source.n_frames > 1:
+        raise InputError(
+            path,
+            found=f"{source.n_frames} frames",
+            expected="the labels of one image",
+            remedy="save each frame as a file of its own",
+        )
+    labels = source.frame(0)
+    ids, numbers = np.unique(labels, return_inverse=True)
+    numbers = numbers.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] != 0)
+    n_pieces = ndimage.label(numbers)[1] if numbers.max() == 1 else 0
+    if n_pieces >= MASK_PIECES:
+        raise InputError(
+            path,
+            found=f"one number, {ids[-1]}, in {n_pieces} places",
+            expected="a number of its own for each cell",
+            remedy="number the cells of the mask, for example with skimage.measure.label",
+        )
+    return np.asarray(numbers)
+
+
+def load_image(
+    image: Path, label: Path, *, name: str, set_name: str, modality: str, weight: float = 1.0
+) -> LabelledImage:
+    """Read one grey or RGB image with its labels.
+
+    Raises
+    ------
+    InputError
+        One can't be read, has more planes, or is a mask of all cells; or their shapes differ.
+    """
+    planes, labels = _planes(_read(image)), _read_labels(label)
+    if planes.shape[1:] != labels.shape:
+        raise InputError(
+            label,
+            found=f"shape {labels.shape}",
+            expected=f"{planes.shape[1:]}, that of {image.name}",
+            remedy="fix the label image",
+        )
+    if labels.any() and (planes == planes[:, :1, :1]).all():
+        raise InputError(
+            image,
+            found=f"all pixels alike where {label.name} has {labels.max()} cells",
+            expected="an image of these cells",
+            remedy="export it again",
+        )
+    return from_planes(planes, labels, name, set_name, modality, weight)
+
+
+def from_planes(
+    planes: NDArray[Any],
+    labels: NDArray[np.int32],
+    name: str,
+    set_name: str,
+    modality: str,
+    weight: float = 1.0,
+) -> LabelledImage:
+    """Bring raw planes ``(2, y, x)`` (nuclear, whole cell) to the contrast of the workflow."""
+    return LabelledImage(
+        name,
+        set_name,
+        modality,
+        _contrasted(planes, 0.0),
+        _contrasted(planes, Contrast.clahe_clip_limit),
+        labels,
+        median_diameter_px(labels),
+        weight,
+    )
+
+
+def _contrasted(planes: NDArray[Any], clahe_clip_limit: float) -> NDArray[np.uint8]:
+    return np.stack(
+        [
+            np.round(255 * preprocess_plane(p, clahe_clip_limit=clahe_clip_limit)).astype(np.uint8)
+            for p in planes
+        ]
+    )

@@ -1,0 +1,79 @@
+"""Write config/README.md from the schemas: ``python tools/make_config_table.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMAS = ROOT / "workflow" / "schemas"
+TARGET = ROOT / "config" / "README.md"
+
+HEAD = """\
+<!-- made from workflow/schemas: change those, then `make config-table` -->
+# Configuration
+
+`config/config.yaml` holds the options, `config/samples.tsv` the experiments. A file given with
+`--configfile` changes single keys of it. A misspelt key or a value out of range is refused.
+A changed key runs again only what depends on it. Threads, memory and cluster settings are not
+here but in `profiles/`, see docs/cluster.md.
+"""
+
+SHEET = """
+## The sample sheet
+
+Tab-separated text, one row for each experiment. Any key of the sections above may be a column
+as well: it then holds for that sample only, and an empty cell leaves what the config says.
+
+| column | needed | value | meaning |
+|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """Build the whole of config/README.md."""
+    config, samples = (
+        yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+        for name in ("config", "samples")
+    )
+    parts = [HEAD, "\n| key | default | value | meaning |\n|---|---|---|---|\n"]
+    parts += [key_row(k, v) for k, v in config["properties"].items() if v["type"] != "object"]
+    for section, schema in config["properties"].items():
+        if schema["type"] == "object" and schema["properties"]:
+            parts.append(f"\n## `{section}`\n\n{schema['description']}\n\n")
+            parts.append("| key | default | value | meaning |\n|---|---|---|---|\n")
+            parts += [key_row(key, item) for key, item in schema["properties"].items()]
+    parts.append(SHEET)
+    for column, item in samples["properties"].items():
+        needed = "yes" if column in samples["required"] else ""
+        parts.append(f"| `{column}` | {needed} | {values(item)} | {item['description']} |\n")
+    return "".join(parts)
+
+
+def key_row(key: str, item: dict[str, Any]) -> str:
+    """Build one row of a section's table."""
+    default = json.dumps(item["default"]).strip('"')
+    return f"| `{key}` | `{default}` | {values(item)} | {item['description']} |\n"
+
+
+def values(item: dict[str, Any]) -> str:
+    """Say in words what a key accepts."""
+    if "enum" in item:
+        return ", ".join(str(value) for value in item["enum"])
+    types = item["type"] if isinstance(item["type"], list) else [item["type"]]
+    signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    limits = ", ".join(f"{sign} {item[key]}" for key, sign in signs.items() if key in item)
+    words = {"integer": "whole number", "string": "text"}
+    if "pattern" in item and "number" in types:
+        words["string"] = item["pattern"].strip("^$")
+    return " or ".join(
+        f"{words.get(name, name)} {limits if name in ('number', 'integer') else ''}".strip()
+        for name in types
+    )
+
+
+if __name__ == "__main__":
+    TARGET.write_text(page(), encoding="utf-8")
