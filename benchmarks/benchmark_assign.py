@@ -45,7 +45,7 @@ def make(folder: Path, n_transcripts: int) -> None:
     import pyarrow.parquet as pq
     import tifffile
 
-    from cellsam_core.assignment.cells import open_label_image
+    from cellsam_core.labels.image import open_label_image
     from cellsam_core.labels.tiles import measure_cells
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,8 +109,9 @@ def plain_numpy(folder: Path) -> Callable[[], int]:
 
 def our_counts(folder: Path) -> Callable[[], int]:
     """Stream, check, look up and count, up to the matrix."""
-    from cellsam_core.assignment.counts import CountTable, FeatureIndex, lookup
-    from cellsam_core.assignment.cells import open_label_image
+    from cellsam_core.assignment.counts import CountTable, FeatureIndex
+    from cellsam_core.labels.lookup import lookup
+    from cellsam_core.labels.image import open_label_image
     from cellsam_core.samples.manifest import TranscriptSource
     from cellsam_core.samples.transcripts import iter_transcripts
 

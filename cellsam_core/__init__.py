@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+from cellsam_core.version import SCHEMA_VERSION, __version__
 
-SCHEMA_VERSION = 1
-"""Version of the output contract: renaming a file or column raises it."""
+__all__ = ["SCHEMA_VERSION", "__version__"]

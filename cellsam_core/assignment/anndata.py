@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from anndata.io import read_elem, write_elem
 
-from cellsam_core import SCHEMA_VERSION
-from cellsam_core.assignment.counts import GENE
 from cellsam_core.assignment.uncertainty import expected_false_positives, expected_false_share
+from cellsam_core.features import GENE
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.tables import refuse_repeated, table_errors
+from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from cellsam_core.assignment.counts import GENE, CountTable, FeatureIndex, assignment_quality
+from cellsam_core.assignment.counts import CountTable, FeatureIndex, assignment_quality
 from cellsam_core.assignment.uncertainty import CellMeans
 from cellsam_core.errors import InputError
+from cellsam_core.features import GENE
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.samples.transcripts import iter_transcripts
 

@@ -13,10 +13,11 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import shapely
 
-from cellsam_core.assignment.counts import CellPolygons
+from cellsam_core.assignment.polygons import CellPolygons
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.parquet import open_parquet, parquet_writer
+from cellsam_core.samples.vendors.tables import HDF5_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,6 @@ ID_COLUMNS = ("EntityID", "cell_id", "ID")
 PLANE_COLUMN = "ZIndex"
 GEOMETRY_COLUMNS = ("geometry", "Geometry")
 VERTEX_COLUMNS = ("vertex_x", "vertex_y")
-HDF5_NAME = "feature_data_*.hdf5"
 HDF5_PLANE = "zIndex_"
 ROWS_A_GROUP = 10_000
 # GeoParquet 1.1; a null crs says that coordinates are no place on earth.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +11,23 @@ import pandas as pd
 import shapely
 
 from cellsam_core.assignment.boundaries import footprints, read_polygons
-from cellsam_core.assignment.counts import CellPolygons, assign_polygons, lookup
+from cellsam_core.assignment.polygons import CellPolygons, assign_polygons
 from cellsam_core.assignment.uncertainty import owner_probability
 from cellsam_core.errors import InputError
-from cellsam_core.files import omezarr
 from cellsam_core.files.tables import read_table, refuse_repeated
 from cellsam_core.labels.expand import expand
-from cellsam_core.labels.source import open_labels
-from cellsam_core.labels.tiles import LabelArray, LabelTiles, measure_cells, outline
+from cellsam_core.labels.lookup import lookup
+from cellsam_core.labels.outline import outline
+from cellsam_core.labels.tiles import LabelTiles, measure_cells
 from cellsam_core.samples.transcripts import pixel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pyarrow as pa
 
+    from cellsam_core.labels.image import LabelImage
     from cellsam_core.samples.manifest import Fields
 
 BBOX_COLUMNS = ["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
@@ -210,58 +211,6 @@ class PolygonCells:
 def open_polygon_cells(path: str | Path) -> PolygonCells:
     """Open a vendor's polygons; see :func:`cellsam_core.assignment.boundaries.read_polygons`."""
     return PolygonCells(*read_polygons(path))
-
-
-@dataclass(frozen=True)
-class LabelImage:
-    """One label image, ready to be read in tiles; `pixel_size_um` None where it does not say."""
-
-    tiles: LabelTiles
-    pixel_size_um: float | None
-
-
-def open_label_image(path: str | Path) -> LabelImage:
-    """Open a single label image: Zarr tile by tile, TIFF whole, uncompressed TIFF mapped.
-
-    Raises
-    ------
-    InputError
-        It is no label image, or has several frames, or labels beyond 32 bits.
-    """
-    path = Path(path)
-    source = open_labels(path)
-    if source.n_frames != 1:
-        raise InputError(
-            path,
-            found=f"{source.n_frames} label images",
-            expected="one, of the plane that transcripts are assigned on",
-            remedy="give a single label image",
-        )
-    if not omezarr.is_omezarr(path):
-        labels = source.frame(0)
-        _check_range(path, labels)
-        return LabelImage(LabelArray(labels), source.pixel_size_um)
-    image = omezarr.open_(path)
-    lead = (0,) * (len(image.axes) - 2)
-
-    def read_window(rows: slice, columns: slice) -> npt.NDArray[Any]:
-        window: npt.NDArray[Any] = image.read((*lead, rows, columns))
-        _check_range(path, window)
-        return window
-
-    return LabelImage(LabelTiles(read_window, source.shape_yx), source.pixel_size_um)
-
-
-def _check_range(path: Path, labels: npt.NDArray[Any]) -> None:
-    if np.can_cast(labels.dtype, np.uint32) or not labels.size:
-        return
-    if labels.min() < 0 or labels.max() > np.iinfo(np.uint32).max:
-        raise InputError(
-            path,
-            found=f"labels from {labels.min()} to {labels.max()}",
-            expected="labels from 0 to 4294967295",
-            remedy="renumber the labels",
-        )
 
 
 def read_measured(path: str | Path) -> pd.DataFrame:

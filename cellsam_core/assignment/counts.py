@@ -6,153 +6,21 @@ Pixel rule, the same everywhere: pixel centres are at integer coordinates, so a 
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-import shapely
+
+from cellsam_core.features import BLANK, GENE, classify_feature, normalise_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from cellsam_core.labels.tiles import LabelTiles
 
-GENE = "gene"
-BLANK = "blank"
-GENE_TYPES = {
-    *("gene", "gene_expression", "predesigned_gene", "custom_gene", "protein_coding"),
-    *("rna", "mrna", "transcript", "target", "endogenous"),
-}
 MIN_MERGE = 4_000_000  # transcripts: 32 MB of keys
-# Whole names as the vendors write them. A prefix, or a part of a word, would take NANOG, NEGR1 or
-# Blnk for controls and silently drop them from the counts.
-CONTROL_PATTERNS = (
-    # MERSCOPE, MERlin, Xenium 1.0: the word, whatever stands beside it.
-    (BLANK, re.compile(r"(?:.*[^a-z])?blank(?:[^a-z].*)?", re.IGNORECASE)),
-    ("negative_control_probe", re.compile(r"NegControlProbe_\d+")),  # Xenium
-    ("negative_control_probe", re.compile(r"antisense_\w+")),  # Xenium 1.0
-    ("negative_control_codeword", re.compile(r"NegControlCodeword_\d+")),  # Xenium
-    ("unassigned_codeword", re.compile(r"UnassignedCodeword_\d+")),  # Xenium
-    ("deprecated_codeword", re.compile(r"DeprecatedCodeword_\d+")),  # Xenium
-    ("genomic_control_probe", re.compile(r"Intergenic_Region_\d+")),  # Xenium Prime
-    ("negative_control_probe", re.compile(r"NegPrb\d+")),  # CosMx
-    ("negative_control_probe", re.compile(r"Negative\d+")),  # CosMx
-    ("system_control", re.compile(r"SystemControl\d+")),  # CosMx
-    ("false_code", re.compile(r"FalseCode\d+")),  # CosMx
-)
-
-
-@lru_cache(maxsize=1 << 16)
-def classify_feature(name: str) -> str:
-    """Tell a gene from a vendor's control by its whole name.
-
-    Returns
-    -------
-    str
-        ``"gene"``, or the class of the control: ``"blank"``, ``"negative_control_probe"``, ...
-    """
-    return next((kind for kind, pattern in CONTROL_PATTERNS if pattern.fullmatch(name)), GENE)
-
-
-def lookup(
-    labels: LabelTiles, x_px: npt.NDArray[np.float64], y_px: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
-    """Label of the pixel under every point.
-
-    Parameters
-    ----------
-    labels
-        Label image, read tile by tile.
-    x_px, y_px
-        ``(n,)`` image coordinates.
-
-    Returns
-    -------
-    cell_id, is_inside
-        ``(n,)``: the label, 0 for background and outside; and whether the point is in the image.
-    """
-    height, width = labels.shape_yx
-    column, row = x_px + 0.5, y_px + 0.5
-    is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    if not is_inside.any():
-        return np.zeros(len(x_px), dtype=np.uint32), is_inside
-    if not is_inside.all():
-        # Any magnitude is safe: what is outside is never made an index.
-        column, row = np.where(is_inside, column, 0), np.where(is_inside, row, 0)
-    # Truncation is the floor of what isn't negative.
-    cell_id = labels.at(row.astype(np.int32), column.astype(np.int32))
-    cell_id[~is_inside] = 0
-    return cell_id, is_inside
-
-
-@dataclass(frozen=True)
-class CellPolygons:
-    """Polygons of cells, some of them in several z planes.
-
-    Attributes
-    ----------
-    geometry
-        ``(p,)`` polygons or multipolygons in micrometres.
-    cell_id
-        ``(p,)`` uint32, from 1: the cell each polygon belongs to.
-    plane
-        ``(p,)`` index of the z plane; None where polygons hold for all planes.
-    """
-
-    geometry: npt.NDArray[np.object_]
-    cell_id: npt.NDArray[np.uint32]
-    plane: npt.NDArray[np.int64] | None = None
-
-
-def assign_polygons(
-    polygons: CellPolygons,
-    x_um: npt.NDArray[np.float64],
-    y_um: npt.NDArray[np.float64],
-    plane: npt.NDArray[np.float64] | None,
-) -> tuple[npt.NDArray[np.uint32], int]:
-    """Owner of every point: the cell whose polygon in the point's z plane covers it.
-
-    A point has one owner. Borders count as inside; where several cells cover a point, the cell
-    with the smallest `cell_id` owns it and the point is counted as contested.
-
-    Parameters
-    ----------
-    polygons
-        The cells.
-    x_um, y_um, plane
-        ``(n,)`` coordinates and z plane of the points; `plane` is not used where the polygons
-        hold for all planes.
-
-    Returns
-    -------
-    cell_id, n_contested
-        ``(n,)`` owner, 0 for none; number of points that more than one cell covers.
-    """
-    none = np.iinfo(np.uint32).max
-    owner = np.full(len(x_um), none, dtype=np.uint32)
-    n_contested = 0
-    planes = [None] if polygons.plane is None else np.unique(polygons.plane)
-    for index in planes:
-        here = np.arange(len(polygons.cell_id))
-        points = np.arange(len(x_um))
-        if index is not None:
-            assert polygons.plane is not None
-            assert plane is not None
-            here = np.flatnonzero(polygons.plane == index)
-            points = np.flatnonzero(plane == index)
-        tree = shapely.STRtree(polygons.geometry[here])
-        coordinates = shapely.points(x_um[points], y_um[points])
-        point, polygon = tree.query(coordinates, predicate="intersects")
-        pairs = np.unique(np.stack([points[point], polygons.cell_id[here[polygon]]]), axis=1)
-        np.minimum.at(owner, pairs[0], pairs[1].astype(np.uint32))
-        n_contested += int(np.count_nonzero(np.bincount(pairs[0]) > 1)) if pairs.size else 0
-    return np.where(owner == none, np.uint32(0), owner), n_contested
 
 
 class FeatureIndex:
@@ -220,12 +88,6 @@ class FeatureIndex:
         counts[: len(self._counts)] += self._counts
         self._counts = counts
         return features
-
-
-def normalise_type(feature_type: str) -> str:
-    """Spell a feature type of a vendor's table our way, genes as ``"gene"``."""
-    name = re.sub(r"[^a-z0-9]+", "_", feature_type.lower()).strip("_")
-    return GENE if name in GENE_TYPES else name
 
 
 class CountTable:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.assignment.anndata import REGION
-from cellsam_core.assignment.cells import open_label_image
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.labels.expand import expand
+from cellsam_core.labels.image import open_label_image
 from cellsam_core.samples.transcripts import pixel_size_of
 
 if TYPE_CHECKING:

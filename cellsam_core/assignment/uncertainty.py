@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from cellsam_core.assignment.counts import BLANK, GENE
+from cellsam_core.features import BLANK, GENE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from cellsam_core import __version__
 from cellsam_core.errors import InputError
+from cellsam_core.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

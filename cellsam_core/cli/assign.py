@@ -12,7 +12,8 @@ from cellsam_core.errors import InputError
 if TYPE_CHECKING:
     import argparse
 
-    from cellsam_core.assignment.cells import Cells, LabelImage
+    from cellsam_core.assignment.cells import Cells
+    from cellsam_core.labels.image import LabelImage
     from cellsam_core.samples.manifest import TranscriptSource
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ def _open(args: argparse.Namespace) -> tuple[TranscriptSource, Cells]:
     import numpy as np
 
     from cellsam_core.assignment import cells as io_cells
+    from cellsam_core.labels.image import open_label_image
     from cellsam_core.samples.placement import place_in_um
 
     if args.pixel_size_um is not None and not 0 < args.pixel_size_um < np.inf:
@@ -133,13 +135,13 @@ def _open(args: argparse.Namespace) -> tuple[TranscriptSource, Cells]:
             else _from_manifest(args.manifest, None)
         )
         return source, io_cells.open_polygon_cells(args.polygons)
-    image = io_cells.open_label_image(args.labels)
+    image = open_label_image(args.labels)
     source = (
         _place(args, image)
         if args.transcripts is not None
         else _from_manifest(args.manifest, image.tiles.shape_yx)
     )
-    nuclei = None if args.nuclei is None else io_cells.open_label_image(args.nuclei)
+    nuclei = None if args.nuclei is None else open_label_image(args.nuclei)
     return source, io_cells.open_label_cells(
         image,
         np.array(source.um_to_px),
@@ -189,8 +191,8 @@ def _from_manifest(path: Path, shape_yx: tuple[int, int] | None) -> TranscriptSo
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    from cellsam_core import SCHEMA_VERSION
     from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.version import SCHEMA_VERSION
 
     with atomic_path(path) as temporary:
         temporary.write_text(

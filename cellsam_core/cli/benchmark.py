@@ -13,7 +13,7 @@ from cellsam_core.cli.segment_options import (
     load_segmenter,
 )
 from cellsam_core.errors import InputError
-from cellsam_core.preprocessing.contrast import clahe_clip_limit_of
+from cellsam_core.models import clahe_clip_limit_of
 
 if TYPE_CHECKING:
     import argparse

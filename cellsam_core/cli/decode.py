@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from cellsam_core.decoding.decoded import DecodedWriter
-    from cellsam_core.decoding.experiment import open_raw
     from cellsam_core.decoding.field import prepare_bits
+    from cellsam_core.decoding.open_raw import open_raw
     from cellsam_core.mosaic import Mosaic
     from cellsam_core.samples.placement import refuse_scattered
 

@@ -137,8 +137,8 @@ def _metadata(
     args: argparse.Namespace, start: WeightsInfo, images: list[LabelledImage], tuned: Tuned
 ) -> dict[str, Any]:
     """Say where the weights come from; the cell diameter limits where `segment` looks."""
-    from cellsam_core import __version__
     from cellsam_core.training.finetune import typical_diameter_px
+    from cellsam_core.version import __version__
 
     return {
         "command": f"finetune of cellsam-core {__version__}",

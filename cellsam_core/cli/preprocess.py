@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.segmentation.segmenter import PRESET_NAMES, is_published
+from cellsam_core.models import PRESET_NAMES, is_published
 
 if TYPE_CHECKING:
     import argparse
@@ -127,7 +127,7 @@ def choose_roles(
     InputError
         A name is not in the manifest, or no channel's name says what it shows.
     """
-    from cellsam_core.files.planes import channel_index
+    from cellsam_core.samples.frames import channel_index
 
     given = {role: [name] for role, name in (("nuclear", nuclear), ("cell", cell)) if name}
     for names in given.values():
@@ -162,7 +162,7 @@ def choose_roles(
 
 def _is_coloured(manifest: Manifest) -> bool:
     """Tell colours from grey that was saved as RGB, by rows in the middle of the first frame."""
-    from cellsam_core.files.planes import read_frame
+    from cellsam_core.samples.frames import read_frame
 
     height, width = manifest.shape_yx
     rows = (max(0, height // 2 - 512), min(height, height // 2 + 512))
@@ -171,7 +171,8 @@ def _is_coloured(manifest: Manifest) -> bool:
 
 
 def _contrast(args: argparse.Namespace) -> Contrast:
-    from cellsam_core.preprocessing.contrast import Contrast, clahe_clip_limit_of
+    from cellsam_core.models import clahe_clip_limit_of
+    from cellsam_core.preprocessing.contrast import Contrast
 
     limit = clahe_clip_limit_of(args.weights, args.preset)
     if args.clahe_clip_limit != "auto":
@@ -199,8 +200,8 @@ def _bands(
     manifest: Manifest, frame: int, names: list[str], contrast: Contrast
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Process a plane at once if it is small, else by bands of rows."""
-    from cellsam_core.files.planes import read_frame
     from cellsam_core.preprocessing import contrast as preprocess
+    from cellsam_core.samples.frames import read_frame
 
     height, width = manifest.shape_yx
 

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.files.atomic import atomic_path
     from cellsam_core.labels.source import write_label_tiff
-    from cellsam_core.preprocessing.contrast import clahe_clip_limit_of
+    from cellsam_core.models import clahe_clip_limit_of
     from cellsam_core.segmentation.cell_table import cell_table
     from cellsam_core.segmentation.image import segment_image
     from cellsam_core.segmentation.instances import paint
@@ -103,8 +103,8 @@ def _preprocess(
 ) -> NDArray[np.float32]:
     import numpy as np
 
-    from cellsam_core.files.planes import read_frame
     from cellsam_core.preprocessing.contrast import preprocess_plane, to_grey
+    from cellsam_core.samples.frames import read_frame
     from cellsam_core.segmentation.image import ROLES
 
     pixels = np.zeros((2, *manifest.shape_yx), np.float32)

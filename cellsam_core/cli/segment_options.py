@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
-from cellsam_core.segmentation.segmenter import PRESET_NAMES, Thresholds, is_published
+from cellsam_core.models import PRESET_NAMES, is_published
+from cellsam_core.segmentation.segmenter import Thresholds
 
 if TYPE_CHECKING:
     import argparse

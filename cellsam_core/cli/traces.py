@@ -269,8 +269,8 @@ def frames_of(
     """Image, labels (merged as the objects say) and objects of each frame."""
     import numpy as np
 
-    from cellsam_core.files.planes import read_frame
     from cellsam_core.files.tables import table_errors
+    from cellsam_core.samples.frames import read_frame
     from cellsam_core.tracking.corrections import merged_pieces
 
     with table_errors(objects_path):

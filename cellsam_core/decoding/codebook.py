@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cellsam_core.assignment.counts import classify_feature
+from cellsam_core.features import classify_feature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tifffile
 
-from cellsam_core import SCHEMA_VERSION
 from cellsam_core.decoding.calibrate import rate_of_counts, threshold_for_rate
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.samples.vendors.merscope import TRANSFORM_NAME
+from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path

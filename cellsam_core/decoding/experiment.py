@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.decoding.codebook import Codebook
-    from cellsam_core.samples.manifest import Plane
-
-FORMATS = ("merlin", "rounds")
-SHEET_NAME = "rounds.csv"
-ORGANIZATION = re.compile(r"data_?organi[sz]ation", re.IGNORECASE)
+    from cellsam_core.files.plane import Plane
 
 
 @dataclass(frozen=True)
@@ -101,47 +95,3 @@ class RawExperiment:
                 remedy="give fields of different sizes as samples of their own",
             )
         return np.ascontiguousarray(image)
-
-
-def find_format(folder: Path) -> str | None:
-    """Tell the layout of raw rounds by its sheet; None if there is neither."""
-    if (folder / SHEET_NAME).is_file():
-        return "rounds"
-    return "merlin" if any(ORGANIZATION.search(f.stem) for f in folder.glob("*.csv")) else None
-
-
-def open_raw(
-    path: str | Path, format: str = "auto", pixel_size_um: float | None = None
-) -> RawExperiment:
-    """Find out what a folder of raw rounds holds.
-
-    Parameters
-    ----------
-    path
-        Folder.
-    format
-        ``merlin``: a data organization and a codebook as for MERlin. ``rounds``: this project's
-        own sheet ``rounds.csv``. ``auto``: whichever of these files is there.
-    pixel_size_um
-        Wins over what the files say.
-
-    Raises
-    ------
-    InputError
-        Something is missing or contradicts something else; the message names it.
-    """
-    from cellsam_core.decoding.merlin import open_merlin
-    from cellsam_core.decoding.rounds import open_rounds
-
-    folder = Path(path)
-    found = find_format(folder) if format == "auto" else format
-    if found == "rounds":
-        return open_rounds(folder, pixel_size_um)
-    if found == "merlin":
-        return open_merlin(folder, pixel_size_um)
-    raise InputError(
-        folder,
-        found="no raw rounds",
-        expected="a folder with rounds.csv, or with a data organization as for MERlin",
-        remedy="correct path or format in the sample sheet",
-    )

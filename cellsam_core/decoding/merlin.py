@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.decoding.codebook_table import read_codebook
-from cellsam_core.decoding.experiment import ORGANIZATION, RawExperiment, RawField
+from cellsam_core.decoding.experiment import RawExperiment, RawField
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import is_image, natural_key
+from cellsam_core.files.plane import Plane
 from cellsam_core.files.stack import read_stack
 from cellsam_core.files.tables import read_table, table_errors
-from cellsam_core.samples.manifest import Plane
+from cellsam_core.samples.raw_rounds import ORGANIZATION
 
 COLUMNS = (
     *("channelName", "readoutName", "imageType", "imageRegExp", "imagingRound", "frame"),

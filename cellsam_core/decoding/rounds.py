@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cellsam_core.decoding.codebook_table import read_codebook
-from cellsam_core.decoding.experiment import SHEET_NAME, RawExperiment, RawField
+from cellsam_core.decoding.experiment import RawExperiment, RawField
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import is_image, natural_key
+from cellsam_core.files.plane import Plane
 from cellsam_core.files.stack import read_stack
 from cellsam_core.files.tables import read_table
-from cellsam_core.samples.manifest import Plane
+from cellsam_core.samples.raw_rounds import SHEET_NAME
 from cellsam_core.samples.vendors.stains import NOT_A_STAIN, split_z
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 
-from cellsam_core.traces.background import MAD_TO_SD
+from cellsam_core.statistics import MAD_TO_SD
 
 Image = npt.NDArray[np.float32]
 

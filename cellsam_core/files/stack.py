@@ -14,6 +14,7 @@ import numpy as np
 import tifffile
 
 from cellsam_core.errors import InputError, first_line
+from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import (
     RASTER_SUFFIXES,
     READ_ERRORS,
@@ -21,7 +22,6 @@ from cellsam_core.files.planes import (
     read_raster,
     unreadable,
 )
-from cellsam_core.samples.manifest import Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsam_core.segmentation.segmenter import is_published
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -47,14 +45,6 @@ class Contrast:
     clip_percentile: float = 99.9
     clahe_kernel_px: int = 128
     clahe_clip_limit: float = 0.01
-
-
-def clahe_clip_limit_of(weights: str, preset: str) -> float:
-    """CLAHE's limit for weights: tiny finds more cells without.
-
-    The published ones need it, but in the preset ``paper``: their evaluation left it out.
-    """
-    return Contrast.clahe_clip_limit if is_published(weights) and preset != "paper" else 0.0
 
 
 def to_grey(rgb: NDArray[Any]) -> NDArray[np.float32]:

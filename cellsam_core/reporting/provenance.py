@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellsam_core import SCHEMA_VERSION, __version__
+from cellsam_core.version import SCHEMA_VERSION, __version__
 
 if TYPE_CHECKING:
     from cellsam_core.reporting.results import Results

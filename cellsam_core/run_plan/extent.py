@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cellsam_core.decoding.experiment import find_format, open_raw
+from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import is_label, list_images, parse_names
 from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.vendors import cosmx
 
 

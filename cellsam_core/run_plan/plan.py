@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cellsam_core.segmentation.segmenter import is_published
+from cellsam_core.models import is_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

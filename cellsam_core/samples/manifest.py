@@ -9,33 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellsam_core import SCHEMA_VERSION
 from cellsam_core.errors import InputError
+from cellsam_core.files.plane import Plane
+from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from cellsam_core.mosaic import Layout
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Where one ``(y, x)`` plane lives.
-
-    Attributes
-    ----------
-    path
-        Absolute path of the TIFF.
-    page
-        Index of the TIFF page (IFD) that holds it.
-    sample
-        Index along the page's own sample axis (RGB and planar files); None for a grey page.
-    also
-        Files of the other z planes, laid out alike: the plane is then the maximum over all.
-    """
-
-    path: str
-    page: int = 0
-    sample: int | None = None
-    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellsam_core.decoding.experiment import find_format
 from cellsam_core.errors import InputError
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.placement import place_transcripts
+from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
 from cellsam_core.samples.vendors import cosmx, generic, merscope, resolve, seqfish, xenium
 from cellsam_core.samples.vendors.contract import Z_POLICIES, Choices
@@ -154,8 +154,8 @@ def _refuse_unknown(column: str, value: str, known: Sequence[str]) -> None:
 
 def _check_labels(found: Found, source: TranscriptSource) -> None:
     """Test the placement by the vendor's label image and cell ids, where a folder has both."""
-    from cellsam_core.assignment.cells import open_label_image
-    from cellsam_core.assignment.counts import lookup
+    from cellsam_core.labels.image import open_label_image
+    from cellsam_core.labels.lookup import lookup
 
     if found.labels is None:
         return

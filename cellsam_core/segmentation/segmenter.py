@@ -14,15 +14,6 @@ if TYPE_CHECKING:
     from cellsam_core.segmentation.instances import Instance
 
 
-PRESET_NAMES = ("official", "paper", "fast")
-"""Names of the published CellSAM's, which :mod:`.vit_b.predict` explains."""
-
-
-def is_published(weights: str) -> bool:
-    """Tell the published CellSAM's weights, a torch file, from those of the tiny model."""
-    return weights == "vit_b" or weights.endswith((".pt", ".pth"))
-
-
 @dataclass(frozen=True)
 class Thresholds:
     """What counts as a cell.

@@ -15,7 +15,7 @@ from safetensors.torch import save as serialize
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.segmentation.segmenter import is_published
+from cellsam_core.models import is_published
 from cellsam_core.segmentation.tiny.model import CellSAM, fold_batch_norm
 
 if TYPE_CHECKING:

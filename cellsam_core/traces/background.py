@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellsam_core.statistics import MAD_TO_SD
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from cellsam_core.traces.intensities import PixelGroups
+    from cellsam_core.traces.pixel_groups import PixelGroups
 
     FloatArray = npt.NDArray[np.float64]
 
@@ -24,7 +26,6 @@ DEGREE = 3
 TERMS = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
 N_REWEIGHTED = 3
 OUTLIER_SD = 3.0
-MAD_TO_SD = 1.4826  # of a normal distribution
 
 
 def fit_surface(plane: npt.NDArray[Any], outside: npt.NDArray[np.bool_]) -> FloatArray:

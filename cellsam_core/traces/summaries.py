@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from cellsam_core.traces.background import MAD_TO_SD
+from cellsam_core.statistics import MAD_TO_SD
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,8 +12,8 @@ import tifffile
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import read_plane
-from cellsam_core.samples.manifest import Plane
 from cellsam_core.tracking.lineage import split_tracks
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import zarr
 from cellsam_core.cli import main
 from cellsam_core.cli import traces as traces_cli
 from cellsam_core.files import omezarr
-from cellsam_core.samples.manifest import Manifest, Plane, TranscriptSource
+from cellsam_core.files.plane import Plane
+from cellsam_core.samples.manifest import Manifest, TranscriptSource
 from cellsam_core.tracking.review import review_table
 
 N_FRAMES, HEIGHT, WIDTH, DRUG_FRAME = 12, 160, 200, 4

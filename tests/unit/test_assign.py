@@ -9,16 +9,12 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellsam_core.assignment.counts import (
-    CellPolygons,
-    CountTable,
-    FeatureIndex,
-    assign_polygons,
-    assignment_quality,
-    classify_feature,
-    lookup,
-)
-from cellsam_core.labels.tiles import LabelArray, LabelTiles, measure_cells, outline
+from cellsam_core.assignment.counts import CountTable, FeatureIndex, assignment_quality
+from cellsam_core.assignment.polygons import CellPolygons, assign_polygons
+from cellsam_core.features import classify_feature
+from cellsam_core.labels.lookup import lookup
+from cellsam_core.labels.outline import outline
+from cellsam_core.labels.tiles import LabelArray, LabelTiles, measure_cells
 
 
 def tiles(labels: np.ndarray, tile_px: int = 4) -> LabelTiles:

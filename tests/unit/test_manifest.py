@@ -5,7 +5,8 @@ import json
 import pytest
 
 from cellsam_core.errors import InputError
-from cellsam_core.samples.manifest import Manifest, Plane, TranscriptSource
+from cellsam_core.files.plane import Plane
+from cellsam_core.samples.manifest import Manifest, TranscriptSource
 
 MANIFEST = Manifest(
     sample="s",

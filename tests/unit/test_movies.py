@@ -9,7 +9,7 @@ import tifffile
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import missing_frame, natural_key
-from cellsam_core.files.planes import read_frame
+from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.movies import inspect_movie
 
 SHAPE = (30, 40)

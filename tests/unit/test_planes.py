@@ -5,8 +5,10 @@ import pytest
 import tifffile
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.planes import channel_index, read_frame, read_plane
-from cellsam_core.samples.manifest import Manifest, Plane
+from cellsam_core.files.plane import Plane
+from cellsam_core.files.planes import read_plane
+from cellsam_core.samples.frames import channel_index, read_frame
+from cellsam_core.samples.manifest import Manifest
 
 WINDOW = (5, 50, 10, 77)
 

@@ -11,6 +11,7 @@ from cellsam_core.cli import main
 from cellsam_core.cli.preprocess import choose_roles
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
+from cellsam_core.files.plane import Plane
 from cellsam_core.preprocessing import contrast as preprocess
 from cellsam_core.preprocessing.contrast import (
     Contrast,
@@ -18,7 +19,7 @@ from cellsam_core.preprocessing.contrast import (
     preprocess_bands,
     preprocess_plane,
 )
-from cellsam_core.samples.manifest import Manifest, Plane
+from cellsam_core.samples.manifest import Manifest
 
 
 def texture(shape, seed=0):

@@ -13,8 +13,8 @@ import tifffile
 
 from cellsam_core.cli import main
 from cellsam_core.decoding.codebook_table import read_codebook
-from cellsam_core.decoding.experiment import open_raw
 from cellsam_core.decoding.field import decode_plane, prepare_bits
+from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.decoding.registration import measure_drift
 from cellsam_core.errors import InputError
 from cellsam_core.reporting.results import Results

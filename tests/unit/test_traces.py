@@ -6,7 +6,8 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from cellsam_core.traces.background import fit_surface, mode_of
-from cellsam_core.traces.intensities import PixelGroups, measure_frame
+from cellsam_core.traces.intensities import measure_frame
+from cellsam_core.traces.pixel_groups import PixelGroups
 from cellsam_core.traces.ratios import (
     TraceOptions,
     add_ratio,

@@ -22,7 +22,7 @@ from test_spatial import inspect, make_generic, make_merscope, write_image
 from cellsam_core.assignment.boundaries import read_polygons
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.files.planes import read_frame
+from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.transcripts import iter_transcripts
 

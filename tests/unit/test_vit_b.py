@@ -8,7 +8,7 @@ import torch
 from segment_anything.modeling.image_encoder import Block as PlainBlock
 from torch.nn import functional as F
 
-from cellsam_core.segmentation.segmenter import PRESET_NAMES
+from cellsam_core.models import PRESET_NAMES
 from cellsam_core.segmentation.vit_b import anchor_detr, encoder
 from cellsam_core.segmentation.vit_b.anchor_detr import RCDA, SelfAttention, sine_embedding
 from cellsam_core.segmentation.vit_b.checkpoint import lower

@@ -163,7 +163,7 @@ def given_path(sample, column, text):
 def is_raw(sample):
     """Whether a sample starts with raw rounds of imaging: by its format, or by its sheets."""
     # Imported where needed: each job of a cluster reads this file anew.
-    from cellsam_core.decoding.experiment import FORMATS, find_format
+    from cellsam_core.samples.raw_rounds import FORMATS, find_format
 
     row = SAMPLES[sample]
     if row["assay"] == "movie":

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from cellsam_core.samples.manifest import Fields, Plane
+    from cellsam_core.files.plane import Plane
+    from cellsam_core.samples.manifest import Fields
     from cellsam_core.samples.transcripts import TranscriptColumns
 
 Z_POLICIES = ("all", "max", "one")

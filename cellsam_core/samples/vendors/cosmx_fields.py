@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from cellsam_core.samples.manifest import Plane
+    from cellsam_core.files.plane import Plane
 
 FOV = "fov"
 LOCAL = ("x_local_px", "y_local_px")

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from cellsam_core.assignment.boundaries import HDF5_NAME
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import table_errors
 from cellsam_core.samples.transcripts import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+from typing import TYPE_CHECKING
 
 TRANSCRIPTS = re.compile(r"transcript|spots", re.IGNORECASE)
 
@@ -60,3 +62,6 @@ def vendor_polygons(folder: Path) -> tuple[Path | None, list[str]]:
         return (files[0] if files else None), []
     listed = ", ".join(file.name for file in files)
     return None, [f"There are several sets of vendor polygons ({listed}); none is used."]
+
+
+HDF5_NAME = "feature_data_*.hdf5"

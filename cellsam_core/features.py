@@ -1,0 +1,47 @@
+"""Genes and controls, told apart by the whole name of a feature."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+GENE = "gene"
+BLANK = "blank"
+GENE_TYPES = {
+    *("gene", "gene_expression", "predesigned_gene", "custom_gene", "protein_coding"),
+    *("rna", "mrna", "transcript", "target", "endogenous"),
+}
+# Whole names as the vendors write them. A prefix, or a part of a word, would take NANOG, NEGR1 or
+# Blnk for controls and silently drop them from the counts.
+CONTROL_PATTERNS = (
+    # MERSCOPE, MERlin, Xenium 1.0: the word, whatever stands beside it.
+    (BLANK, re.compile(r"(?:.*[^a-z])?blank(?:[^a-z].*)?", re.IGNORECASE)),
+    ("negative_control_probe", re.compile(r"NegControlProbe_\d+")),  # Xenium
+    ("negative_control_probe", re.compile(r"antisense_\w+")),  # Xenium 1.0
+    ("negative_control_codeword", re.compile(r"NegControlCodeword_\d+")),  # Xenium
+    ("unassigned_codeword", re.compile(r"UnassignedCodeword_\d+")),  # Xenium
+    ("deprecated_codeword", re.compile(r"DeprecatedCodeword_\d+")),  # Xenium
+    ("genomic_control_probe", re.compile(r"Intergenic_Region_\d+")),  # Xenium Prime
+    ("negative_control_probe", re.compile(r"NegPrb\d+")),  # CosMx
+    ("negative_control_probe", re.compile(r"Negative\d+")),  # CosMx
+    ("system_control", re.compile(r"SystemControl\d+")),  # CosMx
+    ("false_code", re.compile(r"FalseCode\d+")),  # CosMx
+)
+
+
+@lru_cache(maxsize=1 << 16)
+def classify_feature(name: str) -> str:
+    """Tell a gene from a vendor's control by its whole name.
+
+    Returns
+    -------
+    str
+        ``"gene"``, or the class of the control: ``"blank"``, ``"negative_control_probe"``, ...
+    """
+    return next((kind for kind, pattern in CONTROL_PATTERNS if pattern.fullmatch(name)), GENE)
+
+
+def normalise_type(feature_type: str) -> str:
+    """Spell a feature type of a vendor's table our way, genes as ``"gene"``."""
+    name = re.sub(r"[^a-z0-9]+", "_", feature_type.lower()).strip("_")
+    return GENE if name in GENE_TYPES else name

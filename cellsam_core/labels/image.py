@@ -1,0 +1,67 @@
+"""One label image of any size, opened to be read in tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cellsam_core.errors import InputError
+from cellsam_core.files import omezarr
+from cellsam_core.labels.source import open_labels
+from cellsam_core.labels.tiles import LabelArray, LabelTiles
+
+
+@dataclass(frozen=True)
+class LabelImage:
+    """One label image, ready to be read in tiles; `pixel_size_um` None where it does not say."""
+
+    tiles: LabelTiles
+    pixel_size_um: float | None
+
+
+def open_label_image(path: str | Path) -> LabelImage:
+    """Open a single label image: Zarr tile by tile, TIFF whole, uncompressed TIFF mapped.
+
+    Raises
+    ------
+    InputError
+        It is no label image, or has several frames, or labels beyond 32 bits.
+    """
+    path = Path(path)
+    source = open_labels(path)
+    if source.n_frames != 1:
+        raise InputError(
+            path,
+            found=f"{source.n_frames} label images",
+            expected="one, of the plane that transcripts are assigned on",
+            remedy="give a single label image",
+        )
+    if not omezarr.is_omezarr(path):
+        labels = source.frame(0)
+        _check_range(path, labels)
+        return LabelImage(LabelArray(labels), source.pixel_size_um)
+    image = omezarr.open_(path)
+    lead = (0,) * (len(image.axes) - 2)
+
+    def read_window(rows: slice, columns: slice) -> npt.NDArray[Any]:
+        window: npt.NDArray[Any] = image.read((*lead, rows, columns))
+        _check_range(path, window)
+        return window
+
+    return LabelImage(LabelTiles(read_window, source.shape_yx), source.pixel_size_um)
+
+
+def _check_range(path: Path, labels: npt.NDArray[Any]) -> None:
+    if np.can_cast(labels.dtype, np.uint32) or not labels.size:
+        return
+    if labels.min() < 0 or labels.max() > np.iinfo(np.uint32).max:
+        raise InputError(
+            path,
+            found=f"labels from {labels.min()} to {labels.max()}",
+            expected="labels from 0 to 4294967295",
+            remedy="renumber the labels",
+        )

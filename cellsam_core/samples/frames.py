@@ -1,0 +1,112 @@
+"""Frames and mosaics of a sample, read as its manifest names them."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsam_core.errors import InputError
+from cellsam_core.files.planes import Window, read_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.files.plane import Plane
+    from cellsam_core.mosaic import Layout
+    from cellsam_core.samples.manifest import Manifest
+
+
+def read_frame(
+    manifest: Manifest,
+    frame: int,
+    channels: Sequence[str] | None = None,
+    window: Window | None = None,
+) -> NDArray[Any]:
+    """Read channels of one frame.
+
+    Parameters
+    ----------
+    manifest
+        The sample.
+    frame
+        Zero-based index.
+    channels
+        Names in `manifest`; None for all.
+    window
+        As for :func:`read_plane`.
+
+    Returns
+    -------
+    ndarray, (c, y, x)
+
+    Raises
+    ------
+    InputError
+        A name is not in the manifest, or a file can't be read.
+    """
+    names = manifest.channels if channels is None else channels
+    indices = [channel_index(manifest, name) for name in names]
+    if manifest.fields is not None:
+        channel_planes = ([field[i] for field in manifest.planes] for i in indices)
+        return np.stack([read_mosaic(p, manifest.fields.layout, window) for p in channel_planes])
+    return np.stack([read_plane(manifest.planes[frame][i], window) for i in indices])
+
+
+def read_mosaic(
+    planes: Sequence[Plane], layout: Layout, window: Window | None = None
+) -> NDArray[Any]:
+    """Read a window of the image that fields make up.
+
+    Parameters
+    ----------
+    planes
+        One channel of each field.
+    layout
+        Where they lie; a pixel of an overlap is read from the field that it belongs to.
+    window
+        As for :func:`read_plane`.
+
+    Returns
+    -------
+    ndarray, (y, x)
+        Between the fields as dark as the darkest pixel of the first one.
+    """
+    y0, y1, x0, x1 = window or (0, layout.shape_yx[0], 0, layout.shape_yx[1])
+    dark = _darkest(planes[0])
+    image = np.full((y1 - y0, x1 - x0), dark)
+    height, width = layout.field_shape_yx
+    for field, (plane, (top, left)) in enumerate(zip(planes, layout.offset_yx, strict=True)):
+        rows = slice(max(y0 - top, 0), min(y1 - top, height))
+        columns = slice(max(x0 - left, 0), min(x1 - left, width))
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            continue
+        pixels = read_plane(plane, (rows.start, rows.stop, columns.start, columns.stop))
+        y, x = np.ogrid[rows, columns]
+        here = image[
+            rows.start + top - y0 : rows.stop + top - y0,
+            columns.start + left - x0 : columns.stop + left - x0,
+        ]
+        np.copyto(here, pixels, where=layout.owns(field, y, x))
+    return image
+
+
+@functools.lru_cache(maxsize=64)
+def _darkest(plane: Plane) -> np.generic[Any]:
+    darkest: np.generic[Any] = read_plane(plane).min()
+    return darkest
+
+
+def channel_index(manifest: Manifest, name: str) -> int:
+    """Position of a channel in ``manifest.planes[frame]``; InputError if there is none."""
+    if name not in manifest.channels:
+        raise InputError(
+            f"sample {manifest.sample}",
+            found=f"no channel {name!r}",
+            expected=f"one of {', '.join(manifest.channels)}",
+            remedy="correct the channel's name",
+        )
+    return manifest.channels.index(name)
