@@ -30,6 +30,14 @@ class InputError(ValueError):
         message = f"{where}: found {found}, expected {expected}; {remedy}."
         super().__init__(" ".join(message.splitlines()))
 
+    @classmethod
+    def within(cls, where: str, error: InputError) -> InputError:
+        """Repeat an error with the sample or file that it was found in before it."""
+        made = cls.__new__(cls)
+        made.where = f"{where}, {error.where}"
+        ValueError.__init__(made, f"{where}, {error}")
+        return made
+
 
 def first_line(error: BaseException) -> str:
     """Return the first line of a library's message, or the error's type if there is none."""

@@ -101,7 +101,11 @@ def option(
     pattern
         Regular expression that a text must match, as in JSON schema.
     """
-    given = {"exclusiveMinimum": above, "minimum": minimum, "exclusiveMaximum": below}
+    given: dict[str, Any] = {
+        "exclusiveMinimum": above,
+        "minimum": minimum,
+        "exclusiveMaximum": below,
+    }
     given |= {"maximum": maximum, "pattern": pattern}
     limits = Limits(text, {key: value for key, value in given.items() if value is not None})
     return field(default=default, metadata={METADATA_KEY: limits})

@@ -1,4 +1,4 @@
-"""Write config/README.md from the schemas: ``python tools/make_config_table.py``."""
+"""Write config/README.md from the options of the stages: ``python tools/make_config_table.py``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
+from cellsam_core.config.schema import accepted_values, config_schema, sheet_schema
 
 ROOT = Path(__file__).resolve().parents[1]
-SCHEMAS = ROOT / "workflow" / "schemas"
 TARGET = ROOT / "config" / "README.md"
 
 HEAD = """\
-<!-- made from workflow/schemas: change those, then `make config-table` -->
+<!-- made from the options of each stage: change those, then `make config-table` -->
 # Configuration
 
 `config/config.yaml` holds the options, `config/samples.tsv` the experiments. A file given with
@@ -35,10 +34,7 @@ as well: it then holds for that sample only, and an empty cell leaves what the c
 
 def page() -> str:
     """Build the whole of config/README.md."""
-    config, samples = (
-        yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-        for name in ("config", "samples")
-    )
+    config, samples = config_schema(), sheet_schema()
     parts = [HEAD, "\n| key | default | value | meaning |\n|---|---|---|---|\n"]
     parts += [key_row(k, v) for k, v in config["properties"].items() if v["type"] != "object"]
     for section, schema in config["properties"].items():
@@ -49,30 +45,16 @@ def page() -> str:
     parts.append(SHEET)
     for column, item in samples["properties"].items():
         needed = "yes" if column in samples["required"] else ""
-        parts.append(f"| `{column}` | {needed} | {values(item)} | {item['description']} |\n")
+        parts.append(
+            f"| `{column}` | {needed} | {accepted_values(item)} | {item['description']} |\n"
+        )
     return "".join(parts)
 
 
 def key_row(key: str, item: dict[str, Any]) -> str:
     """Build one row of a section's table."""
     default = json.dumps(item["default"]).strip('"')
-    return f"| `{key}` | `{default}` | {values(item)} | {item['description']} |\n"
-
-
-def values(item: dict[str, Any]) -> str:
-    """Say in words what a key accepts."""
-    if "enum" in item:
-        return ", ".join(str(value) for value in item["enum"])
-    types = item["type"] if isinstance(item["type"], list) else [item["type"]]
-    signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    limits = ", ".join(f"{sign} {item[key]}" for key, sign in signs.items() if key in item)
-    words = {"integer": "whole number", "string": "text"}
-    if "pattern" in item and "number" in types:
-        words["string"] = item["pattern"].strip("^$")
-    return " or ".join(
-        f"{words.get(name, name)} {limits if name in ('number', 'integer') else ''}".strip()
-        for name in types
-    )
+    return f"| `{key}` | `{default}` | {accepted_values(item)} | {item['description']} |\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Config keys are the commands' options, with the same defaults, in four places."""
+"""Every key of the config is defined once; command line, config file and table are made from it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cellsam_core.config.schema import SECTIONS, WORKFLOW_DEFAULTS, check_settings, sheet_schema
+from cellsam_core.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
-SECTIONS = {k: v["properties"] for k, v in SCHEMA["properties"].items() if v["type"] == "object"}
 COMMANDS = {section: section for section in SECTIONS} | {"segment": "segment-batch"}
-# What a rule itself gives: files, and what one sample or one batch is.
-OF_THE_RULE = {"help", "output", "sample", "batch", "masks", "cells", "objects", "tracks"}
-OF_THE_RULE |= {
-    "corrections",
-    "pixel_size_um",
-    "frame_interval_s",
-    "format",
-    "labels",
-    "polygons",
-    "transcripts",
-    "manifest",
-    "config_json",
-    "benchmarks",
-    "provenance",
-}
-# What the workflow leaves to another rule, `traces`.
-LEFT_OUT = {"track": {"images", "ratio"}, "preprocess": {"weights", "preset"}}
 
 
 def options(command: str) -> dict[str, object]:
@@ -42,34 +26,46 @@ def options(command: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_keys_and_defaults_are_those_of_the_command(section: str):
-    not_keys = OF_THE_RULE | LEFT_OUT.get(section, set())
-    of_command = {k: v for k, v in options(COMMANDS[section]).items() if k not in not_keys}
-    assert {k: item["default"] for k, item in SECTIONS[section].items()} == of_command
+def test_the_command_of_a_section_has_its_keys_with_the_same_defaults(section: str):
+    of_command = options(COMMANDS[section])
+    assert SECTIONS[section].defaults == {k: of_command[k] for k in SECTIONS[section].defaults}
 
 
 def test_the_shipped_config_shows_every_key_with_its_default():
     shipped = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    defaults = {name: {k: i["default"] for k, i in keys.items()} for name, keys in SECTIONS.items()}
-    single = {k: v["default"] for k, v in SCHEMA["properties"].items() if v["type"] != "object"}
-    assert shipped == single | {name: keys for name, keys in defaults.items() if keys}
+    sections = {name: section.defaults for name, section in SECTIONS.items()}
+    assert shipped == WORKFLOW_DEFAULTS | sections
 
 
 def test_formats_are_those_of_the_readers():
-    from cellsam_core.decoding import experiment as raw
-    from cellsam_core.samples import movies, spatial
+    from cellsam_core.samples import movies, raw_rounds, spatial
 
-    facts = yaml.safe_load((ROOT / "workflow" / "schemas" / "samples.schema.yaml").read_text())
-    formats = facts["properties"]["format"]["enum"]
-    assert set(formats) == {*movies.FORMATS, *spatial.FORMATS, *raw.FORMATS}
+    formats = sheet_schema()["properties"]["format"]["enum"]
+    assert set(formats) == {"auto", *movies.FORMATS, *spatial.FORMATS, *raw_rounds.FORMATS}
 
 
 def test_a_key_belongs_to_one_section_so_that_it_can_be_a_column():
-    facts = yaml.safe_load((ROOT / "workflow" / "schemas" / "samples.schema.yaml").read_text())
-    keys = [*facts["properties"], *(key for section in SECTIONS.values() for key in section)]
+    keys = [*sheet_schema()["properties"]]
+    keys += [key for section in SECTIONS.values() for key in section.defaults]
     assert len(keys) == len(set(keys))
 
 
 def test_the_table_of_options_is_up_to_date():
-    page = runpy.run_path(str(ROOT / "docs" / "make_config_table.py"))["page"]()
+    page = runpy.run_path(str(ROOT / "tools" / "make_config_table.py"))["page"]()
     assert (ROOT / "config" / "README.md").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "named"),
+    [
+        ("preprocess", {"clahe_kernel_px": 4}, "`clahe_kernel_px`"),
+        ("segment", {"cell_diameter_px": 0.5}, "`cell_diameter_px`"),
+        ("traces", {"baseline_frames": 5, "drug_frame": 2}, "`drug_frame`"),
+        ("traces", {"reporter": "ktr", "ratio": "GFP"}, "`ring_px`"),
+        ("track", {"division_area_min": 2.0, "division_area_max": 1.5}, "`division_area_min`"),
+        ("decode", {"spotiflow_probability": 0.4}, "`spotiflow_probability`"),
+    ],
+)
+def test_values_that_a_stage_would_refuse_are_refused_before_the_run(section, values, named):
+    with pytest.raises(InputError, match=named):
+        check_settings({section: values})

@@ -30,7 +30,7 @@ rule assign:
 # Only where there are two tissues or more.
 rule replicates:
     input:
-        [f"results/{sample}/3_cells/cells.h5ad" for sample in tissues()],
+        [f"results/{sample}/3_cells/cells.h5ad" for sample in CONFIG.tissues()],
     output:
         "results/replicates/gene_counts.tsv",
         "results/replicates/correlation.tsv",

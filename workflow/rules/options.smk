@@ -19,7 +19,7 @@ def flags(section):
     """Params function: the section's options for the job's sample."""
 
     def render(wildcards):
-        return as_flags(settings(wildcards.sample, section))
+        return as_flags(CONFIG.settings(wildcards.sample, section))
 
     return render
 
@@ -46,14 +46,14 @@ def inspect_flags(*columns):
 
 def spots_environment(wildcards):
     """Conda function: the environment that has spotiflow, if it is to find the spots."""
-    model = settings(wildcards.sample, "decode")["spotiflow"]
+    model = CONFIG.settings(wildcards.sample, "decode")["spotiflow"]
     return f"../../envs/{'core' if model is None else 'spotiflow'}.yaml"
 
 
 def preprocess_flags(wildcards):
     """Params function: the options of the contrast, with the weights that it is for."""
-    model = settings(wildcards.sample, "segment")
-    options = settings(wildcards.sample, "preprocess")
+    model = CONFIG.settings(wildcards.sample, "segment")
+    options = CONFIG.settings(wildcards.sample, "preprocess")
     return as_flags(options | {key: model[key] for key in ("weights", "preset")})
 
 
@@ -67,37 +67,37 @@ def corrections_path(wildcards):
 # Params functions don't take `input`: Snakemake then no longer sees that an option changed.
 def track_flags(wildcards):
     """Params function: the options of the tracking, with the sample's corrections."""
-    options = settings(wildcards.sample, "track")
+    options = CONFIG.settings(wildcards.sample, "track")
     return as_flags(options | {"corrections": corrections_path(wildcards) or None})
 
 
 def control_traces(wildcards):
     """Input function: the traces of the sample's control, if it has one."""
-    control = settings(wildcards.sample, "traces")["control"]
+    control = CONFIG.settings(wildcards.sample, "traces")["control"]
     return [] if control is None else f"results/{control}/3_tracks/traces.parquet"
 
 
 def trace_flags(wildcards):
     """Params function: the options of the traces, with the control's file for its name."""
-    options = settings(wildcards.sample, "traces")
+    options = CONFIG.settings(wildcards.sample, "traces")
     return as_flags(options | {"control": control_traces(wildcards) or None})
 
 
 def nuclei_path(wildcards):
     """Input function: the sample's nuclei, if it has any."""
-    nuclei = settings(wildcards.sample, "assign")["nuclei"]
+    nuclei = CONFIG.settings(wildcards.sample, "assign")["nuclei"]
     return [] if nuclei is None else given_path(wildcards.sample, "nuclei", nuclei)
 
 
 def assign_flags(wildcards):
     """Params function: the options of the assignment, with the path of the nuclei resolved."""
-    options = settings(wildcards.sample, "assign")
+    options = CONFIG.settings(wildcards.sample, "assign")
     return as_flags(options | {"nuclei": nuclei_path(wildcards) or None})
 
 
 def bulk_path(wildcards):
     """Input function: the table of bulk expression that a tissue is compared with, if any."""
-    bulk = settings(wildcards.sample, "report")["bulk"]
+    bulk = CONFIG.settings(wildcards.sample, "report")["bulk"]
     if bulk is None or SAMPLES[wildcards.sample]["assay"] == "movie":
         return []
     return given_path(wildcards.sample, "bulk", bulk)
@@ -112,18 +112,20 @@ def condition_arguments(wildcards):
     """Params function: CONDITION=TRACES for each sample that is compared."""
     return shlex.join(
         f"{SAMPLES[sample]['condition']}=results/{sample}/3_tracks/traces.parquet"
-        for sample in compared_samples()
+        for sample in CONFIG.compared_movies()
     )
 
 
 def replicate_arguments(wildcards):
     """Params function: SAMPLE=H5AD for each tissue."""
-    return shlex.join(f"{sample}=results/{sample}/3_cells/cells.h5ad" for sample in tissues())
+    return shlex.join(
+        f"{sample}=results/{sample}/3_cells/cells.h5ad" for sample in CONFIG.tissues()
+    )
 
 
 def given_folder(key):
     """The folder that a key of the config names, if it does; a relative path starts where you are."""
-    path = GIVEN.get(key)
+    path = CONFIG.value(key)
     if path is not None and not os.path.isdir(path):
         raise WorkflowError(f"config, {key}: there is no folder {path}")
     return path
@@ -131,7 +133,7 @@ def given_folder(key):
 
 def benchmark_flags(wildcards):
     """Params function: data and model of the benchmark, which belongs to no sample."""
-    options = {"data": given_folder("benchmark_data")} | section_options("segment")
+    options = {"data": given_folder("benchmark_data")} | CONFIG.section("segment")
     del options["dark_cells"]  # of tissues
     return as_flags(options)
 
@@ -146,17 +148,13 @@ def finetune_data(wildcards):
 
 def finetune_flags(wildcards):
     """Params function: only the device of the section; its weights may be what is tuned here."""
-    return as_flags({"device": section_options("segment")["device"]})
+    return as_flags({"device": CONFIG.section("segment")["device"]})
 
 
 def sample_config(wildcards):
     """All that was decided for a sample, as JSON."""
-    row = SAMPLES[wildcards.sample]
-    skipped = TISSUES_ONLY if row["assay"] == "movie" else MOVIES_ONLY
-    skipped += () if is_raw(wildcards.sample) else RAW_ROUNDS_ONLY
-    ran = [name for name in SECTIONS if name not in skipped]
-    stages = {section: settings(wildcards.sample, section) for section in ran}
-    return json.dumps({"sample": row} | stages, sort_keys=True)
+    stages = CONFIG.sections_of(wildcards.sample, is_raw=is_raw(wildcards.sample))
+    return json.dumps({"sample": SAMPLES[wildcards.sample]} | stages, sort_keys=True)
 
 
 def raw_path(wildcards):

@@ -17,7 +17,7 @@ rule spatialdata:
         mem_mb=growing(16000),
         runtime=growing(240),
     params:
-        expand_um=lambda wildcards: settings(wildcards.sample, "assign")["expand_um"],
+        expand_um=lambda wildcards: CONFIG.settings(wildcards.sample, "assign")["expand_um"],
     shell:
         "python -m cellsam_core spatialdata results/{wildcards.sample} --expand-um {params.expand_um}"
         " -o {output:q} > {log:q} 2>&1"

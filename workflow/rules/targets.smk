@@ -15,7 +15,7 @@ def extent(sample):
 
     row = SAMPLES[sample]
     return read_extent(
-        SHEET.parent / row["path"],
+        CONFIG.sheet.parent / row["path"],
         is_movie=row["assay"] == "movie",
         n_channels=len(row["channels"].split(",")) if "channels" in row else None,
         fov=row.get("fov"),
@@ -29,7 +29,7 @@ def n_tiles(sample):
 
     if extent(sample) is None:
         return None
-    model = settings(sample, "segment")
+    model = CONFIG.settings(sample, "segment")
     diameter = model["cell_diameter_px"]
     diameter = REFERENCE_PX if diameter == "auto" else float(diameter)
     return extent(sample).n_images * len(
@@ -39,8 +39,7 @@ def n_tiles(sample):
 
 def batches(sample):
     """Names of the segmentation jobs of a sample."""
-    default = CONFIG_SCHEMA["properties"]["tiles_per_batch"]["default"]
-    size = SAMPLES[sample].get("tiles_per_batch", GIVEN.get("tiles_per_batch", default))
+    size = SAMPLES[sample].get("tiles_per_batch", CONFIG.value("tiles_per_batch"))
     n_batches = math.ceil((n_tiles(sample) or 1) / size)
     return [f"{batch}-of-{n_batches}" for batch in range(1, n_batches + 1)]
 
@@ -69,11 +68,11 @@ def final_outputs(wildcards):
     targets = []
     for sample in SAMPLES:
         targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)
-        if GIVEN.get("spatialdata") and SAMPLES[sample]["assay"] != "movie":
+        if CONFIG.value("spatialdata") and SAMPLES[sample]["assay"] != "movie":
             targets += expand(rules.spatialdata.output, sample=sample)
-    if compared_samples():
+    if CONFIG.compared_movies():
         targets += rules.conditions.output
-    if len(tissues()) > 1:
+    if len(CONFIG.tissues()) > 1:
         targets += rules.replicates.output
     return targets
 
@@ -94,7 +93,7 @@ def planned_page():
             n_gpu_jobs=len(batches(sample)),
             # Beside them: inspect, preprocess, stitch, report; track and traces, or assign; decode.
             n_jobs=len(batches(sample)) + 5 + (row["assay"] == "movie") + is_raw(sample),
-            weights=settings(sample, "segment")["weights"],
+            weights=CONFIG.settings(sample, "segment")["weights"],
         )
         for sample, row in SAMPLES.items()
     ]

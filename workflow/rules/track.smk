@@ -60,7 +60,7 @@ rule traces:
 # Only where movies with a ratio have a condition.
 rule conditions:
     input:
-        [f"results/{sample}/3_tracks/traces.parquet" for sample in compared_samples()],
+        [f"results/{sample}/3_tracks/traces.parquet" for sample in CONFIG.compared_movies()],
     output:
         "results/conditions/condition_traces.csv",
         "results/conditions/condition_summary.csv",

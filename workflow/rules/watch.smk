@@ -53,14 +53,14 @@ def weights_file(model):
 
 def weights_path(wildcards):
     """Input function: the weights that a sample is segmented with."""
-    return weights_file(settings(wildcards.sample, "segment"))
+    return weights_file(CONFIG.settings(wildcards.sample, "segment"))
 
 
 def benchmark_content(wildcards):
     """Input function: what tells that data or weights of the benchmark have changed."""
     data = given_folder("benchmark_data")
     files = [] if data is None else files_seen(data, True)
-    return files + weights_file(section_options("segment"))
+    return files + weights_file(CONFIG.section("segment"))
 
 
 def finetune_content(wildcards):

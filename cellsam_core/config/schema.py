@@ -5,6 +5,7 @@ Every key is an option of a stage (``<stage>/options.py``) or is defined here.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,11 +101,19 @@ class Section:
     classes: tuple[type[Options], ...]
     without: tuple[str, ...] = ()
 
+    @functools.cached_property
     def properties(self) -> dict[str, Any]:
-        """Describe the keys of the section as ``properties`` of a JSON schema."""
+        """Keys of the section, as the ``properties`` of a JSON schema."""
         keys = {key: item for cls in self.classes for key, item in json_schema(cls).items()}
         return {key: item for key, item in keys.items() if key not in self.without}
 
+    @functools.cached_property
+    def defaults(self) -> dict[str, Any]:
+        """Keys of the section with their defaults."""
+        return {key: item["default"] for key, item in self.properties.items()}
+
+
+WORKFLOW_DEFAULTS = {k: item["default"] for k, item in json_schema(WorkflowOptions).items()}
 
 _OF_STITCH = ("min_area_px",)
 _OF_SEGMENT = tuple(key for key in json_schema(SegmentOptions) if key not in _OF_STITCH)
@@ -149,7 +158,7 @@ def config_schema() -> dict[str, Any]:
             "type": "object",
             "additionalProperties": False,
             "description": section.text,
-            "properties": section.properties(),
+            "properties": section.properties,
         }
         for name, section in SECTIONS.items()
     }
@@ -209,3 +218,19 @@ def check_settings(settings: dict[str, dict[str, Any]]) -> None:
         for cls in section.classes:
             keys = [key for key in json_schema(cls) if key not in section.without]
             cls(**{key: values[key] for key in keys if key in values})
+
+
+def accepted_values(item: dict[str, Any]) -> str:
+    """Say in words which values a key of a schema accepts, as config/README.md shows it."""
+    if "enum" in item:
+        return ", ".join(str(value) for value in item["enum"])
+    types = item["type"] if isinstance(item["type"], list) else [item["type"]]
+    signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    limits = ", ".join(f"{sign} {item[key]}" for key, sign in signs.items() if key in item)
+    words = {"integer": "whole number", "string": "text"}
+    if "pattern" in item and "number" in types:
+        words["string"] = item["pattern"].strip("^$")
+    return " or ".join(
+        f"{words.get(name, name)} {limits if name in ('number', 'integer') else ''}".strip()
+        for name in types
+    )

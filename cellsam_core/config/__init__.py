@@ -1,0 +1,1 @@
+"""Config and sample sheet of the workflow: schema, reading and checks."""

@@ -1,0 +1,332 @@
+"""Config and sample sheet, read and checked before anything runs."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+import os
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from cellsam_core.config.schema import (
+    SECTIONS,
+    WORKFLOW_DEFAULTS,
+    accepted_values,
+    check_settings,
+    config_schema,
+    sheet_schema,
+)
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from jsonschema.exceptions import ValidationError
+
+    Row = dict[str, Any]
+
+MOVIES_ONLY = ("track", "traces")
+TISSUES_ONLY = ("assign", "report")
+RAW_ROUNDS_ONLY = ("decode",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of a run: the sample sheet wins over the config, the config over the defaults.
+
+    Attributes
+    ----------
+    sheet
+        Path of the sample sheet.
+    samples
+        Name of each sample to the filled cells of its row, with their types.
+    given
+        Keys of the config that are given, with their types.
+    """
+
+    sheet: Path
+    samples: dict[str, Row]
+    given: Row
+
+    def value(self, key: str) -> Any:
+        """Return a key of the config that belongs to no section, or its default."""
+        return self.given.get(key, WORKFLOW_DEFAULTS[key])
+
+    def section(self, name: str) -> Row:
+        """Return the options of one stage without regard to samples."""
+        given: Row = self.given.get(name, {})
+        return SECTIONS[name].defaults | given
+
+    def settings(self, sample: str, section: str) -> Row:
+        """Return the options of one stage for one sample."""
+        values = self.section(section)
+        return values | {k: v for k, v in self.samples[sample].items() if k in values}
+
+    def sections_of(self, sample: str, *, is_raw: bool) -> dict[str, Row]:
+        """Return the options of all stages that a sample goes through."""
+        skipped: tuple[str, ...] = (
+            TISSUES_ONLY if self.samples[sample]["assay"] == "movie" else MOVIES_ONLY
+        )
+        skipped += () if is_raw else RAW_ROUNDS_ONLY
+        return {name: self.settings(sample, name) for name in SECTIONS if name not in skipped}
+
+    def path_of(self, sample: str, column: str, text: str) -> str:
+        """Return the file or folder that a column names; a relative path starts at the sheet.
+
+        Raises
+        ------
+        InputError
+            There is no such file or folder.
+        """
+        path = os.path.normpath(self.sheet.parent / text)
+        if not os.path.exists(path):  # noqa: PTH110 - the path is made by os.path above
+            raise InputError(
+                f"{self.sheet}, sample {sample!r}, {column}",
+                found=f"no file or folder {path}",
+                expected="a path that exists; a relative one starts at the sample sheet",
+                remedy="correct the cell",
+            )
+        return path
+
+    def tissues(self) -> list[str]:
+        """Return the names of the samples with transcripts."""
+        return [name for name, row in self.samples.items() if row["assay"] != "movie"]
+
+    def movies(self) -> list[str]:
+        """Return the names of the movies."""
+        return [name for name, row in self.samples.items() if row["assay"] == "movie"]
+
+    def compared_movies(self) -> list[str]:
+        """Return the names of the movies with a ratio and a condition."""
+        return [
+            name
+            for name in self.movies()
+            if "condition" in self.samples[name] and self.settings(name, "traces")["ratio"]
+        ]
+
+
+def load_config(given: Mapping[str, Any], folders: Sequence[Path]) -> Config:
+    """Read the sample sheet that a config names and check both.
+
+    Parameters
+    ----------
+    given
+        The config as YAML has it; values may be text where they come from the command line.
+    folders
+        Where a relative path of the sample sheet may start.
+
+    Raises
+    ------
+    InputError
+        A key, a column or a value is wrong, or two contradict each other.
+    """
+    schema = config_schema()["properties"]
+    values = {
+        key: (
+            _typed(value, schema[key]["properties"])
+            if key in SECTIONS and isinstance(value, dict)
+            else _typed({key: value}, schema)[key]
+        )
+        for key, value in given.items()
+        if value is not None
+    }
+    _check_schema(values, config_schema(), "config")
+    path = find_sheet(values.get("samples", schema["samples"]["default"]), folders)
+    config = Config(path, read_samples(path), values)
+    _check_options(config)
+    _check_controls(config)
+    _check_corrections(config)
+    return config
+
+
+def find_sheet(path: str, folders: Sequence[Path]) -> Path:
+    """Look for the sample sheet in the given folders, in this order."""
+    places = [folder / path for folder in folders]
+    for place in places:
+        if place.is_file():
+            return place
+    found = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+    raise InputError(
+        "config, samples",
+        found=f"no file {found}",
+        expected="the sample sheet",
+        remedy="name your sample sheet",
+    )
+
+
+def read_samples(path: Path) -> dict[str, Row]:
+    """Read and check the sample sheet; any key of a config section may be a column."""
+    schema = sheet_schema()
+    for section in SECTIONS.values():
+        schema["properties"] |= section.properties
+    samples: dict[str, Row] = {}
+    for cells in _read_cells(path):
+        row = _typed(cells, schema["properties"])
+        _check_schema(row, schema, f"{path}, sample {cells.get('sample', '?')!r}")
+        if row["sample"] in samples:
+            raise InputError(
+                f"{path}, sample {row['sample']!r}",
+                found="the name twice",
+                expected="a different name in every row",
+                remedy="rename one of the samples",
+            )
+        samples[row["sample"]] = row
+    if not samples:
+        raise InputError(
+            path,
+            found="no samples",
+            expected="one row for each experiment",
+            remedy="add a row",
+        )
+    return samples
+
+
+def _read_cells(path: Path) -> list[dict[str, str]]:
+    """Read the non-empty cells of each row of a tab-separated sheet."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t", strict=True))
+    except UnicodeDecodeError as error:
+        raise InputError(
+            path,
+            found="bytes that are not UTF-8 text",
+            expected="tab-separated text",
+            remedy="save it as tab-separated UTF-8",
+        ) from error
+    except csv.Error as error:  # a quote that is never closed would swallow the rows below it
+        raise InputError(
+            path,
+            found=str(error),
+            expected="tab-separated text",
+            remedy="look for a quote that is not closed",
+        ) from error
+    for row in rows:
+        if None in row:
+            raise InputError(
+                path,
+                found=f"more cells than columns in the row {row}",
+                expected="a name over every column",
+                remedy="remove the additional cells, or name their columns",
+            )
+    stripped = [{key: (cell or "").strip() for key, cell in row.items()} for row in rows]
+    return [
+        {key: cell for key, cell in row.items() if cell} for row in stripped if any(row.values())
+    ]
+
+
+def _check_schema(values: Row, schema: dict[str, Any], where: str) -> None:
+    """Refuse, in one sentence, values that do not fit the schema; name the key."""
+    error = best_match(Draft202012Validator(schema).iter_errors(values))
+    if error is None:
+        return
+    raise InputError(
+        ", ".join([where, *(str(key) for key in error.absolute_path)]),
+        **_in_words(error),
+    )
+
+
+def _in_words(error: ValidationError) -> dict[str, str]:
+    """Say what jsonschema refuses: what was found, what is expected, and the remedy."""
+    help_page = "every key is explained in config/README.md"
+    schema: dict[str, Any] = dict(error.schema)  # type: ignore[arg-type]
+    instance: Any = error.instance
+    if error.validator == "required":
+        missing = next(key for key in schema["required"] if key not in instance)
+        return {
+            "found": f"no value for {missing!r}",
+            "expected": f"values for {', '.join(schema['required'])}",
+            "remedy": f"fill the column {missing!r} in",
+        }
+    if error.validator == "additionalProperties":
+        known = list(schema["properties"])
+        unknown = next(key for key in instance if key not in known)
+        close = difflib.get_close_matches(str(unknown), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "remove it;"
+        return {
+            "found": f"the unknown key {unknown!r}",
+            "expected": f"one of {', '.join(known)}",
+            "remedy": f"{hint} {help_page}",
+        }
+    return {
+        "found": repr(error.instance),
+        "expected": schema["description"].rstrip(".")
+        if error.validator == "pattern"
+        else accepted_values(schema),
+        "remedy": f"correct it; {help_page}",
+    }
+
+
+def _parse_text(text: str, types: Sequence[str]) -> Any:
+    """Turn the text of a cell, or of `--config`, into the type asked for, if it can be one."""
+    if "null" in types and text == "null":
+        return None
+    if "boolean" in types and text in ("true", "false"):
+        return text == "true"
+    for name, number in (("integer", int), ("number", float)):
+        if name in types:
+            try:
+                value = number(text)
+            except ValueError:
+                continue
+            if math.isfinite(value):
+                return value
+    return text
+
+
+def _typed(values: Mapping[str, Any], properties: Mapping[str, Any]) -> Row:
+    """Parse those values that are text but should be something else."""
+    types = {key: properties.get(key, {}).get("type", "string") for key in values}
+    return {k: _parse_text(v, types[k]) if isinstance(v, str) else v for k, v in values.items()}
+
+
+def _check_options(config: Config) -> None:
+    """Refuse options of a sample that contradict each other."""
+    for name, row in config.samples.items():
+        sections = config.sections_of(name, is_raw=row["assay"] != "movie")
+        try:
+            check_settings(sections)
+        except InputError as error:
+            raise InputError.within(f"sample {name!r}", error) from error
+        traces = sections.get("traces", {})
+        is_pair = traces.get("ratio") is None or fnmatch(str(traces["ratio"]), "?*/?*")
+        if traces.get("reporter") == "ratiometric" and not is_pair:
+            raise InputError(
+                f"sample {name!r}, ratio",
+                found=repr(traces["ratio"]),
+                expected="NUM/DEN, the names of two channels",
+                remedy="name two channels, or set `reporter` to ktr",
+            )
+
+
+def _check_controls(config: Config) -> None:
+    """Refuse a control that is no other movie, or that has a control itself."""
+    movies = config.movies()
+    for name in movies:
+        control = config.settings(name, "traces")["control"]
+        if control is None:
+            continue
+        if control not in movies or config.settings(control, "traces")["control"] is not None:
+            raise InputError(
+                f"{config.sheet}, sample {name!r}, control",
+                found=repr(control),
+                expected="a movie sample without a control of its own",
+                remedy="name an untreated movie, in the treated samples' rows only",
+            )
+
+
+def _check_corrections(config: Config) -> None:
+    """Refuse a table of corrections for a sample that is not tracked."""
+    for name, row in config.samples.items():
+        if "corrections" in row and row["assay"] != "movie":
+            raise InputError(
+                f"{config.sheet}, sample {name!r}, corrections",
+                found=f"a table for a {row['assay']} sample",
+                expected="no corrections, since only movies are tracked",
+                remedy="empty the cell",
+            )
