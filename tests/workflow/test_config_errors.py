@@ -15,12 +15,12 @@ SHEET = "sample\tassay\tpath\na\tmovie\t.\n"
     ("config", "sheet", "named"),
     [
         ("track: {sigma_ioo: 0.2}", SHEET, ["track", "'sigma_ioo'", "did you mean 'sigma_iou'?"]),
-        ("traces: {ratio: GFP}", SHEET, ["'a'", "ratio", "'GFP' is not NUM/DEN"]),
-        ("traces: {ratio: GFP, reporter: ktr}", SHEET, ["'a'", "ring_px", "e.g. 4"]),
+        ("traces: {ratio: GFP}", SHEET, ["'a'", "ratio: found 'GFP'", "NUM/DEN"]),
+        ("traces: {ratio: GFP, reporter: ktr}", SHEET, ["'a'", "ring_px", "for example to 4"]),
         (
             "track: {division_area_min: 1.6}",
             SHEET,
-            ["'a'", "division_area_min: 1.6 is above division_area_max, 1.5"],
+            ["'a'", "`division_area_min`: found 1.6, above `division_area_max`"],
         ),
         ("tracking: {}", SHEET, ["'tracking'"]),
         ("track: {sigma_iou: high}", SHEET, ["sigma_iou", "'high'"]),
