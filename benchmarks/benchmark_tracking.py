@@ -23,7 +23,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.identities import Birth, Lineage, found_lineage, score_identities
-from cellsam_core.simulation.movie import MovieSpec, simulate_labels
+from cellsam_core.simulation.movie import simulate_labels
+from cellsam_core.simulation.options import MovieOptions
 from cellsam_core.tracking import TrackParameters, track_labels
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int32]
     Tracker = Callable[[list[Labels], str], Lineage]
 
-MITOSIS = MovieSpec(60, size_px=1060, n_cells=360, diameter_px=36.0, cycle_frames=60)
-BUDDING = MovieSpec(
-    60, size_px=512, n_cells=60, diameter_px=30.0, cycle_frames=20, division="budding"
+MITOSIS = MovieOptions(frames=60, size_px=1060, cells=360, diameter_px=36.0, cycle_frames=60)
+BUDDING = MovieOptions(
+    frames=60, size_px=512, cells=60, diameter_px=30.0, cycle_frames=20, division="budding"
 )
 LOST, SPLIT = 0.01, 0.01  # shares of the masks
 
@@ -58,10 +59,10 @@ class Movie(NamedTuple):
         return Lineage(frame, track, self.births)
 
 
-def simulate(seed: int, spec: MovieSpec) -> tuple[list[Labels], list[Birth]]:
+def simulate(seed: int, options: MovieOptions) -> tuple[list[Labels], list[Birth]]:
     """Frames whose labels are the true tracks, and the births."""
     frames, births = [], []
-    for labels, divisions in simulate_labels(np.random.default_rng(seed), spec):
+    for labels, divisions in simulate_labels(np.random.default_rng(seed), options):
         frames.append(labels)
         births += [(d.parent_id, d.daughter_ids) for d in divisions]
     return frames, births

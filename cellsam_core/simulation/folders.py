@@ -1,4 +1,4 @@
-"""Writes simulated movies and tissues as folders that a microscope could have left.
+"""Writers of simulated movies and tissues, as folders that a microscope could have left.
 
 No file holds a time stamp or a random identifier: same seed, same bytes.
 """
@@ -13,25 +13,27 @@ import pandas as pd
 import tifffile
 
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.simulation.movie import CHANNELS, MovieSpec, simulate_movie
-from cellsam_core.simulation.spatial import (
-    FEATURES,
-    GENES,
-    TissueSpec,
-    count_matrix,
-    simulate_tissue,
+from cellsam_core.simulation.movie import CHANNELS
+from cellsam_core.simulation.spatial import FEATURES, GENES
+from cellsam_core.simulation.truth import (
+    MOVIE_FRAME_INTERVAL_S,
+    MovieTruth,
+    cells_table,
+    counts_table,
+    transcripts_table,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from cellsam_core.simulation.population import Division
+    from cellsam_core.simulation.movie import Frame
+    from cellsam_core.simulation.options import MovieOptions
     from cellsam_core.simulation.spatial import Tissue
 
 MOVIE_PIXEL_SIZE_UM = 0.65
-MOVIE_FRAME_INTERVAL_S = 300.0
 SPATIAL_PIXEL_SIZE_UM = 0.108
 SEQFISH_PIXEL_SIZE_UM = 0.103
 # Micrometres of the mosaic's upper left corner in stage coordinates.
@@ -39,37 +41,40 @@ MOSAIC_ORIGIN_UM = (13.552, -13.127)
 FOV_PX = 256
 
 
-def write_movie(folder: Path, rng: np.random.Generator, spec: MovieSpec) -> None:
+def write_movie(folder: Path, frames: Iterable[Frame], options: MovieOptions) -> None:
     """Write ``images/<channel>/tNNN.tif`` and ``truth/`` (CTC labels, divisions, ratios).
 
-    Frames are written as they are simulated; memory does not grow with the movie.
+    Frames are written as they are simulated, so memory does not grow with the movie.
+
+    Parameters
+    ----------
+    folder
+        Folder to write; replaced whole.
+    frames
+        Frames of :func:`.movie.iter_frames`.
+    options
+        Options that the frames were simulated with.
     """
-    width = max(3, len(str(spec.n_frames - 1)))
-    spans: dict[int, list[int]] = {}
-    divisions: list[Division] = []
-    rows: list[dict[str, Any]] = []
+    width = max(3, len(str(options.frames - 1)))
+    truth = MovieTruth()
     with atomic_path(folder) as root:
         for part in (*(f"images/{c}" for c in CHANNELS), "truth/nuclei"):
             (root / part).mkdir(parents=True)
-        for number, frame in enumerate(simulate_movie(rng, spec)):
+        for number, frame in enumerate(frames):
             stem = f"{number:0{width}d}"
             for channel in CHANNELS:
                 _write_imagej(root / "images" / channel / f"t{stem}.tif", frame.images[channel])
             _write_labels(root / "truth" / f"man_track{stem}.tif", frame.labels)
             _write_labels(root / "truth" / "nuclei" / f"nuclei{stem}.tif", frame.nucleus_labels)
-            divisions += frame.divisions
-            for cell in frame.cells:
-                spans.setdefault(cell.track_id, [number, number])[1] = number
-                time_s = number * MOVIE_FRAME_INTERVAL_S
-                rows.append({"frame": number, "time_s": time_s, **cell._asdict()})
-        _write_movie_tables(root / "truth", spans, divisions, rows)
+            truth.add(frame)
+        _write_movie_truth(root / "truth", truth)
         write_json(
             root / "truth" / "movie.json",
             {
                 "channels": list(CHANNELS),
-                "cycle_frames": spec.cycle_frames,
-                "division": spec.division,
-                "drug_frame": spec.drug_frame,
+                "cycle_frames": options.cycle_frames,
+                "division": options.division,
+                "drug_frame": options.drug_frame,
                 "frame_interval_s": MOVIE_FRAME_INTERVAL_S,
                 "pixel_size_um": MOVIE_PIXEL_SIZE_UM,
                 "ratio": "AMPKAR_480/AMPKAR_405",
@@ -77,36 +82,23 @@ def write_movie(folder: Path, rng: np.random.Generator, spec: MovieSpec) -> None
         )
 
 
-def _write_movie_tables(
-    truth: Path,
-    spans: dict[int, list[int]],
-    divisions: list[Division],
-    rows: list[dict[str, Any]],
-) -> None:
-    parent = {d: e.parent_id for e in divisions if e.kind == "mitosis" for d in e.daughter_ids}
-    # The CTC format knows no parent that lives on: mothers of buds are in divisions.csv only.
-    lines = [f"{t} {b} {e} {parent.get(t, 0)}\n" for t, (b, e) in sorted(spans.items())]
-    (truth / "man_track.txt").write_text("".join(lines))
-    events = [
-        [i, d.kind, d.frame, d.parent_id, ";".join(map(str, d.daughter_ids))]
-        for i, d in enumerate(divisions, start=1)
-    ]
-    columns = ["event_id", "kind", "frame", "parent_id", "daughter_ids"]
-    write_csv(truth / "divisions.csv", pd.DataFrame(events, columns=columns))
-    columns = ["track_id", "frame", "time_s", "ratio", "expression", "area_px"]
-    traces = pd.DataFrame(rows, columns=columns).sort_values(["track_id", "frame"])
-    write_csv(truth / "traces_truth.csv", traces)
+def _write_movie_truth(folder: Path, truth: MovieTruth) -> None:
+    rows = truth.tracks().to_numpy(int).tolist()
+    text = "".join(" ".join(map(str, row)) + "\n" for row in rows)
+    (folder / "man_track.txt").write_text(text)
+    write_csv(folder / "divisions.csv", truth.divisions())
+    write_csv(folder / "traces_truth.csv", truth.traces())
 
 
-def write_merscope(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> None:
+def write_merscope(folder: Path, tissue: Tissue) -> None:
     """Write a MERSCOPE region folder: mosaics, transform, manifest, transcripts, ``truth/``."""
-    tissue = simulate_tissue(rng, spec)
+    size_px = len(tissue.labels)
     # As on the instrument, the two axes differ a little in scale.
     scale_xy = np.array([1.0, 0.999995]) / SPATIAL_PIXEL_SIZE_UM
     origin_um = np.array(MOSAIC_ORIGIN_UM)
     um_to_px = np.diag([*scale_xy, 1.0])
     um_to_px[:2, 2] = -origin_um * scale_xy
-    far_um = origin_um + spec.size_px / scale_xy
+    far_um = origin_um + size_px / scale_xy
     with atomic_path(folder) as root:
         (root / "images").mkdir(parents=True)
         for stain, stack in tissue.planes.items():
@@ -114,7 +106,7 @@ def write_merscope(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> 
                 write_tiff(root / "images" / f"mosaic_{stain}_z{z}.tif", plane)
         transform = root / "images" / "micron_to_mosaic_pixel_transform.csv"
         transform.write_text("".join(" ".join(map(repr, r)) + "\n" for r in um_to_px.tolist()))
-        tiles = -(-spec.size_px // FOV_PX)
+        tiles = -(-size_px // FOV_PX)
         write_json(
             root / "images" / "manifest.json",
             {
@@ -123,11 +115,11 @@ def write_merscope(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> 
                 "microns_per_pixel": SPATIAL_PIXEL_SIZE_UM,
                 "mosaic_files": [
                     {"file_name": f"mosaic_{s}_z{z}.tif", "stain": s, "z": z}
-                    for s in tissue.planes
-                    for z in range(spec.n_z)
+                    for s, stack in tissue.planes.items()
+                    for z in range(len(stack))
                 ],
-                "mosaic_height_pixels": spec.size_px,
-                "mosaic_width_pixels": spec.size_px,
+                "mosaic_height_pixels": size_px,
+                "mosaic_width_pixels": size_px,
                 "vert_num_tiles_box": tiles,
             },
         )
@@ -163,21 +155,13 @@ def _detected_transcripts(
     return table
 
 
-def write_seqfish(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> None:
+def write_seqfish(folder: Path, tissue: Tissue) -> None:
     """Write ``dapi.tif``, ``membrane.tif`` (OME-TIFF, middle plane), ``transcripts.csv``, truth."""
-    tissue = simulate_tissue(rng, spec)
     with atomic_path(folder) as root:
         root.mkdir(parents=True)
         for stain, stack in tissue.planes.items():
-            _write_ome(root / f"{stain.lower()}.tif", stack[spec.n_z // 2], stain)
-        table = pd.DataFrame(
-            {
-                "x_px": tissue.x_px,
-                "y_px": tissue.y_px,
-                "gene": np.array(FEATURES)[tissue.feature],
-                "z": tissue.z,
-            }
-        )
+            _write_ome(root / f"{stain.lower()}.tif", stack[len(stack) // 2], stain)
+        table = transcripts_table(tissue)[["x_px", "y_px", "gene", "z"]]
         write_csv(root / "transcripts.csv", table)
         write_tissue_truth(root / "truth", tissue)
 
@@ -187,26 +171,10 @@ def write_tissue_truth(truth: Path, tissue: Tissue) -> None:
     truth.mkdir()
     _write_labels(truth / "labels.tif", tissue.labels)
     _write_labels(truth / "nuclei.tif", tissue.nucleus_labels)
-    cell_id = np.arange(1, len(tissue.cell_types) + 1)
-    nucleus = np.isin(cell_id, tissue.nucleus_labels)
-    write_csv(
-        truth / "cells.csv",
-        pd.DataFrame({"cell_id": cell_id, "cell_type": tissue.cell_types, "has_nucleus": nucleus}),
-    )
-    counts = pd.DataFrame(count_matrix(tissue), columns=list(FEATURES))
-    counts.insert(0, "cell_id", cell_id)
-    write_csv(truth / "cell_by_gene.csv", counts)
-    # Row by row the transcript table, in its order.
-    transcripts = pd.DataFrame(
-        {
-            "x_px": tissue.x_px,
-            "y_px": tissue.y_px,
-            "z": tissue.z,
-            "gene": np.array(FEATURES)[tissue.feature],
-            "cell_id": tissue.cell_id,
-        }
-    )
-    write_csv(truth / "transcripts.csv", transcripts)
+    write_csv(truth / "cells.csv", cells_table(tissue))
+    write_csv(truth / "cell_by_gene.csv", counts_table(tissue))
+    # The rows are those of the transcript table, in its order.
+    write_csv(truth / "transcripts.csv", transcripts_table(tissue))
 
 
 def _write_imagej(path: Path, plane: NDArray[np.uint16]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cellsam_core.simulation.options import MovieOptions
+
     Image = NDArray[np.float32]
     Labels = NDArray[np.int32]
 
@@ -28,35 +29,6 @@ READ_NOISE_COUNTS = 6.0
 # Share of brightness lost in each frame.
 BLEACHING = {"H2B": 0.004, "AMPKAR_480": 0.010, "AMPKAR_405": 0.008}
 PSF_PX = 0.9
-
-
-@dataclass(frozen=True)
-class MovieSpec:
-    """What to simulate.
-
-    Attributes
-    ----------
-    n_frames, size_px
-        Frames; edge of the square view in pixels.
-    n_cells
-        Cells in the first frame (fewer if they find no room).
-    diameter_px
-        Mean diameter of a cell about to divide.
-    drug_frame
-        The drug is added just before this frame (0-based).
-    division
-        ``mitosis``, ``budding`` or ``none``.
-    cycle_frames
-        Mean frames between two divisions of a cell.
-    """
-
-    n_frames: int = 12
-    size_px: int = 256
-    n_cells: int = 20
-    diameter_px: float = 36.0
-    drug_frame: int = 4
-    division: str = "mitosis"
-    cycle_frames: int = 18
 
 
 class CellTruth(NamedTuple):
@@ -101,23 +73,25 @@ def true_ratio(traits: NDArray[np.float64], frame: int, drug_frame: int) -> floa
     return rest * (1 + amplitude * (1 - float(np.exp(-elapsed / rise))))
 
 
-def simulate_movie(rng: np.random.Generator, spec: MovieSpec) -> Iterator[Frame]:
-    """Yield the frames of a movie; same `rng` state and `spec`, same frames.
+def iter_frames(rng: np.random.Generator, options: MovieOptions) -> Iterator[Frame]:
+    """Yield the frames of a movie; same `rng` state and `options`, same frames.
 
     Cells that leave the view never come back, so every track is gapless.
     """
-    shape_yx = (spec.size_px, spec.size_px)
-    population = _population(rng, spec)
+    shape_yx = (options.size_px, options.size_px)
+    population = _population(rng, options)
     gain = illumination(rng, shape_yx, 0.15)
     medium = {c: illumination(rng, shape_yx, 0.4) for c in CHANNELS}
-    texture = smooth_noise(rng, (2 * spec.size_px, 2 * spec.size_px), 0.08 * spec.diameter_px)
+    texture = smooth_noise(
+        rng, (2 * options.size_px, 2 * options.size_px), 0.08 * options.diameter_px
+    )
     seen = 0
-    for number in range(spec.n_frames):
+    for number in range(options.frames):
         if number:
             population.advance()
         labels = _paint(population, shape_yx)
         nucleus_labels = _paint_nuclei(population, labels)
-        scenes = _scenes(population, labels, nucleus_labels, texture, spec.drug_frame)
+        scenes = _scenes(population, labels, nucleus_labels, texture, options.drug_frame)
         images = {
             c: _camera(rng, scenes[c], gain, medium[c], (1 - BLEACHING[c]) ** number)
             for c in CHANNELS
@@ -126,7 +100,7 @@ def simulate_movie(rng: np.random.Generator, spec: MovieSpec) -> Iterator[Frame]
         cells = [
             CellTruth(
                 c.track_id,
-                true_ratio(c.traits, number, spec.drug_frame),
+                true_ratio(c.traits, number, options.drug_frame),
                 float(c.traits[0]),
                 int(area[c.track_id]),
             )
@@ -137,30 +111,30 @@ def simulate_movie(rng: np.random.Generator, spec: MovieSpec) -> Iterator[Frame]
 
 
 def simulate_labels(
-    rng: np.random.Generator, spec: MovieSpec
+    rng: np.random.Generator, options: MovieOptions
 ) -> Iterator[tuple[Labels, list[Division]]]:
     """Yield the label images alone, with the births that each is the first to show.
 
-    Ten times as fast as :func:`simulate_movie`; the two differ in the random numbers drawn.
+    Ten times as fast as :func:`iter_frames`; the two differ in the random numbers drawn.
     """
-    population = _population(rng, spec)
+    population = _population(rng, options)
     seen = 0
-    for number in range(spec.n_frames):
+    for number in range(options.frames):
         if number:
             population.advance()
-        labels = _paint(population, (spec.size_px, spec.size_px))
+        labels = _paint(population, (options.size_px, options.size_px))
         yield labels, population.divisions[seen:]
         seen = len(population.divisions)
 
 
-def _population(rng: np.random.Generator, spec: MovieSpec) -> Population:
+def _population(rng: np.random.Generator, options: MovieOptions) -> Population:
     return Population(
         rng,
-        (spec.size_px, spec.size_px),
-        n_cells=spec.n_cells,
-        diameter_px=spec.diameter_px,
-        cycle_frames=spec.cycle_frames,
-        division=spec.division,
+        (options.size_px, options.size_px),
+        n_cells=options.cells,
+        diameter_px=options.diameter_px,
+        cycle_frames=options.cycle_frames,
+        division=options.division,
     )
 
 

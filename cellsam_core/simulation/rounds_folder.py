@@ -1,4 +1,4 @@
-"""Writes simulated raw rounds of MERFISH (as for MERlin) and seqFISH (``rounds.csv``)."""
+"""Writers of simulated raw rounds of MERFISH (as for MERlin) and seqFISH (``rounds.csv``)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from cellsam_core.simulation.rounds import (
     seqfish_codebook,
     simulate_rounds,
 )
-from cellsam_core.simulation.spatial import GENES, simulate_tissue
+from cellsam_core.simulation.spatial import GENES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cellsam_core.decoding.codebook import Codebook
     from cellsam_core.simulation.rounds import Rounds
-    from cellsam_core.simulation.spatial import Tissue, TissueSpec
+    from cellsam_core.simulation.spatial import Tissue
 
 BLANKS = tuple(f"Blank-{i}" for i in range(1, 31))
 FIELDS_PER_EDGE = 2
@@ -43,14 +43,13 @@ IMAGE_PATTERN = r"(?P<imageType>\w+)_(?P<fov>[0-9]+)_(?P<imagingRound>[0-9]+)"
 STAGE_UM = (120.0, -45.0)
 
 
-def write_merfish_rounds(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> None:
+def write_merfish_rounds(folder: Path, rng: np.random.Generator, tissue: Tissue) -> None:
     """Write a MERlin folder: data organization, codebook, positions, microscope, ``truth/``."""
-    tissue = _only_genes(simulate_tissue(rng, spec))
     book = mhd4_codebook(GENES, BLANKS, rng)
     with atomic_path(folder) as root:
         root.mkdir(parents=True)
-        corners = _corners(spec.size_px)
-        for field, stains, rounds in _fields(rng, tissue, book, "merfish", spec.size_px):
+        corners = _corners(len(tissue.labels))
+        for field, stains, rounds in _fields(rng, tissue, book, "merfish"):
             pages = _pages(rounds, BITS_PER_ROUND["merfish"])
             # Stains are taken with the first round.
             pages[0] = np.concatenate([pages[0], stains])
@@ -58,7 +57,7 @@ def write_merfish_rounds(folder: Path, rng: np.random.Generator, spec: TissueSpe
                 write_tiff(root / f"merfish_{field}_{number}.tif", page)
         positions = pd.DataFrame(corners * SPATIAL_PIXEL_SIZE_UM + STAGE_UM)
         write_csv_without_header(root / "positions.csv", positions)
-        write_csv(root / "dataorganization.csv", _organization(book, spec))
+        write_csv(root / "dataorganization.csv", _organization(book, list(tissue.planes)))
         write_json(
             root / "microscope.json",
             {
@@ -75,16 +74,15 @@ def write_merfish_rounds(folder: Path, rng: np.random.Generator, spec: TissueSpe
         write_tissue_truth(root / "truth", tissue)
 
 
-def write_seqfish_rounds(folder: Path, rng: np.random.Generator, spec: TissueSpec) -> None:
+def write_seqfish_rounds(folder: Path, rng: np.random.Generator, tissue: Tissue) -> None:
     """Write ``rounds.csv``, a codebook of pseudocolours, images by hybridisation, ``truth/``."""
-    tissue = _only_genes(simulate_tissue(rng, spec))
     book, colours = seqfish_codebook(GENES, BLANKS, rng)
     per_round = BITS_PER_ROUND["seqfish"]
     with atomic_path(folder) as root:
         root.mkdir(parents=True)
-        corners = _corners(spec.size_px)
+        corners = _corners(len(tissue.labels))
         n_rounds = 0
-        for field, stains, rounds in _fields(rng, tissue, book, "seqfish", spec.size_px):
+        for field, stains, rounds in _fields(rng, tissue, book, "seqfish"):
             pages = _pages(rounds, per_round)
             n_rounds = len(pages)
             pages[0] = np.concatenate([pages[0], stains])
@@ -96,7 +94,7 @@ def write_seqfish_rounds(folder: Path, rng: np.random.Generator, spec: TissueSpe
         rows += [
             ("fiducial", "", r, per_round if r < n_rounds - 1 else n_last) for r in range(n_rounds)
         ]
-        rows += [("stain", name, 0, per_round + 1 + i) for i, name in enumerate(spec.stains)]
+        rows += [("stain", name, 0, per_round + 1 + i) for i, name in enumerate(tissue.planes)]
         sheet = pd.DataFrame(rows, columns=["kind", "name", "imaging_round", "page"])
         sheet["file"] = [f"HybCycle_{number}/Pos{{field}}.tif" for number in sheet["imaging_round"]]
         sheet["pixel_size_um"] = SEQFISH_PIXEL_SIZE_UM
@@ -116,7 +114,7 @@ def write_csv_without_header(path: Path, table: pd.DataFrame) -> None:
     table.to_csv(path, index=False, header=False, float_format="%.6f", lineterminator="\n")
 
 
-def _only_genes(tissue: Tissue) -> Tissue:
+def keep_genes(tissue: Tissue) -> Tissue:
     """Leave out the blanks of the section: no molecule carries a blank's codeword."""
     is_gene = tissue.feature < len(GENES)
     columns = ("x_px", "y_px", "z", "feature", "cell_id")
@@ -135,12 +133,13 @@ def _corners(size_px: int) -> NDArray[np.int64]:
 
 
 def _fields(
-    rng: np.random.Generator, tissue: Tissue, book: Codebook, kind: str, size_px: int
+    rng: np.random.Generator, tissue: Tissue, book: Codebook, kind: str
 ) -> Iterator[tuple[int, NDArray[np.uint16], Rounds]]:
     """Photograph field after field: its number, its stains ``(stain, y, x)`` and its rounds."""
     round_of_bit = np.arange(len(book.bit_names)) // BITS_PER_ROUND[kind]
     spec = RoundsSpec()
     peaks = lit_bits(rng, book.bits[tissue.feature], spec)
+    size_px = len(tissue.labels)
     side = _field_px(size_px)
     for number, (x0, y0) in enumerate(_corners(size_px)):
         molecules = tissue.y_px - y0, tissue.x_px - x0, peaks
@@ -158,10 +157,10 @@ def _pages(rounds: Rounds, per_round: int) -> list[NDArray[np.uint16]]:
     ]
 
 
-def _organization(book: Codebook, spec: TissueSpec) -> pd.DataFrame:
+def _organization(book: Codebook, stains: Sequence[str]) -> pd.DataFrame:
     per_round = BITS_PER_ROUND["merfish"]
     rows = [(n, n, b // per_round, b % per_round) for b, n in enumerate(book.bit_names)]
-    rows += [(name, name, 0, per_round + 1 + i) for i, name in enumerate(spec.stains)]
+    rows += [(name, name, 0, per_round + 1 + i) for i, name in enumerate(stains)]
     columns = ["channelName", "readoutName", "imagingRound", "frame"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(

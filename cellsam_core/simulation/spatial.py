@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,7 +12,11 @@ from cellsam_core.simulation.cells import membrane_scene, nuclear_scene, polyt_s
 from cellsam_core.simulation.optics import expose, illumination
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from cellsam_core.simulation.options import TissueOptions
 
     Image = NDArray[np.float32]
     Labels = NDArray[np.int32]
@@ -32,6 +35,9 @@ GENES = tuple(sorted({*HOUSEKEEPING, *NUCLEAR, *(g for m in MARKERS.values() for
 BLANKS = tuple(f"Blank-{i}" for i in range(1, 11))
 FEATURES = GENES + BLANKS
 
+N_TRANSCRIPTS = 6000
+"""Transcripts of a section where no number is given."""
+
 DENSITY = 0.7  # share of the sites of the tissue that hold a cell
 BLANK_FRACTION = 0.01
 # Transcripts per pixel between cells, relative to the mean over the image.
@@ -44,31 +50,6 @@ LOCALISATION_ERROR_PX = 0.3
 OFFSET_COUNTS = 200.0
 FULL_COUNTS = 6000.0
 PHOTONS_PER_COUNT = 0.1
-
-
-@dataclass(frozen=True)
-class TissueSpec:
-    """What to simulate.
-
-    Attributes
-    ----------
-    size_px
-        Edge of the square image in pixels.
-    n_cells
-        Cells wanted; what the tissue has room for is near it.
-    n_transcripts
-        Rows of the transcript table, blanks included.
-    n_z
-        Optical planes.
-    stains
-        Names, ``DAPI`` first, then ``PolyT`` and/or ``membrane``.
-    """
-
-    size_px: int = 512
-    n_cells: int = 80
-    n_transcripts: int = 6000
-    n_z: int = 3
-    stains: tuple[str, ...] = ("DAPI", "PolyT")
 
 
 class Tissue(NamedTuple):
@@ -103,11 +84,24 @@ class Tissue(NamedTuple):
     cell_id: NDArray[np.int32]
 
 
-def simulate_tissue(rng: np.random.Generator, spec: TissueSpec) -> Tissue:
-    """Draw a tissue section; same `rng` state and `spec`, same section."""
-    shape_yx = (spec.size_px, spec.size_px)
-    diameter_px = _diameter_px(spec)
-    if spec.n_cells:
+def draw_tissue(
+    rng: np.random.Generator, options: TissueOptions, stains: Sequence[str] = ("DAPI", "PolyT")
+) -> Tissue:
+    """Draw a tissue section; same `rng` state and arguments, same section.
+
+    Parameters
+    ----------
+    rng
+        Source of all randomness.
+    options
+        Size and content of the section.
+    stains
+        Names of the stains: ``DAPI`` first, then ``PolyT``, ``membrane`` or both.
+    """
+    n_transcripts = N_TRANSCRIPTS if options.transcripts is None else options.transcripts
+    shape_yx = (options.size_px, options.size_px)
+    diameter_px = _diameter_px(options)
+    if options.cells:
         labels = shapes.tissue(rng, shape_yx, diameter_px, DENSITY)
     else:
         labels = np.zeros(shape_yx, dtype=np.int32)
@@ -115,10 +109,10 @@ def simulate_tissue(rng: np.random.Generator, spec: TissueSpec) -> Tissue:
     n_cells = int(labels.max(initial=0))
     types = list(MARKERS)
     cell_types = [types[i] for i in rng.integers(len(types), size=n_cells)]
-    planes = _planes(rng, labels, nucleus_labels, diameter_px, spec)
-    y, x, feature = _molecules(rng, labels, nucleus_labels, cell_types, spec.n_transcripts)
+    planes = _planes(rng, (labels, nucleus_labels), diameter_px, stains, options.z_planes)
+    y, x, feature = _molecules(rng, labels, nucleus_labels, cell_types, n_transcripts)
     error = rng.normal(0, LOCALISATION_ERROR_PX, size=(2, len(y)))
-    limit = spec.size_px - 0.51
+    limit = options.size_px - 0.51
     order = rng.permutation(len(y))
     return Tissue(
         planes,
@@ -127,19 +121,19 @@ def simulate_tissue(rng: np.random.Generator, spec: TissueSpec) -> Tissue:
         cell_types,
         x_px=np.clip(x + error[1], -0.49, limit)[order],
         y_px=np.clip(y + error[0], -0.49, limit)[order],
-        z=rng.integers(spec.n_z, size=len(y)),
+        z=rng.integers(options.z_planes, size=len(y)),
         feature=feature[order],
         cell_id=labels[np.rint(y).astype(int), np.rint(x).astype(int)][order],
     )
 
 
-def _diameter_px(spec: TissueSpec) -> float:
-    """Find the diameter at which `spec.n_cells` cells fill the view, cut ones included.
+def _diameter_px(options: TissueOptions) -> float:
+    """Find the diameter at which `options.cells` cells fill the view, cut ones included.
 
     Sites of `shapes.tissue` take 0.84 diameters^2 each; the border adds about 0.4 diameters.
     """
-    per_edge = np.sqrt(0.84 * max(spec.n_cells, 1) / DENSITY)
-    return float(spec.size_px / max(per_edge - 0.4, 0.5))
+    per_edge = np.sqrt(0.84 * max(options.cells, 1) / DENSITY)
+    return float(options.size_px / max(per_edge - 0.4, 0.5))
 
 
 def count_matrix(tissue: Tissue) -> NDArray[np.int64]:
@@ -153,24 +147,28 @@ def count_matrix(tissue: Tissue) -> NDArray[np.int64]:
 
 def _planes(
     rng: np.random.Generator,
-    labels: Labels,
-    nucleus_labels: Labels,
+    truth: tuple[Labels, Labels],
     diameter_px: float,
-    spec: TissueSpec,
+    stains: Sequence[str],
+    n_planes: int,
 ) -> dict[str, NDArray[np.uint16]]:
-    """Photograph every stain in every plane; the middle plane is the sharpest."""
-    shape_yx = (spec.size_px, spec.size_px)
+    """Photograph every stain in every plane; the middle plane is the sharpest.
+
+    `truth` holds the labels of the cells and of the nuclei.
+    """
+    labels, nucleus_labels = truth
+    shape_yx = (labels.shape[0], labels.shape[1])
     planes = {}
-    for stain in spec.stains:
+    for stain in stains:
         if stain == "DAPI":
             scene = nuclear_scene(rng, nucleus_labels, diameter_px)
         else:
             draw = polyt_scene if stain == "PolyT" else membrane_scene
             scene = draw(rng, labels, nucleus_labels, diameter_px)
         light = illumination(rng, shape_yx, 0.2)
-        stack = np.zeros((spec.n_z, *shape_yx), dtype=np.uint16)
-        for z in range(spec.n_z):
-            defocus = abs(z - (spec.n_z - 1) / 2)
+        stack = np.zeros((n_planes, *shape_yx), dtype=np.uint16)
+        for z in range(n_planes):
+            defocus = abs(z - (n_planes - 1) / 2)
             blurred = ndi.gaussian_filter(scene, 1.2 + 0.8 * defocus) * (1 - 0.12 * defocus)
             counts = expose(
                 rng,

@@ -8,7 +8,8 @@ import pytest
 from disc_movies import division_movie
 
 from benchmarks.identities import Lineage, found_lineage, score_identities
-from cellsam_core.simulation.movie import MovieSpec, simulate_labels
+from cellsam_core.simulation.movie import simulate_labels
+from cellsam_core.simulation.options import MovieOptions
 from cellsam_core.tracking import TrackParameters, track_labels
 
 
@@ -82,11 +83,11 @@ def test_tracks_of_a_movie() -> None:
 
 @pytest.mark.parametrize("division", ["mitosis", "budding"])
 def test_simulated_labels_are_followed(division: str) -> None:
-    spec = MovieSpec(
-        20, size_px=200, n_cells=12, diameter_px=30, cycle_frames=14, division=division
+    options = MovieOptions(
+        frames=20, size_px=200, cells=12, diameter_px=30, cycle_frames=14, division=division
     )
     frames, births = [], []
-    for labels, divisions in simulate_labels(np.random.default_rng(5), spec):
+    for labels, divisions in simulate_labels(np.random.default_rng(5), options):
         frames.append(labels)
         births += [(d.parent_id, d.daughter_ids) for d in divisions]
     assert len(births) > 5

@@ -10,12 +10,13 @@ from fake_results import run_traces, write_movie
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
-from cellsam_core.simulation.movie import Frame, MovieSpec, simulate_movie
+from cellsam_core.simulation.movie import Frame, iter_frames
 from cellsam_core.simulation.optics import expose, illumination
+from cellsam_core.simulation.options import MovieOptions
 from cellsam_core.traces.intensities import TraceOptions
 from cellsam_core.traces.ratios import trace_frames
 
-SPEC = MovieSpec(n_frames=8, size_px=224, n_cells=12, drug_frame=4, cycle_frames=200)
+MOVIE = MovieOptions(frames=8, size_px=224, cells=12, drug_frame=4, cycle_frames=200)
 KTR = TraceOptions("ktr", ("KTR", "KTR"), baseline_frames=4, background="mode", ring_px=4)
 
 
@@ -32,16 +33,16 @@ def ktr_image(frame: Frame, medium: np.ndarray, rng: np.random.Generator) -> np.
 
 def test_the_response_of_simulated_cells_is_found() -> None:
     rng = np.random.default_rng(4)
-    medium = 120 * illumination(rng, (SPEC.size_px, SPEC.size_px), 0.4)
+    medium = 120 * illumination(rng, (MOVIE.size_px, MOVIE.size_px), 0.4)
     frames, truth = [], {}
-    for t, frame in enumerate(simulate_movie(rng, SPEC)):
+    for t, frame in enumerate(iter_frames(rng, MOVIE)):
         truth |= {(cell.track_id, t): cell.ratio for cell in frame.cells}
         ids = np.setdiff1d(frame.nucleus_labels, 0)
         objects = pd.DataFrame({"label": ids, "track_id": ids})
         frames.append((ktr_image(frame, medium, rng)[None], frame.nucleus_labels, objects))
     ids = np.unique(np.concatenate([objects["label"] for _, _, objects in frames]))
     tracks = pd.DataFrame({"track_id": ids, "lineage_id": ids, "parent_id": 0})
-    tracks = tracks.assign(first_frame=0, last_frame=SPEC.n_frames - 1)
+    tracks = tracks.assign(first_frame=0, last_frame=MOVIE.frames - 1)
     table = pd.concat(trace_frames(frames, ["KTR"], tracks, KTR, 60.0))
     # One ratio a cell, in the rows of all compartments.
     first = table.groupby(["track_id", "frame"])["ratio"].transform("first")

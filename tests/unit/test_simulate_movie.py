@@ -11,9 +11,12 @@ import tifffile
 from skimage.measure import label as components
 
 from cellsam_core.cli import main
+from cellsam_core.errors import InputError
 from cellsam_core.samples.movies import inspect_movie
-from cellsam_core.simulation.movie import CHANNELS, MovieSpec, simulate_movie
+from cellsam_core.simulation.movie import CHANNELS
+from cellsam_core.simulation.options import MovieOptions
 from cellsam_core.simulation.population import Population
+from cellsam_core.simulation.stage import simulate_movie
 
 OPTIONS = ["--frames", "8", "--size-px", "160", "--cells", "8", "--cycle-frames", "8"]
 DRUG_FRAME = 3
@@ -133,8 +136,8 @@ def test_ratio_measured_with_true_labels_follows_the_truth(folder):
 
 
 def test_buds_grow_from_mothers_that_keep_their_id():
-    spec = MovieSpec(n_frames=14, size_px=200, n_cells=6, division="budding", cycle_frames=8)
-    frames = list(simulate_movie(np.random.default_rng(0), spec))
+    options = MovieOptions(frames=14, size_px=200, cells=6, division="budding", cycle_frames=8)
+    frames = list(simulate_movie(options=options).frames())
     births = [d for f in frames for d in f.divisions]
     assert births
     for birth in births:
@@ -166,8 +169,8 @@ def test_cli_writes_no_parent_for_a_bud(tmp_path):
 
 
 def test_no_division_keeps_the_cells():
-    spec = MovieSpec(n_frames=5, size_px=160, n_cells=5, division="none", cycle_frames=3)
-    frames = list(simulate_movie(np.random.default_rng(0), spec))
+    options = MovieOptions(frames=5, size_px=160, cells=5, division="none", cycle_frames=3)
+    frames = list(simulate_movie(options=options).frames())
     assert not any(f.divisions for f in frames)
     assert {c.track_id for c in frames[-1].cells} <= {c.track_id for c in frames[0].cells}
 
@@ -197,7 +200,8 @@ def test_movie_without_cells_is_valid(tmp_path):
 @pytest.mark.parametrize("option", ["--frames", "--cycle-frames", "--size-px", "--diameter-px"])
 def test_impossible_numbers_are_refused(tmp_path, capsys, option):
     assert main(["simulate", "movie", "-o", str(tmp_path / "x"), option, "0"]) == 1
-    assert option in capsys.readouterr().err
+    name = option.removeprefix("--").replace("-", "_")
+    assert f"option `{name}`: found 0" in capsys.readouterr().err.replace("found 0.0", "found 0")
     assert not list(tmp_path.iterdir())
 
 
@@ -207,3 +211,35 @@ def test_other_peoples_folders_are_not_replaced(tmp_path, capsys):
     assert main(["simulate", "movie", "-o", str(tmp_path / "data")]) == 1
     assert "choose another output" in capsys.readouterr().err
     assert (tmp_path / "data" / "t000.tif").read_bytes() == b"precious"
+
+
+SMALL = MovieOptions(frames=3, size_px=96, cells=4, diameter_px=24, cycle_frames=3)
+
+
+def test_arrays_in_memory_are_what_the_folder_holds(tmp_path):
+    movie = simulate_movie(tmp_path / "m", seed=5, options=SMALL)
+    assert movie.images.shape == (3, 3, 96, 96)
+    assert movie.images.dtype == np.uint16
+    for index, channel in enumerate(movie.channels):
+        files = sorted((tmp_path / "m" / "images" / channel).glob("*.tif"))
+        np.testing.assert_array_equal(movie.images[:, index], [tifffile.imread(f) for f in files])
+    np.testing.assert_array_equal(movie.labels, labels_of(tmp_path / "m"))
+    assert movie.nucleus_labels.max() <= movie.labels.max()
+    truth = tmp_path / "m" / "truth"
+    assert movie.tracks.to_numpy().tolist() == np.loadtxt(truth / "man_track.txt", int).tolist()
+    pd.testing.assert_frame_equal(movie.divisions, pd.read_csv(truth / "divisions.csv"))
+    traces = movie.traces.reset_index(drop=True)
+    pd.testing.assert_frame_equal(traces, pd.read_csv(truth / "traces_truth.csv"), atol=1e-6)
+
+
+def test_a_movie_that_is_only_written_is_not_held_in_memory(tmp_path):
+    movie = simulate_movie(tmp_path / "m", seed=5, options=SMALL)
+    assert "_stacks" not in vars(movie)
+    before = contents(tmp_path / "m")
+    movie.write(tmp_path / "m")
+    assert contents(tmp_path / "m") == before
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(InputError, match="option `seed`: found -1"):
+        simulate_movie(seed=-1)

@@ -10,8 +10,11 @@ import pytest
 import tifffile
 
 from cellsam_core.cli import main
+from cellsam_core.errors import InputError
 from cellsam_core.samples.spatial import inspect_spatial
-from cellsam_core.simulation.spatial import BLANKS, GENES, TissueSpec, count_matrix, simulate_tissue
+from cellsam_core.simulation.options import TissueOptions
+from cellsam_core.simulation.spatial import BLANKS, GENES, count_matrix, draw_tissue
+from cellsam_core.simulation.stage import simulate_tissue
 
 SIZE_PX, N_TRANSCRIPTS = 300, 3000
 
@@ -114,8 +117,8 @@ def test_merscope_folder_is_consistent(merscope):
 
 
 def test_cell_types_differ():
-    spec = TissueSpec(size_px=300, n_cells=30, n_transcripts=6000, n_z=1)
-    tissue = simulate_tissue(np.random.default_rng(0), spec)
+    options = TissueOptions(size_px=300, cells=30, transcripts=6000, z_planes=1)
+    tissue = draw_tissue(np.random.default_rng(0), options)
     counts = count_matrix(tissue)
     inhibitory = np.array([t == "inhibitory" for t in tissue.cell_types])
     assert 0 < inhibitory.sum() < len(inhibitory)
@@ -124,8 +127,8 @@ def test_cell_types_differ():
 
 
 def test_nuclear_rna_is_in_nuclei():
-    spec = TissueSpec(size_px=300, n_cells=20, n_transcripts=6000, n_z=1)
-    tissue = simulate_tissue(np.random.default_rng(0), spec)
+    options = TissueOptions(size_px=300, cells=20, transcripts=6000, z_planes=1)
+    tissue = draw_tissue(np.random.default_rng(0), options)
     row, column = np.rint(tissue.y_px).astype(int), np.rint(tissue.x_px).astype(int)
     in_nucleus = tissue.nucleus_labels[row, column] > 0
     malat1 = tissue.feature == GENES.index("MALAT1")
@@ -143,3 +146,33 @@ def test_tissue_without_cells_is_valid(tmp_path, n_transcripts):
     truth = pd.read_csv(out / "truth" / "transcripts.csv")
     assert len(truth) == n_transcripts
     assert not truth.cell_id.any()
+
+
+@pytest.mark.parametrize("kind", ["merfish", "seqfish"])
+def test_tables_in_memory_are_what_the_folder_holds(tmp_path, kind):
+    options = TissueOptions(size_px=128, cells=8, transcripts=150, z_planes=1)
+    tissue = simulate_tissue(tmp_path / "t", kind=kind, seed=2, options=options)
+    assert tissue.image.shape == (2, 128, 128)
+    np.testing.assert_array_equal(tissue.image[0], tissue.stains["DAPI"][0])
+    truth = tmp_path / "t" / "truth"
+    np.testing.assert_array_equal(tissue.labels, tifffile.imread(truth / "labels.tif"))
+    np.testing.assert_array_equal(tissue.nucleus_labels, tifffile.imread(truth / "nuclei.tif"))
+    rows = tissue.transcripts.assign(cell_id=tissue.true_cell_ids)
+    written = pd.read_csv(truth / "transcripts.csv")
+    pd.testing.assert_frame_equal(rows[written.columns], written, atol=1e-6, check_dtype=False)
+    assert tissue.counts.equals(pd.read_csv(truth / "cell_by_gene.csv"))
+    assert tissue.cells.equals(pd.read_csv(truth / "cells.csv"))
+
+
+def test_raw_rounds_are_the_same_at_each_writing(tmp_path):
+    options = TissueOptions(size_px=96, cells=4, transcripts=100, z_planes=1)
+    tissue = simulate_tissue(tmp_path / "a", seed=2, options=options, raw_rounds=True)
+    assert not tissue.transcripts["gene"].str.startswith("Blank").any()
+    tissue.write(tmp_path / "b")
+    for first in (tmp_path / "a").glob("*.*"):
+        assert first.read_bytes() == (tmp_path / "b" / first.name).read_bytes()
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(InputError, match="expected one of merfish, seqfish"):
+        simulate_tissue(kind="starmap")

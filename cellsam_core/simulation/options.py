@@ -1,0 +1,50 @@
+"""Options of simulated movies and tissues."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cellsam_core.options import Options, option, options
+
+
+@options
+class SeedOptions(Options):
+    """Option that every simulation has."""
+
+    seed: int = option(
+        0, "Seed of the random numbers; the same seed gives the same bytes.", minimum=0
+    )
+
+
+@options
+class MovieOptions(Options):
+    """Options of a simulated live-cell movie."""
+
+    size_px: int = option(256, "Edge of the square image, in pixels.", minimum=32)
+    cells: int = option(
+        20, "Number of cells in the first frame; fewer if they find no room.", minimum=0
+    )
+    frames: int = option(12, "Number of frames.", minimum=1)
+    drug_frame: int = option(4, "Frame (0-based) just before which the drug is added.", minimum=0)
+    division: Literal["mitosis", "budding", "none"] = option(
+        "mitosis", "Way in which the cells multiply."
+    )
+    cycle_frames: int = option(18, "Mean number of frames between divisions of a cell.", minimum=3)
+    diameter_px: float = option(
+        36.0, "Mean diameter of a cell about to divide, in pixels.", minimum=8
+    )
+
+
+@options
+class TissueOptions(Options):
+    """Options of a simulated tissue section."""
+
+    size_px: int = option(512, "Edge of the square image, in pixels.", minimum=32)
+    cells: int = option(80, "Number of cells, approximately.", minimum=0)
+    transcripts: int | None = option(
+        None,
+        "Number of transcripts, blanks included; 6000, or 2500 with raw rounds, where it is not"
+        " given.",
+        minimum=0,
+    )
+    z_planes: int = option(3, "Number of optical planes.", minimum=1)
