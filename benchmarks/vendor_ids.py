@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from cellsam_core.cli import main as cellsam
 from cellsam_core.assignment.boundaries import footprints, read_polygons
+from cellsam_core.cli import main as cellsam
 
 NONE = "none"
 
