@@ -1,7 +1,7 @@
 """Compose the pictures of README.md from the results of a movie and of a spatial sample.
 
-``python benchmarks/make_pictures.py results/movie results/merfish -o docs/images`` writes ``movie.png``
-and ``spatial.png``; the same results give the same bytes.
+``python benchmarks/make_pictures.py results/movie results/merfish -o docs/images`` writes
+``movie.png`` and ``spatial.png``; the same results give the same bytes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measure the decoder; the tables of docs/decoding.md.
 
-``python benchmarks/measure_decoding.py simulated`` recall and true error rate at the 5 % asked for, with
-``--starfish PYTHON`` also those of starfish's decoder on the same spots,
+``python benchmarks/measure_decoding.py simulated`` recall and true error rate at the 5 % asked
+for, with ``--starfish PYTHON`` also those of starfish's decoder on the same spots,
 ``python benchmarks/measure_decoding.py speed`` beside the bare matrix product, one thread,
 ``python benchmarks/measure_decoding.py real FOLDER`` calls against blank fraction, field by field.
 """
