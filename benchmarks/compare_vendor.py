@@ -1,8 +1,8 @@
 """Our segmentation beside a vendor's: counts per cell, and pictures of where they differ most.
 
 ``python benchmarks/compare_vendor.py FOLDER -o out``, where FOLDER holds
-``vizgen_mousebrain_mini`` and ``cosmx_lung12_mini``. Runs the commands of the workflow with their defaults, prints a table, and
-draws ``<sample>.png``: vendor's cells in red, ours in white.
+``vizgen_mousebrain_mini`` and ``cosmx_lung12_mini``. Runs the commands of the workflow with their
+defaults, prints a table, and draws ``<sample>.png``: vendor's cells in red, ours in white.
 """
 
 from __future__ import annotations
