@@ -19,12 +19,12 @@ import torch
 from cellsam_core.benchmark.images import manifest_entries
 from cellsam_core.benchmark.methods import cellsam
 from cellsam_core.benchmark.score import ALL_SETS, run_methods, summary_table
-from cellsam_core.training.labelled import load_manifest
-from cellsam_core.training.plan import TrainingPlan
-from cellsam_core.segmentation.tiny.predict import Segmenter
 from cellsam_core.segmentation.segmenter import Thresholds
-from cellsam_core.training.loop import train
+from cellsam_core.segmentation.tiny.predict import Segmenter
 from cellsam_core.segmentation.weights import load_model, save
+from cellsam_core.training.labelled import load_manifest
+from cellsam_core.training.loop import train
+from cellsam_core.training.plan import TrainingPlan
 
 VARIANTS: dict[str, dict[str, float]] = {
     "base": {},

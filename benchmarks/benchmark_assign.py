@@ -110,8 +110,8 @@ def plain_numpy(folder: Path) -> Callable[[], int]:
 def our_counts(folder: Path) -> Callable[[], int]:
     """Stream, check, look up and count, up to the matrix."""
     from cellsam_core.assignment.counts import CountTable, FeatureIndex
-    from cellsam_core.labels.lookup import lookup
     from cellsam_core.labels.image import open_label_image
+    from cellsam_core.labels.lookup import lookup
     from cellsam_core.samples.manifest import TranscriptSource
     from cellsam_core.samples.transcripts import iter_transcripts
 
@@ -133,9 +133,11 @@ def our_counts(folder: Path) -> Callable[[], int]:
 
 def our_command(folder: Path) -> Callable[[], int]:
     """Run ``cellsam-core assign``: units tested, all four files written, outlines included."""
+    from cellsam_core.assignment import (
+        anndata,  # noqa: F401 (no part of the time)
+        cells,  # noqa: F401 (no part of the time)
+    )
     from cellsam_core.cli import main
-    from cellsam_core.assignment import anndata  # noqa: F401 (no part of the time)
-    from cellsam_core.assignment import cells  # noqa: F401 (no part of the time)
     from cellsam_core.samples import placement  # noqa: F401 (no part of the time)
 
     command = ["assign", "--labels", str(folder / "labels.tif")]

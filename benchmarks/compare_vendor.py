@@ -1,8 +1,8 @@
 """Our segmentation beside a vendor's: counts per cell, and pictures of where they differ most.
 
-``python benchmarks/compare_vendor.py FOLDER -o out``, where FOLDER holds ``vizgen_mousebrain_mini`` and
-``cosmx_lung12_mini``. Runs the commands of the workflow with their defaults, prints a table, and
-draws ``<sample>.png``: vendor's cells in red, ours in white.
+``python benchmarks/compare_vendor.py FOLDER -o out``, where FOLDER holds
+``vizgen_mousebrain_mini`` and ``cosmx_lung12_mini``. Runs the commands of the workflow with their
+defaults, prints a table, and draws ``<sample>.png``: vendor's cells in red, ours in white.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from cellsam_core.cli import main as cellsam
 from cellsam_core.evaluation.segmentation import find_overlaps, match
 from cellsam_core.labels.expand import expand
 from cellsam_core.labels.image import open_label_image
-from cellsam_core.samples.manifest import Manifest
-from cellsam_core.samples.frames import read_frame
-from cellsam_core.samples.transcripts import apply_affine
 from cellsam_core.reporting.images import outlines, stretch, window_around
+from cellsam_core.samples.frames import read_frame
+from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.transcripts import apply_affine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,7 +1,7 @@
 """Compose the pictures of README.md from the results of a movie and of a spatial sample.
 
-``python benchmarks/make_pictures.py results/movie results/merfish -o docs/images`` writes ``movie.png``
-and ``spatial.png``; the same results give the same bytes.
+``python benchmarks/make_pictures.py results/movie results/merfish -o docs/images`` writes
+``movie.png`` and ``spatial.png``; the same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from PIL import Image
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.reporting import figures_spatial
-from cellsam_core.reporting import figures_traces
-from cellsam_core.reporting import figures_tracks
+from cellsam_core.reporting import figures_spatial, figures_traces, figures_tracks
 from cellsam_core.reporting.figures_common import STYLE
 from cellsam_core.reporting.images import read_window, stretch
 from cellsam_core.reporting.results import Results

@@ -1,4 +1,6 @@
-"""Start-up and time per tile of segmentation jobs: ``python benchmarks/measure_batches.py [WEIGHTS.pt]``.
+"""Start-up and time per tile of segmentation jobs.
+
+``python benchmarks/measure_batches.py [WEIGHTS.pt]``
 
 Runs the command of the rule `segment` on the first and on all of some simulated frames of one tile
 each. What the first takes without its tile is start-up: imports and weights. In CPU seconds.

@@ -1,7 +1,7 @@
 """Measure the decoder; the tables of docs/decoding.md.
 
-``python benchmarks/measure_decoding.py simulated`` recall and true error rate at the 5 % asked for, with
-``--starfish PYTHON`` also those of starfish's decoder on the same spots,
+``python benchmarks/measure_decoding.py simulated`` recall and true error rate at the 5 % asked
+for, with ``--starfish PYTHON`` also those of starfish's decoder on the same spots,
 ``python benchmarks/measure_decoding.py speed`` beside the bare matrix product, one thread,
 ``python benchmarks/measure_decoding.py real FOLDER`` calls against blank fraction, field by field.
 """
@@ -20,9 +20,9 @@ from scipy.spatial import cKDTree
 
 from cellsam_core.decoding.calibrate import rate_of_counts, threshold_for_rate
 from cellsam_core.decoding.field import Calls, decode_plane, drop_duplicates, prepare_bits
+from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.decoding.pixels import brightness_scale, find_candidates, nearest_codewords
 from cellsam_core.decoding.registration import measure_drift
-from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.simulation.rounds import (
     Rounds,
     RoundsSpec,

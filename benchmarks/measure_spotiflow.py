@@ -1,7 +1,8 @@
 """Spotiflow beside the Laplacian of Gaussian on simulated bits: a table of docs/decoding.md.
 
-``python benchmarks/measure_spotiflow.py train MODEL`` trains a small network from scratch, in minutes,
-``python benchmarks/measure_spotiflow.py measure MODEL`` spots of single bits, and molecules decoded.
+``python benchmarks/measure_spotiflow.py train MODEL`` trains a small network from scratch, in
+minutes, ``python benchmarks/measure_spotiflow.py measure MODEL`` finds spots of single
+bits and decodes molecules.
 
 spotiflow must be installed. Training sees other fields than those that are measured.
 """

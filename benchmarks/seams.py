@@ -22,9 +22,9 @@ from scipy import ndimage
 from cellsam_core.preprocessing.contrast import preprocess_plane
 from cellsam_core.segmentation.image import segment_image
 from cellsam_core.segmentation.instances import paint
-from cellsam_core.segmentation.tiny.predict import Segmenter
 from cellsam_core.segmentation.segmenter import Thresholds
 from cellsam_core.segmentation.tiles import REFERENCE_PX, plan
+from cellsam_core.segmentation.tiny.predict import Segmenter
 from cellsam_core.segmentation.weights import load_model
 from cellsam_core.simulation.cells import STYLES, render_field
 

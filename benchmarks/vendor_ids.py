@@ -1,7 +1,7 @@
 """How many transcripts get the cell that the vendor gave them.
 
-``python benchmarks/vendor_ids.py FOLDER``, where FOLDER holds ``cosmx_lung12_mini``, with label images,
-and ``xenium_mousebrain_tiny``, with polygons.
+``python benchmarks/vendor_ids.py FOLDER``, where FOLDER holds ``cosmx_lung12_mini``, with label
+images, and ``xenium_mousebrain_tiny``, with polygons.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from cellsam_core.cli import main as cellsam
 from cellsam_core.assignment.boundaries import footprints, read_polygons
+from cellsam_core.cli import main as cellsam
 
 NONE = "none"
 

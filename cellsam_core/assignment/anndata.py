@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import io
+import os
+from typing import IO, TYPE_CHECKING, Any
 
 import anndata
 import h5py
@@ -21,13 +23,15 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     import scipy.sparse
+    from typing_extensions import Buffer
 
     from cellsam_core.assignment.assigned import Assigned
 
 REGION = "cells"
+COMPRESSION = {"compression": "gzip"}
 
 
-def cell_anndata(sample: str, assigned: Assigned) -> anndata.AnnData:
+def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True) -> anndata.AnnData:
     """Build the cell table: genes in ``X``, controls beside them, every cell kept.
 
     Parameters
@@ -36,6 +40,9 @@ def cell_anndata(sample: str, assigned: Assigned) -> anndata.AnnData:
         Goes into the cells' names.
     assigned
         All columns of its cells but the coordinates become columns of ``obs``.
+    with_controls
+        Include ``obsm["controls"]``, which holds a number for every cell and control; without it,
+        :func:`write_h5ad` writes it column by column.
 
     Returns
     -------
@@ -69,9 +76,9 @@ def cell_anndata(sample: str, assigned: Assigned) -> anndata.AnnData:
     )[is_gene]
     table = anndata.AnnData(X=genes, obs=obs, var=var)
     table.obsm["spatial"] = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
-    table.obsm["controls"] = pd.DataFrame(
-        controls.toarray(), index=obs.index, columns=features["name"][~is_gene].to_list()
-    )
+    if with_controls:
+        names = features["name"][~is_gene].to_list()
+        table.obsm["controls"] = pd.DataFrame(controls.toarray(), index=obs.index, columns=names)
     if assigned.nuclear_counts is not None:
         table.layers["nucleus"] = assigned.nuclear_counts[:, is_gene]
     table.uns["spatialdata_attrs"] = {
@@ -83,18 +90,100 @@ def cell_anndata(sample: str, assigned: Assigned) -> anndata.AnnData:
     return table
 
 
-def write_h5ad(path: str | Path, table: anndata.AnnData) -> None:
-    """Write a table; the same table gives the same bytes."""
+def write_h5ad(path: str | Path, table: anndata.AnnData, assigned: Assigned | None = None) -> None:
+    """Write a table; the same table gives the same bytes.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    table
+        From :func:`cell_anndata`.
+    assigned
+        Counts whose controls are written into ``obsm``, where the table is without them.
+    """
     table.strings_to_categoricals()
-    # In memory first: on a full disk HDF5 prints tracebacks of its own. Its newer formats have
-    # checksums of their structure, without which a damaged file can be read for ever.
-    options = {"driver": "core", "backing_store": False, "libver": ("v110", "v110")}
-    with h5py.File("table", "w", **options) as file:
-        write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
-        file.flush()
-        content: bytes = file.id.get_file_image()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    # Its newer formats have checksums of their structure, without which a damaged file can be
+    # read for ever.
+    options = {"libver": ("v110", "v110")}
+    with atomic_path(path) as temporary, temporary.open("w+b", buffering=0) as file:
+        disk = _Disk(file)
+        with h5py.File(disk, "w", **options) as store:
+            write_elem(store, "/", table, dataset_kwargs=COMPRESSION)
+            if assigned is not None:
+                _write_controls(store["obsm"], table.obs_names, assigned)
+        if disk.error is not None:
+            raise OSError(disk.error.errno, disk.error.strerror, str(temporary)) from disk.error
+
+
+def _write_controls(obsm: h5py.Group, obs_names: pd.Index[str], assigned: Assigned) -> None:
+    """Write the data frame ``controls``, of which only a column at a time is in memory."""
+    is_control = (assigned.features["feature_type"] != GENE).to_numpy()
+    names = assigned.features["name"][is_control].to_list()
+    counts = assigned.counts[:, is_control].tocsc()
+    write_elem(obsm, "controls", pd.DataFrame(index=obs_names), dataset_kwargs=COMPRESSION)
+    frame = obsm["controls"]
+    for i, name in enumerate(names):
+        column = counts[:, [i]].toarray().ravel()
+        write_elem(frame, name, column, dataset_kwargs=COMPRESSION)
+    if names:
+        frame.attrs["column-order"] = np.array(names, dtype=object)
+
+
+class _Disk(io.RawIOBase):
+    """File for HDF5, to which a full disk is no error: HDF5 prints tracebacks of its own.
+
+    After the first error it goes on in memory.
+
+    Parameters
+    ----------
+    file
+        Unbuffered, to write and read.
+
+    Attributes
+    ----------
+    error
+        The first error; None while all that was written is in the file.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        content = self._file.read(len(view))
+        view[: len(content)] = content
+        return len(content)
+
+    def write(self, data: Buffer) -> int:
+        start, view = self._file.tell(), memoryview(data)
+        try:
+            while (done := self._file.tell() - start) < len(view):
+                self._file.write(view[done:])
+        except OSError as error:
+            self._go_on_in_memory(error)
+            self._file.seek(start)
+            self._file.write(view)
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._go_on_in_memory(error)
+            return self._file.truncate(size)
+
+    def _go_on_in_memory(self, error: OSError) -> None:
+        self.error = error
+        self._file.seek(0)
+        self._file = io.BytesIO(self._file.read())
 
 
 def read_gene_counts(path: str | Path) -> pd.Series[Any]:

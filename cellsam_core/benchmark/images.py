@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.training.labelled import LabelledImage
 
-MANIFEST = Path(__file__).parents[1] / "segment" / "weights" / "tiny_data.tsv"
+MANIFEST = Path(__file__).parents[1] / "segmentation" / "weights" / "tiny_data.tsv"
 """Of the images that the shipped weights were trained and judged on."""
 
 ALL_SETS = "all"

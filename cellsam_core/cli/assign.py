@@ -95,9 +95,9 @@ def run(args: argparse.Namespace) -> None:
     # Outlines tell whether cells and labels belong together: before them nothing may appear.
     with atomic_path(args.output / "transcripts.parquet") as transcripts:
         assigned = assign_transcripts(source, cells, transcripts, args.localisation_error_um)
-        table = cell_anndata(args.sample, assigned)
+        table = cell_anndata(args.sample, assigned, with_controls=False)
         write_boundaries(args.output / "boundaries.parquet", cells.outlines())
-    write_h5ad(args.output / "cells.h5ad", table)
+    write_h5ad(args.output / "cells.h5ad", table, assigned)
     quality = assigned.quality
     _write_json(args.output / "assign_qc.json", {"sample": args.sample} | quality)
     log.info(

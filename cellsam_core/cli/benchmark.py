@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
 
     given = args.cell_diameter_px
     diameter_px = given if given == "truth" else given_diameter_px(given)
-    names = choose_methods([name for name in args.methods.split(",") if name])
+    names = choose_methods(_names(args.methods))
     entries = _entries(args)
     refuse_outside("option `min_area_px`", args.min_area_px, 0)
     if args.clahe and CELLSAM not in names:
@@ -154,10 +154,15 @@ def _entries(args: argparse.Namespace) -> list[Entry]:
         return simulated_entries(args.seed or 0)
     _refuse(args, "seed", "no seed beside `data`", "leave it out")
     given = SPLITS if args.split is None else args.split
-    splits = [name for name in given.split(",") if name]
+    splits = _names(given)
     if not splits:
         _refuse(args, "split", f"splits such as {SPLITS}", "name one")
     return manifest_entries(args.manifest or MANIFEST, args.data, splits)
+
+
+def _names(text: str) -> list[str]:
+    """Cut names at commas; blanks around a name are no part of it."""
+    return [name for part in text.split(",") if (name := part.strip())]
 
 
 def _refuse(args: argparse.Namespace, option: str, expected: str, remedy: str) -> None:

@@ -73,7 +73,7 @@ def summary(manifest: Manifest) -> str:
 
 
 def _inspect(args: argparse.Namespace) -> Manifest:
-    channels = _split_channels(args.channels)
+    channels = split_channels(args.channels)
     spatial = {key: getattr(args, key) for key in ("fov", "z_plane", "z_policy")}
     given = {key: value for key, value in spatial.items() if value is not None}
     if args.assay == "movie":
@@ -115,7 +115,14 @@ def _inspect(args: argparse.Namespace) -> Manifest:
     )
 
 
-def _split_channels(text: str | None) -> list[str] | None:
+def split_channels(text: str | None) -> list[str] | None:
+    """Cut channel names at commas; None where no names are given.
+
+    Raises
+    ------
+    InputError
+        A name is empty or given twice.
+    """
     if not text:
         return None
     channels = [name.strip() for name in text.split(",")]
@@ -124,7 +131,7 @@ def _split_channels(text: str | None) -> list[str] | None:
             "channels",
             found=repr(text),
             expected="different names cut by commas, such as DAPI,YFP",
-            remedy="correct the column `channels`",
+            remedy="correct the names of the channels",
         )
     return channels
 

@@ -95,9 +95,9 @@ def run(args: argparse.Namespace) -> None:
         progress = _Progress(manifest.n_frames * len(roles) * manifest.shape_yx[0])
         for frame in range(manifest.n_frames):
             for c, names in enumerate(roles.values()):
-                for y0, rows in _bands(manifest, frame, names, contrast):
+                for y0, rows in bands_of(manifest, frame, names, contrast):
                     index = (c, slice(y0, y0 + len(rows)))
-                    store.array[(frame, *index) if is_movie else index] = _to_uint16(rows)
+                    store.array[(frame, *index) if is_movie else index] = to_uint16(rows)
                     progress.add(len(rows))
 
 
@@ -196,7 +196,7 @@ def _contrast(args: argparse.Namespace) -> Contrast:
     return Contrast(args.clip_percentile, args.clahe_kernel_px, limit)
 
 
-def _bands(
+def bands_of(
     manifest: Manifest, frame: int, names: list[str], contrast: Contrast
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Process a plane at once if it is small, else by bands of rows."""
@@ -222,7 +222,8 @@ def _bands(
         yield 0, preprocess.preprocess_plane(read(0, height), **asdict(contrast), limits=limits)
 
 
-def _to_uint16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+def to_uint16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Bring values from 0 to 1 to the range of the type."""
     import numpy as np
 
     return np.round(values * 65535).astype(np.uint16)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellsam_core.cli.segment_options import (
+    add_dark_cells_argument,
     add_model_arguments,
     given_diameter_px,
     load_segmenter,
@@ -42,19 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-area-px", type=int, default=25, help="smaller cells are left out, px"
     )
     add_model_arguments(parser)
+    add_dark_cells_argument(
+        parser, "auto keeps them, as in a movie, since an image may be bright-field"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.files.atomic import atomic_path
     from cellsam_core.labels.source import write_label_tiff
-    from cellsam_core.models import clahe_clip_limit_of
     from cellsam_core.segmentation.cell_table import cell_table
     from cellsam_core.segmentation.image import segment_image
     from cellsam_core.segmentation.instances import paint
 
     _refuse_same_stems(args.images)
     _refuse_overwriting(args.images, args.output)
-    boxes = None if args.boxes is None else _read_boxes(args.boxes, args.images)
+    boxes = _given_boxes(args)
     diameter = given_diameter_px(args.cell_diameter_px)
     inputs = [_open(path, args) for path in args.images]
     if boxes is not None:
@@ -62,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
         _refuse_outside(args.boxes, boxes, shapes)
     segmenter, _ = load_segmenter(args)
     for path, (manifest, roles) in zip(args.images, inputs, strict=True):
-        pixels = _preprocess(manifest, roles, clahe_clip_limit_of(args.weights, args.preset))
+        pixels = _preprocess(manifest, roles, args)
         if boxes is None:
             cells = segment_image(
                 segmenter,
@@ -70,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
                 diameter_px=diameter,
                 tile_px=args.tile_px,
                 min_area_px=args.min_area_px,
+                drops_dark=args.dark_cells == "drop",
             )
         else:
             cells = _prompt(segmenter, pixels, boxes[boxes["image"] == path.name], diameter)
@@ -83,11 +87,13 @@ def run(args: argparse.Namespace) -> None:
 
 def _open(path: Path, args: argparse.Namespace) -> tuple[Manifest, dict[str, list[str]]]:
     """Read what the image says of itself and decide on its channels, before any is segmented."""
+    from cellsam_core.cli.inspect import split_channels
     from cellsam_core.cli.preprocess import choose_roles
     from cellsam_core.samples.movies import inspect_movie
 
-    channels = args.channels.split(",") if args.channels else None
-    manifest = inspect_movie(path, sample=path.stem, assay="movie", channels=channels)
+    manifest = inspect_movie(
+        path, sample=path.stem, assay="movie", channels=split_channels(args.channels)
+    )
     if manifest.n_frames != 1:
         raise InputError(
             path,
@@ -99,21 +105,22 @@ def _open(path: Path, args: argparse.Namespace) -> tuple[Manifest, dict[str, lis
 
 
 def _preprocess(
-    manifest: Manifest, roles: dict[str, list[str]], clahe_clip_limit: float
+    manifest: Manifest, roles: dict[str, list[str]], args: argparse.Namespace
 ) -> NDArray[np.float32]:
+    """Bring the channels to the values that `preprocess` writes and `segment-batch` reads."""
     import numpy as np
 
-    from cellsam_core.preprocessing.contrast import preprocess_plane, to_grey
-    from cellsam_core.samples.frames import read_frame
+    from cellsam_core.cli.preprocess import bands_of, to_uint16
+    from cellsam_core.models import clahe_clip_limit_of
+    from cellsam_core.preprocessing.contrast import Contrast
     from cellsam_core.segmentation.image import ROLES
 
+    contrast = Contrast(clahe_clip_limit=clahe_clip_limit_of(args.weights, args.preset))
     pixels = np.zeros((2, *manifest.shape_yx), np.float32)
     for role, names in roles.items():
-        planes = read_frame(manifest, 0, channels=names)
-        pixels[ROLES.index(role)] = preprocess_plane(
-            planes[0] if len(planes) == 1 else to_grey(planes),
-            clahe_clip_limit=clahe_clip_limit,
-        )
+        for y0, rows in bands_of(manifest, 0, names, contrast):
+            values = to_uint16(rows) / np.float32(65535)
+            pixels[ROLES.index(role), y0 : y0 + len(rows)] = values
     return pixels
 
 
@@ -134,6 +141,20 @@ def _prompt(
     sides = np.sqrt((corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1]))
     found = segmenter.prompt(pixels, diameter_px or float(np.median(sides)), corners)
     return settle(found, min_area_px=1)
+
+
+def _given_boxes(args: argparse.Namespace) -> pd.DataFrame | None:
+    """Read the boxes, if any; all cells in boxes are drawn, also dark ones."""
+    if args.boxes is None:
+        return None
+    if args.dark_cells == "drop":
+        raise InputError(
+            "option `dark_cells`",
+            found="drop beside `boxes`",
+            expected="one of the two: the cells in boxes are all drawn",
+            remedy="leave one out",
+        )
+    return _read_boxes(args.boxes, args.images)
 
 
 def _read_boxes(path: Path, images: list[Path]) -> pd.DataFrame:

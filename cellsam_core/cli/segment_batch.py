@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellsam_core.cli.segment_options import (
+    add_dark_cells_argument,
     add_model_arguments,
     given_diameter_px,
     load_segmenter,
@@ -24,12 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("frames", type=Path, help="frames.zarr written by `preprocess`")
     parser.add_argument("--batch", required=True, help="K-of-N: which share of the tiles")
     add_model_arguments(parser)
-    parser.add_argument(
-        "--dark-cells",
-        choices=("auto", "drop", "keep"),
-        default="auto",
-        help="cells darker than their surroundings in each channel; auto drops them in tissues "
-        "and keeps them in movies, which may be bright-field",
+    add_dark_cells_argument(
+        parser, "auto drops them in tissues and keeps them in movies, which may be bright-field"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="Parquet file to write")
 
@@ -38,12 +35,11 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.files.atomic import atomic_path
     from cellsam_core.segmentation.batch_files import BatchWriter
     from cellsam_core.segmentation.batch_parts import open_parts
-    from cellsam_core.segmentation.dark_cells import drop_dark
     from cellsam_core.segmentation.image import (
         estimate_diameter_of_frames,
-        is_blank,
         open_frames,
         read_tile,
+        segment_tile,
         tiles_of,
     )
     from cellsam_core.segmentation.instances import place
@@ -64,8 +60,7 @@ def run(args: argparse.Namespace) -> None:
             with atomic_path(path) as temporary, BatchWriter(temporary, settings) as writer:
                 for tile in tiles[numbers.start : numbers.stop]:
                     pixels = read_tile(frames, tile)
-                    found = [] if is_blank(pixels) else segmenter.segment(pixels, diameter)
-                    found = drop_dark(found, pixels, diameter) if is_dropped else found
+                    found = segment_tile(segmenter, pixels, diameter, drops_dark=is_dropped)
                     writer.add(tile.frame, [place(i, tile, frames.shape_yx) for i in found])
             log.info("%d of %d tiles", numbers.stop, len(tiles))
         log.info("%d cells in %d tiles", parts.join(len(tiles)), len(tiles))

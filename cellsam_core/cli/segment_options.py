@@ -57,6 +57,15 @@ def add_model_arguments(
     )
 
 
+def add_dark_cells_argument(parser: argparse.ArgumentParser, auto_help: str) -> None:
+    parser.add_argument(
+        "--dark-cells",
+        choices=("auto", "drop", "keep"),
+        default="auto",
+        help=f"cells darker than their surroundings in each channel; {auto_help}",
+    )
+
+
 def load_segmenter(args: argparse.Namespace) -> tuple[TileSegmenter, dict[str, Any]]:
     """Load the model; return it with what provenance records of it."""
     from cellsam_core.segmentation.weights import choose_device, info

@@ -90,20 +90,19 @@ def read_cells(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | No
     genes
         The columns of ``var`` that are shown, or None.
     """
-    import anndata
+    import h5py
+    from anndata.io import read_elem
 
     path = results.folder / "3_cells/cells.h5ad"
     source = results.manifest.transcripts
     if not path.is_file() or source is None:
         return None, None
-    with table_errors(path):
-        table = anndata.read_h5ad(path, backed="r")
-        genes: pd.DataFrame = table.var[[*GENE_COLUMNS]]
-    xy_um = np.asarray(table.obsm["spatial"], dtype=np.float64)
-    x, y = apply_affine(np.asarray(source.um_to_px), xy_um.T)
-    border = table.obs["touches_border"].astype("boolean")
-    cells: pd.DataFrame = table.obs.assign(x=x, y=y, touches_border=border)
-    table.file.close()
+    with table_errors(path), h5py.File(path) as file:
+        obs, var, xy_um = (read_elem(file[name]) for name in ("obs", "var", "obsm/spatial"))
+        genes: pd.DataFrame = var[[*GENE_COLUMNS]]
+        x, y = apply_affine(np.asarray(source.um_to_px), np.asarray(xy_um, dtype=np.float64).T)
+        border = obs["touches_border"].astype("boolean")
+        cells: pd.DataFrame = obs.assign(x=x, y=y, touches_border=border)
     return cells, genes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +11,12 @@ import numpy as np
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.segmentation.autoscale import REGION_PX
+from cellsam_core.segmentation.dark_cells import drop_dark
 from cellsam_core.segmentation.instances import merge_tiles, place
 from cellsam_core.segmentation.tiles import Tile, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -70,25 +73,27 @@ def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: OmeZarr) -> fl
     pixel size, cells of 6 to 30 um are looked for.
     """
     indices = sorted({round(f) for f in np.linspace(0, frames.n_frames - 1, N_SAMPLED_FRAMES)})
-    samples = [_sample(frames, f) for f in indices]
+    samples = [_sample(partial(read_tile, frames), f, frames.shape_yx) for f in indices]
     if "t" in frames.axes or frames.pixel_size_um is None:
         return segmenter.measure_diameter_px(samples)
     low, high = (um / frames.pixel_size_um for um in TISSUE_DIAMETER_UM)
     return segmenter.measure_diameter_px(samples, limits_px=(low, high))
 
 
-def _sample(frames: OmeZarr, frame: int) -> NDArray[np.float32]:
+def _sample(
+    read: Callable[[Tile], NDArray[np.float32]], frame: int, shape_yx: tuple[int, int]
+) -> NDArray[np.float32]:
     """Read the middle of a frame; where that is of one brightness, the region nearest to it."""
-    height, width = frames.shape_yx
+    height, width = shape_yx
     h, w = min(REGION_PX, height), min(REGION_PX, width)
     y, x = (height - h) // 2, (width - w) // 2
-    middle = read_tile(frames, Tile(frame, 0, y, x, y + h, x + w))
+    middle = read(Tile(frame, 0, y, x, y + h, x + w))
     if not is_blank(middle):
         return middle
     steps = [(i, j) for i in range(-(y // h), y // h + 1) for j in range(-(x // w), x // w + 1)]
     for i, j in sorted(steps, key=lambda step: math.hypot(*step)):
         top, left = y + i * h, x + j * w
-        sample = read_tile(frames, Tile(frame, 0, top, left, top + h, left + w))
+        sample = read(Tile(frame, 0, top, left, top + h, left + w))
         # Between fields neighbouring pixels are equal; noise makes them differ elsewhere.
         if (np.diff(sample, axis=2) != 0).any(axis=0).mean() > 0.5:
             return sample
@@ -100,6 +105,32 @@ def is_blank(pixels: NDArray[np.float32]) -> bool:
     return bool((pixels == pixels[:, :1, :1]).all())
 
 
+def segment_tile(
+    segmenter: TileSegmenter,
+    pixels: NDArray[np.float32],
+    diameter_px: float,
+    *,
+    drops_dark: bool,
+) -> list[Instance]:
+    """Find the cells of a tile, in its pixels.
+
+    Parameters
+    ----------
+    segmenter
+        The model.
+    pixels
+        ``(2, y, x)`` float32 in [0, 1]; a tile of one brightness has no cells.
+    diameter_px
+        Typical cell diameter.
+    drops_dark
+        Leave out cells that are darker than their surroundings: :func:`.contrast.drop_dark`.
+    """
+    if is_blank(pixels):
+        return []
+    found = segmenter.segment(pixels, diameter_px)
+    return drop_dark(found, pixels, diameter_px) if drops_dark else found
+
+
 def segment_image(
     segmenter: TileSegmenter,
     pixels: NDArray[np.float32],
@@ -107,8 +138,9 @@ def segment_image(
     diameter_px: float | None,
     tile_px: int,
     min_area_px: int,
+    drops_dark: bool = False,
 ) -> list[Instance]:
-    """Segment an image held in memory.
+    """Segment an image held in memory, as the workflow segments a movie of this one frame.
 
     Parameters
     ----------
@@ -117,11 +149,13 @@ def segment_image(
     pixels
         ``(2, y, x)`` float32 in [0, 1]: nuclear and whole-cell channel; an absent one is 0.
     diameter_px
-        Typical cell diameter; None: measured on the image.
+        Typical cell diameter; None: measured in the middle of the image.
     tile_px
         Side of a tile in the model's pixels.
     min_area_px
         Smaller cells are left out.
+    drops_dark
+        As for :func:`segment_tile`.
 
     Returns
     -------
@@ -129,12 +163,15 @@ def segment_image(
         Disjoint, in label order; :func:`cellsam_core.segmentation.instances.paint` draws them.
     """
     shape_yx = pixels.shape[1], pixels.shape[2]
-    diameter_px = diameter_px or segmenter.measure_diameter_px([pixels])
+
+    def read(tile: Tile) -> NDArray[np.float32]:
+        return pixels[:, tile.y0 : tile.y1, tile.x0 : tile.x1]
+
+    if diameter_px is None:
+        diameter_px = segmenter.measure_diameter_px([_sample(read, 0, shape_yx)])
     found = [
         place(instance, tile, shape_yx)
         for tile in plan(1, shape_yx, diameter_px, tile_px)
-        for instance in segmenter.segment(
-            pixels[:, tile.y0 : tile.y1, tile.x0 : tile.x1], diameter_px
-        )
+        for instance in segment_tile(segmenter, read(tile), diameter_px, drops_dark=drops_dark)
     ]
     return merge_tiles(found, min_area_px=min_area_px)

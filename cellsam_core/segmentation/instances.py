@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -62,10 +63,16 @@ class Instance:
 
 def clean_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep the largest connected piece and fill its holes."""
+    return fill_holes(largest_piece(mask))
+
+
+def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest 4-connected piece, the first of equal ones."""
     pieces, n = ndimage.label(mask)
-    if n > 1:
-        mask = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    return fill_holes(mask)
+    if n <= 1:
+        return mask
+    largest: NDArray[np.bool_] = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    return largest
 
 
 def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -136,13 +143,17 @@ def merge_tiles(found: list[Instance], *, min_area_px: int) -> list[Instance]:
     min_area_px
         Smaller cells are left out.
     """
+    # What is too small to be a cell must not take the place of one either.
+    found = [i for i in found if i.mask.sum() >= min_area_px]
     return settle([found[k] for k in find_distinct(found)], min_area_px=min_area_px)
 
 
 def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
     """Make masks disjoint and put the cells in reading order: cell k gets label k + 1.
 
-    A contested pixel goes to the surer cell.
+    A contested pixel goes to the surer cell. Of a cell that is cut in pieces the largest stays;
+    a cell that is left out, and a piece, takes no pixel from another. The order of the input
+    does not matter.
 
     Parameters
     ----------
@@ -151,22 +162,31 @@ def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
     min_area_px
         Cells that are smaller, or become so, are left out.
     """
-    ranked = sorted(instances, key=lambda i: (-i.score, i.y0, i.x0))
+    ranked = sorted(instances, key=lambda i: (-i.score, *_place(i)))
+    pairs = _near_pairs(ranked)
+    first = np.searchsorted(pairs[:, 0], np.arange(len(ranked) + 1))
     free = [i.mask for i in ranked]
-    for surer, other in _near_pairs(ranked).tolist():
-        window = _common(ranked[surer], ranked[other])
-        if window is not None:
-            in_surer, in_other = window
-            contested = free[surer][in_surer] & free[other][in_other]
-            if contested.any():  # only then a copy: of a large image all masks fill the memory
-                free[other] = free[other].copy()
+    cut: set[int] = set()
+    settled = []
+    # The mask of a cell is final before the less sure ones lose pixels to it.
+    for k, instance in enumerate(ranked):
+        # Holes are not filled: what was cut out is another cell's.
+        mask = largest_piece(free[k]) if k in cut else free[k]
+        if mask.sum() < max(1, min_area_px):
+            continue
+        for other in pairs[first[k] : first[k + 1], 1].tolist():
+            window = _common(instance, ranked[other])
+            if window is None:
+                continue
+            in_mask, in_other = window
+            contested = mask[in_mask] & free[other][in_other]
+            if contested.any():
+                if other not in cut:  # only then a copy: of a large image all fill the memory
+                    free[other] = free[other].copy()
+                    cut.add(other)
                 free[other][in_other] ^= contested
-    settled = [
-        replace(i, y0=y0, x0=x0, mask=mask)
-        for i, left in zip(ranked, free, strict=True)
-        if left.sum() >= max(1, min_area_px)
-        for y0, x0, mask in (crop(i.y0, i.x0, left),)
-    ]
+        y0, x0, mask = crop(instance.y0, instance.x0, mask)
+        settled.append(replace(instance, y0=y0, x0=x0, mask=mask))
     return sorted(settled, key=lambda i: (i.y0, i.x0, -i.score))
 
 
@@ -201,7 +221,13 @@ def _common(a: Instance, b: Instance) -> tuple[Window, Window] | None:
 
 
 def _centrality(instance: Instance) -> tuple[float, ...]:
-    return -instance.margin, -instance.score, instance.y0, instance.x0
+    return -instance.margin, -instance.score, *_place(instance)
+
+
+def _place(instance: Instance) -> tuple[int, ...]:
+    """Tell apart instances of one score: place, size and pixels."""
+    i = instance
+    return i.y0, i.x0, i.y1, i.x1, zlib.crc32(np.packbits(i.mask).tobytes())
 
 
 def _near_pairs(instances: list[Instance]) -> NDArray[np.int32]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import anndata
@@ -17,7 +19,10 @@ import pytest
 import scipy.sparse
 import tifffile
 
+from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
+from cellsam_core.assignment.assigned import Assigned
 from cellsam_core.cli import main
+from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.samples import transcripts
 from cellsam_core.samples.spatial import inspect_spatial
@@ -213,6 +218,72 @@ def test_features_of_other_planes_are_none(folder):
     assert (found.var["n_transcripts"] > 0).all()
     assert found.obsm["controls"].columns.tolist() == ["Blank-1", "Blank-2", "NegPrb3"]
     assert json.loads((out / "assign_qc.json").read_text())["n_blanks_seen"] == 2
+
+
+def counted(n_cells: int, n_genes: int, n_controls: int) -> Assigned:
+    """Cells of which each has transcripts of about 20 genes and of one control."""
+    rng = np.random.default_rng(0)
+    parts = [
+        scipy.sparse.random(n_cells, n, density=min(1, k / n), format="csr", random_state=rng)
+        for n, k in ((n_genes, 20), (n_controls, 1))
+    ]
+    counts = scipy.sparse.hstack(parts, format="csr")
+    counts.data = rng.integers(1, 2**30, len(counts.data), dtype=np.int32)
+    cells = pd.DataFrame({"cell_id": np.arange(n_cells, dtype=np.uint32) + 1})
+    cells[["area_um2", "x_um", "y_um"]] = rng.uniform(1, 2, (n_cells, 3))
+    features = pd.DataFrame({"name": [f"f{i}" for i in range(n_genes + n_controls)]})
+    features["feature_type"] = ["gene"] * n_genes + ["blank"] * n_controls
+    features["n_transcripts"] = 1
+    return Assigned(cells, features, counts.astype(np.int32), None, {})
+
+
+def test_controls_written_column_by_column_are_the_same(tmp_path):
+    assigned = counted(200, 30, 12)
+    write_h5ad(tmp_path / "a.h5ad", cell_anndata("s", assigned))
+    write_h5ad(tmp_path / "b.h5ad", cell_anndata("s", assigned, with_controls=False), assigned)
+    one, other = (anndata.read_h5ad(tmp_path / name) for name in ("a.h5ad", "b.h5ad"))
+    assert one.obsm["controls"].to_numpy().any()
+    pd.testing.assert_frame_equal(one.obsm["controls"], other.obsm["controls"])
+    assert (one.X != other.X).nnz == 0
+    pd.testing.assert_frame_equal(one.obs, other.obs)
+
+
+def test_memory_does_not_grow_with_cells_times_controls(tmp_path):
+    assigned = counted(10_000, 100, 300)
+    tracemalloc.start()
+    table = cell_anndata("s", assigned, with_controls=False)
+    write_h5ad(tmp_path / "cells.h5ad", table, assigned)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.5 * 4 * 10_000 * 300
+
+
+def test_the_file_is_not_held_in_memory_while_it_is_written(tmp_path):
+    assigned, path = counted(30_000, 100, 3), tmp_path / "cells.h5ad"
+    table = cell_anndata("s", assigned, with_controls=False)
+    tracemalloc.start()
+    write_h5ad(path, table, assigned)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.5 * path.stat().st_size
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.9, 0.999])
+def test_a_disk_that_is_full_at_any_point_is_one_sentence(tmp_path, capfd, share):
+    assigned, path = counted(2000, 100, 20), tmp_path / "cells.h5ad"
+    table = cell_anndata("s", assigned, with_controls=False)
+    write_h5ad(path, table, assigned)
+    whole = path.read_bytes()
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * len(whole)), hard))
+    try:
+        with pytest.raises(InputError, match=r"can't be written .*free some room"):
+            write_h5ad(path, table, assigned)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_bytes_do_not_depend_on_the_hash_seed(folder):

@@ -314,6 +314,15 @@ def boxes_off_the_image(data):
     return boxes(data, content), ["boxes.csv: found a box outside of t0.tif in row 1"]
 
 
+def boxes_without_dark_cells(data):
+    command = boxes(data, "image,x0,y0,x1,y1\nt0.tif,4,4,9,9\n")
+    return [*command, "--dark-cells", "drop"], ["option `dark_cells`: found drop beside `boxes`"]
+
+
+def channel_named_twice(data):
+    return segment(data, "--channels", "a, a"), ["channels: found 'a, a'", "different names"]
+
+
 # Scores and outputs.
 
 
@@ -370,7 +379,8 @@ CASES = [
         boxes_without_columns,
         boxes_are_not_boxes,
     ),
-    *(boxes_of_another_image, boxes_off_the_image, truth_is_missing),
+    *(boxes_of_another_image, boxes_off_the_image, boxes_without_dark_cells),
+    *(channel_named_twice, truth_is_missing),
     *(ctc_table_is_missing, training_image_is_missing, output_below_a_file),
     output_is_a_folder_of_data,
 ]

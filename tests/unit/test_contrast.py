@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from cellsam_core.segmentation.dark_cells import drop_dark
+from cellsam_core.segmentation.image import segment_image
 from cellsam_core.segmentation.instances import Instance
 
 
@@ -34,3 +35,20 @@ def test_a_cell_without_surroundings_is_kept():
     alone = square(0, 0)
     assert drop_dark([alone], pixels, 10) == [alone]
     assert drop_dark([], pixels, 10) == []
+
+
+def test_one_image_is_segmented_without_holes_if_that_is_asked_for():
+    pixels = np.full((2, 60, 60), 0.3, np.float32)
+    pixels[0, 5:15, 5:15], pixels[:, 5:15, 35:45] = 0.6, 0.1
+
+    class Model:
+        def segment(self, pixels, diameter_px):
+            return [square(5, 5), square(5, 35)]
+
+    def found(image, drops_dark):
+        options = {"diameter_px": 16, "tile_px": 512, "min_area_px": 1, "drops_dark": drops_dark}
+        return [i.x0 for i in segment_image(Model(), image, **options)]
+
+    assert found(pixels, drops_dark=False) == [5, 35]
+    assert found(pixels, drops_dark=True) == [5]
+    assert found(np.full_like(pixels, 0.3), drops_dark=False) == []  # one brightness, no cells

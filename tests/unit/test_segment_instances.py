@@ -22,6 +22,7 @@ from cellsam_core.segmentation.instances import (
     clean_mask,
     crop,
     find_distinct,
+    merge_tiles,
     paint,
     place,
     settle,
@@ -59,6 +60,54 @@ def test_settled_masks_are_disjoint_and_the_surer_cell_keeps_contested_pixels() 
     areas = {i.score: i.mask.sum() for i in settled}
     assert areas[0.9] == sure.mask.sum()
     assert areas[0.5] < unsure.mask.sum()
+
+
+def bar(y0: int, x0: int, height: int, width: int, score: float, margin: float = 32) -> Instance:
+    return Instance(y0, x0, np.ones((height, width), bool), score, 0.8, margin)
+
+
+def test_a_cell_that_is_cut_in_two_keeps_its_larger_piece() -> None:
+    lying, standing = bar(18, 0, 5, 40, 0.5), bar(0, 12, 40, 5, 0.9)
+    settled = settle([lying, standing], min_area_px=25)
+    assert [(i.score, i.y0, i.x0, i.mask.sum()) for i in settled] == [
+        (0.9, 0, 12, 200),
+        (0.5, 18, 17, 5 * 23),
+    ]
+
+
+def test_what_is_no_cell_takes_no_pixels() -> None:
+    """A cell that is too small, and the lesser piece of another, are left to less sure cells."""
+    cell, speck = bar(0, 0, 40, 40, 0.5), bar(36, 10, 9, 2, 0.9)
+    assert [i.mask.sum() for i in merge_tiles([cell, speck], min_area_px=25)] == [1600]
+    lying, standing, below = bar(18, 0, 5, 40, 0.7), bar(0, 12, 40, 5, 0.9), bar(20, 0, 20, 11, 0.5)
+    settled = settle([lying, standing, below], min_area_px=25)
+    assert {i.score: i.mask.sum() for i in settled} == {0.9: 200, 0.7: 5 * 23, 0.5: 220}
+
+
+def test_what_is_too_small_is_no_better_view_of_a_cell() -> None:
+    cut, speck = bar(0, 0, 40, 40, 0.9, margin=2), bar(10, 10, 4, 4, 0.5)
+    assert [i.mask.sum() for i in merge_tiles([cut, speck], min_area_px=25)] == [1600]
+
+
+@pytest.mark.parametrize("scores", [(0.5, 0.9), tuple(np.linspace(0.1, 0.99, 40))])
+def test_crowds_settle_into_single_pieces_whatever_the_order(scores: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        found = []
+        for _ in range(rng.integers(2, 16)):
+            (y, x), (h, w) = rng.integers(0, 24, 2), rng.integers(1, 8, 2)
+            rows, columns = np.mgrid[-h : h + 1, -w : w + 1]
+            mask = (rows / h) ** 2 + (columns / w) ** 2 <= 1
+            margin = float(rng.choice([3, 32]))
+            found.append(Instance(int(y), int(x), mask, float(rng.choice(scores)), 0.9, margin))
+        labels, other = (
+            paint(merge_tiles([found[k] for k in order], min_area_px=9), 0, 48, 48)
+            for order in (range(len(found)), rng.permutation(len(found)))
+        )
+        np.testing.assert_array_equal(labels, other)
+        for label in range(1, labels.max() + 1):
+            assert ndimage.label(labels == label)[1] == 1
+            assert (labels == label).sum() >= 9
 
 
 def test_painting_in_bands_equals_painting_at_once() -> None:

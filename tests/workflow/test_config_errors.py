@@ -26,7 +26,7 @@ SHEET = "sample\tassay\tpath\na\tmovie\t.\n"
         ("track: {sigma_iou: high}", SHEET, ["sigma_iou", "'high'"]),
         ("segment: {cell_diameter_px: -3}", SHEET, ["cell_diameter_px", "-3"]),
         ("", SHEET + "a\tmerfish\t.\n", ["'a'", "twice"]),
-        ("", SHEET.replace("movie", "film"), ["assay", "'film'", "'movie'"]),
+        ("", SHEET.replace("movie", "film"), ["assay", "'film'", "movie, merfish"]),
         ("", SHEET.replace("path", "paht"), ["'paht'", "did you mean 'path'?"]),
         ("", SHEET.replace("a\tm", "../a\tm"), ["'../a'"]),
         ("", SHEET.replace("\t.", "\tday {1}"), ["'a'", "path", "day {1}"]),

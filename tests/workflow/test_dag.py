@@ -97,7 +97,7 @@ def test_a_control_and_conditions_tie_samples_together(snakemake: Snakemake, tmp
     sheet.write_text(header + "drug\tmovie\t.\ta/b\t\tdmso\n")
     result = snakemake("-n", "--config", f"samples={sheet}")
     assert result.returncode == 1
-    assert "control: 'dmso' is no movie sample" in result.stdout
+    assert "control: found 'dmso', expected a movie sample" in result.stdout
 
 
 def test_corrections_lie_beside_the_sheet_and_are_watched(snakemake: Snakemake, tmp_path):
@@ -212,7 +212,7 @@ def test_files_that_are_written_anew_are_read_again(snakemake: Snakemake, tmp_pa
 def test_weights_that_are_tuned_anew_segment_anew(snakemake: Snakemake, tmp_path: Path):
     weights = tmp_path / "results" / "finetune" / "weights.safetensors"
     weights.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "cellsam_core" / "segment" / "weights" / "tiny.safetensors", weights)
+    shutil.copy(ROOT / "cellsam_core" / "segmentation" / "weights" / "tiny.safetensors", weights)
     movie = tmp_path / "movie"
     movie.mkdir()
     image = np.zeros((64, 64), np.uint16)
