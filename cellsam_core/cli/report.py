@@ -31,19 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.files.atomic import atomic_path
-    from cellsam_core.reporting.build import build_report
-    from cellsam_core.reporting.provenance import provenance
-    from cellsam_core.reporting.results import Results
+    from cellsam_core.reporting.stage import report
 
-    config = parse_config(args.config_json)
-    results = Results.load(args.results, args.bulk)
-    record = provenance(results, config)
-    page = build_report(results, record, args.benchmarks)
-    with atomic_path(args.provenance) as path:
-        path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    with atomic_path(args.output) as path:
-        path.write_text(page, encoding="utf-8")
+    report(
+        args.results,
+        args.output,
+        provenance=args.provenance,
+        config=parse_config(args.config_json),
+        benchmarks=args.benchmarks,
+        bulk=args.bulk,
+    )
 
 
 def parse_config(text: str) -> dict[str, Any]:

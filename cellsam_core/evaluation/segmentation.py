@@ -159,7 +159,7 @@ def match_image(predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> I
     return ImageMatches(counts, iou_sum, jaccard)
 
 
-def evaluate_segmentation(
+def score_pairs(
     pairs: Iterable[tuple[NDArray[np.integer], NDArray[np.integer]]],
 ) -> dict[str, float | int | None]:
     """Score predicted against true label images, image by image; see :func:`summarise`."""

@@ -7,17 +7,18 @@ acyclic oriented graphs". Complete tracks and branching correctness: Ulman et al
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import tifffile
 
 from cellsam_core.errors import InputError
-from cellsam_core.tracking.ctc import CtcMovie, read_ctc
 from cellsam_core.tracking.overlap import count_overlaps, measure_objects
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 Node = tuple[int, int]
@@ -42,45 +43,89 @@ class _Matches:
         return found if found is not None and self.count[found] == 1 else None
 
 
-def evaluate_tracking(
-    result_folder: str | Path, truth_folder: str | Path
+class Movie(Protocol):
+    """Tracked movie whose label images show the track of each cell.
+
+    A :class:`.ctc.CtcMovie` is one on disk, an :class:`ArrayMovie` one in memory.
+    """
+
+    @property
+    def folder(self) -> str | Path:
+        """Name of the movie in error messages."""
+
+    @property
+    def masks(self) -> Mapping[int, str | Path]:
+        """Name of the label image of each frame, in order."""
+
+    @property
+    def tracks(self) -> NDArray[np.int64]:
+        """Rows label, first frame, last frame, parent (0 = none), ``(n, 4)``."""
+
+    def frame(self, index: int) -> NDArray[Any]:
+        """Return the label image ``(y, x)`` of a frame."""
+
+
+@dataclass(frozen=True)
+class ArrayMovie:
+    """Tracked movie in memory.
+
+    Attributes
+    ----------
+    folder
+        Name of the movie in error messages.
+    labels
+        Label images ``(y, x)`` whose values are those of `tracks`, in order of time.
+    tracks
+        ``(n, 4)``: label, first frame, last frame, parent (0 = none).
+    """
+
+    folder: str
+    labels: Sequence[NDArray[Any]]
+    tracks: NDArray[np.int64]
+
+    @property
+    def masks(self) -> dict[int, str]:
+        """Name of the label image of each frame."""
+        return {i: f"{self.folder}, frame {i}" for i in range(len(self.labels))}
+
+    def frame(self, index: int) -> NDArray[Any]:
+        """Return the label image ``(y, x)`` of a frame."""
+        return np.asarray(self.labels[index])
+
+
+def score_movies(
+    result: Movie, truth: Movie, seg_folder: Path | None = None
 ) -> dict[str, float | None]:
-    """Score a tracking result against the truth, both in Cell Tracking Challenge format.
+    """Score a tracked movie against the true one.
 
     Parameters
     ----------
-    result_folder
-        Holds ``maskNNN.tif`` and ``res_track.txt``.
-    truth_folder
-        Holds ``man_trackNNN.tif`` and ``man_track.txt``, itself or in ``TRA``; and, for `seg`,
-        ``SEG/man_segNNN.tif``.
+    result, truth
+        Movies of the same frames.
+    seg_folder
+        Folder with ``man_segNNN.tif``, for the score ``seg``.
 
     Returns
     -------
-    scores
-        ``det``, ``tra``, ``lnk``, ``seg`` (None without ``SEG``), ``division_f1``,
-        ``division_f1_within_1`` (one frame of tolerance) and ``mbc`` (mitotic branching
-        correctness, TP / (TP + FP + FN); None where neither has a division),
-        ``complete_tracks`` (F score), and the counts of the graph operations and divisions.
+    dict
+        Scores that :func:`.stage.evaluate_tracking` describes.
 
     Raises
     ------
     InputError
-        Files are missing or contradict each other.
+        The movies differ in their frames, or a table names a cell that no mask shows.
     """
-    result = read_ctc(result_folder)
-    root = Path(truth_folder)
-    truth = read_ctc(root / "TRA" if (root / "TRA").is_dir() else root, "man_track")
     if list(result.masks) != list(truth.masks):
         raise InputError(
             result.folder,
-            found=f"{len(result.masks)} frames from {min(result.masks)}",
-            expected=f"{len(truth.masks)} frames from {min(truth.masks)}, as the truth has",
+            found=f"{len(result.masks)} frames from {min(result.masks, default=0)}",
+            expected=f"{len(truth.masks)} frames from {min(truth.masks, default=0)}, as the truth"
+            " has",
             remedy="give the result of the same movie",
         )
     matches = _match(result, truth)
     scores: dict[str, float | None] = dict(_graph_scores(matches, result, truth))
-    scores["seg"] = _seg(result, root / "SEG")
+    scores["seg"] = None if seg_folder is None else _seg(result, seg_folder)
     for tolerance, suffix in ((0, ""), (1, "_within_1")):
         tp, fp, fn = _division_counts(matches, result.tracks, truth.tracks, tolerance)
         total = tp + fp + fn
@@ -91,7 +136,7 @@ def evaluate_tracking(
     return scores
 
 
-def _match(result: CtcMovie, truth: CtcMovie) -> _Matches:
+def _match(result: Movie, truth: Movie) -> _Matches:
     matches = _Matches()
     for frame in truth.masks:
         true_labels, labels = truth.frame(frame), result.frame(frame)
@@ -115,7 +160,7 @@ def _match(result: CtcMovie, truth: CtcMovie) -> _Matches:
     return matches
 
 
-def _check_shape(path: Path, labels: NDArray[np.generic], truth: NDArray[np.generic]) -> None:
+def _check_shape(path: str | Path, labels: NDArray[np.generic], truth: NDArray[np.generic]) -> None:
     if labels.shape != truth.shape:
         raise InputError(
             path,
@@ -125,7 +170,7 @@ def _check_shape(path: Path, labels: NDArray[np.generic], truth: NDArray[np.gene
         )
 
 
-def _edges(movie: CtcMovie, nodes: set[Node]) -> dict[tuple[Node, Node], bool]:
+def _edges(movie: Movie, nodes: set[Node]) -> dict[tuple[Node, Node], bool]:
     """Edges of the lineage graph -> whether they lead from a parent to a child."""
     edges = {
         ((frame, label), (frame + 1, label)): False
@@ -148,7 +193,7 @@ def _edges(movie: CtcMovie, nodes: set[Node]) -> dict[tuple[Node, Node], bool]:
     return edges
 
 
-def _graph_scores(matches: _Matches, result: CtcMovie, truth: CtcMovie) -> dict[str, float]:
+def _graph_scores(matches: _Matches, result: Movie, truth: Movie) -> dict[str, float]:
     """DET, TRA, LNK and the operations that turn the result's graph into the true one."""
     true_edges, found_edges = _edges(truth, matches.truth), _edges(result, matches.result)
     as_true = {node: true for true in matches.of_truth if (node := matches.unique(true))}
@@ -241,7 +286,7 @@ def _same_division(
     return len(matched) == len(children)
 
 
-def _seg(result: CtcMovie, folder: Path) -> float | None:
+def _seg(result: Movie, folder: Path) -> float | None:
     """Mean IoU over the true cells of ``man_segNNN.tif``, 0 where less than half is covered."""
     paths = sorted(folder.glob("man_seg*.tif"))
     total, n = 0.0, 0

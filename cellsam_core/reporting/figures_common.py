@@ -1,10 +1,9 @@
-"""What the figures share: style, physical units, histograms, deterministic encoding."""
+"""Common parts of the figures: style, histograms, deterministic encoding."""
 
 from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from cellsam_core.reporting.images import Window
+    from cellsam_core.reporting.units import Units
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so pages look alike everywhere
@@ -38,63 +38,6 @@ CATEGORICAL = (ACCENT, WARM, "#7a9a3a", "#8a6fa8", "#b08d3c")
 WIDTH_IN = 8.2
 DPI = 110
 MAX_LABELS = 80  # of cells in one picture
-
-
-@dataclass(frozen=True)
-class Units:
-    """Physical units of a sample, pixels and frames where they are not known.
-
-    Attributes
-    ----------
-    pixel_size_um, frame_interval_s
-        As in the manifest.
-    """
-
-    pixel_size_um: float | None
-    frame_interval_s: float | None
-
-    @property
-    def length(self) -> str:
-        """Unit of length."""
-        return "µm" if self.pixel_size_um else "px"
-
-    @property
-    def area(self) -> str:
-        """Unit of area."""
-        return f"{self.length}²"
-
-    @property
-    def per_px(self) -> float:
-        """Length of one pixel."""
-        return self.pixel_size_um or 1.0
-
-    @property
-    def timed(self) -> bool:
-        """Whether times are known."""
-        return bool(self.frame_interval_s)
-
-    @property
-    def time(self) -> str:
-        """Unit of time."""
-        return "min" if self.frame_interval_s else "frame"
-
-    @property
-    def per_frame(self) -> float:
-        """Duration of one frame."""
-        return self.frame_interval_s / 60 if self.frame_interval_s else 1.0
-
-    @property
-    def time_label(self) -> str:
-        """Label of a time axis."""
-        return "time (min)" if self.frame_interval_s else "frame"
-
-    def at(self, time: float) -> str:
-        """Give a point in time, in words."""
-        return f"{time:.4g} min" if self.timed else f"frame {time:g}"
-
-    def label(self, name: str) -> str:
-        """Label of an axis of lengths."""
-        return f"{name} ({self.length})"
 
 
 def plain(text: str) -> str:

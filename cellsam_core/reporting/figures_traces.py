@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.ticker import MaxNLocator
 
-from cellsam_core.reporting.figures_common import ACCENT, CATEGORICAL, Units, new_figure, time_axis
+from cellsam_core.reporting.figures_common import ACCENT, CATEGORICAL, new_figure, time_axis
 from cellsam_core.reporting.images import id_colours
 from cellsam_core.traces.summaries import mean_and_ci
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from cellsam_core.reporting.units import Units
 
     FloatArray = npt.NDArray[np.float64]
 

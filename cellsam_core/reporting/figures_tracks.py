@@ -13,7 +13,6 @@ from cellsam_core.reporting.figures_common import (
     ACCENT,
     MAX_LABELS,
     WARM,
-    Units,
     figure_for,
     label_ids,
     new_figure,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cellsam_core.reporting.images import Rgb, Window
+    from cellsam_core.reporting.units import Units
 
     FloatArray = npt.NDArray[np.float64]
 

@@ -1,8 +1,9 @@
-"""Read what the stages left below ``results/<sample>``; a file that is not there is None."""
+"""Reader of what the stages left below ``results/<sample>``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,53 +14,68 @@ from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.parquet import open_parquet
 from cellsam_core.files.tables import read_table, table_errors
-from cellsam_core.reporting.figures_common import Units
+from cellsam_core.reporting.units import Units
 from cellsam_core.samples.manifest import Manifest
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from anndata import AnnData
 
     from cellsam_core.files.omezarr import OmeZarr
 
 MAX_TRACES = 5000  # rows of a matrix of traces; the longest tracks are kept
 
 
-@dataclass(frozen=True)
 class Results:
-    """Where a sample's results are, and its manifest.
+    """Results of a sample; every table is read when it is first used.
+
+    Parameters
+    ----------
+    folder
+        Folder that the workflow wrote, ``results/<sample>``.
+    bulk
+        Table of bulk expression that the report of a tissue is compared with.
 
     Attributes
     ----------
     folder
-        ``results/<sample>``.
-    manifest
-        Of the sample.
+        The folder.
     bulk
-        The user's table of bulk expression, for a spatial sample; or None.
+        The table of bulk expression, or None.
+
+    Raises
+    ------
+    InputError
+        The folder has no ``0_manifest.json``. The attributes raise it where the file of a stage
+        is not there or damaged.
+
+    Examples
+    --------
+    >>> import cellsam_core as cc
+    >>> results = cc.Results("results/pos1")  # doctest: +SKIP
+    >>> results.traces.groupby("frame")["r_over_r0"].mean()  # doctest: +SKIP
     """
 
-    folder: Path
-    manifest: Manifest
-    bulk: Path | None = None
-
-    @classmethod
-    def load(cls, folder: Path, bulk: Path | None = None) -> Results:
-        """Open `folder`.
-
-        Raises
-        ------
-        InputError
-            It has no ``0_manifest.json``, or is a movie beside `bulk`.
-        """
-        path = folder / "0_manifest.json"
-        if not path.is_file():
+    def __init__(self, folder: str | Path, bulk: str | Path | None = None) -> None:
+        self.folder = Path(folder)
+        self.bulk = None if bulk is None else Path(bulk)
+        if not (self.folder / "0_manifest.json").is_file():
             raise InputError(
-                folder,
+                self.folder,
                 found="no 0_manifest.json",
                 expected="the results folder of a sample",
                 remedy="run `inspect` first or correct the path",
             )
-        results = cls(folder, Manifest.load(path), bulk)
+
+    @classmethod
+    def load(cls, folder: Path, bulk: Path | None = None) -> Results:
+        """Open a folder and read its manifest.
+
+        Raises
+        ------
+        InputError
+            The folder has no ``0_manifest.json``, or is that of a movie beside `bulk`.
+        """
+        results = cls(folder, bulk)
         if bulk is not None and results.is_movie:
             raise InputError(
                 "--bulk",
@@ -69,6 +85,62 @@ class Results:
             )
         return results
 
+    def __repr__(self) -> str:
+        return f"Results({str(self.folder)!r})"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Manifest of the sample: channels, frames, pixel size and so on."""
+        return Manifest.load(self.folder / "0_manifest.json")
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """Segmented cells of any sample, one row a mask (``2_masks/cells.parquet``).
+
+        The counts of a tissue's cells are in :attr:`adata`.
+        """
+        return self._required("2_masks/cells.parquet", "stitch")
+
+    @cached_property
+    def objects(self) -> pd.DataFrame:
+        """Tracked cells of a movie, one row a cell and frame (``3_tracks/objects.parquet``)."""
+        return self._required("3_tracks/objects.parquet", "track")
+
+    @cached_property
+    def tracks(self) -> pd.DataFrame:
+        """Tracks of a movie, one row a track (``3_tracks/tracks.csv``)."""
+        return self._required("3_tracks/tracks.csv", "track")
+
+    @cached_property
+    def divisions(self) -> pd.DataFrame:
+        """Divisions of a movie, one row a division or bud (``3_tracks/divisions.csv``)."""
+        return self._required("3_tracks/divisions.csv", "track")
+
+    @cached_property
+    def traces(self) -> pd.DataFrame:
+        """Intensities and ratios of a movie, one row a track, frame and compartment.
+
+        The file is ``3_tracks/traces.parquet``.
+        """
+        return self._required("3_tracks/traces.parquet", "traces")
+
+    @cached_property
+    def adata(self) -> AnnData:
+        """Counts of a tissue, genes of each cell (``3_cells/cells.h5ad``)."""
+        import anndata
+
+        path = self.folder / "3_cells/cells.h5ad"
+        if not path.is_file():
+            raise _missing(path, "assign")
+        with table_errors(path):
+            return anndata.read_h5ad(path)
+
+    def _required(self, name: str, command: str) -> pd.DataFrame:
+        table = self.table(name)
+        if table is None:
+            raise _missing(self.folder / name, command)
+        return table
+
     @property
     def units(self) -> Units:
         """Physical units of the sample."""
@@ -76,15 +148,15 @@ class Results:
 
     @property
     def is_movie(self) -> bool:
-        """Whether the sample was tracked rather than assigned transcripts."""
+        """True for a movie, False for a tissue with transcripts."""
         return self.manifest.assay == "movie"
 
     def image(self) -> OmeZarr | None:
-        """Open the preprocessed frames."""
+        """Open the preprocessed frames; None where they are not there."""
         return self._zarr("1_preprocessed/frames.zarr")
 
     def masks(self) -> OmeZarr | None:
-        """Open the label image."""
+        """Open the label images; None where they are not there."""
         return self._zarr("2_masks/masks.zarr")
 
     def _zarr(self, name: str) -> OmeZarr | None:
@@ -92,16 +164,24 @@ class Results:
         return omezarr.open_(path) if path.is_dir() else None
 
     def segmentation_parameters(self) -> dict[str, Any]:
-        """Weights, device and thresholds that the masks were made with; empty if not recorded."""
+        """Return weights, device and thresholds of the masks; empty if they are not recorded."""
         path = self.folder / "2_masks/masks.zarr"
         if not path.is_dir():
             return {}
-        omezarr.open_(path)  # says what is wrong with a damaged folder
+        omezarr.open_(path)  # its message explains a damaged folder
         recorded: Any = zarr.open_group(str(path), mode="r").attrs.get("cellsam", {})
         return dict(recorded)
 
     def table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame | None:
-        """Read a parquet or csv table; of `columns` those that it has."""
+        """Read a parquet or csv table below the folder; None where it is not there.
+
+        Parameters
+        ----------
+        name
+            Path of the table below the folder.
+        columns
+            Columns of a parquet file to read; those that it lacks are left out.
+        """
         path = self.folder / name
         if not path.is_file():
             return None
@@ -111,6 +191,15 @@ class Results:
             present = [c for c in columns if c in file.schema_arrow.names]
             table: pd.DataFrame = file.read(columns=present).to_pandas()
         return table
+
+
+def _missing(path: Path, command: str) -> InputError:
+    return InputError(
+        path,
+        found="no such file",
+        expected=f"the file that `{command}` writes",
+        remedy="run the workflow, or check that the sample is of this kind",
+    )
 
 
 def trace_matrix(rows: pd.DataFrame, values: pd.Series[float], n_frames: int) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.reporting import figures_traces, figures_tracks
-from cellsam_core.reporting.figures_common import MAX_LABELS, Units, encode
+from cellsam_core.reporting.figures_common import MAX_LABELS, encode
 from cellsam_core.reporting.figures_traces import Onset
 from cellsam_core.reporting.images import overlay, read_window, stretch, window_around
 from cellsam_core.reporting.page import Picture, Section, Table, count
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.files.omezarr import OmeZarr
     from cellsam_core.reporting.images import Rgb, Window
+    from cellsam_core.reporting.units import Units
 
 MAX_LINEAGES = 30
 MAX_DIVISION_ROWS = 100

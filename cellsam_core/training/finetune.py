@@ -17,7 +17,7 @@ import torch
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
-from cellsam_core.evaluation.segmentation import evaluate_segmentation
+from cellsam_core.evaluation.segmentation import score_pairs
 from cellsam_core.segmentation.image import segment_image
 from cellsam_core.segmentation.instances import paint
 from cellsam_core.segmentation.segmenter import Thresholds
@@ -147,7 +147,7 @@ def score(state: dict[str, Tensor], images: Sequence[LabelledImage], device: str
             min_area_px=25,
         )
         pairs.append((paint(cells, 0, *image.labels.shape), image.labels))
-    scores = evaluate_segmentation(pairs)
+    scores = score_pairs(pairs)
     return Score(float(scores["f1_50"] or 0), float(scores["pq"] or 0))
 
 

@@ -18,7 +18,7 @@ from cellsam_core.benchmark.otsu import segment_otsu_watershed
 from cellsam_core.benchmark.page import draw_matches
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.evaluation.segmentation import evaluate_segmentation
+from cellsam_core.evaluation.segmentation import score_pairs
 from cellsam_core.segmentation.vit_b.mask_decoder import BoxDecoder
 
 TIMES = ["seconds_per_image", "cells_per_second"]
@@ -40,7 +40,7 @@ def picture(labels: np.ndarray, cell: float, background: float) -> np.ndarray:
 
 
 def f1(predicted: np.ndarray, truth: np.ndarray) -> float:
-    return float(evaluate_segmentation([(predicted, truth)])["f1_50"])
+    return float(score_pairs([(predicted, truth)])["f1_50"])
 
 
 # --- the classical baseline

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import (
     IOU_THRESHOLDS,
-    evaluate_segmentation,
     find_overlaps,
     match,
     match_image,
+    score_pairs,
 )
+from cellsam_core.evaluation.stage import evaluate_segmentation
+from cellsam_core.labels.source import write_label_tiff
 
 
 def squares(*boxes: tuple[int, int, int]) -> np.ndarray:
@@ -26,7 +29,7 @@ def test_known_counts() -> None:
     truth = squares((0, 0, 10), (20, 20, 10), (40, 40, 10))
     # The first exactly, the second with IoU 90/110, the third missed, one invented.
     predicted = squares((0, 0, 10), (20, 21, 10), (0, 50, 10))
-    scores = evaluate_segmentation([(predicted, truth)])
+    scores = score_pairs([(predicted, truth)])
     assert scores["f1_50"] == pytest.approx(4 / 6)
     assert scores["ap_50"] == pytest.approx(2 / 4)
     assert scores["ap_80"] == pytest.approx(2 / 4)
@@ -37,15 +40,15 @@ def test_known_counts() -> None:
 
 def test_mean_over_images_differs_from_pooled() -> None:
     one, three = squares((0, 0, 10)), squares((0, 0, 10), (20, 20, 10), (40, 40, 10))
-    scores = evaluate_segmentation([(one, one), (np.zeros_like(three), three)])
+    scores = score_pairs([(one, one), (np.zeros_like(three), three)])
     assert scores["f1_50"] == pytest.approx(0.5)
     assert scores["f1_50_pooled"] == pytest.approx(2 / 5)
 
 
 def test_empty_images_are_perfect_and_nothing_scores_none() -> None:
     empty = np.zeros((5, 5), np.uint8)
-    assert evaluate_segmentation([(empty, empty)])["f1_50"] == 1.0
-    assert evaluate_segmentation([])["f1_50"] is None
+    assert score_pairs([(empty, empty)])["f1_50"] == 1.0
+    assert score_pairs([])["f1_50"] is None
 
 
 def match_densely(
@@ -134,3 +137,30 @@ def test_memory_does_not_grow_with_pairs_of_cells() -> None:
     tracemalloc.stop()
     assert (found.counts[:, 0] == 3600).all()
     assert peak_mb < 20  # one table of all pairs of cells takes 104 MB
+
+
+def test_images_in_memory_are_one_a_stack_or_a_list_and_score_as_on_disk(tmp_path) -> None:
+    truth = [squares((0, 0, 10), (20, 20, 10)), squares((5, 5, 10))]
+    predicted = [squares((0, 0, 10)), squares((5, 6, 10))]
+    expected = score_pairs(zip(predicted, truth, strict=True))
+    assert evaluate_segmentation(predicted, truth) == expected
+    assert evaluate_segmentation(np.array(predicted), np.array(truth)) == expected
+    assert evaluate_segmentation(predicted[0], truth[0])["n_images"] == 1
+    for folder, tail, images in (("p", "", predicted), ("t", "_label", truth)):
+        for k, labels in enumerate(images):
+            write_label_tiff(tmp_path / folder / f"{k}{tail}.tif", labels)
+    assert evaluate_segmentation(tmp_path / "p", tmp_path / "t") == expected
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth", "message"),
+    [
+        ([squares()], [squares(), squares()], r"found 1 image\(s\), expected 2"),
+        ([squares()[:9]], [squares()], r"image 0 of `predicted`: found shape \(9, 60\)"),
+        ("folder", squares(), "found a path and images in memory"),
+        ("nowhere", "nowhere", "nowhere: found no folder"),
+    ],
+)
+def test_images_that_do_not_belong_together_are_refused(predicted, truth, message) -> None:
+    with pytest.raises(InputError, match=message):
+        evaluate_segmentation(predicted, truth)

@@ -9,7 +9,9 @@ from ctc_metrics.scripts.evaluate import evaluate_sequence
 from disc_movies import crowd, division_movie
 
 from cellsam_core.errors import InputError
-from cellsam_core.evaluation.tracking import evaluate_tracking
+from cellsam_core.evaluation.stage import evaluate_tracking
+from cellsam_core.simulation.options import MovieOptions
+from cellsam_core.simulation.stage import simulate_movie
 from cellsam_core.tracking import TrackParameters, track_labels
 from cellsam_core.tracking.ctc import write_ctc
 
@@ -113,6 +115,31 @@ def test_other_movies_are_refused(tmp_path: Path) -> None:
         evaluate_tracking(result, truth)
     with pytest.raises(InputError, match="man_track"):
         evaluate_tracking(result, tmp_path / "nowhere")
+
+
+def test_a_movie_in_memory_scores_as_on_disk(tmp_path: Path) -> None:
+    frames = crowd(8, 0)
+    true = track_labels(frames)
+    truth = as_truth(write_result(tmp_path / "true", frames), tmp_path / "gt")
+    seen = damaged(frames, 0)
+    on_disk = evaluate_tracking(write_result(tmp_path / "res", seen), truth)
+    in_memory = evaluate_tracking((seen, track_labels(seen)), (frames, true))
+    assert in_memory == on_disk | {"seg": None}
+
+
+def test_tracks_of_labels_that_are_track_ids_are_a_table_or_an_array() -> None:
+    movie = simulate_movie(
+        seed=2, options=MovieOptions(frames=4, size_px=96, cells=5, diameter_px=24, cycle_frames=3)
+    )
+    assert (movie.tracks["parent_id"] > 0).any()
+    as_table = movie.labels, movie.tracks
+    as_array = movie.labels, movie.tracks.to_numpy()
+    scores = evaluate_tracking(as_array, as_table)
+    assert scores["tra"] == scores["division_f1"] == scores["complete_tracks"] == 1
+    without = movie.tracks.assign(parent_id=0)
+    assert evaluate_tracking((movie.labels, without), as_table)["division_f1"] == 0
+    with pytest.raises(InputError, match="the result: found 3 frames from 0, expected 4 frames"):
+        evaluate_tracking((movie.labels[:3], movie.tracks), as_table)
 
 
 @pytest.mark.data

@@ -23,6 +23,7 @@ from cellsam_core.reporting.provenance import provenance
 from cellsam_core.reporting.results import Results
 from cellsam_core.reporting.section_controls import add_doubtful_genes, genes_table
 from cellsam_core.reporting.sections_common import segmentation_section
+from cellsam_core.reporting.stage import report as write_report
 from cellsam_core.segmentation.seams import seam_ratio
 from cellsam_core.segmentation.tiles import plan
 
@@ -108,6 +109,37 @@ def test_movie_report_is_complete_and_self_contained(movie, tmp_path):
         assert expected in text, expected
     assert record["segmentation"]["sha256"] == "ab" * 32
     assert list(record) == sorted(record)
+
+
+def test_results_are_read_when_they_are_used(movie):
+    results = Results(movie)
+    assert results.manifest.n_frames == results.objects["frame"].nunique()
+    assert set(results.tracks["track_id"]) == set(results.objects["track_id"])
+    assert results.divisions["daughter_ids"].tolist() == ["5;6"]
+    assert results.traces["valid"].any()
+    assert len(results.cells) == len(results.objects)
+    assert results.image().channels
+    assert results.masks().n_frames == results.manifest.n_frames
+    with pytest.raises(InputError, match=r"cells.h5ad: found no such file.*`assign`"):
+        _ = results.adata
+
+
+def test_results_of_a_tissue_hold_its_counts(tmp_path):
+    results = Results(write_spatial(tmp_path / "results"))
+    assert results.adata.n_obs == len(results.cells)
+    assert results.adata.X.sum() == results.adata.obs["n_transcripts"].sum()
+    with pytest.raises(InputError, match=r"tracks.csv: found no such file.*`track`"):
+        _ = results.tracks
+    with pytest.raises(InputError, match=r"no 0_manifest\.json"):
+        Results(tmp_path)
+
+
+def test_report_goes_into_the_results_folder_by_default(tmp_path):
+    folder = write_movie(tmp_path / "results", n_frames=2)
+    path = write_report(folder, config={"seed": 1})
+    assert path == folder / "4_report/report.html"
+    assert json.loads((folder / "provenance.json").read_text())["config"] == {"seed": 1}
+    assert write_report(Results(folder), tmp_path / "again.html").read_bytes()
 
 
 def test_report_bytes_are_reproducible(tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cellsam_core.files import omezarr
 from cellsam_core.reporting import figures_spatial, figures_traces, figures_tracks
-from cellsam_core.reporting.figures_common import Units, encode, figure_histograms, histogram_bins
+from cellsam_core.reporting.figures_common import encode, figure_histograms, histogram_bins
 from cellsam_core.reporting.images import (
     id_colours,
     outlines,
@@ -21,6 +21,7 @@ from cellsam_core.reporting.images import (
 )
 from cellsam_core.reporting.results import trace_matrix
 from cellsam_core.reporting.transcript_summary import MAX_SPOTS, summarise
+from cellsam_core.reporting.units import Units
 
 ONSET = figures_traces.Onset(1, "drug")
 PX = Units(None, None)

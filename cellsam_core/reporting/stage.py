@@ -1,0 +1,74 @@
+"""The report of one sample: an HTML page and its provenance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.files.atomic import atomic_path
+from cellsam_core.reporting.build import build_report
+from cellsam_core.reporting.provenance import provenance as collect_provenance
+from cellsam_core.reporting.results import Results
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def report(
+    results: str | Path | Results,
+    output: str | Path | None = None,
+    *,
+    provenance: str | Path | None = None,
+    config: Mapping[str, Any] | None = None,
+    benchmarks: str | Path | None = None,
+    bulk: str | Path | None = None,
+) -> Path:
+    """Write the report of a sample, one self-contained HTML page, and its provenance.
+
+    The same files give the same bytes. Stages that have not run are named in the report.
+
+    Parameters
+    ----------
+    results
+        Results folder of the sample, or the opened :class:`Results`.
+    output
+        HTML file to write; ``4_report/report.html`` in the results folder without it.
+    provenance
+        JSON file to write, with versions, configuration, weights and inputs;
+        ``provenance.json`` in the results folder without it.
+    config
+        Configuration to record: section to its keys and values.
+    benchmarks
+        Folder with Snakemake's benchmark files, for the table of run times.
+    bulk
+        Table with the columns gene and value, e.g. TPM, to compare the transcripts with.
+
+    Returns
+    -------
+    Path
+        The HTML file.
+
+    Raises
+    ------
+    InputError
+        The folder is no results folder, a file in it is damaged or contradicts another, or
+        `bulk` is given for a movie.
+
+    Examples
+    --------
+    >>> import cellsam_core as cc
+    >>> cc.report("results/pos1", "pos1.html")  # doctest: +SKIP
+    PosixPath('pos1.html')
+    """
+    folder = results.folder if isinstance(results, Results) else Path(results)
+    sample = Results.load(folder, None if bulk is None else Path(bulk))
+    page_path = folder / "4_report/report.html" if output is None else Path(output)
+    record_path = folder / "provenance.json" if provenance is None else Path(provenance)
+    record = collect_provenance(sample, dict(config or {}))
+    page = build_report(sample, record, None if benchmarks is None else Path(benchmarks))
+    with atomic_path(record_path) as path:
+        path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    with atomic_path(page_path) as path:
+        path.write_text(page, encoding="utf-8")
+    return page_path
