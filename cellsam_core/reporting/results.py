@@ -50,9 +50,18 @@ class Results:
 
     Examples
     --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
     >>> import cellsam_core as cc
-    >>> results = cc.Results("results/pos1")  # doctest: +SKIP
-    >>> results.traces.groupby("frame")["r_over_r0"].mean()  # doctest: +SKIP
+    >>> from cellsam_core.samples.movies import inspect_movie
+    >>> folder = Path(mkdtemp())
+    >>> small = cc.MovieOptions(frames=1, size_px=64, cells=2)
+    >>> movie = cc.simulate_movie(folder / "raw", options=small)
+    >>> manifest = inspect_movie(folder / "raw/images", assay="movie", sample="pos1")
+    >>> _ = (folder / "0_manifest.json").write_text(manifest.to_json())
+    >>> results = cc.Results(folder)
+    >>> results.manifest.shape_yx, results.is_movie
+    ((64, 64), True)
     """
 
     def __init__(self, folder: str | Path, bulk: str | Path | None = None) -> None:

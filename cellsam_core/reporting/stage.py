@@ -57,11 +57,22 @@ def report(
 
     Examples
     --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
     >>> import cellsam_core as cc
-    >>> cc.report("results/pos1", "pos1.html")  # doctest: +SKIP
-    PosixPath('pos1.html')
+    >>> from cellsam_core.samples.movies import inspect_movie
+    >>> folder = Path(mkdtemp())
+    >>> small = cc.MovieOptions(frames=1, size_px=64, cells=2)
+    >>> movie = cc.simulate_movie(folder / "raw", options=small)
+    >>> manifest = inspect_movie(folder / "raw/images", assay="movie", sample="pos1")
+    >>> _ = (folder / "0_manifest.json").write_text(manifest.to_json())
+    >>> cc.report(folder).relative_to(folder).as_posix()
+    '4_report/report.html'
     """
-    folder = results.folder if isinstance(results, Results) else Path(results)
+    if isinstance(results, Results):
+        folder, bulk = results.folder, results.bulk if bulk is None else bulk
+    else:
+        folder = Path(results)
     sample = Results.load(folder, None if bulk is None else Path(bulk))
     page_path = folder / "4_report/report.html" if output is None else Path(output)
     record_path = folder / "provenance.json" if provenance is None else Path(provenance)

@@ -13,7 +13,6 @@ import torch
 from skimage.io import imsave
 
 from cellsam_core.cli import main
-from cellsam_core.cli.finetune import read_images
 from cellsam_core.errors import InputError
 from cellsam_core.segmentation.tiny.model import CellSAM
 from cellsam_core.segmentation.weights import info, load_model, load_trainable, resolve
@@ -22,6 +21,7 @@ from cellsam_core.training.augment import random_crop
 from cellsam_core.training.crops import simulated_image
 from cellsam_core.training.finetune import Score, cut, finetune, hold_out, tuning_plan
 from cellsam_core.training.labelled import LabelledImage
+from cellsam_core.training.stage import read_images
 
 
 def field(cells: int, shape: tuple[int, int] = (96, 160), name: str = "field") -> LabelledImage:

@@ -143,7 +143,7 @@ def test_a_manifest_reads_its_split_and_names_what_is_wrong(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--steps", "0"], "option `steps`: found 0, expected at least 1"),
+        (["--steps", "0"], "option `steps`: found 0, expected a whole number of at least 1"),
         (["--stage2-share", "2"], "option `stage2_share`: found 2.0, expected a number from 0 to"),
         (["--simulated-share", "nan"], "option `simulated_share`: found nan"),
         (["--candidates", "0"], "option `candidates`: found 0"),
