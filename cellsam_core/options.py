@@ -121,13 +121,13 @@ class Kind:
         Names of JSON types.
     choices
         Words of an option that accepts nothing else; empty for others.
-    word
-        Word that is accepted beside numbers, such as ``auto``; empty for none.
+    words
+        Words that are accepted beside numbers, such as ``auto``; empty for none.
     """
 
     types: tuple[str, ...]
     choices: tuple[str, ...]
-    word: str
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +177,8 @@ def _kind(hint: Any) -> Kind:
     types = [*types, "string"] if words and "string" not in types else types
     types.sort(key=["integer", "number", "boolean", "string", "null"].index)
     if is_choice:
-        return Kind(tuple(types), choices=tuple(words), word="")
-    return Kind(tuple(types), choices=(), word="".join(words))
+        return Kind(tuple(types), choices=tuple(words), words=())
+    return Kind(tuple(types), choices=(), words=tuple(words))
 
 
 def _limits(item: Field[Any]) -> Limits:
@@ -204,8 +204,8 @@ def _is_accepted(value: Any, kind: Kind, limits: Limits) -> bool:
     if isinstance(value, bool):
         return "boolean" in kind.types
     if isinstance(value, str):
-        if kind.choices or kind.word:
-            return value in (*kind.choices, kind.word)
+        if kind.choices or kind.words:
+            return value in (*kind.choices, *kind.words)
         return "string" in kind.types
     if isinstance(value, tuple):
         return "string" in kind.types
@@ -220,9 +220,9 @@ def describe(kind: Kind, limits: Limits) -> str:
     if kind.choices:
         words = ", ".join(kind.choices)
         return f"one of {words}" + (", or None" if "null" in kind.types else "")
-    parts = [f"`{kind.word}`"] if kind.word else []
+    parts = [f"`{word}`" for word in kind.words]
     for name in kind.types:
-        if name == "string" and kind.word:
+        if name == "string" and kind.words:
             continue
         words = limits.words() if name in ("number", "integer") else ""
         words = f"of {words}" if words.startswith("at ") else words
@@ -249,8 +249,11 @@ def json_schema(cls: type[Options], names: Collection[str] | None = None) -> dic
         schema: dict[str, Any] = {"type": types}
         if kind.choices:
             schema["enum"] = [*kind.choices, *([None] if "null" in kind.types else [])]
-        if kind.word:
-            schema["pattern"] = f"^{kind.word}$"
+        if kind.words:
+            alternatives = "|".join(kind.words)
+            schema["pattern"] = (
+                f"^({alternatives})$" if "|" in alternatives else f"^{alternatives}$"
+            )
         schema |= limits.schema
         if item.default is not MISSING:
             schema["default"] = item.default
@@ -290,7 +293,7 @@ def add_options(
 
 def _parser_of(kind: Kind) -> Any:
     """Return the function that turns the text of an option into its value."""
-    if kind.word:
+    if kind.words:
         return functools.partial(_number_or_text, whole="number" not in kind.types)
     if "number" in kind.types:
         return float

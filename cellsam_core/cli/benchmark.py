@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cellsam_core.cli.limits import MAX_SEED, refuse_outside
-from cellsam_core.cli.segment_options import (
-    add_model_arguments,
-    given_diameter_px,
-    load_segmenter,
-)
-from cellsam_core.errors import InputError
-from cellsam_core.models import clahe_clip_limit_of
+from cellsam_core.benchmark.options import BenchmarkOptions
+from cellsam_core.options import add_options, from_arguments
+from cellsam_core.segmentation.options import ModelOptions, SegmentOptions
 
 if TYPE_CHECKING:
     import argparse
-
-    import pandas as pd
-
-    from cellsam_core.benchmark.images import Entry
-    from cellsam_core.benchmark.methods import Method
-    from cellsam_core.benchmark.score import Diameter
-
-SPLITS = "validation,test"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,137 +26,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the manifest's paths; without it, a small simulated set is scored",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
-    parser.add_argument(
-        "--methods",
-        default="",
-        help="cellsam (this package with the option `weights`), otsu_watershed, cellpose,"
-        " stardist, official, comma separated; without it, the first two and all installed",
-    )
-    parser.add_argument(
-        "--split",
-        help="rows of the manifest to score, comma separated (default: validation,test)",
-    )
-    parser.add_argument("--seed", type=int, help="of the simulated set (default: 0)")
-    parser.add_argument(
-        "--min-area-px", type=int, default=25, help="cellsam: least area of a cell, px"
-    )
+    add_options(parser, BenchmarkOptions, without=("clahe", "speed"))
     parser.add_argument(
         "--clahe",
         action="store_true",
         help="cellsam: show it images after CLAHE, as the published weights always see them",
     )
-    parser.add_argument("--no-speed", action="store_true", help="leave the speed table out")
-    add_model_arguments(
-        parser,
-        diameter_help="px, auto, or truth: the median of the labels; where a method takes it",
+    parser.add_argument(
+        "--no-speed", dest="speed", action="store_false", help="leave the speed table out"
     )
+    add_options(parser, ModelOptions)
+    add_options(parser, SegmentOptions, without=("cell_diameter_px", "dark_cells"))
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.benchmark.methods import CELLSAM, choose_methods
-    from cellsam_core.files.atomic import exclusive
+    options, model = from_arguments(BenchmarkOptions, args), from_arguments(ModelOptions, args)
+    del args.cell_diameter_px  # that of the benchmark, which all methods are given
+    segment = from_arguments(SegmentOptions, args)
+    from cellsam_core.benchmark.stage import benchmark
 
-    given = args.cell_diameter_px
-    diameter_px = given if given == "truth" else given_diameter_px(given)
-    names = choose_methods(_names(args.methods))
-    entries = _entries(args)
-    refuse_outside("option `min_area_px`", args.min_area_px, 0)
-    if args.clahe and CELLSAM not in names:
-        raise InputError(
-            "option `clahe`",
-            found=f"the methods {', '.join(names)}",
-            expected=f"{CELLSAM}, which it is for",
-            remedy="leave it out",
-        )
-    methods = {name: load_method(name, args) for name in names}
-    with exclusive(args.output / "benchmark"):  # a folder that can't be written is found now
-        _score(args, entries, methods, diameter_px)
-
-
-def _score(
-    args: argparse.Namespace,
-    entries: list[Entry],
-    methods: dict[str, Method],
-    diameter_px: Diameter,
-) -> None:
-    from cellsam_core.benchmark.page import build_page, picture_sections
-    from cellsam_core.benchmark.score import (
-        image_table,
-        run_methods,
-        summary_table,
-        without_repeats,
+    found = benchmark(
+        args.output, options, manifest=args.manifest, data=args.data, model=model, segment=segment
     )
-    from cellsam_core.files.atomic import atomic_path
-
-    names = list(methods)
-    results = run_methods(entries, methods, diameter_px)
-    summary = summary_table(results)
-    tables = {"benchmark": summary, "images": image_table(results)}
-    pictures = picture_sections(results, names[0], methods[names[0]], diameter_px)
-    speed = None
-    if not args.no_speed:
-        from cellsam_core.benchmark.speed import speed_tables
-
-        loaders = {name: partial(load_method, name, args) for name in names}
-        speed, tables["stages"] = speed_tables(loaders)
-        tables["speed"] = speed
-    for name, table in tables.items():
-        with atomic_path(args.output / f"{name}.tsv") as temporary:
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.4f")
-    with atomic_path(args.output / "benchmark.html") as temporary:
-        temporary.write_text(build_page(summary, speed, pictures), encoding="utf-8")
-    print(_text(without_repeats(summary)))
-    if speed is not None:
-        print(f"\n{_text(speed)}\n\n{_text(tables['stages'])}")
+    print(found.text())
     print(args.output / "benchmark.html")
-
-
-def load_method(name: str, args: argparse.Namespace) -> Method:
-    """Load one method; picklable, so that its speed can be measured in a process of its own."""
-    from cellsam_core.benchmark import methods
-
-    if name == methods.CELLSAM:
-        segmenter, _ = load_segmenter(args)
-        clahe = args.clahe or clahe_clip_limit_of(args.weights, args.preset) > 0
-        return methods.cellsam(
-            segmenter, tile_px=args.tile_px, min_area_px=args.min_area_px, clahe=clahe
-        )
-    if name == "otsu_watershed":
-        from cellsam_core.benchmark.otsu import segment_otsu_watershed
-
-        return methods.Method(segment_otsu_watershed)
-    from cellsam_core.segmentation.weights import choose_device
-
-    return methods.Method(methods.FOREIGN[name].load(choose_device(args.device)))
-
-
-def _entries(args: argparse.Namespace) -> list[Entry]:
-    from cellsam_core.benchmark.images import MANIFEST, manifest_entries, simulated_entries
-
-    if args.data is None:
-        _refuse(args, "manifest", "the option `data`", "name the folder that its paths start from")
-        _refuse(args, "split", "no split of the simulated set", "leave it out, or give `data`")
-        refuse_outside("option `seed`", args.seed or 0, 0, MAX_SEED)
-        return simulated_entries(args.seed or 0)
-    _refuse(args, "seed", "no seed beside `data`", "leave it out")
-    given = SPLITS if args.split is None else args.split
-    splits = _names(given)
-    if not splits:
-        _refuse(args, "split", f"splits such as {SPLITS}", "name one")
-    return manifest_entries(args.manifest or MANIFEST, args.data, splits)
-
-
-def _names(text: str) -> list[str]:
-    """Cut names at commas; blanks around a name are no part of it."""
-    return [name for part in text.split(",") if (name := part.strip())]
-
-
-def _refuse(args: argparse.Namespace, option: str, expected: str, remedy: str) -> None:
-    """Refuse an option that was given where it would do nothing."""
-    value = getattr(args, option)
-    if value is not None:
-        raise InputError(f"option `{option}`", found=str(value), expected=expected, remedy=remedy)
-
-
-def _text(table: pd.DataFrame) -> str:
-    return str(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))

@@ -53,12 +53,11 @@ class Results:
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> import cellsam_core as cc
-    >>> from cellsam_core.samples.movies import inspect_movie
     >>> folder = Path(mkdtemp())
     >>> small = cc.MovieOptions(frames=1, size_px=64, cells=2)
     >>> movie = cc.simulate_movie(folder / "raw", options=small)
-    >>> manifest = inspect_movie(folder / "raw/images", assay="movie", sample="pos1")
-    >>> _ = (folder / "0_manifest.json").write_text(manifest.to_json())
+    >>> sample = cc.inspect(folder / "raw/images", assay="movie")
+    >>> sample.save(folder / "0_manifest.json")
     >>> results = cc.Results(folder)
     >>> results.manifest.shape_yx, results.is_movie
     ((64, 64), True)

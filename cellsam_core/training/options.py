@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cellsam_core.options import MAX_SEED, Options, option, options
+from cellsam_core.segmentation.options import Device, ModelOptions
 from cellsam_core.training.plan import TrainingPlan
 
 
@@ -54,8 +55,8 @@ class FinetuneOptions(Options):
         "Stain that the images show, which is the channel in which they will be segmented.",
     )
     weights: str = option("tiny", "Name or path of the weights to start from.")
-    device: Literal["auto", "cpu", "cuda"] = option(
-        "auto", "auto takes a GPU if there is one; cuda without a GPU is an error."
+    device: Device = option(
+        ModelOptions.device, "auto takes a GPU if there is one; cuda without a GPU is an error."
     )
     steps: int = option(200, "Optimiser steps, of 4 crops each.", minimum=1)
     seed: int = option(0, "Seed of the crops.", minimum=0, maximum=MAX_SEED)

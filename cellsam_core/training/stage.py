@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.models import is_published
+from cellsam_core.models import refuse_published
 from cellsam_core.training.labelled import (
     load_folder,
     load_manifest,
@@ -72,7 +72,7 @@ def train(
 
     options = options or TrainOptions()
     if options.weights is not None:
-        _refuse_published(options.weights)
+        refuse_published(options.weights)
     images = load_manifest(Path(manifest), Path(data), "train")
     if options.simulated_share < 1:
         refuse_without_cells(Path(manifest), images)
@@ -126,7 +126,7 @@ def finetune(
     from cellsam_core.training.finetune import hold_out, tuning_plan
 
     options, path = options or FinetuneOptions(), Path(output)
-    _refuse_published(options.weights)
+    refuse_published(options.weights)
     _refuse_other_file(path)
     images = read_images(Path(folder), options.stain)
     if validation is None:
@@ -204,17 +204,6 @@ def read_images(folder: Path, stain: str) -> list[LabelledImage]:
         )
         for image in images
     ]
-
-
-def _refuse_published(weights: str) -> None:
-    """Refuse to train the published CellSAM, which is only used here, not changed."""
-    if is_published(weights):
-        raise InputError(
-            "option `weights`",
-            found=weights,
-            expected="weights of the tiny model: tiny, or a .safetensors file",
-            remedy="start from those",
-        )
 
 
 def _refuse_other_file(output: Path) -> None:

@@ -14,8 +14,10 @@ from skimage.io import imsave
 
 from cellsam_core.benchmark import methods, score, speed, stages
 from cellsam_core.benchmark.images import manifest_entries, simulated_entries
+from cellsam_core.benchmark.options import BenchmarkOptions
 from cellsam_core.benchmark.otsu import segment_otsu_watershed
 from cellsam_core.benchmark.page import draw_matches
+from cellsam_core.benchmark.stage import benchmark
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import score_pairs
@@ -274,6 +276,21 @@ def test_command_writes_tables_and_page(data, capsys):
     assert page.count("<img") == 1 + 3
     assert [page.count(f"{word} of 3:") for word in ("Best", "Median", "Worst")] == [2, 2, 2]
     assert "http" not in page
+
+
+def test_benchmark_in_memory_writes_nothing(data, monkeypatch):
+    monkeypatch.chdir(data)
+    before = sorted(data.iterdir())
+    options = BenchmarkOptions(
+        methods=("otsu_watershed",), split=("test",), cell_diameter_px="truth", speed=False
+    )
+    found = benchmark(options=options, manifest=data / "data.tsv", data=data)
+    assert sorted(data.iterdir()) == before
+    assert found.images["image"].tolist() == ["a/one.png", "a/two.png", "b/none.png"]
+    assert found.summary.set_index("set")["f1_50"]["a"] == 1
+    assert found.speed is None
+    assert found.page.startswith("<!DOCTYPE html>")
+    assert "otsu_watershed" in found.text()
 
 
 def test_time_is_measured_in_a_process_of_its_own():

@@ -17,6 +17,7 @@ class Toy(Options):
 
     bud_contact_px: int = option(3, "Largest gap between bud and mother, in pixels.", minimum=0)
     diameter_px: float | Literal["auto"] = option("auto", "Diameter in pixels.", minimum=1)
+    size: int | Literal["auto", "truth"] = option("auto", "Size in pixels.", minimum=1)
     kind: Literal["mitosis", "budding"] = option("mitosis", "How cells multiply.")
     limit: float | None = option(None, "Limit in %.", above=0, maximum=20)
     pair: str | tuple[str, str] | None = option(None, "Two channels.")
@@ -44,6 +45,7 @@ def test_defaults_are_those_of_the_class():
         ({"bud_contact_px": 1.5}, "found 1.5, expected a whole number"),
         ({"bud_contact_px": True}, "found True"),
         ({"diameter_px": 0.5}, "expected `auto` or a number of at least 1"),
+        ({"size": "large"}, "expected `auto` or `truth` or a whole number of at least 1"),
         ({"diameter_px": "large"}, "found 'large', expected `auto`"),
         ({"kind": "fission"}, "expected one of mitosis, budding"),
         ({"limit": 0}, "expected a number above 0 and at most 20 or None"),
@@ -68,6 +70,7 @@ def test_schema_has_types_limits_and_defaults():
     assert schema["bud_contact_px"]["minimum"] == 0
     assert schema["diameter_px"]["type"] == ["number", "string"]
     assert schema["diameter_px"]["pattern"] == "^auto$"
+    assert schema["size"]["pattern"] == "^(auto|truth)$"
     assert schema["limit"] == {
         "type": ["number", "null"],
         "exclusiveMinimum": 0,
