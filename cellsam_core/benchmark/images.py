@@ -1,4 +1,4 @@
-"""What is benchmarked: images that are read one at a time."""
+"""Labelled images of a benchmark, which are read one at a time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from cellsam_core.training.labelled import LabelledImage
 
 MANIFEST = Path(__file__).parents[1] / "segmentation" / "weights" / "tiny_data.tsv"
-"""Of the images that the shipped weights were trained and judged on."""
+"""Manifest of the images that the shipped weights were trained and validated on."""
 
 ALL_SETS = "all"
-"""Set of the rows that sum up a kind of image."""
+"""Name of the set in the rows that summarise all sets of a modality."""
 
 N_FIELDS = 4
-"""Simulated fields of each style."""
+"""Number of simulated fields of each style."""
 
 FIELD_PX = 256
 
@@ -37,9 +37,9 @@ class Entry:
     Attributes
     ----------
     split, set_name, modality, name
-        As in the manifest; `name` is the image's path.
+        Columns of the manifest; `name` is the path of the image.
     read
-        Reads it.
+        Function that reads the image and its labels.
     """
 
     split: str
@@ -55,7 +55,7 @@ def manifest_entries(manifest: Path, root: Path, splits: Sequence[str]) -> list[
     Raises
     ------
     InputError
-        As of :func:`.labelled.rows_of`, or a set is named ``all``.
+        The manifest can't be used, see :func:`.labelled.rows_of`, or a set is named ``all``.
     """
     rows = rows_of(manifest, root, splits)
     if ALL_SETS in set(rows["set"]):
@@ -73,7 +73,7 @@ def manifest_entries(manifest: Path, root: Path, splits: Sequence[str]) -> list[
 
 
 def simulated_entries(seed: int) -> list[Entry]:
-    """List rendered fields of every style; each depends on `seed` and its own name alone."""
+    """List simulated fields of every style; each depends only on `seed` and its name."""
     entries = []
     for index, style in enumerate(STYLES):
         for k in range(N_FIELDS):

@@ -1,4 +1,4 @@
-"""The methods that are compared: one small adapter each.
+"""Adapters of the segmentation methods that are compared.
 
 Every adapter gives a function of pixels ``(2, y, x)`` float32 in [0, 1] (nuclear, whole cell; an
 absent channel is 0) and the typical cell diameter in px (None: the method finds it itself)
@@ -36,8 +36,8 @@ class Method(NamedTuple):
     segment
         The adapter.
     clahe
-        Whether it is shown images after CLAHE, as the published CellSAM was in its training;
-        else the stretched plane.
+        True shows the method images after CLAHE, on which the published CellSAM was trained;
+        False shows it images with stretched contrast only.
     """
 
     segment: Segment
@@ -51,11 +51,11 @@ class Foreign:
     Attributes
     ----------
     package
-        Name that it is imported by.
+        Import name of the package.
     install
-        What to do to have it.
+        Command or instruction that installs it.
     load
-        Function of the device, ``cpu`` or ``cuda``; the weights are the package's own.
+        Function of the device, ``cpu`` or ``cuda``, that loads the package's own weights.
     """
 
     package: str
@@ -66,7 +66,7 @@ class Foreign:
 def cellsam(
     segmenter: TileSegmenter, *, tile_px: int, min_area_px: int, clahe: bool = False
 ) -> Method:
-    """Run this package's pipeline with loaded weights."""
+    """Make a method of this package's pipeline with a loaded model."""
     from cellsam_core.segmentation.image import segment_image
     from cellsam_core.segmentation.instances import draw_labels
 
@@ -84,7 +84,7 @@ def cellsam(
 
 
 def cellpose(device: str) -> Segment:
-    """Cellpose-SAM (package cellpose, version 4); the diameter is optional there, too."""
+    """Load Cellpose-SAM (package cellpose, version 4), for which a diameter is optional, too."""
     from cellpose.models import CellposeModel
 
     model = CellposeModel(gpu=device == "cuda")
@@ -97,10 +97,10 @@ def cellpose(device: str) -> Segment:
 
 
 def stardist(device: str) -> Segment:
-    """StarDist's versatile fluorescence model, which takes no diameter.
+    """Load StarDist's versatile fluorescence model, which takes no diameter.
 
-    Tensorflow chooses the device. The model for H&E would need the colours, which labelled
-    images do not keep.
+    Tensorflow chooses the device. The model for H&E needs colours, which labelled images do not
+    keep.
     """
     from csbdeep.utils import normalize
     from stardist.models import StarDist2D
@@ -116,7 +116,7 @@ def stardist(device: str) -> Segment:
 
 
 def official(device: str) -> Segment:
-    """CellSAM of its authors (package cellSAM, not for commercial use); takes no diameter."""
+    """Load the authors' CellSAM (package cellSAM, not for commercial use), without a diameter."""
     from cellSAM import get_model, segment_cellular_image
 
     model = get_model()
@@ -127,7 +127,7 @@ def official(device: str) -> Segment:
         try:
             labels, _, _ = segment_cellular_image(image, model=model, normalize=True, device=device)
         except AttributeError as error:
-            # Without any cell it trips over its own None.
+            # The package raises this for an image without any cell.
             if "NoneType" not in str(error):
                 raise
             labels = blank
@@ -147,7 +147,7 @@ METHODS = (*OWN, *FOREIGN)
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be imported, without doing so."""
+    """Tell whether a package can be imported, without importing it."""
     try:
         return find_spec(package) is not None
     except ValueError:  # a module without a spec is loaded already
@@ -155,7 +155,7 @@ def is_installed(package: str) -> bool:
 
 
 def choose_methods(names: Sequence[str]) -> list[str]:
-    """Check the names asked for; none gives the own methods and all that are installed.
+    """Check the names of methods; without names, take our own methods and all installed ones.
 
     Raises
     ------

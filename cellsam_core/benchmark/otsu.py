@@ -1,4 +1,4 @@
-"""The classical baseline: smooth, threshold (Otsu), split by a watershed on distances.
+"""Classical baseline: smoothing, Otsu threshold, watershed on the distance transform.
 
 Otsu, IEEE Trans. Syst. Man Cybern. 9 (1979) 62; Vincent & Soille, IEEE PAMI 13 (1991) 583.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SIGMA_PX = 1.5
 SIGMA_DIAMETERS = 0.06
-"""Smoothing where the cells' diameter is given."""
+"""Standard deviation of the smoothing as a fraction of the diameter, where that is given."""
 
 MIN_AREA_PX = 25
 
@@ -29,16 +29,17 @@ def segment_otsu_watershed(
 ) -> NDArray[np.int32]:
     """Segment the whole-cell channel, or the nuclear one if that is empty.
 
-    Bright cells, dark cells and cells that differ from the background by their texture are
-    all tried; the result that looks most like cells is kept (see :func:`_cell_likeness`), as a
-    user would who looks at the three.
+    Segmentations of bright cells, of dark cells and of cells that differ from the background by
+    their texture are made; the one that looks most like cells is kept (see
+    :func:`_cell_likeness`), which is the choice that a user would make by eye.
 
     Parameters
     ----------
     pixels
         ``(2, y, x)`` in [0, 1]: nuclear, whole cell.
     diameter_px
-        Of the cells; None takes a fixed smoothing, and distances from the objects themselves.
+        Diameter of the cells in pixels; None takes a fixed smoothing, and the scale of the
+        watershed from the objects.
 
     Returns
     -------
@@ -54,7 +55,7 @@ def segment_otsu_watershed(
     tried = [_split(view, diameter_px) for view in (smooth, -smooth, texture)]
     labels = max(tried, key=_cell_likeness)
     if labels is tried[-1]:
-        # Texture is seen from as far as its window reaches.
+        # The texture filter widens objects by the reach of its window.
         labels[~ndi.binary_erosion(labels > 0, iterations=round(sigma))] = 0
     return labels
 
@@ -76,7 +77,7 @@ def _split(view: NDArray[np.float32], diameter_px: float | None) -> NDArray[np.i
 
 
 def _typical_radius_px(mask: NDArray[np.bool_], distance: NDArray[np.float64]) -> float:
-    """Median over the mask's pieces of their greatest distance to the background."""
+    """Compute the median over the mask's pieces of their greatest distance to the background."""
     pieces, n = ndi.label(mask)
     if n == 0:
         return 1.0
@@ -84,10 +85,10 @@ def _typical_radius_px(mask: NDArray[np.bool_], distance: NDArray[np.float64]) -
 
 
 def _cell_likeness(labels: NDArray[np.int32]) -> float:
-    """Mean solidity of the pieces, by area, times the share of the image's border left free.
+    """Compute the mean solidity of the pieces, weighted by area, times the free border share.
 
-    Background that was taken for cells reaches the border nearly everywhere, and broken
-    pieces are not convex.
+    Background that was taken for cells covers nearly the whole border of the image, and fragments
+    are not convex.
     """
     if not labels.any():
         return 0.0

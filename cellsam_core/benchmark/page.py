@@ -1,4 +1,4 @@
-"""The benchmark as an HTML page: tables, bars, and the best, median and worst image."""
+"""HTML page of the benchmark: tables, bars, and the best, median and worst image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MATCHED, UNMATCHED = (60, 220, 200), (255, 90, 60)
 THIN_UP_TO_PX = 500
-"""In larger images, outlines would be lost in the smaller picture."""
+"""Side of the largest image whose outlines stay one pixel wide; in larger ones they are wider."""
 
 COLUMNS = {
     "f1_50": "F1",
@@ -41,17 +41,17 @@ COLUMNS = {
 }
 
 INTRODUCTION = (
-    "F1 counts cells matched at an intersection over union (IoU) of 0.5 and is the mean over "
-    "images, or pooled: over all cells at once; error is 1 - F1. AP is TP / (TP + FP + FN), "
-    "averaged over IoU 0.5 to 0.95; it and PQ are pooled. Seconds are the method's alone, its "
-    "search for the cells' scale included; loading, reading and contrast enhancement are not."
+    "F1 counts cells that match at an intersection over union (IoU) of 0.5. It is the mean over "
+    "images, or pooled over all cells; error is 1 - F1. AP is TP / (TP + FP + FN), averaged over "
+    "IoU 0.5 to 0.95; AP and PQ are pooled. Seconds are the run time of the method, with its "
+    "search for the scale of the cells, without loading, reading and contrast enhancement."
 )
 
 
 def build_page(
     summary: pd.DataFrame, speed: pd.DataFrame | None, pictures: Sequence[Section]
 ) -> str:
-    """Render the page; see :func:`picture_sections` for the pictures."""
+    """Render the page; :func:`picture_sections` makes the pictures."""
     whole = summary[summary["set"] == ALL_SETS]
     sets = summary[summary["set"] != ALL_SETS]
     scores = Section(
@@ -71,7 +71,7 @@ def build_page(
 
 
 def block_table(rows: pd.DataFrame, caption: str, extra: list[str]) -> Table:
-    """One row a split and modality, one block of columns a method."""
+    """Make a table with one row a split and modality, and one block of columns a method."""
     methods = list(dict.fromkeys(rows["method"]))
     keys = ["split", "modality", *extra]
     body = []
@@ -90,7 +90,7 @@ def _fixed(value: float) -> str:
 
 
 def figure_bars(whole: pd.DataFrame) -> Figure:
-    """Bars of F1, grouped by split and modality."""
+    """Draw bars of F1, grouped by split and modality."""
     methods = list(dict.fromkeys(whole["method"]))
     groups = list(dict.fromkeys(zip(whole["split"], whole["modality"], strict=True)))
     figure = new_figure(0.7 + 0.2 * len(groups) * (len(methods) + 1))
@@ -111,13 +111,13 @@ def figure_bars(whole: pd.DataFrame) -> Figure:
 
 
 def speed_section(speed: pd.DataFrame) -> Section:
-    """Tell how fast the methods are."""
+    """Make the section of the run times."""
     text = (
         "One simulated image of 512 px, from raw pixels to labels, without loading the model; "
-        "each method in a process of its own. The floor is the least that a pipeline of SAM's "
-        "ViT-B at 1024 px, such as the official CellSAM, takes on this machine: its encoder "
-        "twice and its mask decoder once a box, all else left out. vit_b is this package's build "
-        "of that pipeline with random weights, run once."
+        "each method runs in its own process. The floor is the shortest time that a pipeline with "
+        "SAM's ViT-B at 1024 px, such as the official CellSAM, needs on this machine: its encoder "
+        "twice and its mask decoder once a box, without anything else. vit_b is this package's "
+        "implementation of that pipeline with random weights, run once."
     )
     names = {
         "name": "method",
@@ -140,7 +140,7 @@ def speed_section(speed: pd.DataFrame) -> Section:
 def picture_sections(
     results: Sequence[Result], name: str, method: Method, diameter_px: Diameter
 ) -> list[Section]:
-    """Show the best, median and worst image of each modality, segmented once more by a method."""
+    """Make a section a modality with its best, median and worst image, segmented again."""
     groups: dict[tuple[str, str], list[Result]] = {}
     for r in results:
         if r.method == name:
@@ -170,7 +170,7 @@ def picture_sections(
 
 
 def figure_pair(image: LabelledImage, predicted: NDArray[np.integer], method: str) -> Figure:
-    """Truth and prediction side by side."""
+    """Draw truth and prediction side by side."""
     overlaps = find_overlaps(predicted, image.labels)
     pairs = match(overlaps, 0.5)
     plane = image.channels[1] if image.channels[1].any() else image.channels[0]
@@ -192,7 +192,7 @@ def figure_pair(image: LabelledImage, predicted: NDArray[np.integer], method: st
 def draw_matches(
     plane: NDArray[Any], labels: NDArray[np.integer], matched: NDArray[np.intp]
 ) -> NDArray[np.uint8]:
-    """Outline cells by whether they match; `matched` are indices into the sorted labels."""
+    """Outline matched and unmatched cells; `matched` are indices into the sorted labels."""
     rgb = np.repeat(stretch(plane)[..., None], 3, axis=2)
     ids = np.unique(labels[labels > 0])
     edge = outlines(labels)

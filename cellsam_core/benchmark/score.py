@@ -1,4 +1,4 @@
-"""Run every method on every image and sum up: one row a split, modality, set and method."""
+"""Scores of every method on every image, and their summary by split, modality and set."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GROUP = ["split", "modality", "set", "method"]
 
 @dataclass(frozen=True)
 class Result:
-    """One method on one image; `seconds` are the method's alone."""
+    """Result of one method on one image; `seconds` is the run time of the method alone."""
 
     entry: Entry
     method: str
@@ -49,9 +49,10 @@ def segment_timed(
     image
         Labelled image.
     method
-        Its function is given the image's channels, after CLAHE or not as it asks.
+        Method whose function is given the channels of the image, after CLAHE if `clahe` is set.
     diameter_px
-        ``truth`` is the median of the image's labels; None lets the method find it.
+        Diameter of the cells in pixels; ``truth`` takes the median of the image's labels, None
+        lets the method find it.
     """
     planes = image.equalised if method.clahe else image.channels
     pixels = np.asarray(planes / np.float32(255), np.float32)
@@ -77,7 +78,7 @@ def run_methods(
 
 
 def image_table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row an image and method."""
+    """Make a table with one row an image and method."""
     return pd.DataFrame(
         [
             {
@@ -97,7 +98,7 @@ def image_table(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def summary_table(results: Sequence[Result]) -> pd.DataFrame:
-    """Sum up by split, modality, set and method; the set ``all`` holds a modality's sets together.
+    """Summarise by split, modality, set and method; the set ``all`` pools a modality's sets.
 
     Returns
     -------
@@ -119,7 +120,7 @@ def summary_table(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def without_repeats(summary: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the set ``all`` where a modality has a single set."""
+    """Leave out the set ``all`` of modalities that have a single set."""
     n_sets = summary.groupby(["split", "modality"])["set"].transform("nunique")
     return summary[(n_sets > 2) | (summary["set"] != ALL_SETS)]
 

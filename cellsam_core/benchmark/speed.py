@@ -1,10 +1,10 @@
-"""Speed on one simulated image of 512 px with 100 cells, beside the floor of a ViT-B pipeline.
+"""Run times on a simulated image of 512 px with 100 cells, beside the floor of a ViT-B pipeline.
 
 The official CellSAM runs SAM's ViT-B encoder twice at 1024 px, once for the detector and once
-for the masks, and SAM's decoder once a box. Where it is not installed, just that is timed, with
-random weights: its detection transformer, resizing and painting are left out, so the
-official code takes longer than this floor. The presets of our own build of it run with random
-weights, too, and everything included; see :mod:`stages`.
+for the masks, and SAM's decoder once a box. These parts are timed with random weights, without its
+detection transformer, resizing and drawing of labels, so the official code takes longer than this
+floor. The presets of our own implementation run with random weights, too, but completely; see
+:mod:`.stages`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ T = TypeVar("T")
 SIDE_PX = 512
 DIAMETER_PX = 34.0
 DENSITY = 0.4
-"""With `SEED`, these give 100 cells."""
+"""Density of the cells; with `SEED`, the image has 100 cells."""
 
 SEED = 1
 REPEATS = 5
@@ -55,7 +55,7 @@ FLOOR = "ViT-B floor (random weights, encoder twice + decoder per box)"
 
 @dataclass(frozen=True)
 class Timing:
-    """Medians for one image, cells found, and the peak memory of a process that did it."""
+    """Median run times for one image, number of cells found, and peak memory of the process."""
 
     name: str
     seconds: float
@@ -82,14 +82,15 @@ def speed_tables(loaders: Mapping[str, Load]) -> tuple[pd.DataFrame, pd.DataFram
     Parameters
     ----------
     loaders
-        By name; picklable. Loading is not timed, contrast enhancement is.
+        Picklable function that loads each method, by name. Loading is not timed, contrast
+        enhancement is.
 
     Returns
     -------
     DataFrame
         ``name, seconds, cpu_seconds`` (of all threads), ``n_cells, peak_rss_mb,
-        images_per_second, times_faster`` than the official code if it is among the methods,
-        else than the floor: in CPU seconds, which other work on the machine hardly changes.
+        images_per_second, times_faster`` (than the official code if it is among the methods,
+        else than the floor; in CPU seconds, which other work on the machine hardly changes).
     DataFrame
         ``preset`` and the fields of :class:`Stage`.
     """
@@ -117,7 +118,7 @@ def speed_tables(loaders: Mapping[str, Load]) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def _in_process(function: Callable[..., T], *arguments: Any) -> T:
-    """Call in a fresh process, so that its peak memory is its own."""
+    """Call a function in a new process, whose peak memory is that of the function."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -144,7 +145,7 @@ def _write_random_checkpoint(path: Path) -> None:
 
 
 def time_preset(preset: str, weights: Path) -> tuple[Timing, list[Stage]]:
-    """Time one preset of our build of the published CellSAM, once, with random weights."""
+    """Time one preset of our implementation of the published CellSAM, once, with random weights."""
     from cellsam_core.benchmark.stages import time_stages
 
     raw, n_cells = simulated_field()
@@ -155,7 +156,7 @@ def time_preset(preset: str, weights: Path) -> tuple[Timing, list[Stage]]:
 
 
 def time_floor(n_boxes: int) -> Timing:
-    """Time SAM's ViT-B encoder, which counts twice, and its decoder on boxes one by one."""
+    """Time SAM's ViT-B encoder, which counts twice, and its decoder, box by box."""
     import torch
     from segment_anything import sam_model_registry
 
@@ -184,7 +185,7 @@ def time_floor(n_boxes: int) -> Timing:
 
 
 def _median_seconds(once: Callable[[], object]) -> tuple[float, float]:
-    """Median wall-clock and CPU seconds of a few runs; what is slow runs once."""
+    """Measure the median wall-clock and CPU seconds of a few runs, or one run if it is slow."""
     runs: list[tuple[float, float]] = []
     while not runs or (runs[0][0] < SLOW_S and len(runs) < REPEATS):
         start, cpu_start = time.perf_counter(), time.process_time()
@@ -195,7 +196,7 @@ def _median_seconds(once: Callable[[], object]) -> tuple[float, float]:
 
 
 def peak_rss_mb() -> float:
-    """Peak memory of this process in MB."""
+    """Return the peak memory of this process, in MB."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux counts the parent's memory into getrusage's maximum
         kilobytes = re.search(r"VmHWM:\s+(\d+)", status.read_text())

@@ -1,6 +1,6 @@
-"""The published CellSAM stage by stage: operations, seconds and what the processor could do.
+"""Steps of the published CellSAM: operations, seconds and share of the processor's peak rate.
 
-Weights are random: the first boxes found are taken as the cells, and every mask covers the whole
+Weights are random: the first boxes found count as the cells, and every mask covers the whole
 image, which is the slowest case for drawing. Nothing else depends on the weights.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SEED = 0
 CEILING_TRIALS = 6
 COUNTED_BOXES = 24
-"""What they share of an image is then little beside what each takes."""
+"""Boxes whose operations are counted: so many that the work which they share is negligible."""
 
 
 class Stage(NamedTuple):
@@ -46,13 +46,14 @@ class Stage(NamedTuple):
     Attributes
     ----------
     name
-        Of the step.
+        Name of the step.
     gflop
-        Billions of multiplications and additions of its matrix products; 0 where there are none.
+        Billions of multiplications and additions in its matrix products; 0 for none.
     cpu_seconds
-        Of all threads.
+        CPU seconds of all threads.
     ceiling_share
-        Of the operations that one large matrix product of the same precision does in this time.
+        Fraction of the operations that one large matrix product of the same precision does in
+        this time.
     """
 
     name: str
@@ -73,9 +74,9 @@ def time_stages(
     preset_name
         Key of :data:`PRESETS`.
     n_boxes
-        Boxes that are decoded, drawn and painted.
+        Number of boxes that are decoded and drawn.
     weights
-        A checkpoint, as of :func:`write_random_checkpoint`.
+        Checkpoint that :func:`write_random_checkpoint` wrote.
     """
     preset = PRESETS[preset_name]
     is_low = preset.bfloat16 and supports_bfloat16("cpu")
@@ -113,7 +114,7 @@ def time_stages(
 
 
 class _Clock:
-    """Collects stages and knows the ceiling."""
+    """Stopwatch that collects the steps and compares them with the ceiling."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.stages: list[Stage] = []
@@ -131,11 +132,11 @@ class _Clock:
 
 
 def write_random_checkpoint(path: Path) -> None:
-    """Write a checkpoint of random numbers, so that weights are read as a user's are."""
+    """Write a checkpoint of random numbers, which is read in the same way as a user's."""
     generator = torch.Generator().manual_seed(SEED)
     zero = torch.zeros(1)
     state = {
-        # SAM as it came is of no use beside the tuned one, and is not read.
+        # The original weights of SAM are in the file beside the tuned ones, and are not read.
         key: zero.expand(shape)
         if key.startswith(ORIGINAL)
         else torch.empty(shape).normal_(0, 0.02, generator=generator)

@@ -120,16 +120,17 @@ def _match_group(overlaps: Overlaps, pairs: NDArray[np.intp]) -> NDArray[np.intp
 
 
 class ImageMatches(NamedTuple):
-    """How the cells of one image match.
+    """Matches of the cells of one image.
 
     Attributes
     ----------
     counts
         ``(10, 3)`` int: TP, FP, FN at each of `IOU_THRESHOLDS`.
     iou_sum
-        Of the pairs matched at 0.5.
+        Sum of the intersection over union of the pairs that match at 0.5.
     jaccard
-        ``(n_true,)``: of each true cell with the one that covers more than half of it, else 0.
+        ``(n_true,)``: intersection over union of each true cell with the predicted cell that
+        covers more than half of it; 0 without one.
     """
 
     counts: NDArray[np.int64]
@@ -138,7 +139,7 @@ class ImageMatches(NamedTuple):
 
     @property
     def f1_50(self) -> float:
-        """F1 at an IoU of 0.5; 1 where there is nothing and nothing was found."""
+        """F1 at an intersection over union of 0.5; 1 for an empty image without predicted cells."""
         tp, fp, fn = (int(n) for n in self.counts[0])
         return 1.0 if tp + fp + fn == 0 else 2 * tp / (2 * tp + fp + fn)
 
@@ -172,7 +173,7 @@ def summarise(images: Sequence[ImageMatches]) -> dict[str, float | int | None]:
     Parameters
     ----------
     images
-        From :func:`match_image`.
+        Results of :func:`match_image`.
 
     Returns
     -------

@@ -27,9 +27,9 @@ WEIGHTS = {"NS": 5.0, "FN": 10.0, "FP": 1.0, "ED": 1.0, "EA": 1.5, "EC": 1.0}
 
 @dataclass
 class _Matches:
-    """Cells (frame, label) of both movies and which stand for each other.
+    """Cells (frame, label) of both movies, and their matches.
 
-    A result's cell stands for a true one where it covers more than half of it.
+    A cell of the result matches a true cell where it covers more than half of it.
     """
 
     truth: set[Node] = field(default_factory=set)
@@ -38,7 +38,7 @@ class _Matches:
     count: dict[Node, int] = field(default_factory=dict)
 
     def unique(self, true: Node) -> Node | None:
-        """Return the result's cell that stands for this true cell and for no other."""
+        """Return the cell of the result that matches this true cell and no other."""
         found = self.of_truth.get(true)
         return found if found is not None and self.count[found] == 1 else None
 
@@ -171,7 +171,7 @@ def _check_shape(path: str | Path, labels: NDArray[np.generic], truth: NDArray[n
 
 
 def _edges(movie: Movie, nodes: set[Node]) -> dict[tuple[Node, Node], bool]:
-    """Edges of the lineage graph -> whether they lead from a parent to a child."""
+    """List the edges of the lineage graph; the value is True from a parent to a child."""
     edges = {
         ((frame, label), (frame + 1, label)): False
         for frame, label in nodes
@@ -194,7 +194,7 @@ def _edges(movie: Movie, nodes: set[Node]) -> dict[tuple[Node, Node], bool]:
 
 
 def _graph_scores(matches: _Matches, result: Movie, truth: Movie) -> dict[str, float]:
-    """DET, TRA, LNK and the operations that turn the result's graph into the true one."""
+    """Compute DET, TRA, LNK and the operations that turn the result's graph into the true one."""
     true_edges, found_edges = _edges(truth, matches.truth), _edges(result, matches.result)
     as_true = {node: true for true in matches.of_truth if (node := matches.unique(true))}
     induced = {
@@ -226,7 +226,7 @@ def _graph_scores(matches: _Matches, result: Movie, truth: Movie) -> dict[str, f
 def _complete_tracks(
     matches: _Matches, result: NDArray[np.int64], truth: NDArray[np.int64]
 ) -> float:
-    """F score of true tracks that one result track follows from first to last frame."""
+    """Compute the F score of true tracks that one track follows from first to last frame."""
     span = {label: (first, last) for label, first, last, _ in result.tolist()}
     complete = 0
     for label, first, last, _ in truth.tolist():
@@ -237,7 +237,7 @@ def _complete_tracks(
 
 
 def _divisions(tracks: NDArray[np.int64]) -> dict[int, tuple[int, dict[int, int]]]:
-    """Parents with two children or more -> last frame, and child -> first frame."""
+    """Map parents of two or more children to their last frame and the children's first frames."""
     end = {label: last for label, _, last, _ in tracks.tolist()}
     children: dict[int, dict[int, int]] = {}
     for label, first, _, parent in tracks.tolist():
@@ -269,7 +269,7 @@ def _same_division(
     found: tuple[int, int, dict[int, int]],
     tolerance: int,
 ) -> bool:
-    """Parents and all children stand for each other, at most `tolerance` frames apart."""
+    """Tell whether parents and all children match, at most `tolerance` frames apart."""
     (true_parent, true_end, true_children), (parent, end, children) = true, found
     common = min(true_end, end)
     if len(true_children) != len(children) or abs(true_end - end) > tolerance:
@@ -287,7 +287,7 @@ def _same_division(
 
 
 def _seg(result: Movie, folder: Path) -> float | None:
-    """Mean IoU over the true cells of ``man_segNNN.tif``, 0 where less than half is covered."""
+    """Compute the mean IoU over the true cells of ``man_segNNN.tif``; 0 if half is not covered."""
     paths = sorted(folder.glob("man_seg*.tif"))
     total, n = 0.0, 0
     for path in paths:

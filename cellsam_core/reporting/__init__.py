@@ -1,1 +1,1 @@
-"""The self-contained HTML report of one sample, and its provenance."""
+"""Report of one sample, a self-contained HTML page, and its provenance."""

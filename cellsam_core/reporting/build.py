@@ -1,4 +1,4 @@
-"""From a results folder to the page."""
+"""Selection of the sections of a report, in their order."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def build_report(results: Results, provenance: dict[str, Any], benchmarks: Path 
     Parameters
     ----------
     results
-        Of the sample.
+        Results of the sample.
     provenance
-        From :func:`cellsam_core.reporting.provenance.provenance`.
+        Record of :func:`cellsam_core.reporting.provenance.provenance`.
     benchmarks
         Folder with Snakemake's benchmark files, or None.
 
     Returns
     -------
     str
-        A complete HTML document.
+        HTML document.
     """
     if results.is_movie:
         from cellsam_core.reporting.sections_movie import movie_sections as sections_of

@@ -41,12 +41,12 @@ MAX_LABELS = 80  # of cells in one picture
 
 
 def plain(text: str) -> str:
-    """Text of the user's for a figure: a dollar sign is no mathematics."""
+    """Escape a text of the user for a figure, in which a dollar sign would start mathematics."""
     return text.replace("$", r"\$")
 
 
 def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
-    """Make an empty figure; it belongs to no window and no global state."""
+    """Make an empty figure outside of pyplot's global state."""
     return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
@@ -56,19 +56,20 @@ def encode(draw: Callable[[], Figure], *, photograph: bool = False) -> str:
     Parameters
     ----------
     draw
-        Makes the figure; called with the style set, since axes take it at their creation.
+        Function that makes the figure; it is called with the style set, which axes take when
+        they are made.
     photograph
-        JPEG instead of PNG: a tenth of the size for micrographs, so there can be more pixels,
-        for a reader who zooms in.
+        True writes JPEG instead of PNG: micrographs take a tenth of the size, so that more pixels
+        can be shown to a reader who zooms in.
     """
     buffer = io.BytesIO()
-    # after_reset: a matplotlibrc of the user's does not change the report
+    # after_reset: the user's matplotlibrc does not change the report.
     with style.context(STYLE, after_reset=True):
         figure = draw()
         if photograph:
             figure.savefig(buffer, format="jpg", dpi=1.6 * DPI, pil_kwargs={"quality": 85})
         else:
-            # matplotlib's version has no place in the bytes of a result
+            # The version of matplotlib would change the bytes of the result.
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     kind = "jpeg" if photograph else "png"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
@@ -84,7 +85,7 @@ def show_window(axes: Axes, rgb: npt.NDArray[Any], window: Window, units: Units)
 
 
 def label_ids(axes: Axes, xy: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
-    """Write ids at the points ``(n, 2)``; none where there would be too many."""
+    """Write ids at the points ``(n, 2)``, unless there are too many."""
     if len(ids) > MAX_LABELS:
         return
     halo = [withStroke(linewidth=1.5, foreground="black")]
@@ -94,13 +95,13 @@ def label_ids(axes: Axes, xy: npt.NDArray[Any], ids: npt.NDArray[Any]) -> None:
 
 
 def figure_for(window: Window) -> Figure:
-    """Empty figure of the height that a picture of `window` needs."""
+    """Make an empty figure of the height that a picture of `window` needs."""
     height = 0.75 * WIDTH_IN * (window.y1 - window.y0) / (window.x1 - window.x0) + 0.5
     return new_figure(float(np.clip(height, 2.5, 8.0)))
 
 
 def time_axis(axes: Axes, units: Units) -> None:
-    """Label the axis of time; frames are whole numbers."""
+    """Label the axis of time; ticks at frames are whole numbers."""
     axes.set_xlabel(units.time_label)
     if not units.frame_interval_s:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -109,17 +110,17 @@ def time_axis(axes: Axes, units: Units) -> None:
 def figure_histograms(
     panels: Sequence[tuple[npt.NDArray[Any], str]], ylabel: str = "cells"
 ) -> Figure:
-    """Histograms side by side, the median marked; the last bin holds the top 0.5 %, too.
+    """Draw histograms side by side with their medians; the last bin includes the top 0.5 %.
 
     Parameters
     ----------
     panels
-        Values (finite, at least one) and label of the x axis with its unit.
+        Finite values, at least one, and the label of the x axis with its unit.
     """
     figure = new_figure(2.6)
     for i, (values, xlabel) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), i + 1)
-        # Few cells in many bins are but a comb.
+        # With more bins, few cells would give a comb of single counts.
         edges = histogram_bins(values, int(np.clip(2 * np.sqrt(len(values)), 10, 40)))
         axes.hist(np.minimum(values, edges[-1]), bins=edges.tolist(), color=ACCENT)
         median = float(np.median(values))
@@ -134,7 +135,7 @@ def figure_histograms(
 
 
 def histogram_bins(values: npt.NDArray[Any], bins: int) -> npt.NDArray[np.float64]:
-    """Bin edges up to the 99.5th percentile; each whole number is in the middle of a bin."""
+    """Choose bin edges up to the 99.5th percentile; whole numbers are in the middle of a bin."""
     low, high = float(np.min(values)), float(np.percentile(values, 99.5))
     if np.issubdtype(values.dtype, np.integer):
         step = max(1, int(np.ceil((high - low + 1) / bins)))

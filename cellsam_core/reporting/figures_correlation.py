@@ -1,4 +1,4 @@
-"""Figures of measurements that are compared gene by gene."""
+"""Figures that compare measurements gene by gene."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIDE_IN = WIDTH_IN / COLUMNS
 
 @dataclass(frozen=True)
 class Pair:
-    """Two measurements: what the axes are called, and how they agree."""
+    """Two measurements of the same genes: labels of their axes, and correlation."""
 
     label_a: str
     label_b: str
@@ -34,11 +34,11 @@ class Pair:
 
 
 def draw_pair(axes: Axes, pair: Pair) -> None:
-    """One dot a gene that both have, on logarithmic axes; r and rho above."""
+    """Draw one dot a gene that both have, on logarithmic axes, with r and rho above."""
     genes = pair.genes
     axes.scatter(genes.common["a"], genes.common["b"], s=10, c=ACCENT, alpha=0.6, lw=0)
     axes.set(xscale="log", yscale="log")
-    # Whole decades, so that each axis has two labels or more.
+    # Whole decades give each axis at least two labels.
     axes.set(xlim=_decades(genes.common["a"]), ylim=_decades(genes.common["b"]))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_formatter(NullFormatter())
@@ -48,7 +48,7 @@ def draw_pair(axes: Axes, pair: Pair) -> None:
 
 
 def _decades(values: pd.Series[float]) -> tuple[float, float]:
-    """Powers of ten below and above positive values; 1 to 10 without any."""
+    """Return the powers of ten below and above positive values; 1 and 10 without values."""
     if values.empty:
         return 1, 10
     low, high = np.log10([values.min() / 1.1, values.max() * 1.1])
@@ -73,14 +73,14 @@ def figure_pairs(pairs: Sequence[Pair]) -> Figure:
 
 
 def figure_matrix(names: Sequence[str], r: npt.NDArray[np.float64]) -> Figure:
-    """Heat map of the correlation of each two of many samples.
+    """Draw a heat map of the correlation of each pair of samples.
 
     Parameters
     ----------
     names
-        Of the n samples.
+        Names of the n samples.
     r
-        ``(n, n)``, symmetric; grey where it is NaN, as on the diagonal.
+        Correlations ``(n, n)``, symmetric; NaN, as on the diagonal, is drawn grey.
     """
     side = float(np.clip(0.45 * len(names) + 1.5, 3.5, 20))
     figure = new_figure(side, side + 1)

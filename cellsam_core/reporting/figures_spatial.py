@@ -1,4 +1,4 @@
-"""Figures of a spatial sample: transcripts over outlines, cell maps, densities."""
+"""Figures of a tissue: transcripts over outlines, cell maps, densities."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Spots:
     xy_px
         ``(n, 2)`` float64, x and y in image pixels.
     gene
-        ``(n,)`` names.
+        Name of the gene of each transcript, ``(n,)``.
     """
 
     xy_px: FloatArray
@@ -47,7 +47,7 @@ class Spots:
 
 @dataclass(frozen=True)
 class Panel:
-    """A micrograph and the transcripts on it: picture, the window it shows, transcripts."""
+    """Micrograph with transcripts: title, picture, window that it shows, transcripts."""
 
     title: str
     rgb: Rgb
@@ -56,7 +56,7 @@ class Panel:
 
 
 def frequent_genes(spots: Spots) -> list[str]:
-    """Names of the most frequent genes, as many as there are colours, most frequent first."""
+    """Return the names of the most frequent genes, as many as there are colours, in order."""
     names, counts = np.unique(spots.gene.astype(str), return_counts=True)
     top = names[np.argsort(-counts, kind="stable")][: len(GENE_COLOURS)]
     return [str(name) for name in top]
@@ -117,7 +117,7 @@ def draw_cell_map(
     label: str,
     units: Units,
 ) -> None:
-    """Cells coloured by `counts` on a logarithmic scale, 0 grey; y points down, as in the image.
+    """Draw cells coloured by `counts` on a logarithmic scale, 0 grey; y points down.
 
     Parameters
     ----------
@@ -125,9 +125,9 @@ def draw_cell_map(
         Either centroids ``(n, 2)``, drawn as dots, or n outlines ``(m, 2)``, drawn filled; x and
         y in the unit of length of `units`.
     counts
-        ``(n,)``.
+        Counts of the cells, ``(n,)``.
     label
-        Of the colour bar.
+        Label of the colour bar.
     """
     seen = counts[counts > 0]
     norm = LogNorm(int(seen.min()) if len(seen) else 1, max(int(counts.max(initial=0)), 2))
@@ -154,7 +154,7 @@ def draw_cell_map(
 
 
 def _one_two_five(low: int, high: int) -> list[int]:
-    """1, 2, 5, 10, 20, 50, ... between `low` and `high`."""
+    """List the numbers 1, 2, 5, 10, 20, 50, ... between `low` and `high`."""
     steps = [n * 10**power for power in range(10) for n in (1, 2, 5)]
     return [n for n in steps if low <= n <= high] or [low]
 
@@ -165,7 +165,7 @@ def figure_cell_map(
     label: str,
     units: Units,
 ) -> Figure:
-    """Map of the cells; see :func:`draw_cell_map`."""
+    """Draw a map of the cells; see :func:`draw_cell_map`."""
     points = shapes if isinstance(shapes, np.ndarray) else np.concatenate([*shapes])
     span = np.ptp(points, axis=0)
     figure = _figure_for_map(float(span[1]), float(span[0]))
@@ -174,7 +174,7 @@ def figure_cell_map(
 
 
 def _figure_for_map(height: float, width: float) -> Figure:
-    """Empty figure in the proportions of a map with a colour bar."""
+    """Make an empty figure in the proportions of a map with a colour bar."""
     ratio = height / max(width, 1e-9)
     height_in = float(np.clip(0.75 * WIDTH_IN * ratio, 2.5, 6.5))
     width_in = float(np.clip((height_in - 0.5) / max(ratio, 1e-9) + 1.6, 4.0, WIDTH_IN))
@@ -184,7 +184,7 @@ def _figure_for_map(height: float, width: float) -> Figure:
 def figure_density(
     counts: npt.NDArray[np.int64], extent_px: tuple[int, int], label: str, units: Units
 ) -> Figure:
-    """Map of binned counts per unit of area.
+    """Draw a map of binned counts per unit of area.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def figure_density(
     extent_px
         Height and width of the image.
     label
-        What is counted.
+        Name of the counted objects, for the colour bar.
     """
     height, width = (side * units.per_px for side in extent_px)
     area = height * width / counts.size

@@ -1,4 +1,4 @@
-"""Figures of reporter traces. Arrays and tables in, figures out."""
+"""Figures of reporter traces, made from arrays and tables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Onset(NamedTuple):
 
 
 def sort_by_response(matrix: pd.DataFrame, onset: Onset) -> pd.DataFrame:
-    """Rows by mean R/R0 after the onset, strongest first; rows without any value last."""
+    """Sort rows by mean R/R0 after the onset, strongest first; rows without a value come last."""
     after = matrix.to_numpy()
     after = after[:, onset.frame :] if after.shape[1] > onset.frame else after
     counts = np.isfinite(after).sum(axis=1)
@@ -48,21 +48,21 @@ def sort_by_response(matrix: pd.DataFrame, onset: Onset) -> pd.DataFrame:
 
 
 def figure_heat_map(matrix: pd.DataFrame, onset: Onset, units: Units) -> Figure:
-    """Heat map of R/R0; see :func:`draw_heat_map`."""
+    """Draw a heat map of R/R0; see :func:`draw_heat_map`."""
     figure = new_figure(float(np.clip(0.1 * len(matrix) + 1.2, 2.2, 5.5)))
     draw_heat_map(figure.add_subplot(), matrix, onset, units)
     return figure
 
 
 def draw_heat_map(axes: Axes, matrix: pd.DataFrame, onset: Onset, units: Units) -> None:
-    """R/R0 of all cells over time, strongest response on top, missing values grey.
+    """Draw R/R0 of all cells over time, strongest response on top, missing values grey.
 
     Parameters
     ----------
     matrix
         One row a track (index: its id), one column a frame; NaN where there is no valid value.
     onset
-        Marked by a line.
+        First frame of the response, which a line marks.
     """
     sorted_rows = sort_by_response(matrix, onset)
     ordered = sorted_rows.to_numpy()
@@ -98,10 +98,10 @@ def draw_heat_map(axes: Axes, matrix: pd.DataFrame, onset: Onset, units: Units) 
 
 
 def figure_traces(matrix: pd.DataFrame, onset: Onset, units: Units) -> Figure:
-    """Single traces, and their mean with its 95 % confidence interval; `matrix` as the heat map's.
+    """Draw single traces, and their mean with its 95 % confidence interval.
 
-    At most 200 evenly spaced rows are drawn singly, up to 30 in the colours of their tracks; the
-    mean is of all.
+    `matrix` is that of the heat map. At most 200 evenly spaced rows are drawn as single traces, up
+    to 30 of them in the colours of their tracks; the mean is that of all rows.
     """
     times = np.arange(matrix.shape[1]) * units.per_frame
     figure = new_figure(2.9)
@@ -129,18 +129,18 @@ def figure_traces(matrix: pd.DataFrame, onset: Onset, units: Units) -> Figure:
 def figure_conditions(
     curves: pd.DataFrame, unit: str, events: Sequence[float], note: str = ""
 ) -> Figure:
-    """Mean R/R0 of each condition with its 95 % confidence interval; dashed lines at events.
+    """Draw the mean R/R0 of each condition with its 95 % confidence interval.
 
     Parameters
     ----------
     curves
-        condition, ``time_<unit>``, n, mean, ci95.
+        Table with the columns condition, ``time_<unit>``, n, mean, ci95.
     unit
-        ``s`` (drawn in minutes) or ``frames``.
+        Unit of time: ``s`` (drawn in minutes) or ``frames``.
     events
-        Times in `unit`.
+        Times in `unit` that are marked by dashed lines.
     note
-        Written above the axes.
+        Text above the axes.
     """
     scale, label = (1 / 60, "time (min)") if unit == "s" else (1.0, "time (frames)")
     figure = new_figure(3.4)
@@ -159,7 +159,7 @@ def figure_conditions(
     axes.set_xlabel(label)
     axes.set_ylabel("R/R0, mean and 95 % CI")
     axes.set_title(note, loc="left", fontsize=7)
-    # Beside the axes: conditions are the user's names, of any length.
+    # The legend is beside the axes because names of conditions may be long.
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     for text in legend.get_texts():
         text.set_parse_math(False)
@@ -167,12 +167,12 @@ def figure_conditions(
 
 
 def figure_intensities(matrices: dict[str, pd.DataFrame], units: Units) -> Figure:
-    """Mean intensity above background per channel, with its 95 % confidence interval.
+    """Draw the mean intensity above background of each channel, with its 95 % interval.
 
     Parameters
     ----------
     matrices
-        For each channel ``(n_tracks, n_frames)``, NaN where a cell is absent.
+        Intensities ``(n_tracks, n_frames)`` of each channel, NaN where a cell is absent.
     """
     columns = min(3, len(matrices))
     rows = -(-len(matrices) // columns)
@@ -180,7 +180,7 @@ def figure_intensities(matrices: dict[str, pd.DataFrame], units: Units) -> Figur
     for i, (channel, matrix) in enumerate(matrices.items()):
         axes = figure.add_subplot(rows, columns, i + 1)
         _plot_mean(axes, np.arange(matrix.shape[1]) * units.per_frame, matrix.to_numpy())
-        # A channel's name is the user's: a dollar sign is no mathematics.
+        # In the user's name of a channel, a dollar sign is no mathematics.
         axes.set_title(channel, parse_math=False)
         time_axis(axes, units)
         axes.set_ylabel("intensity (grey values)")
@@ -194,7 +194,7 @@ def _plot_mean(axes: Axes, times: npt.NDArray[Any], matrix: FloatArray) -> None:
 
 
 def _mark_onset(axes: Axes, time: float, word: str) -> None:
-    """Dashed line between what comes before the drug and what follows."""
+    """Draw a dashed line at the beginning of the response."""
     axes.axvline(time, color="black", lw=1, ls="--")
     axes.annotate(
         word,

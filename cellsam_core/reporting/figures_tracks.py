@@ -1,4 +1,4 @@
-"""Figures of tracked cells: masks, paths, counts, lineages. Arrays and tables in, figures out."""
+"""Figures of tracked cells, made from arrays and tables: masks, paths, counts, lineages."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def draw_masks(
     units: Units,
     objects: pd.DataFrame | None = None,
 ) -> None:
-    """Micrograph with outlines, and the ids of tracks in their colours.
+    """Draw a micrograph with outlines, and the ids of tracks in their colours.
 
     Parameters
     ----------
     rgb
-        ``(y, x, 3)`` picture of `window`.
+        Picture ``(y, x, 3)`` of `window`.
     objects
-        track_id, y, x (px) of the frame; None writes no ids.
+        Table of the frame with track_id, y, x in pixels; None writes no ids.
     """
     show_window(axes, rgb, window, units)
     if objects is not None:
@@ -58,7 +58,7 @@ def draw_masks(
 def figure_masks(
     title: str, rgb: Rgb, window: Window, units: Units, objects: pd.DataFrame | None
 ) -> Figure:
-    """One frame; see :func:`draw_masks`."""
+    """Draw one frame; see :func:`draw_masks`."""
     figure = figure_for(window)
     axes = figure.add_subplot()
     draw_masks(axes, rgb, window, units, objects)
@@ -69,15 +69,15 @@ def figure_masks(
 def track_paths(
     objects: pd.DataFrame, tracks: pd.DataFrame
 ) -> tuple[npt.NDArray[np.int64], list[FloatArray]]:
-    """Ids of the tracks and their paths ``(n, 2)`` of x, y; daughters begin at their mother's end.
+    """Return the ids of tracks and their paths ``(n, 2)`` of x, y; daughters begin at their parent.
 
     Parameters
     ----------
     objects
-        frame, track_id, y, x, in any order.
+        Table with frame, track_id, y, x, in any order.
     tracks
-        track_id, parent_id (0 = none), first_frame, last_frame. A mother that lives on (budding)
-        is not joined to her bud.
+        Table with track_id, parent_id (0 = none), first_frame, last_frame. A mother that lives on
+        (budding) is not joined to her bud.
     """
     ordered = objects.sort_values(["track_id", "frame"])
     ids = ordered["track_id"].to_numpy(np.int64)
@@ -103,14 +103,14 @@ def draw_tracks(
     units: Units,
     paths: tuple[npt.NDArray[np.int64], list[FloatArray]],
 ) -> None:
-    """Paths of all tracks over a frame; a dot where a track ends.
+    """Draw the paths of all tracks over a frame, with a dot where a track ends.
 
     Parameters
     ----------
     grey
-        ``(y, x)`` uint8 picture of `window`, drawn at half its brightness.
+        Picture ``(y, x)`` of `window`, uint8; it is drawn at half its brightness.
     paths
-        From :func:`track_paths`.
+        Ids and paths of :func:`track_paths`.
     """
     show_window(axes, np.repeat(grey[..., None] // 2, 3, axis=2), window, units)
     ids, in_px = paths
@@ -127,19 +127,19 @@ def figure_tracks(
     units: Units,
     paths: tuple[npt.NDArray[np.int64], list[FloatArray]],
 ) -> Figure:
-    """Tracks; see :func:`draw_tracks`."""
+    """Draw tracks; see :func:`draw_tracks`."""
     figure = figure_for(window)
     draw_tracks(figure.add_subplot(), grey, window, units, paths)
     return figure
 
 
 def figure_counts(n_cells: npt.NDArray[np.int64], division_frames: Any, units: Units) -> Figure:
-    """Cells per frame and cumulative divisions over time.
+    """Draw cells per frame and cumulative divisions over time.
 
     Parameters
     ----------
     n_cells
-        ``(n_frames,)``.
+        Number of cells in each frame, ``(n_frames,)``.
     division_frames
         Frame of each division.
     """
@@ -160,16 +160,16 @@ def figure_counts(n_cells: npt.NDArray[np.int64], division_frames: Any, units: U
 
 
 def lineage_layout(tracks: pd.DataFrame) -> dict[int, float]:
-    """Vertical position of every track, lineages one below the other.
+    """Compute the vertical position of every track, lineages one below the other.
 
-    A leaf has its own row; a mother that ended is midway between her daughters; one that lives on
-    (budding) has a row above them.
+    A leaf has its own row; a parent that ended is midway between its daughters; a mother that
+    lives on (budding) has a row above her buds.
 
     Parameters
     ----------
     tracks
-        track_id, parent_id (0 = none, or a track that is not in the table), first_frame,
-        last_frame.
+        Table with track_id, parent_id (0 = none, or a track that is not in the table),
+        first_frame, last_frame.
     """
     first = dict(zip(tracks["track_id"], tracks["first_frame"], strict=True))
     last = dict(zip(tracks["track_id"], tracks["last_frame"], strict=True))
@@ -182,7 +182,7 @@ def lineage_layout(tracks: pd.DataFrame) -> dict[int, float]:
             roots.append(track_id)
     rows: dict[int, float] = {}
     next_row = 0
-    # Parents are placed after their children: an explicit stack, for lineages of any depth.
+    # Parents are placed after their children; a stack allows lineages of any depth.
     stack = [(root, False) for root in sorted(roots, reverse=True)]
     while stack:
         track_id, children_done = stack.pop()
@@ -201,7 +201,7 @@ def lineage_layout(tracks: pd.DataFrame) -> dict[int, float]:
 
 
 def figure_lineages(tracks: pd.DataFrame, units: Units) -> Figure:
-    """Lineage tree; see :func:`draw_lineages`."""
+    """Draw a lineage tree; see :func:`draw_lineages`."""
     n_rows = max(lineage_layout(tracks).values(), default=0) + 1
     figure = new_figure(float(np.clip(0.2 * n_rows + 0.8, 1.8, 9.5)))
     draw_lineages(figure.add_subplot(), tracks, units)
@@ -209,9 +209,9 @@ def figure_lineages(tracks: pd.DataFrame, units: Units) -> Figure:
 
 
 def draw_lineages(axes: Axes, tracks: pd.DataFrame, units: Units) -> None:
-    """Lineage tree, in the colours of the tracks, with the times of divisions.
+    """Draw a lineage tree in the colours of the tracks, with the times of divisions.
 
-    See :func:`lineage_layout` for `tracks`; of more than 80 tracks, ids and times are left out.
+    `tracks` is that of :func:`lineage_layout`; for more than 80 tracks, ids and times are left out.
     """
     rows = lineage_layout(tracks)
     tracks = tracks.sort_values("track_id")
@@ -246,7 +246,7 @@ def draw_lineages(axes: Axes, tracks: pd.DataFrame, units: Units) -> None:
 
 
 def figure_track_lengths(lengths: npt.NDArray[np.int64], n_frames: int, units: Units) -> Figure:
-    """Histogram of the number of frames that tracks span."""
+    """Draw a histogram of the number of frames that tracks span."""
     figure = new_figure(2.4, 5.0)
     axes = figure.add_subplot()
     step = max(1, n_frames // 40)

@@ -1,4 +1,4 @@
-"""Pictures for the report: strided reading, grey stretch, outlines in the colour of their track."""
+"""Pictures for the report: strided reading, contrast, outlines in the colour of their track."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def window_around(
     side_px: int | None = None,
     max_side_px: int = MAX_SIDE_PX,
 ) -> Window:
-    """Window of `side_px` about `centre_yx`, moved into the image; the whole image by default."""
+    """Choose a window of `side_px` about `centre_yx`, inside the image; else the whole image."""
     height, width = shape_yx
     if centre_yx is None or side_px is None:
         side_y, side_x, y0, x0 = height, width, 0, 0
@@ -65,7 +65,7 @@ def window_around(
 
 
 def read_window(source: OmeZarr, frame: int, channel: int, window: Window) -> npt.NDArray[Any]:
-    """Read ``(y, x)`` of one frame, strided; only this much is ever held in memory.
+    """Read a window ``(y, x)`` of one frame with its stride; nothing more is held in memory.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def read_window(source: OmeZarr, frame: int, channel: int, window: Window) -> np
 
 
 def stretch(plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Grey levels 0-255 between the 1st and 99.8th percentile; black where the image is flat."""
+    """Stretch grey levels to 0-255 between the 1st and 99.8th percentile; a flat image is black."""
     low, high = np.percentile(plane, [1, 99.8]) if plane.size else (0.0, 0.0)
     if high <= low:
         return np.zeros(plane.shape, np.uint8)
@@ -91,18 +91,18 @@ def stretch(plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def id_colours(ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
-    """One bright colour an id, ``(n, 3)`` in 0-1; the same id has the same colour everywhere."""
+    """Return a bright colour for each id, ``(n, 3)`` in 0-1; an id always has the same colour."""
     hue = (np.asarray(ids, dtype=np.float64) * GOLDEN_RATIO) % 1
     value = 0.85 + 0.15 * ((np.asarray(ids, dtype=np.int64) % 3) / 2)
     rgb = hsv_to_rgb(np.stack([hue, np.full_like(hue, 0.75), value], axis=-1))
-    # Blue and violet would be too dark on a black image: those get as much white as they lack.
+    # Blue and violet, too dark on a black image, are mixed with white.
     luma = (rgb @ LUMA)[..., None]
     white = ((MIN_LUMA - luma) / (1 - luma)).clip(0, 1)
     return np.asarray(rgb + (1 - rgb) * white)
 
 
 def outlines(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Inner outline of each label: its pixels with a neighbour above, below or beside outside."""
+    """Find the inner outline of each label: its pixels with one of four neighbours outside."""
     inside = np.ones(labels.shape, dtype=bool)
     for axis in (0, 1):
         ahead = np.swapaxes(labels, 0, axis)
@@ -119,16 +119,16 @@ def overlay(
     ids: npt.NDArray[np.int64] | None = None,
     brightness: float = 1.0,
 ) -> Rgb:
-    """Grey image with outlines drawn on it.
+    """Draw outlines on a grey image.
 
     Parameters
     ----------
     plane, labels
-        ``(y, x)`` of the same shape.
+        Image and labels ``(y, x)`` of the same shape.
     ids
         Id that gives the colour of label i at index i, 0 for grey; None draws all in amber.
     brightness
-        Of the image, 0-1; that of the outlines stays.
+        Brightness of the image, 0-1; the outlines are always drawn at full brightness.
     """
     rgb = np.repeat((brightness * stretch(plane)).astype(np.uint8)[..., None], 3, axis=2)
     edge = outlines(labels)

@@ -1,4 +1,4 @@
-"""The page: sections of text, pictures and tables, rendered to one HTML file."""
+"""HTML page of sections with text, pictures and tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NUMBER = re.compile(r"[-+]?[\d.\u202f]*(e[-+]\d+)?%?")
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: data URI and the sentence below it, which is its alternative text too."""
+    """Figure: data URI and the sentence below it, which is also its alternative text."""
 
     uri: str
     caption: str
@@ -24,9 +24,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Sentence above, header (empty: the rows are names and values) and rows of plain values.
+    """Table: sentence above, header, and rows of plain values.
 
-    `blocks` are names and widths in columns of an upper header, if there is one.
+    Without a header, the rows are names and values. `blocks` are names and widths in columns of an
+    upper header, if there is one.
     """
 
     caption: str
@@ -35,14 +36,14 @@ class Table:
     blocks: Sequence[tuple[str, int]] = ()
 
     def is_numeric(self, column: int) -> bool:
-        """Whether a column is aligned right; names and their values, without header, are not."""
+        """Tell whether a column holds numbers, which are aligned right; never without a header."""
         texts = [cell(row[column]) for row in self.rows]
         return bool(self.header) and all(NUMBER.fullmatch(text) for text in texts)
 
 
 @dataclass
 class Section:
-    """A heading and what is below it: paragraphs, then pictures, then tables."""
+    """Section: heading, paragraphs, pictures and tables, in this order."""
 
     title: str
     paragraphs: list[str] = field(default_factory=list)
@@ -51,12 +52,12 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """Id in the page."""
+        """Id of the section in the page."""
         return self.title.lower().replace(" ", "-").replace(",", "")
 
 
 def cell(value: Any) -> str:
-    """Text of a value: three digits of a fraction, grouped thousands, nothing where missing."""
+    """Format a value: three significant digits, grouped thousands, nothing for a missing value."""
     if value is None or value != value:  # NaN
         return ""
     if isinstance(value, bool):
@@ -67,28 +68,28 @@ def cell(value: Any) -> str:
 
 
 def count(value: float) -> str:
-    """Whole number with its thousands grouped by narrow spaces."""
+    """Format a whole number, with its thousands grouped by narrow spaces."""
     return f"{round(value):,}".replace(",", "\u202f")
 
 
 def percent(part: int, whole: int) -> str:
-    """Share with one decimal; nothing of nothing is the empty text."""
+    """Format a share as a percentage with one decimal; empty if the whole is 0."""
     return f"{part / whole:.1%}" if whole else ""
 
 
 def render(
     title: str, subtitle: str, headline: Sequence[tuple[str, Any]], sections: Sequence[Section]
 ) -> str:
-    """Render the page; every text is escaped, nothing is loaded from anywhere.
+    """Render the page; every text is escaped, and the page loads nothing from elsewhere.
 
     Parameters
     ----------
     title, subtitle
-        Sample, and what it is.
+        Name of the sample, and its description.
     headline
-        Name and value of the figures on top.
+        Names and values of the figures at the top.
     sections
-        In order.
+        Sections in their order.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cellsam_core.reporting"),

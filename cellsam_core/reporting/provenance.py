@@ -1,4 +1,4 @@
-"""What a result was made with: versions, configuration, weights, inputs. Nothing that is a date."""
+"""Provenance of results: versions, configuration, weights and inputs, without a date."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def package_versions() -> dict[str, str | None]:
-    """Versions of the packages that results depend on, None for one that is not installed."""
+    """Return the versions of packages that results depend on; None for one that is absent."""
     versions: dict[str, str | None] = {"cellsam_core": __version__}
     for name in PACKAGES:
         try:
@@ -41,7 +41,7 @@ def package_versions() -> dict[str, str | None]:
 
 
 def input_files(results: Results) -> list[dict[str, Any]]:
-    """Name and size in bytes of every input file; None for one that has gone since."""
+    """List the name and size in bytes of every input file; None for one that no longer exists."""
     manifest = results.manifest
     planes = [plane for frame in manifest.planes for plane in frame]
     names = {path for plane in planes for path in (plane.path, *plane.also)}
@@ -62,9 +62,9 @@ def provenance(results: Results, config: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     results
-        Of the sample.
+        Results of the sample.
     config
-        The workflow's configuration.
+        Configuration of the workflow.
     """
     manifest_bytes = (results.folder / "0_manifest.json").read_bytes()
     return {

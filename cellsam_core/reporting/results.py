@@ -216,11 +216,11 @@ def trace_matrix(rows: pd.DataFrame, values: pd.Series[float], n_frames: int) ->
     Parameters
     ----------
     rows
-        track_id and frame of each value; one value a track and frame.
+        Table with track_id and frame of each value; one row a track and frame.
     values
-        As many; NaN is absent.
+        Value of each row; NaN is absent.
     n_frames
-        Columns of the result.
+        Number of columns of the result.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Section of a sample that is compared with bulk expression."""
+"""Section that compares a sample with bulk expression."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def bulk_section(path: Path, genes: pd.DataFrame | None) -> Section:
     Parameters
     ----------
     path
-        See :func:`cellsam_core.comparison.bulk.read_bulk`.
+        Table that :func:`cellsam_core.comparison.bulk.read_bulk` reads.
     genes
-        ``var`` of ``cells.h5ad``; None without that file.
+        Table ``var`` of ``cells.h5ad``; None without that file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Section of the controls: what they say of all transcripts, and of single genes."""
+"""Section of the controls: error rate of all transcripts, and doubtful genes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_BLANKS = "No blank was seen, so nothing can be said of the error rate of sing
 
 
 def controls_section(quality: dict[str, Any] | None, genes: pd.DataFrame | None) -> Section:
-    """Rate of blanks and other controls, as ``assign`` counted them; genes like blanks."""
+    """Make the section: rate of blanks and other controls, and genes that are no more frequent."""
     section = Section("Controls")
     if quality is None:
         section.paragraphs.append(NO_QUALITY)
@@ -72,7 +72,7 @@ def add_doubtful_genes(section: Section, genes: pd.DataFrame, most: int) -> None
 def genes_table(genes: pd.DataFrame, caption: str) -> Table:
     """List the most frequent of some genes, from ``var`` of ``cells.h5ad``.
 
-    Where there are blanks, the last column is the share of a gene's transcripts that they explain.
+    If there are blanks, the last column is the share of a gene's transcripts that they explain.
     """
     named = genes.rename_axis("gene").reset_index()
     top = named.sort_values(["n_transcripts", "gene"], ascending=[False, True]).head(TOP_GENES)

@@ -22,7 +22,7 @@ MAX_UPRIGHT = 3  # letters of a name that is not turned
 
 
 def decoding_section(results: Results) -> Section | None:
-    """Tell how the rounds were decoded; None for a sample that came decoded."""
+    """Make the section of decoding; None for a sample whose transcripts were measured elsewhere."""
     path = results.folder / "0_decoded/decode_qc.json"
     if not path.is_file():
         return None
@@ -75,7 +75,7 @@ def figure_curve(quality: dict[str, Any]) -> Figure:
 
 
 def density_by_field(fields: list[dict[str, Any]]) -> dict[str, float]:
-    """Transcripts of genes per 1000 um2 of each field that has an area of its own."""
+    """Return the transcripts of genes per 1000 um2 of each field that has an area of its own."""
     return {
         str(field["field"]): 1000 * field["n_gene_calls"] / field["area_um2"]
         for field in fields
@@ -84,7 +84,7 @@ def density_by_field(fields: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def figure_density_by_field(density: dict[str, float]) -> Figure:
-    """Draw a bar a field; the fields are named where there is room."""
+    """Draw one bar a field, with the names of the fields if there is room."""
     figure = new_figure(2.6)
     axes = figure.add_subplot(xlabel="field", ylabel="transcripts per 1000 µm²")
     axes.bar(range(len(density)), list(density.values()), color=ACCENT)
@@ -113,7 +113,7 @@ def _counts(quality: dict[str, Any]) -> Table:
 
 
 def _registration(fields: list[dict[str, Any]]) -> Table:
-    """Drift and residual of each imaging round over the fields."""
+    """Make the table of drift and residual of each imaging round over the fields."""
     rounds: dict[int, list[dict[str, Any]]] = {}
     for field in fields:
         for entry in field["rounds"]:

@@ -1,4 +1,4 @@
-"""Section that says which links and divisions to look at."""
+"""Section of the links and divisions that are most in doubt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEADER = ("rank", "event", "frame", "y (px)", "x (px)", "label", "tracks", "prob
 
 
 def review_section(results: Results, tracks: pd.DataFrame | None) -> Section:
-    """List the events that are most worth a look."""
+    """Make the section: the events that should be checked first."""
     section = Section("What to check")
     review = results.table("3_tracks/review.csv")
     if review is None or tracks is None:
@@ -29,9 +29,9 @@ def review_section(results: Results, tracks: pd.DataFrame | None) -> Section:
     shown = review.head(MAX_ROWS).drop(columns="lineages_right")
     shown["track_ids"] = shown["track_ids"].astype(str).str.replace(";", ", ")
     section.paragraphs.append(
-        "Label: of the object whose past is in doubt. Gain: right lineages that checking it adds,"
-        " on average. What is wrong goes into the sample's table of corrections"
-        " (docs/corrections.md)."
+        "Label: the object whose past is in doubt. Gain: mean number of lineages that become"
+        " correct when the event is checked. Enter what is wrong in the sample's table of"
+        " corrections (docs/corrections.md)."
     )
     caption = f"The first {len(shown)} of {len(review)} rows of review.csv."
     rows = list(shown.itertuples(index=False, name=None))

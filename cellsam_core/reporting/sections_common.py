@@ -1,4 +1,4 @@
-"""Sections that every report has: input, segmentation, run times, versions."""
+"""Sections of every report: input, segmentation, run times, versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def input_section(results: Results) -> Section:
-    """Tell what was read, its units and the reader's warnings."""
+    """Make the section of the input: its metadata, units and the reader's warnings."""
     manifest = results.manifest
     height, width = manifest.shape_yx
     unknown = "not known: lengths are in pixels"
@@ -40,7 +40,7 @@ def input_section(results: Results) -> Section:
         rows.append(("frame interval (s)", interval))
     if manifest.transcripts is not None:
         rows.append(("transcripts", manifest.transcripts.n_rows))
-    section = Section("Input", tables=[Table("As the files say of themselves.", (), rows)])
+    section = Section("Input", tables=[Table("Metadata of the input files.", (), rows)])
     if manifest.warnings:
         section.tables.append(
             Table("Warnings of the reader.", (), [(text,) for text in manifest.warnings])
@@ -51,7 +51,7 @@ def input_section(results: Results) -> Section:
 
 
 def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Section:
-    """Summarise number of cells, scores, areas, cells at the border."""
+    """Make the section of segmentation: number of cells, scores, areas, cells at the border."""
     section = Section("Segmentation")
     if cells is None:
         section.paragraphs.append(
@@ -90,7 +90,7 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
 
 
 def _seam_ratio(results: Results, cells: pd.DataFrame) -> SeamRatio | None:
-    """Compare what is within a cell diameter of the borders of tiles with the rest."""
+    """Compare the density of cells near the borders of tiles with that elsewhere."""
     recorded = results.segmentation_parameters()
     if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
         return None
@@ -101,7 +101,7 @@ def _seam_ratio(results: Results, cells: pd.DataFrame) -> SeamRatio | None:
 
 
 def benchmark_table(folder: Path | None) -> pd.DataFrame:
-    """Time and memory of each job, from Snakemake's benchmark files below `folder`.
+    """Read time and memory of each job from Snakemake's benchmark files below `folder`.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def benchmark_table(folder: Path | None) -> pd.DataFrame:
 
 
 def run_section(folder: Path | None) -> Section:
-    """Run times and memory."""
+    """Make the section of run times and memory."""
     section = Section("Run time and memory")
     table = benchmark_table(folder)
     if table.empty:
@@ -135,7 +135,7 @@ def run_section(folder: Path | None) -> Section:
 
 
 def versions_section(provenance: dict[str, Any]) -> Section:
-    """Versions, weights, parameters."""
+    """Make the section of versions, weights and parameters."""
     segmentation = [(key, _plain(v)) for key, v in sorted(provenance["segmentation"].items())]
     packages = [("python", provenance["python"]), *sorted(provenance["packages"].items())]
     config = [
@@ -156,7 +156,7 @@ def versions_section(provenance: dict[str, Any]) -> Section:
 
 
 def _plain(value: Any) -> str:
-    """Text of a configuration value; identifiers and hashes are not grouped as numbers are."""
+    """Format a value of the configuration; whole numbers are not grouped by thousands."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -59,7 +59,7 @@ def movie_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Sectio
 
 
 def outlines_section(results: Results, objects: pd.DataFrame | None) -> Section:
-    """Masks of the first, middle and last frame."""
+    """Make the section of the masks of the first, middle and last frame."""
     section = Section("Masks over the image")
     image, masks = results.image(), results.masks()
     if image is None or masks is None:
@@ -84,7 +84,7 @@ def outlines_section(results: Results, objects: pd.DataFrame | None) -> Section:
 def frame_overlay(
     image: OmeZarr, masks: OmeZarr, objects: pd.DataFrame | None, frame: int
 ) -> tuple[Rgb, Window, pd.DataFrame | None]:
-    """Picture of a frame with outlines in the colours of tracks, its window, its objects."""
+    """Draw a frame with outlines in the colours of tracks; also return its window and objects."""
     window = window_around(masks.shape_yx)
     labels = read_window(masks, frame, 0, window)
     plane = read_window(image, frame, len(image.channels) - 1, window)
@@ -95,7 +95,7 @@ def frame_overlay(
 
 
 def _track_of_label(objects: pd.DataFrame, frame: int, max_label: int) -> npt.NDArray[np.int64]:
-    """Track at the index of its label in `frame`, 0 for a label without one."""
+    """Return the track at the index of its label in `frame`; 0 for a label without a track."""
     here = objects[objects["frame"] == frame]
     pieces = merged_pieces(here)
     labels = pd.concat([here["label"], pieces["piece"]]).to_numpy(np.int64)
@@ -108,7 +108,7 @@ def _track_of_label(objects: pd.DataFrame, frame: int, max_label: int) -> npt.ND
 def tracks_section(
     results: Results, objects: pd.DataFrame | None, tracks: pd.DataFrame | None
 ) -> Section:
-    """Paths over the last frame and histogram of lengths."""
+    """Make the section of tracks: paths over the last frame, and their lengths."""
     section = Section("Tracks")
     if objects is None or tracks is None:
         section.paragraphs.append(NO_TRACKS + "objects.parquet or tracks.csv is missing.")
@@ -126,7 +126,7 @@ def tracks_section(
         )
         caption = (
             "Paths of all cells over the last frame, darkened; a dot marks where a track ends, "
-            "and daughters begin at the dot of their mother."
+            "and daughters begin at the dot of their parent."
         )
         section.pictures.append(Picture(uri, caption))
     if results.manifest.n_frames == 1:
@@ -144,7 +144,7 @@ def tracks_section(
 def counts_section(
     results: Results, objects: pd.DataFrame | None, divisions: pd.DataFrame | None
 ) -> Section:
-    """Cells and divisions over time."""
+    """Make the section of cells and divisions over time."""
     section = Section("Cells and divisions")
     if objects is None or divisions is None:
         section.paragraphs.append(NO_TRACKS + "objects.parquet or divisions.csv is missing.")
@@ -167,7 +167,7 @@ def divisions_table(divisions: pd.DataFrame, units: Units) -> Table:
     names = ["event_id", "kind", "frame", "parent_id", "daughter_ids", "score", "status"]
     shown = divisions.sort_values("frame", kind="stable")[names].head(MAX_DIVISION_ROWS)
     shown["daughter_ids"] = shown["daughter_ids"].astype(str).str.replace(";", ", ")
-    header = ["event", "kind", "frame", "mother", "daughters", "score", "status"]
+    header = ["event", "kind", "frame", "parent", "daughters", "score", "status"]
     if units.timed:
         shown.insert(3, "time", shown["frame"] * units.per_frame)
         header.insert(3, units.time_label)
@@ -180,7 +180,7 @@ def divisions_table(divisions: pd.DataFrame, units: Units) -> Table:
 def lineage_section(
     results: Results, tracks: pd.DataFrame | None, divisions: pd.DataFrame | None
 ) -> Section:
-    """Lineage tree."""
+    """Make the section of the lineage tree."""
     section = Section("Lineages")
     if tracks is None or tracks.empty:
         section.paragraphs.append("There are no tracks to arrange.")
@@ -221,13 +221,13 @@ def ratio_matrix(results: Results, traces: pd.DataFrame) -> pd.DataFrame:
 
 
 def onset_of(options: dict[str, Any]) -> Onset:
-    """Tell where the response begins, and by which word it is marked."""
+    """Return the first frame of the response and the word that marks it."""
     word = "end of baseline" if options["drug_frame"] is None else "drug"
     return Onset(drug_frame_of(options), word)
 
 
 def traces_section(results: Results) -> Section:
-    """Heat map, single traces and mean of R/R0; mean intensities without a ratio."""
+    """Make the section of traces: R/R0 of cells and their mean, or intensities without a ratio."""
     section = Section("Reporter traces")
     traces, options = read_traces(results)
     if traces is None:
@@ -310,7 +310,7 @@ def _add_ratio(
 def quality_section(
     results: Results, objects: pd.DataFrame | None, tracks: pd.DataFrame | None
 ) -> Section:
-    """Count flags of objects, and how tracks begin, end and are linked."""
+    """Make the section of quality: flags of objects, and beginnings, ends and links of tracks."""
     section = Section("Quality flags")
     if objects is None or tracks is None or tracks.empty:
         section.paragraphs.append("There are no tracks to judge.")
@@ -343,7 +343,7 @@ def quality_section(
 
 
 def interval_section(results: Results) -> Section:
-    """Whether the movie's interval is short enough for `sigma_iou`, and how the stage drifts."""
+    """Make the section of the frame interval, judged for `sigma_iou`, and of the stage's drift."""
     section = Section("Frame interval and drift")
     intervals = results.table("3_tracks/intervals.csv")
     drift = results.table("3_tracks/drift.csv")

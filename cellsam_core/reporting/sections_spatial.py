@@ -1,4 +1,4 @@
-"""Sections of a spatial sample's report."""
+"""Sections of the report of a tissue with transcripts."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def read_quality(results: Results) -> dict[str, Any] | None:
 
 
 def zoom_windows(results: Results, cells: pd.DataFrame | None) -> list[Window]:
-    """Whole image and two windows about the cell with most transcripts that is off the border."""
+    """Choose windows: the whole image, and two about the cell with most transcripts."""
     shape = results.manifest.shape_yx
     windows = [window_around(shape)]
     if cells is None or cells.empty:
@@ -139,7 +139,7 @@ def zoom_windows(results: Results, cells: pd.DataFrame | None) -> list[Window]:
 def overlay_panels(
     results: Results, windows: list[Window], summary: TranscriptSummary | None
 ) -> list[draw.Panel]:
-    """Outlines over the stain, with transcripts, in each window; none without image or masks."""
+    """Draw outlines over the stain, with transcripts, in each window; none without masks."""
     image, masks = results.image(), results.masks()
     if image is None or masks is None:
         return []
@@ -165,7 +165,7 @@ def overlay_panels(
 def overlay_section(
     results: Results, windows: list[Window], summary: TranscriptSummary | None
 ) -> Section:
-    """Outlines over the stain, with transcripts."""
+    """Make the section of outlines over the stain, with transcripts."""
     section = Section("Cells and transcripts over the stain")
     panels = overlay_panels(results, windows, summary)
     image = results.image()
@@ -188,7 +188,7 @@ def overlay_section(
 
 
 def cell_outlines(results: Results, cells: pd.DataFrame) -> tuple[list[Any], npt.NDArray[np.int64]]:
-    """Outer rings of the cells in ``boundaries.parquet``.
+    """Read the outer rings of the cells in ``boundaries.parquet``.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def cell_outlines(results: Results, cells: pd.DataFrame) -> tuple[list[Any], npt
 
 
 def cell_shapes(results: Results, cells: pd.DataFrame) -> tuple[Any, npt.NDArray[np.int64], str]:
-    """Shapes for the cell map, the transcripts of each, and what they are, in words."""
+    """Return shapes for the cell map, the transcripts of each, and a description of the shapes."""
     path = results.folder / "3_cells/boundaries.parquet"
     if path.is_file() and len(cells) <= MAX_POLYGONS:
         return *cell_outlines(results, cells), "Cells"
@@ -228,7 +228,7 @@ def cell_shapes(results: Results, cells: pd.DataFrame) -> tuple[Any, npt.NDArray
 
 
 def cells_section(results: Results, cells: pd.DataFrame | None) -> Section:
-    """Map of the cells, transcripts and genes per cell, areas."""
+    """Make the section of cells: map, transcripts and genes per cell, areas."""
     section = Section("Cells")
     if cells is None:
         section.paragraphs.append(NO_CELLS)
@@ -272,7 +272,7 @@ def cells_section(results: Results, cells: pd.DataFrame | None) -> Section:
 def counts_by_field(
     fields: Fields, cells: pd.DataFrame, pixel_size_um: float | None
 ) -> dict[str, float]:
-    """Transcripts of genes in cells per 1000 um2 of each field of view."""
+    """Count transcripts of genes in cells per 1000 um2 of each field of view."""
     assert pixel_size_um is not None  # no transcript is placed without
     counts = cells.groupby("fov")["n_transcripts"].sum().reindex(fields.numbers, fill_value=0)
     return {
@@ -287,7 +287,7 @@ def assignment_section(
     genes: pd.DataFrame | None,
     summary: TranscriptSummary | None,
 ) -> Section:
-    """Give the assigned fraction, frequent genes, where unassigned transcripts lie."""
+    """Make the section of assignment: fractions, frequent genes, map of unassigned transcripts."""
     section = Section("Assignment")
     if summary is None:
         section.paragraphs.append(NO_TRANSCRIPTS)
@@ -315,7 +315,7 @@ def assignment_section(
 def rows_table(
     results: Results, quality: dict[str, Any], summary: TranscriptSummary | None
 ) -> Table:
-    """Tell where the rows of the input went.
+    """Make the table that accounts for every row of the input.
 
     Counts in cells come from the matrix, those in no cell from ``transcripts.parquet`` and the sum
     from the manifest.

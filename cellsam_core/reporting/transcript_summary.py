@@ -1,4 +1,4 @@
-"""One pass over ``transcripts.parquet``, in batches: the spots to draw, where none is in a cell."""
+"""Single pass over ``transcripts.parquet``: spots to draw, and density outside of cells."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ ROWS_PER_BIN = 10  # coarser where there are fewer, so that the map isn't speckl
 
 @dataclass
 class TranscriptSummary:
-    """Where transcripts are.
+    """Positions of transcripts, thinned and binned for pictures.
 
     Attributes
     ----------
     unassigned
-        ``(y, x)`` bins over the image: transcripts in no cell.
+        Number of transcripts in no cell, ``(y, x)`` bins over the image.
     spots
-        For each window asked for, the transcripts to draw; evenly thinned where there are many.
+        Transcripts to draw in each window; evenly thinned if there are many.
     n_in_no_cell
-        Rows without a cell, also those outside the image.
+        Number of rows without a cell, including those outside the image.
     """
 
     unassigned: npt.NDArray[np.int64]
@@ -57,11 +57,11 @@ def summarise(
     path
         ``transcripts.parquet``.
     affine
-        3x3, micrometres to image pixels.
+        Matrix 3x3 from micrometres to image pixels.
     shape_yx
-        Of the image.
+        Height and width of the image in pixels.
     windows
-        Where spots are to be drawn.
+        Windows in which spots are drawn.
     """
     matrix = np.asarray(affine, dtype=np.float64)
     file = open_parquet(path)
@@ -87,7 +87,7 @@ def summarise(
 
 
 class _Collector:
-    """Keeps every k-th transcript of a window; k doubles when there are too many."""
+    """Collector of every k-th transcript of a window; k doubles when there are too many."""
 
     def __init__(self, window: Window) -> None:
         self.window = window

@@ -12,7 +12,7 @@ class Units:
     Attributes
     ----------
     pixel_size_um, frame_interval_s
-        As in the manifest.
+        Pixel size and frame interval of the manifest; None where they are not known.
     """
 
     pixel_size_um: float | None

@@ -1,4 +1,4 @@
-"""What lies beside unstained cells and is no cell: walls and letters of a chip, dead cells."""
+"""Objects beside unstained cells that are no cells: walls and letters of a chip, dead cells."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def clutter(rng: np.random.Generator, labels: NDArray[np.int32], diameter_px: fl
     labels
         ``(y, x)``, 0 where there is room.
     diameter_px
-        Of a cell; strokes and clumps are about as wide, or they would not be mistaken.
+        Diameter of a cell; strokes and clumps are about as wide, so that they look like cells.
     """
     draw = clumps if rng.random() < 0.4 else relief
     drawn = draw(rng, (labels.shape[0], labels.shape[1]), diameter_px)
@@ -73,7 +73,7 @@ def relief(rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: flo
 def _beyond_bar(
     u: Image, v: Image, bar: tuple[float, float, float, float], rounding_px: float
 ) -> Image:
-    """Distance to a bar (centre and half sides along u and v), negative inside."""
+    """Compute the distance to a bar (centre, half sides along u and v), negative inside."""
     right = np.abs(u - bar[0]) - bar[2] + rounding_px
     above = np.abs(v - bar[1]) - bar[3] + rounding_px
     outside = np.hypot(np.maximum(right, 0), np.maximum(above, 0))

@@ -52,7 +52,7 @@ class Frame(NamedTuple):
     cells
         Every visible cell, by ascending id.
     divisions
-        Births that this frame is the first to show.
+        Births whose first frame is this one.
     """
 
     images: dict[str, NDArray[np.uint16]]
@@ -89,8 +89,8 @@ def iter_frames(rng: np.random.Generator, options: MovieOptions) -> Iterator[Fra
     for number in range(options.frames):
         if number:
             population.advance()
-        labels = _paint(population, shape_yx)
-        nucleus_labels = _paint_nuclei(population, labels)
+        labels = _draw_labels(population, shape_yx)
+        nucleus_labels = _draw_nuclei(population, labels)
         scenes = _scenes(population, labels, nucleus_labels, texture, options.drug_frame)
         images = {
             c: _camera(rng, scenes[c], gain, medium[c], (1 - BLEACHING[c]) ** number)
@@ -113,7 +113,7 @@ def iter_frames(rng: np.random.Generator, options: MovieOptions) -> Iterator[Fra
 def simulate_labels(
     rng: np.random.Generator, options: MovieOptions
 ) -> Iterator[tuple[Labels, list[Division]]]:
-    """Yield the label images alone, with the births that each is the first to show.
+    """Yield only the label images, each with the births whose first frame it is.
 
     Ten times as fast as :func:`iter_frames`; the two differ in the random numbers drawn.
     """
@@ -122,7 +122,7 @@ def simulate_labels(
     for number in range(options.frames):
         if number:
             population.advance()
-        labels = _paint(population, (options.size_px, options.size_px))
+        labels = _draw_labels(population, (options.size_px, options.size_px))
         yield labels, population.divisions[seen:]
         seen = len(population.divisions)
 
@@ -138,8 +138,8 @@ def _population(rng: np.random.Generator, options: MovieOptions) -> Population:
     )
 
 
-def _paint(population: Population, shape_yx: tuple[int, int]) -> Labels:
-    """Label image; cells with next to nothing in view are dropped from the population."""
+def _draw_labels(population: Population, shape_yx: tuple[int, int]) -> Labels:
+    """Draw the label image; cells of which hardly anything is in view leave the population."""
     labels = compete({c.track_id: population.outline(c) for c in population.cells}, shape_yx)
     area = np.bincount(labels.ravel(), minlength=population.next_id)
     smallest = 0.03 * np.pi * population.final_area
@@ -149,7 +149,7 @@ def _paint(population: Population, shape_yx: tuple[int, int]) -> Labels:
     return labels
 
 
-def _paint_nuclei(population: Population, labels: Labels) -> Labels:
+def _draw_nuclei(population: Population, labels: Labels) -> Labels:
     nuclei = (-labels).astype(np.int32)
     for cell in population.cells:
         stamp(nuclei, _nucleus(population, cell), cell.track_id, where=-cell.track_id)
@@ -157,7 +157,7 @@ def _paint_nuclei(population: Population, labels: Labels) -> Labels:
 
 
 def _nucleus(population: Population, cell: Cell) -> Outline:
-    """Shape the nucleus: a plate across the axis just before division, small just after."""
+    """Outline the nucleus: a plate across the axis just before division, small just after."""
     radius = cell.radius_px(population.frame)
     size, elongation, angle = 0.55 * radius, 1.25, cell.axis
     if population.division == "budding":
@@ -214,7 +214,7 @@ def _scenes(
 def _camera(
     rng: np.random.Generator, scene: Image, gain: Image, medium: Image, bleaching: float
 ) -> NDArray[np.uint16]:
-    """Blur, vignetting, medium and noise; one count a photon."""
+    """Photograph a scene with blur, vignetting, medium and noise; a photon is one count."""
     light = FULL_COUNTS * bleaching * ndi.gaussian_filter(scene, PSF_PX) * gain
     light += MEDIUM_COUNTS * medium
     counts = expose(rng, light, photons=1.0, read_noise=READ_NOISE_COUNTS) + OFFSET_COUNTS

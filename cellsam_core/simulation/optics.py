@@ -1,4 +1,4 @@
-"""What a microscope does to a scene: uneven light, blur, debris, shot and read noise."""
+"""Imaging by a microscope: uneven light, blur, debris, shot noise and read noise."""
 
 from __future__ import annotations
 

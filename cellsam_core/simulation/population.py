@@ -1,4 +1,4 @@
-"""A growing cell population: soft discs that move, grow, divide or bud."""
+"""Growing cell population: soft discs that move, grow, divide or bud."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ class Cell:
     next_bud: int = 0
 
     def age(self, frame: int) -> int:
-        """Frames since the start of the cycle."""
+        """Return the frames since the start of the cycle."""
         return frame - self.cycle_start
 
     def radius_px(self, frame: int) -> float:
-        """Radius of the disc of this cell's area; area grows linearly over the cycle."""
+        """Return the radius of the disc of the cell's area, which grows linearly over the cycle."""
         progress = min(max(self.age(frame) / self.cycle_frames, 0), 1)
         return float(np.sqrt(self.birth_area + progress * (self.final_area - self.birth_area)))
 
 
 @dataclass(frozen=True)
 class Division:
-    """A birth: two daughters of a mitosis, or one bud."""
+    """Birth: two daughters of a mitosis, or one bud."""
 
     kind: str
     frame: int
@@ -169,7 +169,7 @@ class Population:
         return self.next_id - 1
 
     def advance(self) -> None:
-        """Go on by one frame: divide or bud, crawl, push apart."""
+        """Advance by one frame: divide or bud, move, push overlapping cells apart."""
         self.frame += 1
         if self.division == "mitosis":
             self.cells = [c for cell in self.cells for c in self._divide(cell)]
@@ -179,7 +179,7 @@ class Population:
         self._relax()
 
     def in_mitosis(self, cell: Cell) -> bool:
-        """Whether the cell is round, with condensed chromosomes, and divides next frame."""
+        """Tell whether the cell is round, with condensed chromosomes, and divides next frame."""
         last = cell.age(self.frame) >= cell.cycle_frames - 1
         return self.division == "mitosis" and last and self._well_inside(cell)
 
@@ -252,14 +252,14 @@ class Population:
         return [bud]
 
     def _release(self, bud: Cell) -> None:
-        """Turn a grown bud into a cell of its own, which grows on and buds a cycle later."""
+        """Turn a grown bud into a separate cell, which grows and buds a cycle later."""
         bud.birth_area, bud.final_area = bud.final_area, self.final_area
         bud.cycle_start, bud.cycle_frames = self.frame, self._cycle()
         bud.next_bud = self.frame + bud.cycle_frames
         bud.attached_to = 0
 
     def _free_direction(self, cell: Cell) -> float:
-        """Of twelve directions, the one whose bud would be farthest from the other cells."""
+        """Choose the one of twelve directions whose bud is farthest from the other cells."""
         angles = self.rng.uniform(0, 2 * np.pi) + np.arange(12) * np.pi / 6
         reach = 1.3 * cell.radius_px(self.frame)
         tips = cell.yx + reach * np.stack([np.sin(angles), np.cos(angles)], axis=1)
@@ -284,7 +284,7 @@ class Population:
                 cell.harmonics[:, 1] += self.rng.normal(0, 0.12, size=len(cell.harmonics))
 
     def _relax(self, n_steps: int = 12) -> None:
-        """Push overlapping discs apart; hold buds at their mothers."""
+        """Push overlapping discs apart, and hold buds at their mothers."""
         n = len(self.cells)
         if n < 2:
             return

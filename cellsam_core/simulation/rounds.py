@@ -30,7 +30,7 @@ BEAD_COUNTS = 4000.0
 
 @dataclass(frozen=True)
 class RoundsSpec:
-    """How imperfect the rounds are.
+    """Imperfections of simulated rounds.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Rounds(NamedTuple):
     fiducials
         uint16 ``(rounds, y, x)``: beads.
     drift_yx
-        float64 ``(rounds, 2)``: where a thing of round 0 is found in each round, in pixels.
+        float64 ``(rounds, 2)``: shift of each round against round 0, in pixels.
     """
 
     bits: NDArray[np.uint16]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Outline(NamedTuple):
-    """A closed curve around a centre: an ellipse whose radius is modulated by harmonics.
+    """Closed curve around a centre: an ellipse whose radius is modulated by harmonics.
 
     ``harmonics`` holds ``(amplitude relative to the radius, phase)`` of orders 2, 3, ...
     """
@@ -32,7 +32,7 @@ class Outline(NamedTuple):
 
 
 def clean(labels: Labels, min_area_px: float) -> Labels:
-    """Keep the largest 4-connected part of every label, drop parts below `min_area_px`.
+    """Keep the largest 4-connected part of every label and drop parts below `min_area_px`.
 
     Ids are kept. Input and output int32 ``(y, x)``, 0 = background.
     """
@@ -64,7 +64,7 @@ def renumber(labels: Labels) -> Labels:
 
 
 def depth_px(labels: Labels) -> Floats:
-    """Distance of every labelled pixel to the border of its own cell, in pixels, 0 outside."""
+    """Compute the distance of every labelled pixel to the border of its cell, px, 0 outside."""
     edge = np.zeros(labels.shape, dtype=bool)
     for axis in (0, 1):
         low = [slice(None), slice(None)]
@@ -183,7 +183,7 @@ def stamp(labels: Labels, shape: Outline, value: int, *, where: int) -> None:
 def relative_radius(
     shape: Outline, shape_yx: tuple[int, int]
 ) -> tuple[tuple[slice, slice], NDArray[np.float64]]:
-    """Distance from the centre over that of the outline in the same direction.
+    """Compute the distance from the centre over that of the outline in the same direction.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def relative_radius(
 
 
 def compete(outlines: dict[int, Outline], shape_yx: tuple[int, int]) -> Labels:
-    """Paint outlines by label; where they overlap, a pixel goes to the relatively nearer centre."""
+    """Draw outlines by label; where they overlap, a pixel goes to the relatively nearer centre."""
     labels = np.zeros(shape_yx, dtype=np.int32)
     nearest = np.ones(shape_yx)
     for value, shape in outlines.items():
@@ -272,7 +272,7 @@ def nuclei(rng: np.random.Generator, labels: Labels, *, fraction: float, missing
 
 
 def centres(labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centroids ``(n + 1, 2)`` as (y, x) and equivalent radii ``(n + 1,)`` in px, by label."""
+    """Compute centroids ``(n + 1, 2)`` (y, x) and equivalent radii ``(n + 1,)``, px, by label."""
     flat = labels.ravel()
     area = np.bincount(flat)
     grid = np.indices(labels.shape).reshape(2, -1)
@@ -339,7 +339,7 @@ def _brick_wall(
         end = -radius - rng.uniform(0, aspect) * width
         off = across[in_row] - (r + 0.5) * pitch
         v = along[in_row]
-        painted = np.zeros(len(v), dtype=np.int32)
+        drawn = np.zeros(len(v), dtype=np.int32)
         while end < radius:
             length = width * aspect * float(rng.uniform(0.7, 1.35))
             middle = end + length / 2
@@ -349,15 +349,15 @@ def _brick_wall(
             if reach > rng.uniform(0.75, 1.0) or rng.random() < 0.04:
                 continue
             beyond = np.maximum(np.abs(v - middle) - (length - width) / 2, 0)
-            painted[np.hypot(beyond, off) <= 0.48 * width] = value
-        labels[in_row] = painted
+            drawn[np.hypot(beyond, off) <= 0.48 * width] = value
+        labels[in_row] = drawn
     return labels
 
 
 def _wave(
     rng: np.random.Generator, position: Floats, wavelength_px: float, *, slope: float
 ) -> Floats:
-    """Sum of three sines of random phase, of wavelengths 1 to 3 times `wavelength_px`."""
+    """Add three sines of random phase, of wavelengths 1 to 3 times `wavelength_px`."""
     wave = np.zeros_like(position)
     for stretch in rng.uniform(1, 3, size=3):
         k = 2 * np.pi / (stretch * wavelength_px)

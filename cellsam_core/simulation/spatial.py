@@ -53,7 +53,7 @@ PHOTONS_PER_COUNT = 0.1
 
 
 class Tissue(NamedTuple):
-    """A section.
+    """Tissue section.
 
     Attributes
     ----------
@@ -152,7 +152,7 @@ def _planes(
     stains: Sequence[str],
     n_planes: int,
 ) -> dict[str, NDArray[np.uint16]]:
-    """Photograph every stain in every plane; the middle plane is the sharpest.
+    """Draw every stain as photographed in every plane; the middle plane is the sharpest.
 
     `truth` holds the labels of the cells and of the nuclei.
     """

@@ -24,10 +24,10 @@ SCALE_SPREAD = 0.33
 """Standard deviation of the log of the scale: cells differ, and the autopilot errs."""
 
 CLAHE_SHARE = 0.25
-"""Of the crops: the user may have images equalised."""
+"""Fraction of the crops after CLAHE: the user may have images equalised."""
 
 ELASTIC_SHARE = 0.4
-"""Of the crops: cells bent and squeezed, as tissue is and as no two cells are alike."""
+"""Fraction of the crops that are bent and squeezed, as tissue is."""
 
 ELASTIC_CORRELATION_PX = 48
 ELASTIC_MAX_PX = 4.0
@@ -35,10 +35,10 @@ ELASTIC_MAX_PX = 4.0
 
 CLUTTER_SHARE = 0.4
 UNSTAINED = ("yeast", "bacteria", "phase", "rods")
-"""Of the crops of these kinds: what is no cell is drawn beside the cells."""
+"""Kinds of crops in which `CLUTTER_SHARE` show objects that are no cells beside the cells."""
 
 ONE_PLANE_SHARE = 0.4
-"""Of the crops of stained sections that show the grey or the red alone."""
+"""Fraction of the crops of stained sections that show only the grey or the red plane."""
 
 INVERTED = {
     "fluorescence": 0.03,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 STYLE_SHARES = {"tissue": 0.22, "fluo": 0.13, "phase": 0.3, "rods": 0.15, "stained": 0.2}
-"""Of the simulated crops. Unstained cells and sections are what the real sets hold least of."""
+"""Fractions of the simulated crops; unstained cells and sections are rarest in the real sets."""
 
 
 class Crops(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
@@ -36,7 +36,7 @@ class Crops(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     n
         Number of items.
     seed
-        Of everything random.
+        Seed of everything random.
     """
 
     def __init__(

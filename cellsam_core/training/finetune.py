@@ -44,7 +44,7 @@ N_WHOLE = 5
 """From so many images with cells on, each `N_WHOLE`-th image is held out; else a part of each."""
 
 TRAINING_SHARE = 2 / 3
-"""Of an image's cells, where a part of each image is held out."""
+"""Fraction of an image's cells to learn from, where a part of each image is held out."""
 
 
 class Score(NamedTuple):

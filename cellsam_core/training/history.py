@@ -1,4 +1,4 @@
-"""The loss curve of a training run: a table and a plot, kept up to date while it runs."""
+"""Loss curve of a training run: a table and a plot that are updated during the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PANELS = {"boxes": "_box", "scores": "_class", "masks": "mask_"}
 
 
 class History:
-    """Means over each stretch between checkpoints, as CSV and, beside it, as PNG.
+    """Mean losses between checkpoints, as a CSV file and, beside it, a PNG file.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ class History:
             temporary.write_text("\n".join([header, *kept]) + "\n")
 
     def add(self, step: int, rate: float, losses: dict[str, float]) -> None:
-        """Keep the losses of one step."""
+        """Add the losses of one step."""
         self.rows.append((step, rate, losses))
 
     def flush(self) -> None:
-        """Write the mean of what was added, log it and draw the curve anew."""
+        """Write and log the mean of the added losses, and redraw the curve."""
         step, rate, _ = self.rows[-1]
         means = []
         for column in COLUMNS:

@@ -1,4 +1,4 @@
-"""Labelled images: what a model is trained on and judged by."""
+"""Labelled images, on which a model is trained and validated."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LabelledImage:
     set_name
         The data set it comes from.
     modality
-        What kind of image it is; scores are given by kind.
+        Kind of the image; scores are given by kind.
     channels
         ``(2, y, x)`` uint8: nuclear, whole cell; an absent channel is 0.
     equalised
@@ -91,7 +91,7 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
     root
         Folder of the data.
     split
-        Which rows to read.
+        Split whose rows are read.
 
     Raises
     ------

@@ -205,7 +205,7 @@ def descend(
     model
         On the device of `pixels`; whether batch norm learns is its mode's business.
     optimizer
-        Of its parameters.
+        Optimiser of its parameters.
     pixels, targets
         Crops ``(n, 3, h, w)`` and what is asked for.
     plan, step

@@ -28,7 +28,7 @@ class Target(NamedTuple):
 
 
 def quality_focal(logits: Tensor, quality: Tensor) -> Tensor:
-    """Sum of the quality focal loss (Li et al. 2020, eq. 4, beta 2); target is the IoU."""
+    """Sum the quality focal loss (Li et al. 2020, eq. 4, beta 2); its target is the IoU."""
     return (
         F.binary_cross_entropy_with_logits(logits, quality, reduction="none")
         * (quality - logits.sigmoid()).abs().square()
@@ -36,7 +36,7 @@ def quality_focal(logits: Tensor, quality: Tensor) -> Tensor:
 
 
 def box_loss(boxes: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Weighted sum of GIoU loss and L1 relative to the true size."""
+    """Compute the weighted sum of GIoU loss and L1 relative to the true size."""
     size = (truth[:, 2:] - truth[:, :2]).repeat(1, 2).clamp(min=4)
     relative = ((boxes - truth) / size).abs().mean(-1)
     giou = paired_iou(boxes, truth)[1]
@@ -78,7 +78,7 @@ def assign_one_to_many(
 
 @torch.no_grad()
 def assign_one_to_one(boxes: Tensor, logits: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-    """Hungarian matching of queries and cells (Carion et al. 2020, eq. 1)."""
+    """Match queries and cells by the Hungarian method (Carion et al. 2020, eq. 1)."""
     iou, giou = pairwise_iou(boxes, target.boxes)
     size = (target.boxes[:, 2:] - target.boxes[:, :2]).repeat(1, 2).clamp(min=4)
     relative = ((boxes[:, None] - target.boxes[None]) / size[None]).abs().mean(-1)
@@ -94,7 +94,7 @@ def assign_one_to_one(boxes: Tensor, logits: Tensor, target: Target) -> tuple[Te
 def detection_loss(
     dense: Boxes, refined: list[Boxes], targets: list[Target], n_candidates: int
 ) -> dict[str, Tensor]:
-    """Losses of the proposals and of every query layer, each an average a cell.
+    """Compute the losses of the proposals and of every query layer, each a mean over cells.
 
     Proposals are matched one to many, up to `n_candidates` a cell; queries one to one.
     """
@@ -123,7 +123,7 @@ def detection_loss(
 
 
 def jitter_boxes(boxes: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Move each side by up to `amount` of the box's size: CellFinder's boxes are not perfect."""
+    """Move each side by up to `amount` of the box's size, as CellFinder's boxes are inexact."""
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     shift = 2 * torch.rand(boxes.shape, generator=generator) - 1
     return boxes + size * amount * shift.to(boxes.device)
@@ -149,7 +149,7 @@ def mask_loss(
     max_boxes: int,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """BCE, dice and predicted-IoU losses on jittered true boxes (Kirillov et al. 2023, A)."""
+    """Compute BCE, dice and IoU losses on jittered true boxes (Kirillov et al. 2023, A)."""
     share = max(1, max_boxes // len(targets))
     sampled, prompts, truth = [], [], []
     for image, target in zip(features, targets, strict=True):

@@ -1,4 +1,4 @@
-"""What decides a training run besides its data."""
+"""Hyper-parameters of a training run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Everything that decides a training run besides its data.
+    """Hyper-parameters of a training run.
 
     Attributes
     ----------
     n_steps
-        Of both stages together.
+        Optimiser steps of both stages together.
     stage2_share
         Fraction of the steps, at the end, that belong to stage 2.
     batch_size, n_queries, n_mask_boxes
@@ -21,13 +21,13 @@ class TrainingPlan:
     learning_rate
         Peak, AdamW; one cycle of cosine a stage.
     ema_decay
-        Of the averaged weights.
+        Decay of the averaged weights.
     simulated_share
         Fraction of simulated crops.
     n_candidates
         Proposals that a cell may claim in the one-to-many matching; 1 makes it one to one.
     seed
-        Of weights and crops.
+        Seed of weights and crops.
     """
 
     n_steps: int = 8000
@@ -47,7 +47,7 @@ class TrainingPlan:
         return round(self.n_steps * (1 - self.stage2_share))
 
     def in_stage2(self, step: int) -> bool:
-        """Whether a step belongs to stage 2."""
+        """Tell whether a step belongs to stage 2."""
         return step >= self.n_stage1
 
     def rate(self, step: int) -> float:

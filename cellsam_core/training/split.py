@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HASH_PX = 32
 HASH_SIDE = 8
 DUPLICATE_MAX_BITS = 8
-"""Of 63. Unrelated images of one kind differ in 20 to 40; the nearest distinct ones seen, in 12."""
+"""Bits, of 63, in which duplicates may differ; unrelated images of one kind differ in 12 to 40."""
 
 BORDER_MIN_CORRELATION = 0.96
 BORDER_MAX_OFFSET = 0.5
@@ -160,7 +160,7 @@ def choose_split(rows: pd.DataFrame, *, validation_share: float, seed: int) -> p
     validation_share
         Fraction of the images of each modality.
     seed
-        Of the order of the sources.
+        Seed of the order of the sources.
 
     Returns
     -------
