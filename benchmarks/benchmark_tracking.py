@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from identities import Birth, Lineage, found_lineage, score_identities
 
-from benchmarks.identities import Birth, Lineage, found_lineage, score_identities
 from cellsam_core.simulation.movie import MovieSpec, simulate_labels
 from cellsam_core.tracking import TrackParameters, track_labels
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from benchmark_tracking import BUDDING, MITOSIS, Movie, jittered, shuffled, simulate
+from identities import Lineage, right_births
 from scipy import ndimage, optimize
 
-from benchmarks.identities import Lineage, right_births
 from cellsam_core.tracking import TrackParameters
 from cellsam_core.tracking.confidence import event_cues, link_cues, probability
 from cellsam_core.tracking.graph import NONE

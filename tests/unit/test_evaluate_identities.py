@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from disc_movies import division_movie
+from identities import Lineage, found_lineage, score_identities
 
-from benchmarks.identities import Lineage, found_lineage, score_identities
 from cellsam_core.simulation.movie import MovieSpec, simulate_labels
 from cellsam_core.tracking import TrackParameters, track_labels
 
