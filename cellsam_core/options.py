@@ -155,7 +155,8 @@ class Options:
 T = TypeVar("T", bound=Options)
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(option,))
+# Without field_specifiers: a type checker then takes each field as one with a default.
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 def options(cls: type[T]) -> type[T]:
     """Make a frozen dataclass of `cls` and describe its options in its docstring."""
     made = dataclass(frozen=True, kw_only=True)(cls)
