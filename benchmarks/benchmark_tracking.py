@@ -24,7 +24,8 @@ import pandas as pd
 from identities import Birth, Lineage, found_lineage, score_identities
 
 from cellsam_core.simulation.movie import MovieSpec, simulate_labels
-from cellsam_core.tracking import TrackParameters, track_labels
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracker import track_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,7 +136,7 @@ def scenarios(seed: int) -> dict[str, Movie]:
 
 def ours(frames: list[Labels], division: str) -> Lineage:
     """Track with the defaults."""
-    tracks = track_labels(frames, TrackParameters(division=division))  # type: ignore[arg-type]
+    tracks = track_labels(frames, TrackOptions(division=division))  # type: ignore[arg-type]
     return found_lineage(tracks.objects, tracks.divisions)
 
 
