@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--corrections",
         type=Path,
         metavar="CSV",
-        help="corrections of single cells, row by row, applied in every run: docs/corrections.md",
+        help="corrections of single cells, applied in every run; see docs/corrections.md",
     )
     parser.add_argument(
         "--images",
@@ -37,11 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="raw frames of the same movie, in any layout that `inspect` reads: writes the traces"
         " as well (`traces` has more options)",
     )
-    parser.add_argument(
-        "--ratio",
-        metavar="NUM/DEN",
-        help="with --images: channels of the reporter's ratio; without it only intensities",
-    )
+    text = "with --images: channels of the reporter's ratio; without it only intensities"
+    parser.add_argument("--ratio", metavar="NUM/DEN", help=text)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -56,6 +53,6 @@ def run(args: argparse.Namespace) -> None:
         images=args.images,
         ratio=args.ratio,
     )
-    births = "buds" if args.division == "budding" else "divisions"
     counts = len(tracks.objects), len(tracks.tracks), len(tracks.divisions)
+    births = "buds" if args.division == "budding" else "divisions"
     log.info("%d objects, %d tracks, %d %s", *counts, births)

@@ -165,11 +165,11 @@ def division_windows(tracks: pd.DataFrame, window_frames: int) -> pd.DataFrame:
     never = int(tracks["last_frame"].max()) + 1 if len(tracks) else 0
     windows = pd.DataFrame({"born_until": -1, "divides_from": never}, index=tracks.index)
     daughters = tracks[tracks["parent_id"].isin(tracks.index)]
-    mother_ends = tracks["last_frame"].reindex(daughters["parent_id"]).to_numpy()
-    daughters = daughters[mother_ends < daughters["first_frame"].to_numpy()]
+    parent_ends = tracks["last_frame"].reindex(daughters["parent_id"]).to_numpy()
+    daughters = daughters[parent_ends < daughters["first_frame"].to_numpy()]
     windows.loc[daughters.index, "born_until"] = daughters["first_frame"] + window_frames - 1
-    mothers = daughters["parent_id"].unique()
-    windows.loc[mothers, "divides_from"] = tracks.loc[mothers, "last_frame"] + 1 - window_frames
+    parents = daughters["parent_id"].unique()
+    windows.loc[parents, "divides_from"] = tracks.loc[parents, "last_frame"] + 1 - window_frames
     return windows
 
 
