@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from anndata import AnnData
 
@@ -113,16 +114,12 @@ def compare_samples(
     ...         "day_2": cc.assign(second, labels, pixel_size_um=1.0),
     ...     }
     ... )
-    >>> found.counts
-          day_1  day_2
-    gene
-    A         2      4
-    B         1      2
-    C         4      8
+    >>> found.counts["day_2"].to_dict()
+    {'A': 4, 'B': 2, 'C': 8}
     >>> found.correlation["spearman_rho"].round(3).tolist()
     [1.0]
     """
-    named = samples if hasattr(samples, "items") else _by_name(samples)
+    named = samples if isinstance(samples, Mapping) else _by_name(samples)
     if len(named) < 2:
         raise InputError(
             "samples",
