@@ -47,10 +47,9 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.assignment.stage import assign
     from cellsam_core.samples.manifest import Manifest
 
+    transcripts = args.transcripts or args.manifest
+    if args.manifest and args.manifest.suffix != ".json":  # by which `assign` knows a manifest
+        transcripts = Manifest.load(args.manifest)
     given = vars(args)
     names = ("labels", "polygons", "pixel_size_um", "cells", "nuclei", "sample", "output")
-    assign(
-        Manifest.load(args.manifest) if args.manifest else args.transcripts,
-        options=options,
-        **{name: given[name] for name in names},
-    )
+    assign(transcripts, options=options, **{name: given[name] for name in names})

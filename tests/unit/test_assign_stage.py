@@ -7,6 +7,7 @@ import json
 import anndata
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import shapely
 import tifffile
@@ -19,6 +20,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.spatial import inspect_spatial
+from cellsam_core.samples.transcripts import TableInMemory, find_columns, iter_columns
 
 LABELS = np.zeros((40, 50), dtype=np.uint16)
 LABELS[2:10, 3:9] = 7
@@ -83,6 +85,24 @@ def test_memory_and_files_give_the_same_table(table, tmp_path, monkeypatch, expa
     assert held.uns["quality"] == {k: v for k, v in figures.items() if v is not None}
     held.write_h5ad(tmp_path / "own.h5ad")
     same(anndata.read_h5ad(tmp_path / "own.h5ad"), held)
+
+
+@pytest.mark.parametrize("chunk_rows", [7, 150, 1000])
+def test_a_table_in_memory_is_streamed_as_a_file_is(table, tmp_path, chunk_rows):
+    table = table.assign(z=np.nan, cell=np.arange(300) % 3)
+    table.to_parquet(tmp_path / "t.parquet", row_group_size=40)
+    held = TableInMemory("held", pa.Table.from_pandas(table, preserve_index=False))
+    found = [find_columns(path, cell=["cell"]) for path in (held, tmp_path / "t.parquet")]
+    assert found[0] == found[1]
+    assert found[0].z is None  # a column without any value
+    chunks = [
+        list(iter_columns(path, ["x_um"], ["gene"], chunk_rows, ["cell"], ("y_um", table.y_um[5])))
+        for path in (held, tmp_path / "t.parquet")
+    ]
+    assert [len(chunk) for chunk in chunks[0]] == [len(chunk) for chunk in chunks[1]]
+    rows = [pa.Table.from_batches(c).unify_dictionaries().to_pylist() for c in chunks]
+    assert rows[0] == rows[1]
+    assert [row["cell"] for row in rows[0]] == ["2"]
 
 
 def test_labels_are_taken_in_every_form(table, tmp_path):
