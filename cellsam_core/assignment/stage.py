@@ -83,7 +83,9 @@ def assign(
     -------
     AnnData
         Counts of cells x genes, as in ``cells.h5ad``. ``uns["quality"]`` has the metrics of
-        ``assign_qc.json`` that are known, which the file ``cells.h5ad`` has not.
+        ``assign_qc.json`` that are known, which the file ``cells.h5ad`` has not. With `output`,
+        ``obsm["controls"]`` is in the file only: a number for every cell and control can take more
+        memory than all else.
 
     Raises
     ------
@@ -242,9 +244,9 @@ def _write(
     # Outlines tell whether cells and labels belong together: before them nothing may appear.
     with atomic_path(folder / "transcripts.parquet") as path:
         assigned = assign_transcripts(source, cells, path, options.localisation_error_um)
-        table = cell_anndata(sample, assigned)
+        table = cell_anndata(sample, assigned, with_controls=False)
         write_boundaries(folder / "boundaries.parquet", cells.outlines())
-    write_h5ad(folder / "cells.h5ad", table)
+    write_h5ad(folder / "cells.h5ad", table, assigned)
     content = {"schema_version": SCHEMA_VERSION, "sample": sample} | assigned.quality
     with atomic_path(folder / "assign_qc.json") as path:
         path.write_text(json.dumps(content, indent=1) + "\n")
