@@ -75,9 +75,11 @@ def test_memory_and_files_give_the_same_table(table, tmp_path, monkeypatch, expa
     monkeypatch.chdir(empty)
     held = cc.assign(table, LABELS, options, **rest, cells=scored(), nuclei=nuclei)
     assert not list(empty.iterdir())
-    same(held, found)
     stored = anndata.read_h5ad(tmp_path / "out/cells.h5ad")
     same(stored, held)
+    assert "controls" not in found.obsm  # they may not fit in memory: in the file only
+    found.obsm["controls"] = stored.obsm["controls"]
+    same(held, found)
     assert "quality" not in stored.uns
     figures = json.loads((tmp_path / "out/assign_qc.json").read_text())
     assert figures.pop("schema_version")
