@@ -19,9 +19,8 @@ import torch
 from cellsam_core.benchmark.images import manifest_entries
 from cellsam_core.benchmark.methods import cellsam
 from cellsam_core.benchmark.score import ALL_SETS, run_methods, summary_table
-from cellsam_core.segmentation.segmenter import Thresholds
 from cellsam_core.segmentation.tiny.predict import Segmenter
-from cellsam_core.segmentation.weights import load_model, save
+from cellsam_core.segmentation.weights import load_network, save
 from cellsam_core.training.labelled import load_manifest
 from cellsam_core.training.loop import train
 from cellsam_core.training.plan import TrainingPlan
@@ -55,7 +54,7 @@ def main() -> None:
     entries = manifest_entries(args.manifest, args.data, ["validation", "test"])
     scores = {}
     for name, path in files.items():
-        segmenter = Segmenter(load_model(str(path), "cpu"), "cpu", Thresholds())
+        segmenter = Segmenter(load_network(str(path), "cpu"), "cpu")
         method = {"cellsam": cellsam(segmenter, tile_px=512, min_area_px=25)}
         table = summary_table(run_methods(entries, method, "truth"))
         kinds = table[table["set"] == ALL_SETS].set_index(["split", "modality"])

@@ -22,9 +22,8 @@ from cellsam_core.benchmark.page import draw_matches
 from cellsam_core.evaluation.segmentation import find_overlaps, match
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.reporting.figures_common import STYLE
-from cellsam_core.segmentation.segmenter import Thresholds
 from cellsam_core.segmentation.tiny.predict import Segmenter
-from cellsam_core.segmentation.weights import load_model
+from cellsam_core.segmentation.weights import load_network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +47,7 @@ def main() -> None:
     wanted = (scores["set"] == SET) & (scores["split"] == "validation")
     scores = scores[wanted & (scores["method"] == CELLSAM)].sort_values(["f1_50", "image"])
     entries = {e.name: e for e in manifest_entries(MANIFEST, args.data, ["validation"])}
-    segmenter = Segmenter(load_model("tiny", "cpu"), "cpu", Thresholds())
+    segmenter = Segmenter(load_network("tiny", "cpu"), "cpu")
     segment = cellsam(segmenter, tile_px=512, min_area_px=25).segment
     kinds = list(scores.groupby("modality", sort=True))
     with style.context(STYLE):

@@ -21,11 +21,10 @@ from scipy import ndimage
 
 from cellsam_core.preprocessing.contrast import preprocess_plane
 from cellsam_core.segmentation.image import segment_image
-from cellsam_core.segmentation.instances import paint
-from cellsam_core.segmentation.segmenter import Thresholds
+from cellsam_core.segmentation.instances import draw_labels
 from cellsam_core.segmentation.tiles import REFERENCE_PX, plan
 from cellsam_core.segmentation.tiny.predict import Segmenter
-from cellsam_core.segmentation.weights import load_model
+from cellsam_core.segmentation.weights import load_network
 from cellsam_core.simulation.cells import STYLES, render_field
 
 if TYPE_CHECKING:
@@ -118,14 +117,14 @@ def main() -> None:
     shape = (args.side_px, args.side_px)
     image, true_labels = mosaic(args.style, args.side_px, args.seed)
     pixels = np.stack([preprocess_plane(plane, clahe_clip_limit=0) for plane in image])
-    segmenter = Segmenter(load_model("tiny", "cpu"), "cpu", Thresholds())
+    segmenter = Segmenter(load_network("tiny", "cpu"), "cpu")
     rows = []
     whole: NDArray[np.uint32] | None = None
     for tile_px in (args.side_px, *map(int, args.tiles.split(","))):
         cells = segment_image(
             segmenter, pixels, diameter_px=REFERENCE_PX, tile_px=tile_px, min_area_px=MIN_AREA_PX
         )
-        labels = paint(cells, 0, *shape)
+        labels = draw_labels(cells, 0, *shape)
         whole = labels if whole is None else whole
         tiles = plan(1, shape, REFERENCE_PX, tile_px)
         same, right = pair(labels, whole), pair(labels, true_labels)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-PRESET_NAMES = ("official", "paper", "fast")
-"""Presets of the published CellSAM, which :mod:`.segmentation.vit_b.predict` explains."""
+from typing import Literal, get_args
 
+from cellsam_core.errors import InputError
+
+Preset = Literal["official", "paper", "fast"]
+"""Preset of the published CellSAM; :mod:`.segmentation.vit_b.predict` explains them."""
+
+PRESET_NAMES: tuple[Preset, ...] = get_args(Preset)
 PUBLISHED_CLAHE_CLIP_LIMIT = 0.01
 """Clip limit of the adaptive histogram equalisation for the published CellSAM."""
 
@@ -33,3 +38,20 @@ def clahe_clip_limit_of(weights: str, preset: str) -> float:
         Clip limit; 0 for no equalisation.
     """
     return PUBLISHED_CLAHE_CLIP_LIMIT if is_published(weights) and preset != "paper" else 0.0
+
+
+def refuse_published(weights: str) -> None:
+    """Refuse to train the published CellSAM, which this package only uses.
+
+    Raises
+    ------
+    InputError
+        The weights are those of the published CellSAM.
+    """
+    if is_published(weights):
+        raise InputError(
+            "option `weights`",
+            found=weights,
+            expected="weights of the tiny model: tiny, or a .safetensors file",
+            remedy="start from those",
+        )

@@ -68,7 +68,7 @@ def cellsam(
 ) -> Method:
     """Run this package's pipeline with loaded weights."""
     from cellsam_core.segmentation.image import segment_image
-    from cellsam_core.segmentation.instances import paint
+    from cellsam_core.segmentation.instances import draw_labels
 
     def segment(pixels: NDArray[np.float32], diameter_px: float | None) -> NDArray[np.integer]:
         cells = segment_image(
@@ -78,7 +78,7 @@ def cellsam(
             tile_px=tile_px,
             min_area_px=min_area_px,
         )
-        return paint(cells, 0, *pixels.shape[1:])
+        return draw_labels(cells, 0, *pixels.shape[1:])
 
     return Method(segment, clahe=clahe)
 

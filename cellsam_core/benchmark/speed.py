@@ -25,7 +25,8 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.benchmark.methods import CELLSAM
-from cellsam_core.preprocessing.contrast import Contrast, preprocess_plane
+from cellsam_core.models import PUBLISHED_CLAHE_CLIP_LIMIT
+from cellsam_core.preprocessing.contrast import preprocess_plane
 from cellsam_core.simulation.cells import render_field
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def time_method(name: str, load: Load, diameter_px: float | None) -> Timing:
     """Time a method from raw pixels to labels, after a first run to warm up."""
     raw, _ = simulated_field()
     method = load()
-    clip_limit = Contrast.clahe_clip_limit if method.clahe else 0.0
+    clip_limit = PUBLISHED_CLAHE_CLIP_LIMIT if method.clahe else 0.0
 
     def once() -> int:
         pixels = np.stack([preprocess_plane(p, clahe_clip_limit=clip_limit) for p in raw])

@@ -107,7 +107,7 @@ def time_stages(
         scores = torch.ones(len(boxes))
         masks = list(segmenter.draw(features, boxes, scores, shape_yx, -np.inf))
         clock.stop(f"decode and draw {n_boxes} boxes", n_boxes * operations["box"])
-        segmenter.paint(masks, shape_yx)
+        segmenter.rasterize(masks, shape_yx)
         clock.stop("paint")
     return clock.stages, time.perf_counter() - start
 

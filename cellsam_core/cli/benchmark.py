@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cellsam_core.cli.limits import MAX_SEED, refuse_outside
-from cellsam_core.cli.segment_options import (
-    add_model_arguments,
-    given_diameter_px,
-    load_segmenter,
-)
 from cellsam_core.errors import InputError
 from cellsam_core.models import clahe_clip_limit_of
+from cellsam_core.options import add_options
+from cellsam_core.segmentation.options import ModelOptions, SegmentOptions
 
 if TYPE_CHECKING:
     import argparse
@@ -52,29 +49,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, help="of the simulated set (default: 0)")
     parser.add_argument(
-        "--min-area-px", type=int, default=25, help="cellsam: least area of a cell, px"
-    )
-    parser.add_argument(
         "--clahe",
         action="store_true",
         help="cellsam: show it images after CLAHE, as the published weights always see them",
     )
     parser.add_argument("--no-speed", action="store_true", help="leave the speed table out")
-    add_model_arguments(
-        parser,
-        diameter_help="px, auto, or truth: the median of the labels; where a method takes it",
+    parser.add_argument(
+        "--cell-diameter-px",
+        default="auto",
+        help="px, auto, or truth: the median of the labels; where a method takes it",
     )
+    add_options(parser, ModelOptions)
+    add_options(parser, SegmentOptions, without={"cell_diameter_px", "dark_cells"})
 
 
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.benchmark.methods import CELLSAM, choose_methods
     from cellsam_core.files.atomic import exclusive
 
-    given = args.cell_diameter_px
-    diameter_px = given if given == "truth" else given_diameter_px(given)
+    options = _segment_options(args)
+    diameter_px: Diameter = "truth"
+    if args.cell_diameter_px != "truth":
+        given = options.cell_diameter_px
+        diameter_px = None if given == "auto" else float(given)
     names = choose_methods(_names(args.methods))
     entries = _entries(args)
-    refuse_outside("option `min_area_px`", args.min_area_px, 0)
     if args.clahe and CELLSAM not in names:
         raise InputError(
             "option `clahe`",
@@ -130,10 +129,14 @@ def load_method(name: str, args: argparse.Namespace) -> Method:
     from cellsam_core.benchmark import methods
 
     if name == methods.CELLSAM:
-        segmenter, _ = load_segmenter(args)
+        from cellsam_core.segmentation.stage import load_model
+
+        options = _segment_options(args)
+        model = load_model(args.weights, preset=args.preset, device=args.device)
         clahe = args.clahe or clahe_clip_limit_of(args.weights, args.preset) > 0
+        segmenter, min_area_px = model.segmenter(options), options.min_area_px
         return methods.cellsam(
-            segmenter, tile_px=args.tile_px, min_area_px=args.min_area_px, clahe=clahe
+            segmenter, tile_px=options.tile_px, min_area_px=min_area_px, clahe=clahe
         )
     if name == "otsu_watershed":
         from cellsam_core.benchmark.otsu import segment_otsu_watershed
@@ -142,6 +145,19 @@ def load_method(name: str, args: argparse.Namespace) -> Method:
     from cellsam_core.segmentation.weights import choose_device
 
     return methods.Method(methods.FOREIGN[name].load(choose_device(args.device)))
+
+
+def _segment_options(args: argparse.Namespace) -> SegmentOptions:
+    """Make the options of segmentation; the diameter may also be that of the labels."""
+    given = args.cell_diameter_px
+    diameter_px: Any
+    try:
+        diameter_px = "auto" if given in ("auto", "truth") else float(given)
+    except ValueError:
+        diameter_px = given
+    names = ("score_threshold", "iou_threshold", "mask_threshold", "tile_px", "min_area_px")
+    values = {name: getattr(args, name) for name in names}
+    return SegmentOptions(cell_diameter_px=diameter_px, **values)
 
 
 def _entries(args: argparse.Namespace) -> list[Entry]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.cli.limits import MAX_SEED, refuse_outside
-from cellsam_core.cli.segment_options import refuse_published
 from cellsam_core.errors import InputError
+from cellsam_core.models import refuse_published
 
 if TYPE_CHECKING:
     import argparse

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellsam_core.cli.limits import MAX_SEED, refuse_outside
-from cellsam_core.cli.segment_options import refuse_published
+from cellsam_core.models import refuse_published
 from cellsam_core.training.plan import TrainingPlan
 
 if TYPE_CHECKING:

@@ -7,10 +7,12 @@ published weights it is then equalised with CLAHE (Israel et al., CellSAM, bioRx
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from cellsam_core.models import PUBLISHED_CLAHE_CLIP_LIMIT
+from cellsam_core.preprocessing.options import PreprocessOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,37 +30,18 @@ MAX_SAMPLED_PX = 1 << 24
 LUMINANCE = (0.2125, 0.7154, 0.0721)
 
 
-@dataclass(frozen=True)
-class Contrast:
-    """Settings of the contrast step.
-
-    Attributes
-    ----------
-    clip_percentile
-        Of the non-zero pixels; brighter ones are clipped to it. 0-100.
-    clahe_kernel_px
-        Side of CLAHE's regions.
-    clahe_clip_limit
-        0-1, higher gives more contrast; 0 leaves CLAHE out.
-    """
-
-    clip_percentile: float = 99.9
-    clahe_kernel_px: int = 128
-    clahe_clip_limit: float = 0.01
-
-
 def to_grey(rgb: NDArray[Any]) -> NDArray[np.float32]:
-    """Luminance of a colour image (Rec. 709 weights).
+    """Return the luminance of a colour image (Rec. 709 weights).
 
     Parameters
     ----------
     rgb
-        ``(3, y, x)``, any dtype.
+        Red, green and blue ``(3, y, x)``, any real type.
 
     Returns
     -------
     ndarray of float32, (y, x)
-        In the unit of the input.
+        Luminance in the unit of the input.
     """
     return np.tensordot(np.asarray(LUMINANCE, np.float32), rgb.astype(np.float32), axes=1)
 
@@ -66,9 +49,9 @@ def to_grey(rgb: NDArray[Any]) -> NDArray[np.float32]:
 def preprocess_plane(
     plane: NDArray[Any],
     *,
-    clip_percentile: float = 99.9,
-    clahe_kernel_px: int = 128,
-    clahe_clip_limit: float = 0.01,
+    clip_percentile: float = PreprocessOptions.clip_percentile,
+    clahe_kernel_px: int = PreprocessOptions.clahe_kernel_px,
+    clahe_clip_limit: float = PUBLISHED_CLAHE_CLIP_LIMIT,
     limits: tuple[float, float] | None = None,
 ) -> NDArray[np.float32]:
     """Clip, stretch to 0-1 and equalise one plane.
@@ -76,16 +59,20 @@ def preprocess_plane(
     Parameters
     ----------
     plane
-        ``(y, x)``, any real dtype. Pixels that are not finite count as 0.
-    clip_percentile, clahe_kernel_px, clahe_clip_limit
-        See :class:`Contrast`.
+        Image ``(y, x)``, any real type. Pixels that are not finite count as 0.
+    clip_percentile
+        Percentile of the non-zero pixels, 0 to 100; brighter pixels are clipped to it.
+    clahe_kernel_px
+        Side of the regions of the adaptive histogram equalisation (CLAHE), in pixels.
+    clahe_clip_limit
+        Contrast limit of CLAHE, 0 to 1; a higher one gives more contrast, 0 leaves CLAHE out.
     limits
-        Intensities that become 0 and 1; None: see :func:`intensity_limits`.
+        Intensities that become 0 and 1; without them, see :func:`intensity_limits`.
 
     Returns
     -------
     ndarray of float32, (y, x)
-        Between 0 and 1; 0 everywhere for a constant plane.
+        Values between 0 and 1; 0 everywhere for a constant plane.
     """
     limits = limits or intensity_limits([plane], plane.size, clip_percentile)
     stretched = _stretch(plane, limits)
@@ -100,7 +87,7 @@ def preprocess_plane(
 def intensity_limits(
     bands: Iterable[NDArray[Any]], n_pixels: int, clip_percentile: float
 ) -> tuple[float, float]:
-    """Intensities that become 0 and 1: minimum, and percentile of the non-zero pixels.
+    """Return the intensities that become 0 and 1: minimum, and percentile of non-zero pixels.
 
     The percentile is exact up to 16.8 million pixels; of larger planes it is that of evenly
     spaced pixels, so that memory stays bounded.
@@ -110,14 +97,14 @@ def intensity_limits(
     bands
         Parts of one plane.
     n_pixels
-        Pixels of the whole plane.
+        Number of pixels of the whole plane.
     clip_percentile
-        0-100.
+        Percentile from 0 to 100.
 
     Returns
     -------
     tuple of float
-        Low and high; equal for a plane without contrast.
+        Lower and upper limit; they are equal for a plane without contrast.
     """
     step = -(-n_pixels // MAX_SAMPLED_PX)
     low = np.inf
@@ -138,7 +125,7 @@ def intensity_limits(
 def preprocess_bands(
     read_rows: Callable[[int, int], NDArray[Any]],
     shape_yx: tuple[int, int],
-    contrast: Contrast,
+    options: PreprocessOptions,
     limits: tuple[float, float] | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Process a plane that is too large for memory, without seams.
@@ -152,31 +139,31 @@ def preprocess_bands(
     read_rows
         Function of first row and row behind the last one.
     shape_yx
-        Of the plane.
-    contrast
-        Settings.
+        Height and width of the plane in pixels.
+    options
+        Percentile, and kernel and limit of CLAHE.
     limits
-        As for :func:`preprocess_plane`.
+        Intensities that become 0 and 1, see :func:`preprocess_plane`.
 
     Yields
     ------
     tuple of int and ndarray of float32, (y, x)
-        First row, and `BAND_PX` full rows, or what is left of them.
+        Number of the first row, and `BAND_PX` full rows, or what is left of them.
     """
     height, width = shape_yx
     rows = [(y, min(y + BAND_PX, height)) for y in range(0, height, BAND_PX)]
     limits = limits or intensity_limits(
-        (read_rows(*r) for r in rows), height * width, contrast.clip_percentile
+        (read_rows(*r) for r in rows), height * width, options.clip_percentile
     )
-    if contrast.clahe_clip_limit == 0 or limits[1] <= limits[0]:
+    if options.clip_limit == 0 or limits[1] <= limits[0]:
         for y0, y1 in rows:
             yield y0, _stretch(read_rows(y0, y1), limits)
         return
 
     def equalise(y0: int, y1: int) -> NDArray[np.float32]:
-        top, bottom = _halo(y0, y1, height, contrast.clahe_kernel_px)
+        top, bottom = _halo(y0, y1, height, options.clahe_kernel_px)
         stretched = _stretch(read_rows(top, bottom), limits)
-        return _equalise_band(stretched, contrast)[y0 - top : y1 - top]
+        return _equalise_band(stretched, options)[y0 - top : y1 - top]
 
     # CLAHE's last step stretches the whole plane to 0-1: a first pass finds its range.
     ranges = [(float(band.min()), float(band.max())) for band in (equalise(*r) for r in rows)]
@@ -206,18 +193,20 @@ def _halo(start: int, stop: int, size: int, kernel_px: int) -> tuple[int, int]:
     return first, min(size, last)
 
 
-def _equalise_band(stretched: NDArray[np.float32], contrast: Contrast) -> NDArray[np.float32]:
-    """CLAHE of full rows, tile by tile, without the final stretch."""
+def _equalise_band(
+    stretched: NDArray[np.float32], options: PreprocessOptions
+) -> NDArray[np.float32]:
+    """Equalise full rows tile by tile, without the final stretch."""
     # The public function stretches each tile by its own range, which would show as seams.
     from skimage.exposure._adapthist import NR_OF_GRAY, _clahe
 
-    kernel_px = contrast.clahe_kernel_px
+    kernel_px = options.clahe_kernel_px
     width = stretched.shape[1]
     equalised = np.empty(stretched.shape, np.float32)
     for x0 in range(0, width, TILE_PX):
         x1 = min(x0 + TILE_PX, width)
         left, right = _halo(x0, x1, width, kernel_px)
         grey = np.round(np.round(stretched[:, left:right] * 65535.0) / 65535 * (NR_OF_GRAY - 1))
-        tile = _clahe(grey.astype(np.uint16), [kernel_px] * 2, contrast.clahe_clip_limit, N_BINS)
+        tile = _clahe(grey.astype(np.uint16), [kernel_px] * 2, options.clip_limit, N_BINS)
         equalised[:, x0:x1] = tile[:, x0 - left : x1 - left]
     return equalised

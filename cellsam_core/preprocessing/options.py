@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
+from cellsam_core.models import clahe_clip_limit_of
 from cellsam_core.options import Options, option, options
 
 
@@ -38,3 +40,15 @@ class PreprocessOptions(Options):
         minimum=0,
         maximum=1,
     )
+
+    @property
+    def clip_limit(self) -> float:
+        """Contrast limit as a number; ``auto`` is that of the tiny model."""
+        limit = self.clahe_clip_limit
+        return clahe_clip_limit_of("tiny", "official") if limit == "auto" else limit
+
+    def for_weights(self, weights: str, preset: str) -> PreprocessOptions:
+        """Replace the contrast limit ``auto`` by that which weights were trained with."""
+        if self.clahe_clip_limit != "auto":
+            return self
+        return replace(self, clahe_clip_limit=clahe_clip_limit_of(weights, preset))

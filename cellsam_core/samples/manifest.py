@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.plane import Plane
 from cellsam_core.version import SCHEMA_VERSION
 
@@ -148,6 +149,11 @@ class Manifest:
     def to_json(self) -> str:
         """Serialise; the same manifest gives the same bytes."""
         return json.dumps({"schema_version": SCHEMA_VERSION} | asdict(self), indent=1) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the manifest as JSON; the file appears when it is complete."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Manifest:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from cellsam_core.segmentation.instances import paint
+from cellsam_core.segmentation.instances import draw_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def drop_dark(
     """
     ring_px = max(2, round(RING_DIAMETERS * diameter_px))
     _, height, width = pixels.shape
-    is_cell = paint(instances, 0, height, width) > 0
+    is_cell = draw_labels(instances, 0, height, width) > 0
     return [i for i in instances if _is_bright(i, pixels, is_cell, ring_px)]
 
 

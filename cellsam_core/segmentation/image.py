@@ -3,60 +3,62 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
+from cellsam_core.preprocessing.channels import ROLES
+from cellsam_core.preprocessing.frames import Frames
 from cellsam_core.segmentation.autoscale import REGION_PX
 from cellsam_core.segmentation.dark_cells import drop_dark
 from cellsam_core.segmentation.instances import merge_tiles, place
 from cellsam_core.segmentation.tiles import Tile, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cellsam_core.files.omezarr import OmeZarr
     from cellsam_core.segmentation.instances import Instance
-    from cellsam_core.segmentation.segmenter import TileSegmenter
+    from cellsam_core.segmentation.options import SegmentOptions
+    from cellsam_core.segmentation.segmenter import Model, TileSegmenter
 
-ROLES = ("nuclear", "cell")
+    AnyFrames = OmeZarr | Frames
+
 N_SAMPLED_FRAMES = 3
 TISSUE_DIAMETER_UM = (6.0, 30.0)
 """Cells of the tissues that spatial transcriptomics images."""
 
 
-def open_frames(path: Path) -> OmeZarr:
-    """Open a preprocessed sample.
+def open_frames(frames: str | Path | OmeZarr | Frames) -> OmeZarr | Frames:
+    """Open a preprocessed sample, given as its path or opened already.
 
     Raises
     ------
     InputError
-        `path` was not written by ``preprocess``.
+        ``preprocess`` did not make the frames.
     """
-    frames = omezarr.open_(path)
-    n_channels = frames.array.shape[frames.axes.index("c")] if "c" in frames.axes else None
-    if len(frames.channels) != n_channels or not set(frames.channels) <= set(ROLES):
+    if isinstance(frames, Frames):
+        return frames
+    opened = frames if isinstance(frames, omezarr.OmeZarr) else omezarr.open_(frames)
+    n_channels = opened.array.shape[opened.axes.index("c")] if "c" in opened.axes else None
+    if len(opened.channels) != n_channels or not set(opened.channels) <= set(ROLES):
         raise InputError(
-            path,
-            found=f"axes {frames.axes} and channels {', '.join(frames.channels) or 'none'}",
+            opened.path,
+            found=f"axes {opened.axes} and channels {', '.join(opened.channels) or 'none'}",
             expected=f"channels {' and/or '.join(ROLES)}",
             remedy="give the frames.zarr that `cellsam-core preprocess` wrote",
         )
-    return frames
+    return opened
 
 
-def tiles_of(frames: OmeZarr, diameter_px: float, tile_px: int) -> list[Tile]:
-    """Plan the tiles of all frames of a preprocessed sample."""
-    return plan(frames.n_frames, frames.shape_yx, diameter_px, tile_px)
-
-
-def read_tile(frames: OmeZarr, tile: Tile) -> NDArray[np.float32]:
+def read_tile(frames: AnyFrames, tile: Tile) -> NDArray[np.float32]:
     """Read a tile as ``(2, y, x)`` in [0, 1]: nuclear, whole cell."""
     window = np.s_[:, tile.y0 : tile.y1, tile.x0 : tile.x1]
     pixels = frames.read((tile.frame, *window) if "t" in frames.axes else window)
@@ -66,7 +68,7 @@ def read_tile(frames: OmeZarr, tile: Tile) -> NDArray[np.float32]:
     return out
 
 
-def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: OmeZarr) -> float:
+def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: AnyFrames) -> float:
     """Measure the cell diameter on the middle of the first, middle and last frame, px.
 
     Where there is nothing in the middle, as between fields of view: beside it. In tissue of known
@@ -117,18 +119,50 @@ def segment_tile(
     Parameters
     ----------
     segmenter
-        The model.
+        Model with thresholds.
     pixels
-        ``(2, y, x)`` float32 in [0, 1]; a tile of one brightness has no cells.
+        Tile ``(2, y, x)``, float32 in [0, 1]; a tile of one brightness has no cells.
     diameter_px
-        Typical cell diameter.
+        Typical cell diameter in pixels.
     drops_dark
-        Leave out cells that are darker than their surroundings: :func:`.contrast.drop_dark`.
+        True drops cells that are darker than their surroundings, see
+        :func:`.dark_cells.drop_dark`.
     """
     if is_blank(pixels):
         return []
     found = segmenter.segment(pixels, diameter_px)
     return drop_dark(found, pixels, diameter_px) if drops_dark else found
+
+
+def find_in_tiles(
+    segmenter: TileSegmenter,
+    read: Callable[[Tile], NDArray[np.float32]],
+    tiles: Iterable[Tile],
+    shape_yx: tuple[int, int],
+    diameter_px: float,
+    *,
+    drops_dark: bool,
+) -> Iterator[tuple[Tile, list[Instance]]]:
+    """Yield each tile with its cells, which are in the pixels of the image.
+
+    Parameters
+    ----------
+    segmenter
+        Model with thresholds.
+    read
+        Function that returns the pixels ``(2, y, x)`` of a tile, float32 in [0, 1].
+    tiles
+        Tiles to look at.
+    shape_yx
+        Height and width of the image in pixels.
+    diameter_px
+        Typical cell diameter in pixels of the image.
+    drops_dark
+        True drops cells that are darker than their surroundings, see :func:`segment_tile`.
+    """
+    for tile in tiles:
+        found = segment_tile(segmenter, read(tile), diameter_px, drops_dark=drops_dark)
+        yield tile, [place(instance, tile, shape_yx) for instance in found]
 
 
 def segment_image(
@@ -140,27 +174,28 @@ def segment_image(
     min_area_px: int,
     drops_dark: bool = False,
 ) -> list[Instance]:
-    """Segment an image held in memory, as the workflow segments a movie of this one frame.
+    """Segment the prepared channels of one image, as a movie of this one frame is segmented.
 
     Parameters
     ----------
     segmenter
-        The model.
+        Model with thresholds.
     pixels
-        ``(2, y, x)`` float32 in [0, 1]: nuclear and whole-cell channel; an absent one is 0.
+        Nuclear and whole-cell channel ``(2, y, x)``, float32 in [0, 1]; an absent one is 0.
     diameter_px
-        Typical cell diameter; None: measured in the middle of the image.
+        Typical cell diameter in pixels; None measures it in the middle of the image.
     tile_px
         Side of a tile in the model's pixels.
     min_area_px
-        Smaller cells are left out.
+        Smallest area of a cell in pixels; smaller cells are dropped.
     drops_dark
-        As for :func:`segment_tile`.
+        True drops cells that are darker than their surroundings, see :func:`segment_tile`.
 
     Returns
     -------
     list of Instance
-        Disjoint, in label order; :func:`cellsam_core.segmentation.instances.paint` draws them.
+        Disjoint cells in label order; :func:`cellsam_core.segmentation.instances.draw_labels`
+        draws them.
     """
     shape_yx = pixels.shape[1], pixels.shape[2]
 
@@ -169,9 +204,67 @@ def segment_image(
 
     if diameter_px is None:
         diameter_px = segmenter.measure_diameter_px([_sample(read, 0, shape_yx)])
-    found = [
-        place(instance, tile, shape_yx)
-        for tile in plan(1, shape_yx, diameter_px, tile_px)
-        for instance in segment_tile(segmenter, read(tile), diameter_px, drops_dark=drops_dark)
-    ]
+    tiles = plan(1, shape_yx, diameter_px, tile_px)
+    by_tile = find_in_tiles(segmenter, read, tiles, shape_yx, diameter_px, drops_dark=drops_dark)
+    found = [instance for _, instances in by_tile for instance in instances]
     return merge_tiles(found, min_area_px=min_area_px)
+
+
+@dataclass(frozen=True)
+class FrameSegmentation:
+    """Segmentation of preprocessed frames, ready to run tile by tile.
+
+    Attributes
+    ----------
+    frames
+        Preprocessed frames.
+    segmenter
+        Model with thresholds.
+    diameter_px
+        Typical cell diameter in pixels, as given or measured.
+    drops_dark
+        True drops cells that are darker than their surroundings.
+    tiles
+        All tiles of all frames, in order.
+    settings
+        Description of the model and its options, for provenance.
+    """
+
+    frames: AnyFrames
+    segmenter: TileSegmenter
+    diameter_px: float
+    drops_dark: bool
+    tiles: list[Tile]
+    settings: dict[str, Any]
+
+    def find(self, tiles: Iterable[Tile]) -> Iterator[tuple[Tile, list[Instance]]]:
+        """Yield each of the given tiles with its cells."""
+        return find_in_tiles(
+            self.segmenter,
+            partial(read_tile, self.frames),
+            tiles,
+            self.frames.shape_yx,
+            self.diameter_px,
+            drops_dark=self.drops_dark,
+        )
+
+
+def prepare(frames: AnyFrames, model: Model, options: SegmentOptions) -> FrameSegmentation:
+    """Measure the cell diameter where it is not given, and plan the tiles.
+
+    Dark cells are dropped from tissues, not from movies, unless the options decide.
+    """
+    segmenter = model.segmenter(options)
+    if options.cell_diameter_px == "auto":
+        diameter_px = estimate_diameter_of_frames(segmenter, frames)
+    else:
+        diameter_px = float(options.cell_diameter_px)
+    is_tissue = "t" not in frames.axes
+    drops_dark = options.dark_cells == "drop" or (options.dark_cells == "auto" and is_tissue)
+    dark_cells = "drop" if drops_dark else "keep"
+    settings = model.settings(options) | {
+        "cell_diameter_px": diameter_px,
+        "dark_cells": dark_cells,
+    }
+    tiles = plan(frames.n_frames, frames.shape_yx, diameter_px, options.tile_px)
+    return FrameSegmentation(frames, segmenter, diameter_px, drops_dark, tiles, settings)

@@ -111,7 +111,7 @@ def place(instance: Instance, tile: Tile, shape_yx: tuple[int, int]) -> Instance
     )
 
 
-def find_distinct(instances: list[Instance]) -> list[int]:
+def suppress_duplicates(instances: list[Instance]) -> list[int]:
     """Choose one instance a cell: the one that its tile holds most centrally, then the surest.
 
     The order of the input does not matter.
@@ -145,10 +145,10 @@ def merge_tiles(found: list[Instance], *, min_area_px: int) -> list[Instance]:
     """
     # What is too small to be a cell must not take the place of one either.
     found = [i for i in found if i.mask.sum() >= min_area_px]
-    return settle([found[k] for k in find_distinct(found)], min_area_px=min_area_px)
+    return resolve_overlaps([found[k] for k in suppress_duplicates(found)], min_area_px=min_area_px)
 
 
-def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
+def resolve_overlaps(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
     """Make masks disjoint and put the cells in reading order: cell k gets label k + 1.
 
     A contested pixel goes to the surer cell. Of a cell that is cut in pieces the largest stays;
@@ -158,7 +158,7 @@ def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
     Parameters
     ----------
     instances
-        One a cell, see :func:`find_distinct`.
+        One a cell, see :func:`suppress_duplicates`.
     min_area_px
         Cells that are smaller, or become so, are left out.
     """
@@ -190,7 +190,7 @@ def settle(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
     return sorted(settled, key=lambda i: (i.y0, i.x0, -i.score))
 
 
-def paint(instances: list[Instance], y0: int, y1: int, width: int) -> NDArray[np.uint32]:
+def draw_labels(instances: list[Instance], y0: int, y1: int, width: int) -> NDArray[np.uint32]:
     """Draw rows `y0` to `y1` of the label image of settled instances."""
     labels = np.zeros((y1 - y0, width), np.uint32)
     for label, i in enumerate(instances, start=1):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cellsam_core import models
 from cellsam_core.options import Options, option, options
 
-Preset = Literal["official", "paper", "fast"]
+Preset = models.Preset
 Device = Literal["auto", "cpu", "cuda"]
 
 

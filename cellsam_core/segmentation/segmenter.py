@@ -1,36 +1,20 @@
-"""What tiles, autopilot and command line ask of a loaded model."""
+"""The interface that every loaded segmentation model implements."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from cellsam_core.models import Preset
     from cellsam_core.segmentation.instances import Instance
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What counts as a cell.
-
-    Attributes
-    ----------
-    score
-        Least score of a box.
-    iou
-        Least predicted IoU of a mask.
-    mask
-        Least probability of a pixel.
-    """
-
-    score: float = 0.35
-    iou: float = 0.5
-    mask: float = 0.5
+    from cellsam_core.segmentation.options import SegmentOptions
+    from cellsam_core.segmentation.weights import WeightsInfo
 
 
 class TileSegmenter(Protocol):
@@ -50,3 +34,35 @@ class TileSegmenter(Protocol):
         self, pixels: NDArray[np.float32], diameter_px: float, boxes: NDArray[np.float32]
     ) -> list[Instance]:
         """Draw the cells in boxes ``(n, 4)`` x0, y0, x1, y1, px; none is dropped as unsure."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model, made by :func:`cellsam_core.load_model`.
+
+    Attributes
+    ----------
+    weights
+        Name, path, checksum and licence of the weights.
+    preset
+        Preset of the published CellSAM; other weights have no presets.
+    device
+        ``cpu`` or ``cuda``.
+    segmenter
+        Function of the options of segmentation that returns the model with their thresholds.
+    thresholds
+        Function of the options of segmentation that returns what provenance records of the
+        thresholds that are in force.
+    """
+
+    weights: WeightsInfo
+    preset: Preset
+    device: str
+    segmenter: Callable[[SegmentOptions], TileSegmenter] = field(repr=False)
+    thresholds: Callable[[SegmentOptions], dict[str, Any]] = field(repr=False)
+
+    def settings(self, options: SegmentOptions) -> dict[str, Any]:
+        """Return what provenance records of the model and of its options."""
+        identity = {"weights": self.weights.name, "sha256": self.weights.sha256}
+        where = {"device": self.device}
+        return identity | where | self.thresholds(options) | {"tile_px": int(options.tile_px)}

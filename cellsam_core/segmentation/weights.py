@@ -1,4 +1,4 @@
-"""Weights: what is available, where from, under which licence; loading and saving."""
+"""Weights of the models: files, checksums and licences; loading and saving."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FOLDER = Path(__file__).parent / "weights"
-"""Of the weights that travel inside the package."""
+"""Folder of the weights that travel inside the package."""
 
 VIT_B = Path.home() / ".deepcell" / "models" / "cellsam_v1.2" / "cellsam_general.pt"
-"""Where the authors' own package keeps the weights of the published CellSAM."""
+"""File in which the authors' own package keeps the weights of the published CellSAM."""
 
 LICENCES = {
     "tiny": "BSD-3-Clause (trained by this project on CC0, MIT and BSD data)",
@@ -43,9 +43,9 @@ class WeightsInfo:
     Attributes
     ----------
     name, path, sha256, licence
-        Of the file.
+        Name without the ending, path, checksum and licence of the file.
     metadata
-        What the command that wrote the file says of it; empty for those of ``train``.
+        Facts that the command ``finetune`` wrote into the file; empty for ``train``.
     """
 
     name: str
@@ -101,13 +101,13 @@ def info(name: str) -> WeightsInfo:
     return WeightsInfo(path.stem, str(path), digest, licence, metadata)
 
 
-def load_model(name: str, device: str) -> CellSAM:
-    """Build the model, fill it and set it to inference.
+def load_network(name: str, device: str) -> CellSAM:
+    """Build the tiny model, fill it with weights and set it to inference.
 
     Parameters
     ----------
     name
-        Shipped name or path of a safetensors file written by :func:`save`.
+        Name of shipped weights, or path of a safetensors file written by :func:`save`.
     device
         ``cpu`` or ``cuda``.
 
@@ -122,7 +122,7 @@ def load_model(name: str, device: str) -> CellSAM:
 
 
 def load_trainable(name: str) -> CellSAM:
-    """Build the model on the CPU and fill it, its batch norm not folded; see :func:`load_model`."""
+    """Build the model on the CPU and fill it, without folding batch norm; see `load_network`."""
     path = resolve(name)
     model = CellSAM().eval()
     expected = info(name).metadata.get(DIGEST_KEY)
@@ -137,7 +137,7 @@ def load_trainable(name: str) -> CellSAM:
 
 
 def digest_of(tensors: dict[str, Tensor]) -> str:
-    """Checksum of names, types, shapes and values: safetensors has none of its own."""
+    """Return the checksum of names, types, shapes and values: safetensors has none."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -160,12 +160,12 @@ def save(state: dict[str, Tensor], path: Path, metadata: dict[str, Any] | None =
     Parameters
     ----------
     state
-        Of the model, before batch norm is folded; integer counters are kept as they are.
+        Tensors of the model before batch norm is folded; integer counters are kept as they are.
     path
-        To write.
+        File to write.
     metadata
-        As JSON has it, for :func:`info`; ``cell_diameter_px`` limits the search for the cell
-        scale. A checksum of the tensors is added.
+        Facts for :func:`info`, of types that JSON knows; ``cell_diameter_px`` limits the search
+        for the cell scale. A checksum of the tensors is added.
     """
     half = {
         k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()
@@ -178,7 +178,13 @@ def save(state: dict[str, Tensor], path: Path, metadata: dict[str, Any] | None =
 
 
 def choose_device(name: str) -> str:
-    """Turn ``auto``, ``cpu`` or ``cuda`` into a device; asking for an absent GPU is an error."""
+    """Turn ``auto``, ``cpu`` or ``cuda`` into a device.
+
+    Raises
+    ------
+    InputError
+        The name is ``cuda`` and there is no GPU.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

@@ -19,8 +19,7 @@ from scipy import ndimage
 from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import evaluate_segmentation
 from cellsam_core.segmentation.image import segment_image
-from cellsam_core.segmentation.instances import paint
-from cellsam_core.segmentation.segmenter import Thresholds
+from cellsam_core.segmentation.instances import draw_labels
 from cellsam_core.segmentation.tiny.model import CellSAM, fold_batch_norm
 from cellsam_core.segmentation.tiny.predict import Segmenter
 from cellsam_core.training.loop import (
@@ -136,7 +135,7 @@ def score(state: dict[str, Tensor], images: Sequence[LabelledImage], device: str
     model.load_state_dict(state)
     fold_batch_norm(model)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    segmenter = Segmenter(model, device, Thresholds())
+    segmenter = Segmenter(model, device)
     pairs = []
     for image in images:
         cells = segment_image(
@@ -146,7 +145,7 @@ def score(state: dict[str, Tensor], images: Sequence[LabelledImage], device: str
             tile_px=512,
             min_area_px=25,
         )
-        pairs.append((paint(cells, 0, *image.labels.shape), image.labels))
+        pairs.append((draw_labels(cells, 0, *image.labels.shape), image.labels))
     scores = evaluate_segmentation(pairs)
     return Score(float(scores["f1_50"] or 0), float(scores["pq"] or 0))
 

@@ -15,7 +15,8 @@ from cellsam_core.files.planes import read_plane
 from cellsam_core.files.stack import RGB, read_stack
 from cellsam_core.files.tables import read_table
 from cellsam_core.labels.source import open_labels
-from cellsam_core.preprocessing.contrast import Contrast, preprocess_plane, to_grey
+from cellsam_core.models import PUBLISHED_CLAHE_CLIP_LIMIT
+from cellsam_core.preprocessing.contrast import preprocess_plane, to_grey
 from cellsam_core.segmentation.tiles import REFERENCE_PX
 
 if TYPE_CHECKING:
@@ -358,7 +359,7 @@ def from_planes(
         set_name,
         modality,
         _contrasted(planes, 0.0),
-        _contrasted(planes, Contrast.clahe_clip_limit),
+        _contrasted(planes, PUBLISHED_CLAHE_CLIP_LIMIT),
         labels,
         median_diameter_px(labels),
         weight,

@@ -100,7 +100,7 @@ def text_named_png(data):
 
 def negative_pixel_size(data):
     command = inspect(data / "movie", "movie", "--pixel-size-um", "-0.5")
-    return command, ["pixel_size_um: found -0.5"]
+    return command, ["`pixel_size_um`: found -0.5"]
 
 
 def frame_gone_since(data):

@@ -16,7 +16,7 @@ from cellsam_core.cli import main
 from cellsam_core.cli.finetune import read_images
 from cellsam_core.errors import InputError
 from cellsam_core.segmentation.tiny.model import CellSAM
-from cellsam_core.segmentation.weights import info, load_model, load_trainable, resolve
+from cellsam_core.segmentation.weights import info, load_network, load_trainable, resolve
 from cellsam_core.training import finetune as module
 from cellsam_core.training.augment import random_crop
 from cellsam_core.training.crops import simulated_image
@@ -131,7 +131,7 @@ def test_one_image_gives_weights_that_load_and_say_where_they_come_from(tuned: P
     low, high = found.diameter_limits_px
     assert low < said["cell_diameter_px"] < high
     assert high / low == pytest.approx(4)
-    assert next(load_model(str(tuned), "cpu").parameters()).isfinite().all()
+    assert next(load_network(str(tuned), "cpu").parameters()).isfinite().all()
     assert info("tiny").diameter_limits_px == (0, float("inf"))
 
 

@@ -48,12 +48,12 @@ def test_same_folder_gives_the_same_bytes(movie, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--pixel-size-um", "-0.65"), "pixel_size_um: found -0.65"),
-        (("--pixel-size-um", "nan"), "pixel_size_um: found nan"),
-        (("--frame-interval-s", "0"), "frame_interval_s: found 0"),
+        (("--pixel-size-um", "-0.65"), "`pixel_size_um`: found -0.65"),
+        (("--pixel-size-um", "nan"), "`pixel_size_um`: found nan"),
+        (("--frame-interval-s", "0"), "`frame_interval_s`: found 0"),
         (("--channels", "DAPI,,YFP"), "channels: found 'DAPI,,YFP'"),
         (("--channels", "DAPI,CFP"), "correct the column `channels`"),
-        (("--format", "czi"), "format 'czi'"),
+        (("--format", "czi"), "`format`: found 'czi'"),
     ],
 )
 def test_bad_options_give_one_sentence(movie, tmp_path, capsys, options, message):

@@ -8,17 +8,18 @@ import tifffile
 from scipy.ndimage import gaussian_filter
 
 from cellsam_core.cli import main
-from cellsam_core.cli.preprocess import choose_roles
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.plane import Plane
 from cellsam_core.preprocessing import contrast as preprocess
+from cellsam_core.preprocessing.channels import choose_roles
 from cellsam_core.preprocessing.contrast import (
-    Contrast,
     intensity_limits,
     preprocess_bands,
     preprocess_plane,
 )
+from cellsam_core.preprocessing.images import images_of_manifest
+from cellsam_core.preprocessing.options import PreprocessOptions
 from cellsam_core.samples.manifest import Manifest
 
 
@@ -62,7 +63,9 @@ def test_any_dtype_gives_0_to_1(dtype):
 def test_constant_planes_are_black(shape, value):
     assert not preprocess_plane(np.full(shape, value, np.uint16)).any()
     (band,) = preprocess_bands(
-        lambda a, b: np.full(shape, value, np.uint16)[a:b], shape, Contrast()
+        lambda a, b: np.full(shape, value, np.uint16)[a:b],
+        shape,
+        PreprocessOptions(clahe_clip_limit=0.01),
     )
     assert not band[1].any()
 
@@ -88,7 +91,7 @@ def test_bands_equal_the_whole_plane(shape, kernel_px, clip_limit):
         asked.append(y1 - y0)
         return plane[y0:y1]
 
-    contrast = Contrast(clahe_kernel_px=kernel_px, clahe_clip_limit=clip_limit)
+    contrast = PreprocessOptions(clahe_kernel_px=kernel_px, clahe_clip_limit=clip_limit)
     whole = preprocess_plane(plane, clahe_kernel_px=kernel_px, clahe_clip_limit=clip_limit)
     starts, bands = zip(*preprocess_bands(read_rows, shape, contrast), strict=True)
     assert list(starts) == list(range(0, shape[0], preprocess.BAND_PX))
@@ -130,25 +133,26 @@ def manifest_of(channels, planes=None, assay="movie", shape=(60, 70)):
     ],
 )
 def test_roles_are_guessed_by_name(channels, expected):
-    roles = choose_roles(manifest_of(channels), None, None)
+    roles = choose_roles(images_of_manifest(manifest_of(channels)), None, None)
     assert roles == expected
     assert list(roles) == [r for r in ("nuclear", "cell") if r in expected]
 
 
 def test_the_published_weights_see_colours_as_grey():
     channels = ["R", "G", "B"]
-    assert choose_roles(manifest_of(channels), None, None, "vit_b") == {"cell": channels}
+    images = images_of_manifest(manifest_of(channels))
+    assert choose_roles(images, None, None, "vit_b") == {"cell": channels}
 
 
 def test_roles_that_are_named_win():
-    manifest = manifest_of(["DAPI", "YFP", "TRITC"])
-    assert choose_roles(manifest, None, "YFP") == {"cell": ["YFP"]}
-    both = choose_roles(manifest, "TRITC", "YFP")
+    images = images_of_manifest(manifest_of(["DAPI", "YFP", "TRITC"]))
+    assert choose_roles(images, None, "YFP") == {"cell": ["YFP"]}
+    both = choose_roles(images, "TRITC", "YFP")
     assert list(both.items()) == [("nuclear", ["TRITC"]), ("cell", ["YFP"])]
     with pytest.raises(InputError, match=r"'CFP'.*DAPI, YFP, TRITC"):
-        choose_roles(manifest, "CFP", None)
+        choose_roles(images, "CFP", None)
     with pytest.raises(InputError, match="nuclear_channel"):
-        choose_roles(manifest_of(["YFP", "CFP"]), None, None)
+        choose_roles(images_of_manifest(manifest_of(["YFP", "CFP"])), None, None)
 
 
 def run(tmp_path, manifest, *options):
@@ -232,7 +236,7 @@ def test_the_contrast_is_that_of_the_weights(tmp_path, weights, preset, limit):
         (("--clip-percentile", "0"), "clip_percentile"),
         (("--clahe-kernel-px", "2"), "clahe_kernel_px"),
         (("--clahe-clip-limit", "1.5"), "clahe_clip_limit"),
-        (("--clahe-clip-limit", "much"), "clahe_clip_limit: found much"),
+        (("--clahe-clip-limit", "much"), "`clahe_clip_limit`: found 'much'"),
         (("--nuclear-channel", "CFP"), "no channel 'CFP'"),
         ((), "none.tif"),
     ],

@@ -14,10 +14,9 @@ from cellsam_core.files import omezarr
 from cellsam_core.preprocessing.contrast import preprocess_plane
 from cellsam_core.segmentation import image
 from cellsam_core.segmentation.image import segment_image
-from cellsam_core.segmentation.instances import paint
-from cellsam_core.segmentation.segmenter import Thresholds
+from cellsam_core.segmentation.instances import draw_labels
 from cellsam_core.segmentation.tiny.predict import Segmenter
-from cellsam_core.segmentation.weights import load_model
+from cellsam_core.segmentation.weights import load_network
 from cellsam_core.simulation.cells import render_field
 
 
@@ -25,9 +24,9 @@ def test_tiles_change_hardly_any_cell():
     shape = (400, 460)
     field = render_field(np.random.default_rng(4), shape, style="fluo", diameter_px=24, density=0.5)
     pixels = np.stack([preprocess_plane(plane) for plane in field.image])
-    segmenter = Segmenter(load_model("tiny", "cpu"), "cpu", Thresholds())
+    segmenter = Segmenter(load_network("tiny", "cpu"), "cpu")
     whole, tiled = (
-        paint(
+        draw_labels(
             segment_image(segmenter, pixels, diameter_px=24, tile_px=tile_px, min_area_px=25),
             0,
             *shape,

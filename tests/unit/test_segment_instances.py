@@ -21,11 +21,11 @@ from cellsam_core.segmentation.instances import (
     Instance,
     clean_mask,
     crop,
-    find_distinct,
+    draw_labels,
     merge_tiles,
-    paint,
     place,
-    settle,
+    resolve_overlaps,
+    suppress_duplicates,
 )
 from cellsam_core.segmentation.tiles import REFERENCE_PX, Tile
 
@@ -41,18 +41,18 @@ def disc(y: float, x: float, radius: float, score: float = 0.9, margin: float = 
 def test_of_two_views_of_a_cell_the_central_one_stays_whatever_the_order() -> None:
     cut, whole, other = disc(50, 50, 9, 0.99, 2), disc(50, 51, 10, 0.6), disc(50, 90, 9)
     for order in ([cut, whole, other], [other, cut, whole], [whole, other, cut]):
-        kept = [order[k] for k in find_distinct(order)]
+        kept = [order[k] for k in suppress_duplicates(order)]
         assert {id(i) for i in kept} == {id(whole), id(other)}
 
 
 def test_touching_cells_are_no_duplicates() -> None:
     cells = [disc(50, 50, 10), disc(50, 68, 10), disc(66, 59, 10)]
-    assert len(find_distinct(cells)) == 3
+    assert len(suppress_duplicates(cells)) == 3
 
 
 def test_settled_masks_are_disjoint_and_the_surer_cell_keeps_contested_pixels() -> None:
     sure, unsure = disc(50, 50, 10, 0.9), disc(50, 66, 10, 0.5)
-    settled = settle([unsure, sure], min_area_px=5)
+    settled = resolve_overlaps([unsure, sure], min_area_px=5)
     canvas = np.zeros((100, 100), int)
     for i in settled:
         canvas[i.y0 : i.y1, i.x0 : i.x1] += i.mask
@@ -68,7 +68,7 @@ def bar(y0: int, x0: int, height: int, width: int, score: float, margin: float =
 
 def test_a_cell_that_is_cut_in_two_keeps_its_larger_piece() -> None:
     lying, standing = bar(18, 0, 5, 40, 0.5), bar(0, 12, 40, 5, 0.9)
-    settled = settle([lying, standing], min_area_px=25)
+    settled = resolve_overlaps([lying, standing], min_area_px=25)
     assert [(i.score, i.y0, i.x0, i.mask.sum()) for i in settled] == [
         (0.9, 0, 12, 200),
         (0.5, 18, 17, 5 * 23),
@@ -80,7 +80,7 @@ def test_what_is_no_cell_takes_no_pixels() -> None:
     cell, speck = bar(0, 0, 40, 40, 0.5), bar(36, 10, 9, 2, 0.9)
     assert [i.mask.sum() for i in merge_tiles([cell, speck], min_area_px=25)] == [1600]
     lying, standing, below = bar(18, 0, 5, 40, 0.7), bar(0, 12, 40, 5, 0.9), bar(20, 0, 20, 11, 0.5)
-    settled = settle([lying, standing, below], min_area_px=25)
+    settled = resolve_overlaps([lying, standing, below], min_area_px=25)
     assert {i.score: i.mask.sum() for i in settled} == {0.9: 200, 0.7: 5 * 23, 0.5: 220}
 
 
@@ -101,7 +101,7 @@ def test_crowds_settle_into_single_pieces_whatever_the_order(scores: tuple[float
             margin = float(rng.choice([3, 32]))
             found.append(Instance(int(y), int(x), mask, float(rng.choice(scores)), 0.9, margin))
         labels, other = (
-            paint(merge_tiles([found[k] for k in order], min_area_px=9), 0, 48, 48)
+            draw_labels(merge_tiles([found[k] for k in order], min_area_px=9), 0, 48, 48)
             for order in (range(len(found)), rng.permutation(len(found)))
         )
         np.testing.assert_array_equal(labels, other)
@@ -111,9 +111,11 @@ def test_crowds_settle_into_single_pieces_whatever_the_order(scores: tuple[float
 
 
 def test_painting_in_bands_equals_painting_at_once() -> None:
-    cells = settle([disc(20 + 17 * k, 20 + 11 * k, 8) for k in range(8)], min_area_px=1)
-    whole = paint(cells, 0, 200, 160)
-    bands = np.concatenate([paint(cells, y, min(200, y + 33), 160) for y in range(0, 200, 33)])
+    cells = resolve_overlaps([disc(20 + 17 * k, 20 + 11 * k, 8) for k in range(8)], min_area_px=1)
+    whole = draw_labels(cells, 0, 200, 160)
+    bands = np.concatenate(
+        [draw_labels(cells, y, min(200, y + 33), 160) for y in range(0, 200, 33)]
+    )
     np.testing.assert_array_equal(whole, bands)
     table = cell_table(0, cells, (200, 160), 0.5)
     np.testing.assert_array_equal(np.bincount(whole.ravel())[1:], table["area_px"])
@@ -150,10 +152,10 @@ def test_no_cell_is_cut_or_doubled_at_a_seam(tile_px: int) -> None:
     rng = np.random.default_rng(3)
     grid = [(y, x) for y in range(14, 490, 27) for x in range(14, 620, 27)]
     cells = [disc(y + rng.uniform(-2, 2), x + rng.uniform(-2, 2), 11) for y, x in grid]
-    truth = paint(settle(cells, min_area_px=1), 0, 500, 640)
+    truth = draw_labels(resolve_overlaps(cells, min_area_px=1), 0, 500, 640)
     pixels = np.stack((np.zeros(truth.shape), truth)).astype(np.float32)
     found = segment_image(Oracle(truth), pixels, diameter_px=24, tile_px=tile_px, min_area_px=1)
-    np.testing.assert_array_equal(paint(found, 0, 500, 640), truth)
+    np.testing.assert_array_equal(draw_labels(found, 0, 500, 640), truth)
 
 
 def test_opposite_borders_never_meet() -> None:
@@ -161,7 +163,7 @@ def test_opposite_borders_never_meet() -> None:
     right = place(disc(50, 88, 9), Tile(0, 3, 0, 300, 100, 400), (100, 400))
     assert left.margin == 32
     assert right.margin == 32
-    assert len(find_distinct([left, right])) == 2
+    assert len(suppress_duplicates([left, right])) == 2
 
 
 def test_batches_round_trip_and_frames_without_cells_are_empty(tmp_path) -> None:

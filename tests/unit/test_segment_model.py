@@ -6,7 +6,7 @@ import torch
 
 from cellsam_core.errors import InputError
 from cellsam_core.segmentation import weights
-from cellsam_core.segmentation.segmenter import Thresholds
+from cellsam_core.segmentation.options import SegmentOptions
 from cellsam_core.segmentation.tiny.boxes import pairwise_iou, to_centre, to_corners
 from cellsam_core.segmentation.tiny.encoder import sample_windows
 from cellsam_core.segmentation.tiny.masks import mask_windows
@@ -66,7 +66,7 @@ def test_interpolation_is_exact_for_a_ramp() -> None:
 @pytest.mark.parametrize("shape", [(33, 47), (128, 96), (1, 1)])
 def test_any_shape_goes_through_the_model(model: CellSAM, shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).random((2, *shape), np.float32)
-    anything = Segmenter(model, "cpu", Thresholds(score=0.0, iou=-10.0))
+    anything = Segmenter(model, "cpu", SegmentOptions(score_threshold=0, iou_threshold=0))
     for instance in anything.segment(pixels, 20):
         assert 0 <= instance.y0 < instance.y1 <= shape[0]
         assert 0 <= instance.x0 < instance.x1 <= shape[1]
@@ -75,7 +75,9 @@ def test_any_shape_goes_through_the_model(model: CellSAM, shape: tuple[int, int]
 def test_prompted_boxes_are_drawn_where_they_are(model: CellSAM) -> None:
     pixels = np.random.default_rng(0).random((2, 100, 100), np.float32)
     boxes = np.array([[10, 10, 40, 30], [60, 50, 90, 95]], np.float32)
-    for instance in Segmenter(model, "cpu", Thresholds(mask=1e-9)).prompt(pixels, 25, boxes):
+    for instance in Segmenter(model, "cpu", SegmentOptions(mask_threshold=1e-9)).prompt(
+        pixels, 25, boxes
+    ):
         y, x = (instance.y0 + instance.y1) / 2, (instance.x0 + instance.x1) / 2
         assert any(b[0] <= x <= b[2] and b[1] <= y <= b[3] for b in boxes)
 
@@ -85,13 +87,13 @@ def test_weights_round_trip_and_damage_is_named(model: CellSAM, tmp_path) -> Non
     weights.save(model.state_dict(), path)
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        before, after = (m(image, 10)[2] for m in (model, weights.load_model(str(path), "cpu")))
+        before, after = (m(image, 10)[2] for m in (model, weights.load_network(str(path), "cpu")))
     torch.testing.assert_close(after, before, rtol=0.02, atol=0.02)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"mine\.safetensors"):
-        weights.load_model(str(path), "cpu")
+        weights.load_network(str(path), "cpu")
     with pytest.raises(InputError, match="no such file"):
-        weights.load_model("huge", "cpu")
+        weights.load_network("huge", "cpu")
 
 
 def test_folding_batch_norm_changes_nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import pickle
@@ -10,9 +9,10 @@ import pickle
 import pytest
 import torch
 
-from cellsam_core.cli.segment_options import add_model_arguments, load_segmenter
 from cellsam_core.errors import InputError
 from cellsam_core.segmentation import weights
+from cellsam_core.segmentation.options import SegmentOptions
+from cellsam_core.segmentation.stage import load_model
 from cellsam_core.segmentation.vit_b.checkpoint import expected_shapes, load
 from cellsam_core.segmentation.vit_b.predict import VitBSegmenter
 
@@ -124,14 +124,13 @@ def test_other_files_are_refused(folder, data):
         load(path, device="cpu")
 
 
-def test_command_line_loads_it_with_a_preset(folder):
+def test_it_is_loaded_with_the_thresholds_of_a_preset(folder):
     path = folder / "cellsam_general.pt"
     torch.save(zeros(), path)
-    parser = argparse.ArgumentParser()
-    add_model_arguments(parser)
-    args = parser.parse_args(["--weights", str(path), "--preset", "paper", "--device", "cpu"])
-    segmenter, settings = load_segmenter(args)
-    assert isinstance(segmenter, VitBSegmenter)
+    model = load_model(path, preset="paper", device="cpu")
+    assert isinstance(model.segmenter(SegmentOptions()), VitBSegmenter)
+    settings = model.settings(SegmentOptions(score_threshold=0.9, tile_px=256))
+    assert (settings["score_threshold"], settings["tile_px"]) == (0.4, 256)
     assert settings["preset"] == "paper"
     assert settings["precision"] == "float32"
     assert (settings["iou_threshold"], settings["mask_threshold"]) == (0.4, 0.5)

@@ -15,7 +15,7 @@ import pytest
 import torch
 from vit_b_weights import Heads, cells_image, random_state
 
-from cellsam_core.segmentation.instances import paint
+from cellsam_core.segmentation.instances import draw_labels
 from cellsam_core.segmentation.vit_b.checkpoint import fill
 from cellsam_core.segmentation.vit_b.inputs import to_square
 from cellsam_core.segmentation.vit_b.predict import PRESETS, VitBSegmenter
@@ -38,7 +38,7 @@ def drawn(golden):
         square = to_square(torch.from_numpy(cells_image(*SHAPE_YX, 60, 0)))
         boxes, scores = segmenter.detect(square)
         masks = list(segmenter.draw(segmenter.encode(square), boxes, scores, SHAPE_YX))
-    return boxes.numpy(), scores.numpy(), masks, segmenter.paint(masks, SHAPE_YX)
+    return boxes.numpy(), scores.numpy(), masks, segmenter.rasterize(masks, SHAPE_YX)
 
 
 def test_same_boxes(golden, drawn):
@@ -59,7 +59,7 @@ def test_same_masks(golden, drawn):
 
 
 def test_same_label_image(golden, drawn):
-    labels = paint(drawn[3], 0, *SHAPE_YX)
+    labels = draw_labels(drawn[3], 0, *SHAPE_YX)
     expected = np.array(golden["labels"])
     found = labels[4::8, 4::8]
     assert found.shape == expected.shape

@@ -1,4 +1,4 @@
-"""Pixels of one tile in, instances out."""
+"""Cells of one tile, found and drawn by the tiny model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 from cellsam_core.segmentation.autoscale import estimate_diameter_px
-from cellsam_core.segmentation.instances import Instance, clean_mask, crop, find_distinct
-from cellsam_core.segmentation.segmenter import Thresholds
+from cellsam_core.segmentation.instances import Instance, clean_mask, crop, suppress_duplicates
+from cellsam_core.segmentation.options import SegmentOptions
 from cellsam_core.segmentation.tiles import REFERENCE_PX
 from cellsam_core.segmentation.tiny.masks import mask_windows
 
@@ -34,6 +34,9 @@ FIND_NMS_IOU = 0.5
 DECODER_BATCH = 64
 QUERIES_PER_MEGAPIXEL = 4000
 
+DEFAULTS = SegmentOptions()
+NO_LIMITS_PX = (0.0, float("inf"))
+
 
 class Segmenter:
     """A loaded model with thresholds.
@@ -41,25 +44,25 @@ class Segmenter:
     Parameters
     ----------
     model
-        In inference mode, on `device`.
+        Network in inference mode, on `device`.
     device
         ``cpu`` or ``cuda``.
-    thresholds
-        See :class:`Thresholds`.
+    options
+        Options of segmentation, of which the three thresholds are used.
     diameter_limits_px
-        Least and greatest cell diameter that these weights are for.
+        Smallest and largest cell diameter, in pixels, that the weights are made for.
     """
 
     def __init__(
         self,
         model: CellSAM,
         device: str,
-        thresholds: Thresholds,
-        diameter_limits_px: tuple[float, float] = (0.0, float("inf")),
+        options: SegmentOptions = DEFAULTS,
+        diameter_limits_px: tuple[float, float] = NO_LIMITS_PX,
     ) -> None:
         self.model = model
         self.device = device
-        self.thresholds = thresholds
+        self.options = options
         self.diameter_limits_px = diameter_limits_px
 
     @torch.inference_mode()
@@ -69,20 +72,21 @@ class Segmenter:
         Parameters
         ----------
         pixels
-            ``(2, y, x)`` in [0, 1]: nuclear and whole-cell channel; an absent one is 0.
+            Nuclear and whole-cell channel ``(2, y, x)`` in [0, 1]; an absent one is 0.
         diameter_px
             Typical cell diameter in these pixels; the tile is resampled to the model's scale.
 
         Returns
         -------
         list of Instance
-            In the tile's pixels, without duplicates.
+            Cells in the tile's pixels, without duplicates.
         """
         image, scale = self._scaled(pixels, diameter_px)
         n_queries = max(50, round(image.shape[-1] * image.shape[-2] * QUERIES_PER_MEGAPIXEL / 1e6))
         p8, p4 = self.model.encoder(image)
-        boxes, scores = self._boxes(p8, n_queries, self.thresholds.score, BOX_NMS_IOU)
-        return self._draw(p4[0], boxes, scores, scale, pixels.shape[1:])
+        boxes, scores = self._boxes(p8, n_queries, self.options.score_threshold, BOX_NMS_IOU)
+        least_iou = self.options.iou_threshold
+        return self._draw(p4[0], boxes, scores, scale, pixels.shape[1:], least_iou=least_iou)
 
     def measure_diameter_px(
         self,
@@ -96,7 +100,7 @@ class Segmenter:
         samples
             Images ``(2, y, x)`` in [0, 1].
         limits_px
-            Least and greatest diameter; None: what these weights are for.
+            Smallest and largest diameter; without them, those that the weights are made for.
         """
         return estimate_diameter_px(self.find, samples, limits_px or self.diameter_limits_px)
 
@@ -109,7 +113,7 @@ class Segmenter:
         Parameters
         ----------
         pixels, diameter_px
-            As for :meth:`segment`.
+            Tile and typical cell diameter, see :meth:`segment`.
 
         Returns
         -------
@@ -133,15 +137,12 @@ class Segmenter:
             [scale[1], scale[0]] * 2, device=self.device
         )
         ones = torch.ones(len(boxes), device=self.device)
-        unlimited = Thresholds(score=0, iou=-np.inf, mask=self.thresholds.mask)
-        return Segmenter(self.model, self.device, unlimited)._draw(
-            p4[0], scaled, ones, scale, pixels.shape[1:]
-        )
+        return self._draw(p4[0], scaled, ones, scale, pixels.shape[1:], least_iou=-np.inf)
 
     def _boxes(
         self, features: Tensor, n_queries: int, least_score: float, nms_iou: float
     ) -> tuple[Tensor, Tensor]:
-        """Boxes (model px) and scores above a threshold, without repeats, surest first."""
+        """Find boxes (model px) and scores above a threshold, without repeats, surest first."""
         _, refined = self.model.cellfinder(features, n_queries)
         boxes, scores = refined[-1].boxes[0], refined[-1].logits[0].sigmoid()
         keep = scores > least_score
@@ -171,8 +172,10 @@ class Segmenter:
         scores: Tensor,
         scale: tuple[float, float],
         shape_yx: tuple[int, ...],
+        *,
+        least_iou: float,
     ) -> list[Instance]:
-        """Decode boxes (model px) to masks (image px)."""
+        """Decode boxes (model px) to masks (image px), without those of a lower predicted IoU."""
         drawings: list[_Drawing] = []
         for start in range(0, len(boxes), DECODER_BATCH):
             part = boxes[start : start + DECODER_BATCH]
@@ -184,16 +187,19 @@ class Segmenter:
                 for row in zip(
                     logits.cpu().numpy(), windows, score.tolist(), sure.tolist(), strict=True
                 )
-                if row[3] >= self.thresholds.iou and (drawing := _resample(*row, shape_yx))
+                if row[3] >= least_iou and (drawing := _resample(*row, shape_yx))
             ]
-        return self._settle(drawings, shape_yx)
+        return self._resolve_overlaps(drawings, shape_yx)
 
-    def _settle(self, drawings: list[_Drawing], shape_yx: tuple[int, ...]) -> list[Instance]:
+    def _resolve_overlaps(
+        self, drawings: list[_Drawing], shape_yx: tuple[int, ...]
+    ) -> list[Instance]:
         """Remove repeated cells, then let the remaining ones compete for pixels."""
-        cut = np.float32(np.log(self.thresholds.mask / (1 - self.thresholds.mask)))
+        probability = self.options.mask_threshold
+        cut = np.float32(np.log(probability / (1 - probability)))
         drawings = [d for d in drawings if (d.logits > cut).any()]
         whole = [Instance(*crop(d.y0, d.x0, d.logits > cut), d.score, d.iou) for d in drawings]
-        chosen = find_distinct(whole)
+        chosen = suppress_duplicates(whole)
         best = np.full(shape_yx, cut, np.float32)
         owner = np.zeros(shape_yx, np.int32)
         for k in chosen:

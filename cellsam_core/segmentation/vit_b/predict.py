@@ -1,4 +1,4 @@
-"""Pixels of one tile to instances, with the published CellSAM."""
+"""Cells of one tile, found and drawn by the published CellSAM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from cellsam_core.segmentation.instances import Instance, crop, fill_holes
-from cellsam_core.segmentation.segmenter import Thresholds
+from cellsam_core.segmentation.options import SegmentOptions
 from cellsam_core.segmentation.tiles import REFERENCE_PX
 from cellsam_core.segmentation.vit_b.encoder import INPUT_PX
 from cellsam_core.segmentation.vit_b.inputs import detector_input, encoder_input, to_square
@@ -33,28 +33,34 @@ class Preset:
     Attributes
     ----------
     thresholds
-        Least score (before it is adapted to the image), predicted IoU and mask probability.
+        Smallest score (before it is adapted to the image), predicted IoU and mask probability.
+        Other options of segmentation are not taken from here.
     min_area_px
-        Painted cells that are smaller are removed and the holes of the others filled;
-        0 leaves both out.
+        Smallest area of a drawn cell; smaller ones are removed and the holes of the others are
+        filled. 0 leaves both out.
     bfloat16
-        Large layers in bfloat16, see :func:`checkpoint.lower`; what decides stays in float32.
+        True for large layers in bfloat16, see :func:`checkpoint.lower`; the layers that decide
+        stay in float32.
     """
 
-    thresholds: Thresholds
+    thresholds: SegmentOptions
     min_area_px: int
     bfloat16: bool = False
 
 
+def _thresholds(score: float, iou: float, mask: float) -> SegmentOptions:
+    return SegmentOptions(score_threshold=score, iou_threshold=iou, mask_threshold=mask)
+
+
 PRESETS = {
-    "official": Preset(Thresholds(score=0.4, iou=0.5, mask=0.4), 25),
-    "paper": Preset(Thresholds(score=0.4, iou=0.4, mask=0.5), 0),
-    "fast": Preset(Thresholds(score=0.4, iou=0.5, mask=0.4), 25, bfloat16=True),
+    "official": Preset(_thresholds(score=0.4, iou=0.5, mask=0.4), 25),
+    "paper": Preset(_thresholds(score=0.4, iou=0.4, mask=0.5), 0),
+    "fast": Preset(_thresholds(score=0.4, iou=0.5, mask=0.4), 25, bfloat16=True),
 }
 
 
 class Mask(NamedTuple):
-    """Mask of one box before painting, in image pixels."""
+    """Mask of one box before overlaps are resolved, in image pixels."""
 
     y0: int
     x0: int
@@ -76,11 +82,12 @@ class VitBSegmenter:
     Parameters
     ----------
     model
-        Of :func:`checkpoint.load`, on `device`; in bfloat16 if the preset says so.
+        Networks, as :func:`checkpoint.load` returns them, on `device`; in bfloat16 if the preset
+        asks for it.
     device
         ``cpu`` or ``cuda``.
     preset
-        See :data:`PRESETS`.
+        Thresholds and precision, see :data:`PRESETS`.
     """
 
     def __init__(self, model: VitB, device: str, preset: Preset) -> None:
@@ -103,22 +110,22 @@ class VitBSegmenter:
         Parameters
         ----------
         pixels
-            ``(c, y, x)`` in [0, 1]: 1 channel (whole cell), 2 (nuclear, whole cell) or 3.
+            Tile ``(c, y, x)`` in [0, 1]: 1 channel (whole cell), 2 (nuclear, whole cell) or 3.
         diameter_px
-            Has no effect here: a tile is stretched whole, so that its size, which follows from
-            the diameter, decides on the scale.
+            Typical cell diameter. It has no effect here: a tile is stretched whole, so that its
+            size, which follows from the diameter, decides on the scale.
 
         Returns
         -------
         list of Instance
-            Disjoint, best score first; score and predicted IoU are those of its box.
+            Disjoint cells, best score first; score and predicted IoU are those of its box.
         """
         square = to_square(torch.from_numpy(pixels).float())
         boxes, scores = self.detect(square)
         if len(boxes) == 0:
             return []
         masks = self.draw(self.encode(square), boxes, scores, pixels.shape[1:])
-        return self.paint(masks, pixels.shape[1:])
+        return self.rasterize(masks, pixels.shape[1:])
 
     @torch.inference_mode()
     def prompt(
@@ -133,7 +140,7 @@ class VitBSegmenter:
         placed = torch.from_numpy((boxes * scale).astype(np.float32)).to(self.device)
         features = self.encode(to_square(torch.from_numpy(pixels).float()))
         masks = self.draw(features, placed, torch.ones(len(boxes)), (height, width), -np.inf)
-        return self.paint(masks, (height, width))
+        return self.rasterize(masks, (height, width))
 
     def detect(self, square: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes (px of the 1024 px square) and scores above the adapted threshold."""
@@ -141,7 +148,9 @@ class VitBSegmenter:
         with self.model.in_memory(self.model.detector.backbone.body) as encoder:
             features = encoder(image.to(self.device))
         boxes, scores = self.model.detector(features)
-        keep = scores > adapted_threshold(scores.cpu().numpy(), self.preset.thresholds.score)
+        keep = scores > adapted_threshold(
+            scores.cpu().numpy(), self.preset.thresholds.score_threshold
+        )
         return boxes[keep], scores[keep]
 
     def encode(self, square: Tensor) -> Tensor:
@@ -159,8 +168,8 @@ class VitBSegmenter:
         shape_yx: tuple[int, ...],
         least_iou: float | None = None,
     ) -> Iterator[Mask]:
-        """Decode boxes one after the other; those below the least predicted IoU are left out."""
-        least = self.preset.thresholds.iou if least_iou is None else least_iou
+        """Decode boxes one after the other; those below the least predicted IoU are dropped."""
+        least = self.preset.thresholds.iou_threshold if least_iou is None else least_iou
         artist = _Artist(self, shape_yx)
         for score, one in zip(
             scores.tolist(), self.model.decoder.decode(features, boxes), strict=True
@@ -169,8 +178,8 @@ class VitBSegmenter:
             if drawn is not None:
                 yield Mask(*drawn, score, one.iou)
 
-    def paint(self, masks: Iterable[Mask], shape_yx: tuple[int, ...]) -> list[Instance]:
-        """Paint masks one over the other, clean the result and cut it into cells."""
+    def rasterize(self, masks: Iterable[Mask], shape_yx: tuple[int, ...]) -> list[Instance]:
+        """Draw masks one over the other, clean the result and split it into cells."""
         canvas = np.zeros(shape_yx, np.int32)
         drawn = []
         for label, m in enumerate(masks, start=1):
@@ -193,7 +202,7 @@ class _Artist:
 
     def __init__(self, segmenter: VitBSegmenter, shape_yx: tuple[int, ...]) -> None:
         self.decoder = segmenter.model.decoder
-        probability = segmenter.preset.thresholds.mask
+        probability = segmenter.preset.thresholds.mask_threshold
         self.cut = float(np.log(probability / (1 - probability)))
         self.rows, self.columns = (make_axis(n, segmenter.device) for n in shape_yx)
 

@@ -1,0 +1,101 @@
+"""Choice of the nuclear and the cell channel among the channels of a sample."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cellsam_core.errors import InputError
+from cellsam_core.models import is_published
+
+if TYPE_CHECKING:
+    from cellsam_core.preprocessing.images import RawImages
+
+ROLES = ("nuclear", "cell")
+NUCLEAR_NAME = re.compile(r"dapi|hoechst|h2b|h2a|histone|nuc|draq|syto", re.IGNORECASE)
+CELL_NAME = re.compile(
+    r"poly.?t|cell|boundar|memb|phase|ph-?c|bright|transm|cyto|wga|actin|phalloidin|18s|rrna"
+    r"|(^|\W|_)(ph|bf|dic)(\W|_|\d|$)",
+    re.IGNORECASE,
+)
+RGB = ["R", "G", "B"]
+SAMPLED_ROWS_PX = 1024
+
+
+def choose_roles(
+    images: RawImages, nuclear: str | None, cell: str | None, weights: str = "tiny"
+) -> dict[str, list[str]]:
+    """Decide which channels are segmented.
+
+    Parameters
+    ----------
+    images
+        Raw images of the sample.
+    nuclear, cell
+        Names of the nuclear and of the cell channel. If one is missing, only the other is used;
+        if both are missing, they are guessed.
+    weights
+        Name or path of the weights that will segment; the published ones were trained on the
+        grey values of colour images.
+
+    Returns
+    -------
+    dict
+        ``nuclear`` and/or ``cell``, in this order, with the names of their channels: one name,
+        or R, G and B, of which the grey values are taken. In a colour image, red is the nuclear
+        channel.
+
+    Raises
+    ------
+    InputError
+        A name is not among the channels, or no channel has the name of a known stain.
+    """
+    given = {role: [name] for role, name in (("nuclear", nuclear), ("cell", cell)) if name}
+    for names in given.values():
+        _require(images, names[0])
+    if given:
+        return given
+    channels = images.channels
+    if len(channels) == 1:
+        return {"cell": channels}
+    if channels == RGB:
+        if is_published(weights) or not _is_coloured(images):
+            return {"cell": RGB}
+        # Haematoxylin absorbs red, eosin does not: red shows nuclei, the grey all tissue.
+        return {"nuclear": ["R"], "cell": RGB}
+    guessed = {
+        role: [name]
+        for role, pattern in (("nuclear", NUCLEAR_NAME), ("cell", CELL_NAME))
+        if (name := next((c for c in channels if pattern.search(c)), None))
+    }
+    # One channel can't be both: `NucCyto` is taken as nuclear.
+    if guessed.get("nuclear") == guessed.get("cell"):
+        guessed.pop("cell", None)
+    if not guessed:
+        raise InputError(
+            images.name,
+            found=f"channels {', '.join(channels)}, none of which names a nuclear or cell stain",
+            expected="to know the channels to segment",
+            remedy="fill the column `nuclear_channel` or `cell_channel` of the sample sheet,"
+            " or name a channel `nuclear` or `cell`",
+        )
+    return guessed
+
+
+def _require(images: RawImages, name: str) -> None:
+    if name not in images.channels:
+        raise InputError(
+            images.name,
+            found=f"no channel {name!r}",
+            expected=f"one of {', '.join(images.channels)}",
+            remedy="correct the channel's name",
+        )
+
+
+def _is_coloured(images: RawImages) -> bool:
+    """Tell colours from grey that was saved as RGB, by rows in the middle of the first frame."""
+    height, width = images.shape_yx
+    middle, half = height // 2, SAMPLED_ROWS_PX // 2
+    rows = max(0, middle - half), min(height, middle + half)
+    red, green = images.read(0, ["R", "G"], (*rows, 0, width))
+    return bool((red != green).any())

@@ -1,0 +1,173 @@
+"""Stage ``preprocess``: raw images -> the segmentation channels with even contrast."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsam_core.files import omezarr
+from cellsam_core.files.atomic import atomic_path
+from cellsam_core.preprocessing import contrast
+from cellsam_core.preprocessing.channels import RGB, choose_roles
+from cellsam_core.preprocessing.frames import Frames
+from cellsam_core.preprocessing.images import ArrayFacts, open_images
+from cellsam_core.preprocessing.options import PreprocessOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.files.omezarr import OmeZarr
+    from cellsam_core.models import Preset
+    from cellsam_core.preprocessing.images import RawImages
+    from cellsam_core.samples.manifest import Manifest
+
+logger = logging.getLogger(__name__)
+
+DEFAULTS = PreprocessOptions()
+MAX_UINT16 = 65535
+
+
+def preprocess(
+    sample: Manifest | str | Path | NDArray[Any],
+    output: str | Path | None = None,
+    options: PreprocessOptions = DEFAULTS,
+    *,
+    weights: str = "tiny",
+    preset: Preset = "official",
+    channels: str | Sequence[str] | None = None,
+    pixel_size_um: float | None = None,
+    frame_interval_s: float | None = None,
+) -> OmeZarr | Frames:
+    """Choose the channels to segment, clip them at a percentile and equalise their contrast.
+
+    Parameters
+    ----------
+    sample
+        Manifest, path of a ``0_manifest.json``, or array: an image ``(y, x)`` or ``(c, y, x)``,
+        or a movie ``(t, c, y, x)``, of any real type. With the name of one channel, an array
+        ``(t, y, x)`` is a movie.
+    output
+        Folder ``frames.zarr`` to write; without it, the frames are returned in memory.
+    options
+        Channels, percentile and adaptive histogram equalisation.
+    weights, preset
+        Weights that will segment, and their preset. They decide on the adaptive histogram
+        equalisation (`clahe_clip_limit` ``auto``) and on how colours are used.
+    channels
+        Names of an array's channels. A nuclear stain is recognised by names such as ``DAPI``,
+        ``H2B`` or ``nuclear``, a cell stain by ``PolyT``, ``phase`` or ``cell``. A single
+        channel needs no name.
+    pixel_size_um, frame_interval_s
+        Side of a pixel in micrometres and seconds between frames of an array, if they are known.
+
+    Returns
+    -------
+    OmeZarr or Frames
+        Frames of type uint16, axes ``tcyx`` for a movie and ``cyx`` for a single image or a
+        tissue, with the channels ``nuclear`` and/or ``cell``. 0 to 65535 stand for 0 to 1.
+
+    Raises
+    ------
+    InputError
+        A channel is not there or can't be guessed, or an image can't be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cellsam_core as cc
+    >>> movie = np.random.default_rng(0).poisson(50, (3, 2, 32, 48)).astype(np.uint16)
+    >>> frames = cc.preprocess(movie, channels=["H2B", "YFP"])
+    >>> frames.axes, frames.channels, frames.array.shape
+    ('tcyx', ('nuclear',), (3, 1, 32, 48))
+    """
+    contrast_options = options.for_weights(weights, preset)
+    images = open_images(sample, ArrayFacts(channels, pixel_size_um, frame_interval_s))
+    roles = choose_roles(images, options.nuclear_channel, options.cell_channel, weights)
+    axes = "tcyx" if images.is_movie else "cyx"
+    shape = (*((images.n_frames,) if images.is_movie else ()), len(roles), *images.shape_yx)
+    scales = images.pixel_size_um, images.frame_interval_s
+    if output is None:
+        frames = Frames(np.zeros(shape, np.uint16), axes, tuple(roles), *scales)
+        for index, rows in _planes(images, roles, contrast_options):
+            frames.array[index] = rows
+        return frames
+    for role, names in roles.items():
+        logger.info("%s channel: %s", role, "grey of RGB" if names == RGB else names[0])
+    progress = _Progress(images.n_frames * len(roles) * images.shape_yx[0])
+    with atomic_path(output) as temporary:
+        store = omezarr.create(
+            temporary,
+            shape=shape,
+            axes=axes,
+            dtype="uint16",
+            channels=tuple(roles),
+            pixel_size_um=scales[0],
+            frame_interval_s=scales[1],
+        )
+        for index, rows in _planes(images, roles, contrast_options):
+            store.array[index] = rows
+            progress.add(len(rows))
+    return omezarr.open_(output)
+
+
+def _planes(
+    images: RawImages, roles: dict[str, list[str]], options: PreprocessOptions
+) -> Iterator[tuple[tuple[Any, ...], NDArray[np.uint16]]]:
+    """Yield the processed rows of all frames, with their place in the array of frames."""
+    for frame in range(images.n_frames):
+        for c, names in enumerate(roles.values()):
+            for y0, rows in _bands(images, frame, names, options):
+                index = (c, slice(y0, y0 + len(rows)))
+                whole = (frame, *index) if images.is_movie else index
+                yield whole, np.round(rows * MAX_UINT16).astype(np.uint16)
+
+
+def _bands(
+    images: RawImages, frame: int, names: list[str], options: PreprocessOptions
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Process a plane at once if it is small, else by bands of rows."""
+    height, width = images.shape_yx
+
+    def read(y0: int, y1: int, x0: int = 0, x1: int = width) -> NDArray[np.generic]:
+        pixels = images.read(frame, names, (y0, y1, x0, x1))
+        return contrast.to_grey(pixels) if len(names) > 1 else pixels[0]
+
+    limits = None
+    if images.fields is not None:
+        # What lies between fields of view is no image, and has no part in the contrast.
+        h, w = images.fields.shape_yx
+        fields = (read(y, y + h, x, x + w) for y, x in images.fields.offset_yx)
+        n_pixels = len(images.fields.offset_yx) * h * w
+        limits = contrast.intensity_limits(fields, n_pixels, options.clip_percentile)
+    if height * width > contrast.WHOLE_PLANE_PX:
+        yield from contrast.preprocess_bands(read, images.shape_yx, options, limits)
+        return
+    yield (
+        0,
+        contrast.preprocess_plane(
+            read(0, height),
+            clip_percentile=options.clip_percentile,
+            clahe_kernel_px=options.clahe_kernel_px,
+            clahe_clip_limit=options.clip_limit,
+            limits=limits,
+        ),
+    )
+
+
+class _Progress:
+    """One log line for each tenth of the work."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+
+    def add(self, amount: int) -> None:
+        before = 10 * self.done // self.total
+        self.done += amount
+        if 10 * self.done // self.total > before:
+            logger.info("preprocessed %d %%", 100 * self.done // self.total)

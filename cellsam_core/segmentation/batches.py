@@ -1,0 +1,213 @@
+"""Batches: shares of a sample's tiles that separate jobs segment, and their merging."""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import zarr
+
+from cellsam_core.errors import InputError
+from cellsam_core.files import omezarr
+from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.parquet import parquet_writer
+from cellsam_core.segmentation.batch_files import BatchWriter, iter_frames, read_settings
+from cellsam_core.segmentation.batch_parts import open_parts
+from cellsam_core.segmentation.cell_table import cell_table
+from cellsam_core.segmentation.image import open_frames, prepare
+from cellsam_core.segmentation.instances import draw_labels, merge_tiles
+from cellsam_core.segmentation.tiles import take_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from cellsam_core.segmentation.image import AnyFrames
+    from cellsam_core.segmentation.instances import Instance
+    from cellsam_core.segmentation.options import SegmentOptions
+    from cellsam_core.segmentation.segmenter import Model
+
+log = logging.getLogger(__name__)
+
+NUMBER = re.compile(r"(\d+)-of-(\d+)")
+
+
+def parse_batch(text: str) -> tuple[int, int]:
+    """Read the number of a batch and the number of batches from ``K-of-N``.
+
+    Raises
+    ------
+    InputError
+        The text has another form, or K is not from 1 to N.
+    """
+    match = NUMBER.fullmatch(text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(
+            "option `batch`",
+            found=repr(text),
+            expected="K-of-N with K from 1 to N",
+            remedy="correct it",
+        )
+    return int(match[1]), int(match[2])
+
+
+def segment_batch(
+    frames: AnyFrames,
+    output: Path,
+    model: Model,
+    options: SegmentOptions,
+    batch: tuple[int, int] = (1, 1),
+) -> None:
+    """Segment one share of the tiles of preprocessed frames and write the cells.
+
+    A job that was killed goes on where it stopped when it is run again.
+
+    Parameters
+    ----------
+    frames
+        Preprocessed frames.
+    output
+        Parquet file to write, see :mod:`.batch_files`.
+    model
+        Loaded model.
+    options
+        Options of segmentation. The smallest area of a cell has no effect here, because cells
+        are merged later.
+    batch
+        Number of the batch, from 1, and number of batches.
+    """
+    job = prepare(frames, model, options)
+    tiles = take_batch(job.tiles, *batch)
+    log.info("%d tiles on %s, cells of %.3g px", len(tiles), model.device, job.diameter_px)
+    with open_parts(output, job.settings, frames.version, batch) as parts:
+        for numbers, path in parts.missing(len(tiles)):
+            with atomic_path(path) as temporary, BatchWriter(temporary, job.settings) as writer:
+                for tile, instances in job.find(tiles[numbers.start : numbers.stop]):
+                    writer.add(tile.frame, instances)
+            log.info("%d of %d tiles", numbers.stop, len(tiles))
+        log.info("%d cells in %d tiles", parts.join(len(tiles)), len(tiles))
+
+
+def stitch(
+    frames: str | Path | AnyFrames,
+    batches: Iterable[Path],
+    masks: Path,
+    cells: Path,
+    min_area_px: int,
+) -> None:
+    """Merge the batches of a sample to label images and a cell table.
+
+    Parameters
+    ----------
+    frames
+        Preprocessed frames, or the path of their ``frames.zarr``.
+    batches
+        All files that :func:`segment_batch` wrote, named ``K-of-N.parquet``.
+    masks, cells
+        Files to write: ``masks.zarr`` and ``cells.parquet``.
+    min_area_px
+        Smallest area of a cell in pixels; smaller cells are dropped.
+
+    Raises
+    ------
+    InputError
+        A batch is missing, or batches belong to other frames or were made with other settings.
+    """
+    opened = open_frames(frames)
+    paths = sort_batches(list(batches))
+    settings = read_settings(paths) | {"min_area_px": min_area_px}
+    n_cells = n_found = 0
+    with (
+        atomic_path(masks) as masks_path,
+        atomic_path(cells) as cells_path,
+        ExitStack() as stack,
+    ):
+        store = _create_masks(masks_path, opened, settings)
+        writer = None
+        for frame, found in enumerate(iter_frames(paths, opened.n_frames)):
+            merged = merge_tiles(found, min_area_px=min_area_px)
+            for rows, labels in _bands(merged, opened.shape_yx):
+                store.array[(frame, rows) if "t" in opened.axes else rows] = labels
+            table = pa.Table.from_pandas(_table(frame, merged, opened), preserve_index=False)
+            writer = writer or stack.enter_context(parquet_writer(cells_path, table.schema))
+            writer.write_table(table)
+            n_cells += len(table)
+            n_found += len(found)
+    log.info("%d cells in %d frames; %d seen by the tiles", n_cells, opened.n_frames, n_found)
+    if n_cells == 0:
+        log.warning("no cell was found in any frame: the tables are empty")
+
+
+def _create_masks(path: Path, frames: AnyFrames, settings: dict[str, Any]) -> omezarr.OmeZarr:
+    """Create the empty label images of frames, with the settings as an attribute."""
+    is_movie = "t" in frames.axes
+    store = omezarr.create(
+        path,
+        shape=(*((frames.n_frames,) if is_movie else ()), *frames.shape_yx),
+        axes="tyx" if is_movie else "yx",
+        dtype="uint32",
+        pixel_size_um=frames.pixel_size_um,
+        frame_interval_s=frames.frame_interval_s,
+    )
+    zarr.open_group(path).attrs["cellsam"] = settings
+    return store
+
+
+def _bands(
+    cells: list[Instance], shape_yx: tuple[int, int]
+) -> Iterator[tuple[slice, NDArray[np.uint32]]]:
+    """Yield the labels of one frame by bands of rows: a whole tissue fills the memory."""
+    height, width = shape_yx
+    for y0 in range(0, height, omezarr.CHUNK_PX):
+        y1 = min(height, y0 + omezarr.CHUNK_PX)
+        yield slice(y0, y1), draw_labels(cells, y0, y1, width)
+
+
+def _table(frame: int, cells: list[Instance], frames: AnyFrames) -> pd.DataFrame:
+    return cell_table(frame, cells, frames.shape_yx, frames.pixel_size_um)
+
+
+def sort_batches(paths: list[Path]) -> list[Path]:
+    """Sort batches by number and refuse gaps: a missing batch would silently lose cells.
+
+    Raises
+    ------
+    InputError
+        A file has no number, a batch is missing or given twice, or numbers of batches differ.
+    """
+    numbered: dict[int, Path] = {}
+    n_batches = 0
+    for path in paths:
+        match = NUMBER.fullmatch(path.stem)
+        if match is None or int(match[1]) in numbered:
+            raise InputError(
+                path,
+                found="no batch number" if match is None else "a batch given twice",
+                expected="files named K-of-N.parquet, each once",
+                remedy="give the files as `segment-batch` wrote them",
+            )
+        numbered[int(match[1])] = path
+        n_batches = n_batches or int(match[2])
+        if int(match[2]) != n_batches:
+            # Each N deals the tiles out differently, so that some would be missing.
+            raise InputError(
+                path,
+                found=f"one of {match[2]} batches beside {paths[0].name}, one of {n_batches}",
+                expected="files named K-of-N.parquet with one N",
+                remedy="give the files that were written with one N, and segment what is missing",
+            )
+    if set(numbered) != set(range(1, n_batches + 1)):
+        raise InputError(
+            paths[0].parent,
+            found=f"the batches {', '.join(numbered[k].stem for k in sorted(numbered))}",
+            expected=f"all of 1-of-{n_batches} to {n_batches}-of-{n_batches}",
+            remedy="segment what is missing first",
+        )
+    return [numbered[k] for k in sorted(numbered)]
