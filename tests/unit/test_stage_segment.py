@@ -20,6 +20,7 @@ import cellsam_core as cc
 from cellsam_core.files import omezarr
 from cellsam_core.labels.source import open_labels
 from cellsam_core.samples.manifest import Manifest
+from cellsam_core.segmentation import batch_parts
 from cellsam_core.segmentation.batches import segment_batch, stitch
 from cellsam_core.segmentation.instances import Instance
 from cellsam_core.segmentation.segmenter import Model
@@ -181,6 +182,28 @@ def test_memory_folder_and_batches_give_the_same_cells(tmp_path, movie, model, i
     recorded = [dict(zarr.open_group(p).attrs) for p in (tmp_path / "m.zarr", source.path)]
     assert recorded[0] == recorded[1]
     assert recorded[0]["cellsam"]["dark_cells"] == ("keep" if is_movie else "drop")
+
+
+def test_a_killed_run_in_a_folder_goes_on_where_it_stopped(tmp_path, movie, model, monkeypatch):
+    monkeypatch.setattr(batch_parts, "PART_TILES", 1)
+    frames = cc.preprocess(movie[:, 1], channels="YFP")
+    seen, die_at = [], 0
+    find = Threshold.segment
+
+    def segment(self, pixels, diameter_px):
+        seen.append(pixels)
+        if len(seen) == die_at:
+            raise KeyboardInterrupt
+        return find(self, pixels, diameter_px)
+
+    monkeypatch.setattr(Threshold, "segment", segment)
+    whole, _ = cc.segment_frames(frames, model, options=OPTIONS)
+    n_tiles, die_at = len(seen), len(seen) + 5
+    with pytest.raises(KeyboardInterrupt):
+        cc.segment_frames(frames, model, tmp_path / "out", OPTIONS)
+    source, _ = cc.segment_frames(frames, model, tmp_path / "out", OPTIONS)
+    assert len(seen) == 2 * n_tiles + 1
+    np.testing.assert_array_equal([source.frame(t) for t in range(3)], whole)
 
 
 def write_frames(path: Path, frames: Any) -> None:
