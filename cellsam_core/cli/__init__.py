@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "inspect": "read a sample's folder and write its manifest",
+    "check-options": "check the options of a sample against its data (called by the workflow)",
     "decode": "turn raw rounds of MERFISH or seqFISH into stains and transcripts",
     "preprocess": "clip, equalise (CLAHE) and write the segmentation channels",
     "segment": "segment images with CellSAM",

@@ -91,8 +91,8 @@ def planned_page():
                 else None
             ),
             n_gpu_jobs=len(batches(sample)),
-            # Beside them: inspect, preprocess, stitch, report; track and traces, or assign; decode.
-            n_jobs=len(batches(sample)) + 5 + (row["assay"] == "movie") + is_raw(sample),
+            # Besides: inspect, check, preprocess, stitch, report; track and traces, or assign; decode.
+            n_jobs=len(batches(sample)) + 6 + (row["assay"] == "movie") + is_raw(sample),
             weights=CONFIG.settings(sample, "segment")["weights"],
         )
         for sample, row in SAMPLES.items()
