@@ -1,4 +1,4 @@
-"""What `--help` says, and that it says so at once."""
+"""Tests of `--help`: its content, and that it starts without slow imports."""
 
 from __future__ import annotations
 

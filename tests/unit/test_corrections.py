@@ -1,4 +1,4 @@
-"""What the user says of single cells holds in every output, at every run."""
+"""Corrections of tracks by the user are applied to every output, at every run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinase translocation reporters: cytoplasm over nucleus, on simulated cells and by command."""
+"""Kinase translocation reporters (cytoplasm / nucleus): simulated cells, and the command."""
 
 from __future__ import annotations
 
