@@ -60,6 +60,7 @@ def sample_outputs(sample):
 
 
 def report_inputs(wildcards):
+    """Input function: all files that the report of a sample shows."""
     return sample_outputs(wildcards.sample)
 
 
