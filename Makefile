@@ -1,10 +1,11 @@
-# make run: install and run the bundled example.  make test: install and run every check.
-# make wheelhouse: a folder of packages that a machine without internet installs from.
-# make bench: score the weights on simulated images, or on labelled ones with DATA=folder.
+# make run: install, and run the bundled example.
+# make test: install, and run every check.
+# make wheelhouse: download the packages into a folder, for a machine without internet.
+# make bench: score the weights on simulated images, or on labelled images with DATA=folder.
 PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 VENV := .venv
-# Where `make wheelhouse` was called, or its folder was copied to, nothing else is asked for packages.
+# If the folder `wheelhouse` exists, packages are installed only from it.
 OFFLINE := $(if $(wildcard wheelhouse),--no-index --find-links wheelhouse)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -32,7 +33,8 @@ lint: setup-dev
 config-table: setup-dev
 	python tools/make_config_table.py
 
-# For this machine's platform and Python. Beside the lock: what installs, and what builds this package.
+# The packages are for the platform and the Python of this machine. The second command adds the packages
+# that install and build, which the lock does not list.
 wheelhouse: | $(VENV)/bin/python
 	$(VENV)/bin/pip download --quiet --prefer-binary -d $@.part --no-deps --require-hashes -r requirements.lock
 	$(VENV)/bin/pip download --quiet --only-binary :all: -d $@.part uv editables 'hatchling>=1.26' setuptools
@@ -41,7 +43,7 @@ wheelhouse: | $(VENV)/bin/python
 example/%: | setup
 	python -m cellsam_core simulate $* -o $@ --seed 1
 
-# Each lock is installed once; what it names is checked by hash.
+# Each lock is installed once. Every package is checked by its hash.
 setup: $(VENV)/.run
 setup-dev: $(VENV)/.dev
 
@@ -57,8 +59,9 @@ $(VENV)/bin/python:
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(OFFLINE) uv \
 	  || echo "uv cannot be had: pip installs, which takes longer"
 
-# uv where there is one, else pip; without touching what the other lock brought. Both compile what
-# they install: every job then starts some seconds sooner, also where .venv can't be written later.
+# Install a lock with uv, or with pip if there is no uv. Packages of the other lock stay as they are.
+# The packages are compiled, so that every job starts some seconds sooner, even if .venv is read-only
+# later.
 define install
 	@echo "Installing $(1) into $(VENV)"
 	@if command -v uv > /dev/null; then install="uv pip install --compile-bytecode --python $(VENV)/bin/python"; \

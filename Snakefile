@@ -1,4 +1,7 @@
-"""From a microscope folder to published tables. `snakemake -n` lists every job."""
+"""Workflow from a microscope folder to tables that can be published.
+
+`snakemake -n` lists every job.
+"""
 
 from pathlib import Path
 from snakemake.exceptions import WorkflowError
@@ -7,7 +10,7 @@ from snakemake.utils import min_version
 min_version("9.14")
 
 
-# A working directory without a config of its own takes the shipped one.
+# If the working directory has no config, the shipped config is used.
 own, shipped = "config/config.yaml", workflow.source_path("config/config.yaml")
 if Path(own).exists():
     try:
@@ -24,7 +27,7 @@ configfile: own if Path(own).exists() else shipped
 report: "workflow/report/workflow.rst"
 
 
-# A limit of one GPU on a laptop is not a limit of one GPU for a whole cluster.
+# The limit of GPUs holds for jobs on this machine only, not for a whole cluster.
 resource_scopes:
     gpu="local",
 

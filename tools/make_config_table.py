@@ -17,6 +17,7 @@ HEAD = """\
 
 `config/config.yaml` holds the options, `config/samples.tsv` the experiments. A file given with
 `--configfile` changes single keys of it. A misspelt key or a value out of range is refused.
+`null` means that a key is not given.
 A changed key runs again only what depends on it. Threads, memory and cluster settings are not
 here but in `profiles/`, see docs/cluster.md.
 """
@@ -25,7 +26,7 @@ SHEET = """
 ## The sample sheet
 
 Tab-separated text, one row for each experiment. Any key of the sections above may be a column
-as well: it then holds for that sample only, and an empty cell leaves what the config says.
+as well: it then holds for that sample only. If a cell is empty, the value of the config is used.
 
 | column | needed | value | meaning |
 |---|---|---|---|

@@ -11,13 +11,13 @@ class AssignOptions(Options):
 
     expand_um: float = option(
         0.0,
-        "Grow cells by this much into the background; for stains that show nuclei alone, 2 to 5 um"
-        " are usual.",
+        "Distance by which cells grow into the background, in micrometres. 2 to 5 is usual if the"
+        " stain shows only nuclei.",
         minimum=0,
     )
     localisation_error_um: float = option(
         0.0,
-        "Standard deviation of transcripts' places in um; above 0, the chance of each owner is"
-        " given.",
+        "Standard deviation of the position of a transcript, in micrometres. Above 0, the"
+        " probability that a transcript belongs to its cell is computed.",
         minimum=0,
     )

@@ -27,27 +27,29 @@ class WorkflowOptions(Options):
 
     samples: str = option(
         "config/samples.tsv",
-        "Sample sheet; a relative path starts at the working directory, else beside the Snakefile.",
+        "Path of the sample sheet. A relative path starts at the working directory; if there is"
+        " no such file, it starts at the folder of the Snakefile.",
     )
     tiles_per_batch: int = option(
         500,
-        "Tiles that one segmentation job takes, see docs/cluster.md; fewer for more jobs a sample.",
+        "Number of tiles that one segmentation job takes, see docs/cluster.md. A smaller number"
+        " gives more jobs for each sample.",
         minimum=1,
     )
     benchmark_data: str | None = option(
         None,
-        "Folder with the labelled images of the shipped manifest, for `snakemake benchmark`; null"
-        " scores a small simulated set.",
+        "Folder with the labelled images that the shipped manifest lists, for `snakemake"
+        " benchmark`. If it is not given, a small set of simulated images is scored.",
     )
     finetune_data: str | None = option(
         None,
-        "Folder of 1 to 20 labelled images, `<id>.tif` or `.png` with `<id>_label`, for `snakemake"
-        " finetune`.",
+        "Folder of 1 to 20 labelled images, for `snakemake finetune`. Each image `<id>.tif` or"
+        " `<id>.png` has its labels in a second image named `<id>_label`.",
     )
     spatialdata: bool = option(
         False,
-        "Tissues - write 3_cells/spatialdata.zarr as well, for which the package spatialdata must"
-        " be there (`envs/spatialdata.yaml`).",
+        "Tissues: `true` also writes 3_cells/spatialdata.zarr. The package spatialdata must be"
+        " installed (`envs/spatialdata.yaml`).",
     )
 
 
@@ -57,7 +59,8 @@ class ControlOptions(Options):
 
     control: str | None = option(
         None,
-        "A movie sample without drug; the decay of its ratio by bleaching is divided out.",
+        "Movie sample without drug. The decay of its ratio by bleaching is divided out of the"
+        " ratios of this sample.",
     )
 
 
@@ -67,8 +70,8 @@ class NucleiOptions(Options):
 
     nuclei: str | None = option(
         None,
-        "Labels or mask of a sample's nuclei, for nuclear counts; a relative path starts at the"
-        " sample sheet.",
+        "Label image or mask of the nuclei of a sample. The transcripts in nuclei are then"
+        " counted as well. A relative path in the sample sheet starts at the sheet.",
     )
 
 
@@ -78,8 +81,8 @@ class BulkOptions(Options):
 
     bulk: str | None = option(
         None,
-        "Bulk expression of a sample, csv or tsv with the columns gene and value (e.g. TPM); a"
-        " relative path starts at the sample sheet.",
+        "Table of bulk expression for a sample, csv or tsv, with the columns gene and value (e.g."
+        " TPM). A relative path in the sample sheet starts at the sheet.",
     )
 
 
@@ -120,31 +123,34 @@ _OF_SEGMENT = tuple(key for key in json_schema(SegmentOptions) if key not in _OF
 
 SECTIONS = {
     "decode": Section(
-        "Raw rounds - register, detect and decode spots (`cellsam-core decode`).", (DecodeOptions,)
+        "Raw rounds: `cellsam-core decode` registers the rounds, finds the spots and decodes them.",
+        (DecodeOptions,),
     ),
     "preprocess": Section(
-        "Clip and equalise the channels that are segmented (`cellsam-core preprocess`).",
+        "`cellsam-core preprocess` clips and equalises the channels that are segmented.",
         (PreprocessOptions,),
     ),
     "segment": Section(
-        "Find cells with CellSAM (`cellsam-core segment-batch`).",
+        "`cellsam-core segment-batch` finds cells with CellSAM.",
         (ModelOptions, SegmentOptions),
         without=_OF_STITCH,
     ),
     "stitch": Section(
-        "Merge the tiles to label images (`cellsam-core stitch`).",
+        "`cellsam-core stitch` merges the cells found in tiles into label images.",
         (SegmentOptions,),
         without=_OF_SEGMENT,
     ),
     "assign": Section(
-        "Transcripts - give them to cells (`cellsam-core assign`).", (AssignOptions, NucleiOptions)
+        "Tissues: `cellsam-core assign` gives transcripts to cells.", (AssignOptions, NucleiOptions)
     ),
     "report": Section(
-        "Transcripts - what the report compares them with (`cellsam-core report`).", (BulkOptions,)
+        "`cellsam-core report` writes the report of a sample. For tissues, it compares the"
+        " transcripts with bulk expression.",
+        (BulkOptions,),
     ),
-    "track": Section("Movies - link cells through time (`cellsam-core track`).", (TrackOptions,)),
+    "track": Section("Movies: `cellsam-core track` links cells through time.", (TrackOptions,)),
     "traces": Section(
-        "Movies - reporter intensities and ratios of each cell (`cellsam-core traces`).",
+        "Movies: `cellsam-core traces` measures reporter intensities and ratios of each cell.",
         (TraceOptions, ControlOptions),
     ),
 }

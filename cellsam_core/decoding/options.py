@@ -12,26 +12,28 @@ class DecodeOptions(Options):
 
     spot_sigma_px: float = option(
         1.3,
-        "Standard deviation of a spot in pixels, about 0.21 wavelength / NA.",
+        "Standard deviation of the Gaussian image of a spot, in pixels. As a length it is"
+        " about 0.21 x wavelength / numerical aperture.",
         above=0,
         maximum=20,
     )
     misidentification_rate: float = option(
         0.05,
-        "Share of wrong calls to allow, measured by the codebook's blanks.",
+        "Share of wrong transcripts that is allowed, 0 to 1. It is measured by the codebook's"
+        " blanks.",
         above=0,
         maximum=1,
     )
     spotiflow: str | None = option(
         None,
-        "Folder of a trained spotiflow model, or name of one that it downloads, to find spots with;"
-        " null for the Laplacian of Gaussian alone. Needs the package spotiflow"
-        " (`envs/spotiflow.yaml`).",
+        "Folder of a trained spotiflow model, or name of a model that spotiflow downloads. The"
+        " model then finds the spots. If it is not given, the Laplacian of Gaussian alone finds"
+        " them. The package spotiflow must be installed (`envs/spotiflow.yaml`).",
     )
     spotiflow_probability: float | None = option(
         None,
-        "Spots that spotiflow holds for less likely are dropped; null for the limit that was found"
-        " best when the model was trained.",
+        "Spots to which spotiflow gives a lower probability are dropped. If it is not given, the"
+        " limit that was best when the model was trained is used.",
         above=0,
         maximum=1,
     )

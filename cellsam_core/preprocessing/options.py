@@ -15,12 +15,13 @@ class PreprocessOptions(Options):
 
     nuclear_channel: str | None = option(
         None,
-        "Name of the nuclear stain; guessed from the names of the channels if neither channel is"
-        " given.",
+        "Name of the channel that shows the nuclei. If neither channel is given, both are guessed"
+        " from the names of the channels.",
     )
     cell_channel: str | None = option(
         None,
-        "Name of the cytoplasm, membrane or phase channel; guessed if neither is given.",
+        "Name of the channel that shows whole cells: cytoplasm, membrane or phase contrast. If"
+        " neither channel is given, both are guessed from the names of the channels.",
     )
     clip_percentile: float = option(
         99.9,
@@ -30,13 +31,14 @@ class PreprocessOptions(Options):
     )
     clahe_kernel_px: int = option(
         128,
-        "Side of the windows of the adaptive histogram equalisation, in pixels.",
+        "Side of the windows of the local contrast enhancement (CLAHE), in pixels.",
         minimum=8,
     )
     clahe_clip_limit: float | Literal["auto"] = option(
         "auto",
-        "Contrast limit of the adaptive histogram equalisation; 0 leaves it out. auto is 0.01 for"
-        " the published CellSAM but in its preset paper, and 0 for other weights.",
+        "Contrast limit of the local contrast enhancement (CLAHE). 0 switches it off. `auto` is"
+        " 0.01 for the published CellSAM, except in its preset `paper`; it is 0 for that preset"
+        " and for all other weights.",
         minimum=0,
         maximum=1,
     )

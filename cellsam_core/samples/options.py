@@ -32,13 +32,14 @@ class SampleOptions(Options):
     """Columns that every row of the sample sheet needs."""
 
     sample: str = option(
-        text="Unique name; letters, digits, dot, dash and underscore. Names the folder of results.",
+        text="Unique name of the sample, made of letters, digits, dot, dash and underscore. The"
+        " folder of results has this name.",
         pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$",
     )
-    assay: Assay = option(text="What was measured.")
+    assay: Assay = option(text="Kind of experiment.")
     path: str = option(
-        text="Folder or file with the raw data, without braces in its name; a relative path starts"
-        " at the sample sheet.",
+        text="Folder or file with the raw data. Its path contains no braces. A relative path in the"
+        " sample sheet starts at the sheet.",
         pattern="^[^{}]*$",
     )
 
@@ -47,32 +48,38 @@ class SampleOptions(Options):
 class InspectOptions(Options):
     """Options of reading a folder, each also a column of the sample sheet."""
 
-    format: Format = option("auto", "Layout of the files; auto, or nothing, finds out.")
+    format: Format = option(
+        "auto",
+        "Layout of the files. If it is `auto` or not given, it is recognised from the files.",
+    )
     pixel_size_um: float | None = option(
-        None, "Side of a pixel in micrometres, wins over what the files say.", above=0
+        None, "Side of a pixel, in micrometres. It replaces the value in the files.", above=0
     )
     frame_interval_s: float | None = option(
-        None, "Seconds between frames, wins over what the files say.", above=0
+        None,
+        "Time from one frame to the next, in seconds. It replaces the value in the files.",
+        above=0,
     )
     channels: str | tuple[str, ...] | None = option(
         None, "Names of the channels to use, in this order, separated by commas."
     )
     fov: str | None = option(
         None,
-        "Transcripts - region (Spatial Genomics, Resolve) to use, where a folder holds several, one"
-        " row for each; or the number of the only field of view (CosMx) to use, all where it is"
-        " empty.",
+        "Tissues: region to use if a folder of Spatial Genomics or Resolve holds several; each"
+        " region is a sample of its own. For CosMx it is the number of the only field of view to"
+        " use; if it is not given, all fields are used.",
     )
     z_plane: int | None = option(
         None,
-        "Transcripts - z plane to segment cells on; 3 (MERSCOPE) or the middle one where it is"
-        " empty.",
+        "Tissues: z plane on which cells are segmented. If it is not given, it is plane 3"
+        " (MERSCOPE) or the middle plane.",
         minimum=0,
     )
     z_policy: Literal["all", "max", "one"] | None = option(
         None,
-        "Transcripts - all (default), cells of one z plane own the transcripts of all planes; max,"
-        " cells of the maximum projection do; one, only transcripts of z_plane are used.",
+        "Tissues: `all` (default) gives the transcripts of all z planes to the cells of one z"
+        " plane. `max` gives them to the cells of the maximum projection. `one` uses only the"
+        " transcripts of the z plane on which cells are segmented.",
     )
 
 
@@ -82,14 +89,19 @@ class SheetOptions(Options):
 
     condition: str | None = option(
         None,
-        "Any label of yours, such as the drug; shown in the report. Movies with a ratio are"
-        " averaged by it.",
+        "Any label of your choice, such as the drug, without an equals sign. The report shows it."
+        " Movies with a ratio are averaged by condition.",
         pattern="^[^=]*$",
     )
     corrections: str | None = option(
         None,
-        "Movies - table of what the tracking got wrong, see docs/corrections.md; a relative path"
-        " starts at the sample sheet.",
+        "Movies: table with corrections of the tracking, see docs/corrections.md. A relative path"
+        " in the sample sheet starts at the sheet.",
         pattern="^[^{}]*$",
     )
-    tiles_per_batch: int | None = option(None, "As in the config, for this sample.", minimum=1)
+    tiles_per_batch: int | None = option(
+        None,
+        "Number of tiles that one segmentation job of this sample takes. It replaces the value in"
+        " the config.",
+        minimum=1,
+    )

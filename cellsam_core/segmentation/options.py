@@ -16,14 +16,17 @@ class ModelOptions(Options):
     """Options of loading a model."""
 
     weights: str = option(
-        "tiny", "Name or path of the model's weights; vit_b is the published CellSAM."
+        "tiny",
+        "Name or path of the model's weights. `tiny` is shipped; `vit_b` is the published CellSAM.",
     )
     preset: Preset = option(
         "official",
-        "Thresholds and precision of the published CellSAM, instead of the three below.",
+        "Thresholds and precision of the published CellSAM. It replaces the score, IoU and mask"
+        " thresholds; other weights ignore it.",
     )
     device: Device = option(
-        "auto", "auto takes a GPU if there is one; cuda without a GPU is an error."
+        "auto",
+        "`auto` uses a GPU if there is one, otherwise the CPU. `cuda` without a GPU is an error.",
     )
 
 
@@ -32,26 +35,34 @@ class SegmentOptions(Options):
     """Options of finding cells with a loaded model."""
 
     cell_diameter_px: float | Literal["auto"] = option(
-        "auto", "Typical diameter of a cell in pixels of the raw image, or auto.", minimum=1
+        "auto",
+        "Typical diameter of a cell, in pixels of the raw image. `auto` measures it on the image;"
+        " for the published CellSAM it is 30 px.",
+        minimum=1,
     )
     score_threshold: float = option(
-        0.35, "Boxes that CellFinder scores lower are dropped.", minimum=0, maximum=1
+        0.35, "Boxes to which CellFinder gives a lower score are dropped.", minimum=0, maximum=1
     )
     iou_threshold: float = option(
         0.5,
-        "Masks with a lower predicted intersection over union are dropped.",
+        "Masks with a lower predicted intersection over union (IoU) are dropped.",
         minimum=0,
         maximum=1,
     )
     mask_threshold: float = option(
-        0.5, "Probability from which a pixel belongs to a cell.", above=0, below=1
+        0.5, "Smallest probability at which a pixel belongs to a cell.", above=0, below=1
     )
     tile_px: int = option(
-        512, "Side of a tile in pixels, at the scale that the model sees.", minimum=128
+        512, "Side of a tile, in pixels of the resampled image that the model sees.", minimum=128
     )
     dark_cells: Literal["auto", "drop", "keep"] = option(
         "auto",
-        "Cells darker than their surroundings in each channel, mostly holes in the stain; auto"
-        " drops them in tissues and keeps them in movies, which may be bright-field.",
+        "`drop` removes cells that are darker than their surroundings in every channel; most of"
+        " them are holes in the stain. `keep` keeps them. `auto` drops them in samples that are"
+        " tissues, and keeps them in movies and single images, which may be bright-field.",
     )
-    min_area_px: int = option(25, "Smaller cells are dropped, in pixels.", minimum=0)
+    min_area_px: int = option(
+        25,
+        "Smallest area of a cell, in pixels of the raw image. Smaller cells are dropped.",
+        minimum=0,
+    )

@@ -12,40 +12,51 @@ Reporter = Literal["ratiometric", "ktr"]
 
 @options
 class TraceOptions(Options):
-    """Options of measuring reporter intensities and ratios of each cell."""
+    """Options of measuring reporter intensities and ratios of each cell.
+
+    The background of a cell is a smooth surface, fitted to the background of the frame, plus the
+    median difference from it over the pixels 5-15 px from the cell (or from its ring) that are
+    nearer to this cell than to any other and belong to none. A cell with fewer than 50 such pixels
+    gets the mode over all pixels more than 5 px from any cell, as with ``background="mode"``.
+    """
 
     reporter: Reporter = option(
         "ratiometric",
-        "ratiometric has two channels; ktr is a kinase translocation reporter, cytoplasm (the ring)"
-        " over nucleus.",
+        "`ratiometric`: the ratio is that of two channels. `ktr` (kinase translocation reporter):"
+        " the ratio is that of the cytoplasm (the ring) to the nucleus, in one channel.",
     )
     ratio: str | tuple[str, str] | None = option(
         None,
-        "NUM/DEN, names of the channels of a ratiometric reporter, or the one channel of a KTR;"
-        " null measures intensities only.",
+        "Names of the two channels of a ratiometric reporter, as NUM/DEN, or name of the one"
+        " channel of a KTR. If it is not given, only intensities are measured.",
     )
-    baseline_frames: int = option(3, "R0 is the mean ratio over this many first frames.", minimum=1)
+    baseline_frames: int = option(
+        3, "Number of frames at the start of the movie. R0 is the mean ratio over them.", minimum=1
+    )
     drug_frame: int | None = option(
         None,
-        "First frame after the drug, counted from 0; null takes the first after the baseline.",
+        "First frame after the drug was added, counted from 0. If it is not given, it is the"
+        " first frame after the baseline.",
         minimum=1,
     )
     background: Literal["annulus", "mode", "none"] = option(
         "annulus",
-        "annulus is taken around each cell, mode of the whole frame, none if already subtracted.",
+        "`annulus` takes the background from pixels around each cell, `mode` from the whole"
+        " frame. `none` is for images whose background is already subtracted.",
     )
     ring_px: int = option(
         0,
-        "Where labels are nuclei, also measure a ring of this many pixels around each; 0 for none.",
+        "Width of a ring around each nucleus that is measured as cytoplasm, in pixels. The labels"
+        " must be nuclei. 0 measures no ring.",
         minimum=0,
     )
     division_margin_frames: int = option(
-        2, "Frames on either side of a division that are flagged invalid.", minimum=0
+        2, "Number of frames before and after a division that are flagged as invalid.", minimum=0
     )
     saturation_value: float | None = option(
         None,
-        "Grey value from which a pixel is saturated; null for the largest that the image's type"
-        " holds.",
+        "Grey value at or above which a pixel is saturated. If it is not given, it is the largest"
+        " value of the image's data type.",
         above=0,
     )
 

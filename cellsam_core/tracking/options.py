@@ -13,55 +13,106 @@ Registration = Literal["auto", "none"]
 
 @options
 class TrackOptions(Options):
-    """Options of linking cells through time and of finding divisions and buds."""
+    """Options of linking cells through time and of finding divisions and buds.
+
+    A cell radius is that of a disc of the cell's area, so that no default depends on the
+    magnification. The overlap criterion is that of Bochinski et al. 2017: two discs of equal size
+    have an intersection over union of 0.15 when they are 0.62 diameters apart. Gap closing follows
+    Jaqaman et al. 2008; its distance limit grows with the square root of the time.
+    """
 
     division: Division = option(
-        "mitosis", "mitosis - a parent ends, two daughters begin; budding - the mother lives on."
+        "mitosis",
+        "`mitosis`: the parent's track ends and two daughters begin. `budding`: the mother's"
+        " track goes on and the bud begins a new one. `none`: cells do not divide.",
     )
     sigma_iou: float = option(
-        0.15, "Least intersection over union of linked cells.", above=0, below=1
+        0.15,
+        "Smallest intersection over union (IoU) of two masks that are linked because they overlap.",
+        above=0,
+        below=1,
     )
     registration: Registration = option(
-        "auto", "auto corrects stage jumps where frames then overlap better."
+        "auto",
+        "`auto` corrects jumps of the stage if the frames then overlap better. `none` corrects"
+        " nothing.",
     )
     rescue_max_distance_radii: float = option(
         1.5,
-        "Cells without overlap are linked up to this distance, in cell radii; 0 for never.",
+        "Largest distance over which cells without overlap are linked from one frame to the next,"
+        " in cell radii. 0 links no such cells.",
         minimum=0,
     )
     area_ratio_max: float = option(
-        2.0, "Largest ratio of the areas of cells that are linked by distance.", minimum=1
+        2.0, "Largest ratio of the areas of two cells that are linked by distance.", minimum=1
     )
     gap_closing_max_frame_count: int = option(
-        2, "Frames that a cell may be missing for.", minimum=0
+        2, "Largest number of frames in a row in which a cell may be missing.", minimum=0
     )
     gap_closing_max_distance_radii: float = option(
-        1.5, "Distance bridged over a gap without overlap, in cell radii.", minimum=0
+        1.5,
+        "Largest distance over which a gap is closed without overlap, in cell radii. It grows"
+        " with the square root of the number of frames.",
+        minimum=0,
     )
     division_min_overlap: float = option(
-        0.5, "Least fraction of a daughter that lies on its parent.", minimum=0, maximum=1
+        0.5,
+        "Smallest fraction of each daughter's area that must lie on the parent, unless both"
+        " daughters are near the parent.",
+        minimum=0,
+        maximum=1,
     )
     division_max_distance_radii: float = option(
-        1.8, "Or else the largest distance of daughter and parent, in cell radii.", minimum=0
+        1.8,
+        "Largest distance between parent and daughter at which the daughter counts as near, in"
+        " cell radii.",
+        minimum=0,
     )
     division_area_min: float = option(
-        0.4, "Least ratio of the summed area of both daughters to that of the parent.", minimum=0
+        0.4,
+        "Smallest ratio of the summed area of both daughters to the area of the parent.",
+        minimum=0,
     )
-    division_area_max: float = option(1.5, "Largest such ratio.", minimum=0)
+    division_area_max: float = option(
+        1.5,
+        "Largest ratio of the summed area of both daughters to the area of the parent.",
+        minimum=0,
+    )
     division_min_symmetry: float = option(
-        0.5, "Least ratio of the smaller to the larger daughter's area.", minimum=0, maximum=1
+        0.5,
+        "Smallest ratio of the area of the smaller daughter to that of the larger one.",
+        minimum=0,
+        maximum=1,
     )
-    division_window_frames: int = option(2, "Frames within which both daughters appear.", minimum=1)
+    division_window_frames: int = option(
+        2,
+        "Number of frames after the parent's last frame within which both daughters must appear.",
+        minimum=1,
+    )
     min_daughter_length_frames: int = option(
-        3, "A daughter that lives for fewer frames undoes its division.", minimum=0
+        3,
+        "Smallest number of frames that a daughter must be followed for. A division with a"
+        " shorter daughter is undone, unless the movie ends or the daughter leaves the image.",
+        minimum=0,
     )
     bud_max_area_fraction: float = option(
-        0.5, "Largest area of a new bud, as a fraction of the median cell's.", minimum=0
+        0.5,
+        "Largest area of a new bud, as a fraction of the median area of the cells in the frame.",
+        minimum=0,
     )
     bud_contact_px: int = option(3, "Largest gap between bud and mother, in pixels.", minimum=0)
     bud_window_frames: int = option(
-        6, "Frames in which a mother has one bud and contact is watched.", minimum=1
+        6,
+        "Number of frames in which contact between a new bud and possible mothers is measured. A"
+        " mother has at most one bud in this time.",
+        minimum=1,
     )
+
+    @property
+    def look_back_frames(self) -> int:
+        """Number of earlier frames that a newly appeared cell is compared with."""
+        window = self.division_window_frames if self.division == "mitosis" else 1
+        return max(1 + self.gap_closing_max_frame_count, window)
 
     def check(self) -> None:
         """Refuse limits that no division can fulfil."""
@@ -72,3 +123,19 @@ class TrackOptions(Options):
                 expected=f"at most {self.division_area_max:g}",
                 remedy="correct one of the two",
             )
+
+
+@options
+class CalibrationOptions(Options):
+    """Calibration of label images."""
+
+    pixel_size_um: float | None = option(
+        None,
+        "Side of a pixel in um; default: as the files say, else lengths are in pixels.",
+        above=0,
+    )
+    frame_interval_s: float | None = option(
+        None,
+        "Time between frames in s; default: as the files say, else times are in frames.",
+        above=0,
+    )

@@ -1,11 +1,11 @@
-"""Damage inputs of every kind and judge what the commands make of them.
+"""Damage inputs of every kind, run the commands on them, and judge the outcome.
 
     python tests/fuzz --runs 600 --seed 1 [--kinds TIFF,PNG]
 
-Prints a table by kind. *right*: the result of the input as it was, or, where the damage changed
-what a file says, the result of what another reader finds in it. *refused*: one sentence and exit
-status 1. Every command has 60 s of one core and 2 GB of memory. What FAILED is told on
-standard error, with exit status 1.
+Prints a table with one row for each kind. *right*: the result is that of the undamaged input, or
+it is correct for the content that another reader finds in the damaged file. *refused*: one sentence
+and exit status 1. Every command may take 60 s of one core and 2 GB of memory. Failures are printed
+to standard error, and the exit status is then 1.
 """
 
 from __future__ import annotations

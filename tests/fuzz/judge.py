@@ -1,4 +1,4 @@
-"""Runs one damaged input and says whether what came of it is right."""
+"""Run the commands on one damaged input and judge the outcome."""
 
 from __future__ import annotations
 

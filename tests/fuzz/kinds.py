@@ -1,4 +1,4 @@
-"""Good inputs of every kind, and the commands that read them: the words of `main`, OUT the output.
+"""Good inputs of every kind, and the arguments of the commands that read them; OUT is the output.
 
 Everything is simulated and small. All commands of a kind are run in turn.
 """

@@ -1,4 +1,4 @@
-"""A small tissue and a small movie with nothing wrong, and commands on them; OUT is the output."""
+"""A small valid tissue and movie, and commands that read them; OUT stands for the output."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Data that can't be used: one sentence, exit status 1, nothing left behind.
+"""Unusable data gives one sentence of error and exit status 1, and leaves no file behind.
 
-What is wrong in the config or the sample sheet is in tests/workflow/test_config_errors.py.
+Errors in the config or the sample sheet are tested in tests/workflow/test_config_errors.py.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def channel_to_segment(data):
 
 
 def channel_of_ratio(data):
-    return traces(data, "--ratio", "YFP/CFP"), ["--ratio: found 'YFP/CFP'", "channel_1"]
+    return traces(data, "--ratio", "YFP/CFP"), ["`ratio`: found 'YFP/CFP'", "channel_1"]
 
 
 # Spatial folders.

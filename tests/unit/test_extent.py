@@ -1,4 +1,4 @@
-"""What jobs are sized by agrees with what `inspect` finds, and costs one header."""
+"""The size of a sample that jobs are planned with equals that of `inspect`; it reads one header."""
 
 from __future__ import annotations
 

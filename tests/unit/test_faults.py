@@ -1,4 +1,4 @@
-"""Full disks, folders that can't be written, two writers, damaged results: one sentence each."""
+"""Full disks, read-only folders, two writers and damaged results give one sentence of error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transcripts gene by gene beside bulk, and beside other samples."""
+"""Counts of genes compared with bulk expression and with other samples."""
 
 from __future__ import annotations
 

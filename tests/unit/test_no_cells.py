@@ -1,4 +1,4 @@
-"""Images without cells, with one cell, with one frame: ordinary data, valid tables."""
+"""Images without cells, with one cell or with one frame are valid data and give valid tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks, environments, profiles: what an installation relies on."""
+"""Files that an installation needs: locks, environments and profiles."""
 
 from __future__ import annotations
 

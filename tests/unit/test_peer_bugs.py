@@ -1,6 +1,6 @@
-"""Silent errors found in other programs; here each is a test.
+"""Tests of silent errors that were found in other programs.
 
-Others of the list are tested where the code's other tests are: genes that begin like controls and
+Further errors of this kind are tested in other files: genes that begin like controls and
 transcripts in two cells in ``test_assign.py``, 19-digit ids and hash seeds in ``test_anndata.py``,
 the order of channels in ``test_spatial.py``, plain ``x, y`` that are local to a field in
 ``test_transcripts.py``, correction with codebooks that can't correct in ``test_decode.py``.

@@ -1,4 +1,4 @@
-"""Folders of raw rounds: read, refused where they do not fit, decoded to what a vendor gives."""
+"""Folders of raw rounds are read, or refused if inconsistent, and decoded to a vendor's layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which events to look at first, on tables made by hand."""
+"""Order of the events to review, on tables made by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that would leave the results folder, words for a shell, files that would run code."""
+"""Refusal of names that lead out of the results folder, shell words, and files that run code."""
 
 from __future__ import annotations
 

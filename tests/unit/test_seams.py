@@ -1,4 +1,4 @@
-"""The shipped weights find the same cells whatever the tiles; figures: `benchmarks/seams.py`."""
+"""The shipped weights find the same cells with any tiles; `benchmarks/seams.py` has figures."""
 
 from __future__ import annotations
 

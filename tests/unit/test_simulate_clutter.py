@@ -1,4 +1,4 @@
-"""What is drawn beside cells stays beside them."""
+"""Clutter that is drawn beside simulated cells stays outside of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One hand-written folder in each vendor's layout; see test_spatial.py for those before them."""
+"""One hand-written folder in the layout of each vendor; further layouts are in test_spatial.py."""
 
 from __future__ import annotations
 

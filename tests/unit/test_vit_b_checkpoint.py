@@ -1,4 +1,4 @@
-"""Only the authors' checkpoint loads, in each of its forms; all else is one clear sentence."""
+"""The authors' checkpoint loads in each of its forms; any other file gives one clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SLURM cluster of this machine alone: real daemons, two pretended GPUs, a folder of its own."""
+"""A SLURM cluster on this machine: real daemons, two simulated GPUs, its own folder."""
 
 from __future__ import annotations
 

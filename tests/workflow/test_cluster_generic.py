@@ -1,4 +1,4 @@
-"""The profile for any cluster with a submit command; here the command runs the script at once."""
+"""The profile for clusters with a submit command; the test command runs the script at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong in the config or the sample sheet is named, before any job starts."""
+"""Errors in the config or the sample sheet are named before any job starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example through a real SLURM, which this test starts and stops, by `profiles/slurm`."""
+"""The example on a real SLURM with `profiles/slurm`; the test starts and stops the SLURM."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ rule assign:
         " -o results/{wildcards.sample}/3_cells > {log:q} 2>&1"
 
 
-# Only where there are two tissues or more.
+# This rule runs if the sample sheet has two or more tissues.
 rule replicates:
     input:
         [f"results/{sample}/3_cells/cells.h5ad" for sample in CONFIG.tissues()],

@@ -1,5 +1,5 @@
-# Not part of `all`: snakemake benchmark [--config benchmark_data=DIR]. Scores the weights of the
-# section `segment` beside the classical baseline and the packages that are installed.
+# This rule is not part of `all`: type snakemake benchmark [--config benchmark_data=DIR]. It compares
+# the weights of the section `segment` with the classical baseline and with other installed packages.
 rule benchmark:
     input:
         benchmark_content,

@@ -1,4 +1,5 @@
-# Raw rounds of MERFISH or seqFISH alone: what it writes is read like a vendor's folder.
+# This rule runs for raw rounds of MERFISH or seqFISH. `inspect` reads its output like the folder of a
+# vendor.
 rule decode:
     input:
         raw=raw_path,

@@ -1,5 +1,5 @@
-# Not part of `all`: snakemake finetune --config finetune_data=DIR. Then put the path of its output
-# into the config, key `weights` of the section `segment`.
+# This rule is not part of `all`: type snakemake finetune --config finetune_data=DIR. Then give the path
+# of its output as `weights` in the section `segment` of the config.
 rule finetune:
     input:
         folder=finetune_data,

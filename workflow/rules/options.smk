@@ -1,4 +1,4 @@
-"""What the rules ask for: inputs and command line flags of a sample."""
+"""Functions that give the rules the inputs and command line options of a sample."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 
 def as_flags(values):
-    """Render options as quoted flags; null is an option that is not given."""
+    """Write options as quoted command line arguments; an option that is None is left out."""
     words = []
     for key, value in values.items():
         if value is not None:
@@ -16,7 +16,7 @@ def as_flags(values):
 
 
 def flags(section):
-    """Params function: the section's options for the job's sample."""
+    """Make a params function that returns the options of a section for the sample of the job."""
 
     def render(wildcards):
         return as_flags(CONFIG.settings(wildcards.sample, section))
@@ -25,7 +25,7 @@ def flags(section):
 
 
 def sheet_flags(*columns):
-    """Params function: the named columns of the job's sample, where they are filled in."""
+    """Make a params function that returns the given columns of the sample sheet, if filled in."""
 
     def render(wildcards):
         row = SAMPLES[wildcards.sample]
@@ -35,7 +35,10 @@ def sheet_flags(*columns):
 
 
 def inspect_flags(*columns):
-    """Params function: as sheet_flags, less the format of raw rounds, which `decode` is told."""
+    """Make a params function like sheet_flags, but without the format if the sample is raw rounds.
+
+    The format of raw rounds is an option of `decode`, not of `inspect`.
+    """
 
     def render(wildcards):
         left_out = {"format"} if is_raw(wildcards.sample) else set()
@@ -45,58 +48,58 @@ def inspect_flags(*columns):
 
 
 def spots_environment(wildcards):
-    """Conda function: the environment that has spotiflow, if it is to find the spots."""
+    """Conda function: environment of decoding, with spotiflow if the config gives a model."""
     model = CONFIG.settings(wildcards.sample, "decode")["spotiflow"]
     return f"../../envs/{'core' if model is None else 'spotiflow'}.yaml"
 
 
 def preprocess_flags(wildcards):
-    """Params function: the options of the contrast, with the weights that it is for."""
+    """Params function: options of preprocessing, and the weights that the contrast depends on."""
     model = CONFIG.settings(wildcards.sample, "segment")
     options = CONFIG.settings(wildcards.sample, "preprocess")
     return as_flags(options | {key: model[key] for key in ("weights", "preset")})
 
 
 def corrections_path(wildcards):
-    """Input function: the sample's table of corrections, if it has one."""
+    """Input function: table of corrections of the sample, if it has one."""
     if "corrections" not in SAMPLES[wildcards.sample]:
         return []
     return given_path(wildcards.sample, "corrections", SAMPLES[wildcards.sample]["corrections"])
 
 
-# Params functions don't take `input`: Snakemake then no longer sees that an option changed.
+# Params functions do not take `input`: otherwise Snakemake does not notice that an option changed.
 def track_flags(wildcards):
-    """Params function: the options of the tracking, with the sample's corrections."""
+    """Params function: options of tracking, with the path of the corrections."""
     options = CONFIG.settings(wildcards.sample, "track")
     return as_flags(options | {"corrections": corrections_path(wildcards) or None})
 
 
 def control_traces(wildcards):
-    """Input function: the traces of the sample's control, if it has one."""
+    """Input function: traces of the control of the sample, if it has one."""
     control = CONFIG.settings(wildcards.sample, "traces")["control"]
     return [] if control is None else f"results/{control}/3_tracks/traces.parquet"
 
 
 def trace_flags(wildcards):
-    """Params function: the options of the traces, with the control's file for its name."""
+    """Params function: options of the traces, with the file of the control instead of its name."""
     options = CONFIG.settings(wildcards.sample, "traces")
     return as_flags(options | {"control": control_traces(wildcards) or None})
 
 
 def nuclei_path(wildcards):
-    """Input function: the sample's nuclei, if it has any."""
+    """Input function: label image of the nuclei of the sample, if it has one."""
     nuclei = CONFIG.settings(wildcards.sample, "assign")["nuclei"]
     return [] if nuclei is None else given_path(wildcards.sample, "nuclei", nuclei)
 
 
 def assign_flags(wildcards):
-    """Params function: the options of the assignment, with the path of the nuclei resolved."""
+    """Params function: options of the assignment, with the resolved path of the nuclei."""
     options = CONFIG.settings(wildcards.sample, "assign")
     return as_flags(options | {"nuclei": nuclei_path(wildcards) or None})
 
 
 def bulk_path(wildcards):
-    """Input function: the table of bulk expression that a tissue is compared with, if any."""
+    """Input function: table of bulk expression that a tissue is compared with, if there is one."""
     bulk = CONFIG.settings(wildcards.sample, "report")["bulk"]
     if bulk is None or SAMPLES[wildcards.sample]["assay"] == "movie":
         return []
@@ -104,12 +107,12 @@ def bulk_path(wildcards):
 
 
 def report_flags(wildcards):
-    """Params function: the options of the report, with the path of the bulk table resolved."""
+    """Params function: options of the report, with the resolved path of the bulk table."""
     return as_flags({"bulk": bulk_path(wildcards) or None})
 
 
 def condition_arguments(wildcards):
-    """Params function: CONDITION=TRACES for each sample that is compared."""
+    """Params function: argument CONDITION=TRACES for each sample that is compared."""
     return shlex.join(
         f"{SAMPLES[sample]['condition']}=results/{sample}/3_tracks/traces.parquet"
         for sample in CONFIG.compared_movies()
@@ -117,14 +120,17 @@ def condition_arguments(wildcards):
 
 
 def replicate_arguments(wildcards):
-    """Params function: SAMPLE=H5AD for each tissue."""
+    """Params function: argument SAMPLE=H5AD for each tissue."""
     return shlex.join(
         f"{sample}=results/{sample}/3_cells/cells.h5ad" for sample in CONFIG.tissues()
     )
 
 
 def given_folder(key):
-    """The folder that a key of the config names, if it does; a relative path starts where you are."""
+    """Return the folder given by a key of the config, or None.
+
+    A relative path starts at the working directory.
+    """
     path = CONFIG.value(key)
     if path is not None and not os.path.isdir(path):
         raise WorkflowError(f"config, {key}: there is no folder {path}")
@@ -132,14 +138,14 @@ def given_folder(key):
 
 
 def benchmark_flags(wildcards):
-    """Params function: data and model of the benchmark, which belongs to no sample."""
+    """Params function: data and model of the benchmark, which does not depend on a sample."""
     options = {"data": given_folder("benchmark_data")} | CONFIG.section("segment")
-    del options["dark_cells"]  # of tissues
+    del options["dark_cells"]  # an option of samples
     return as_flags(options)
 
 
 def finetune_data(wildcards):
-    """Input function: the folder of labelled images."""
+    """Input function: folder of labelled images."""
     path = given_folder("finetune_data")
     if path is None:
         raise WorkflowError("config, finetune_data: name a folder of labelled images")
@@ -147,28 +153,31 @@ def finetune_data(wildcards):
 
 
 def finetune_flags(wildcards):
-    """Params function: only the device of the section; its weights may be what is tuned here."""
+    """Params function: device of the section `segment`.
+
+    Its weights are left out, since they may be the output of this rule.
+    """
     return as_flags({"device": CONFIG.section("segment")["device"]})
 
 
 def sample_config(wildcards):
-    """All that was decided for a sample, as JSON."""
+    """Params function: all settings of a sample, as JSON."""
     stages = CONFIG.sections_of(wildcards.sample, is_raw=is_raw(wildcards.sample))
     return json.dumps({"sample": SAMPLES[wildcards.sample]} | stages, sort_keys=True)
 
 
 def raw_path(wildcards):
-    """Input function: the sample's folder or file."""
+    """Input function: folder or file of the sample."""
     return given_path(wildcards.sample, "path", SAMPLES[wildcards.sample]["path"])
 
 
 def inspected_path(wildcards):
-    """What `inspect` reads: the sample's folder, or what was decoded from it."""
+    """Input function: path that `inspect` reads, the folder of the sample or its decoded rounds."""
     if is_raw(wildcards.sample):
         return f"results/{wildcards.sample}/0_decoded"
     return raw_path(wildcards)
 
 
 def growing(base):
-    """Resource function: memory or minutes that grow with each attempt."""
+    """Make a resource function: memory (MB) or time (minutes), multiplied by the attempt."""
     return lambda wildcards, attempt: base * attempt

@@ -1,4 +1,4 @@
-# Not part of `all`: snakemake plan. Prints jobs, hours and disk; runs nothing.
+# This rule is not part of `all`: type snakemake plan. It prints jobs, hours and disk, and runs no job.
 rule plan:
     log:
         "logs/plan.txt",

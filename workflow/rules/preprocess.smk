@@ -1,6 +1,7 @@
 rule preprocess:
     input:
-        "results/{sample}/0_manifest.json",
+        manifest="results/{sample}/0_manifest.json",
+        checked=ancient("results/{sample}/0_checked.json"),
     output:
         directory("results/{sample}/1_preprocessed/frames.zarr"),
     log:
@@ -16,4 +17,4 @@ rule preprocess:
     params:
         options=preprocess_flags,
     shell:
-        "python -m cellsam_core preprocess {input:q} {params.options} -o {output:q} > {log:q} 2>&1"
+        "python -m cellsam_core preprocess {input.manifest:q} {params.options} -o {output:q} > {log:q} 2>&1"

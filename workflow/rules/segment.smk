@@ -1,4 +1,5 @@
-# The only rules that import torch. Each segment job loads the model once, for its share of tiles.
+# In a run, only `segment` and `stitch` import torch. Each segment job loads the model once and segments one
+# batch of tiles.
 rule segment:
     input:
         frames="results/{sample}/1_preprocessed/frames.zarr",

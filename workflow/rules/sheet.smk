@@ -1,4 +1,4 @@
-"""Config and sample sheet: read, and checked before anything runs."""
+"""Config and sample sheet, which are read and checked before any job runs."""
 
 import functools
 import os
@@ -23,7 +23,7 @@ wildcard_constraints:
 
 
 def given_path(sample, column, text):
-    """The file or folder that a column names; a relative path starts at the sheet."""
+    """Return the file or folder given in a column; a relative path starts at the sample sheet."""
     try:
         path = CONFIG.path_of(sample, column, text)
     except InputError as error:
@@ -38,7 +38,7 @@ def given_path(sample, column, text):
 
 @functools.cache
 def is_raw(sample):
-    """Whether a sample starts with raw rounds of imaging: by its format, or by its sheets."""
+    """Tell if a sample is raw rounds, from its format or from the tables in its folder."""
     from cellsam_core.samples.raw_rounds import FORMATS, find_format
 
     row = SAMPLES[sample]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 @functools.cache
 def extent(sample):
-    """Size of a sample, by names and headers of its raw images; None if they are unclear.
+    """Read the size of a sample from names and headers of its raw images; None if it is unclear.
 
-    Results never count, so that every process of a run comes to the same batches.
+    Results are not used, so that every process of a run computes the same batches.
     """
     from cellsam_core.run_plan.extent import read_extent
 
@@ -24,7 +24,7 @@ def extent(sample):
 
 @functools.cache
 def n_tiles(sample):
-    """Tiles of a sample, of its cells' given diameter or of 30 px; None if that is unclear."""
+    """Count the tiles of a sample, with the given cell diameter or 30 px; None if it is unclear."""
     from cellsam_core.segmentation.tiles import REFERENCE_PX, plan
 
     if extent(sample) is None:
@@ -38,20 +38,20 @@ def n_tiles(sample):
 
 
 def batches(sample):
-    """Names of the segmentation jobs of a sample."""
+    """List the names of the segmentation jobs of a sample."""
     size = SAMPLES[sample].get("tiles_per_batch", CONFIG.value("tiles_per_batch"))
     n_batches = math.ceil((n_tiles(sample) or 1) / size)
     return [f"{batch}-of-{n_batches}" for batch in range(1, n_batches + 1)]
 
 
 def batch_files(wildcards):
-    """Input function: what the segmentation jobs of a sample found."""
+    """Input function: output files of the segmentation jobs of a sample."""
     sample = wildcards.sample
     return [f"results/{sample}/2_masks/batches/{batch}.parquet" for batch in batches(sample)]
 
 
 def sample_outputs(sample):
-    """All that a sample's report is made of, and the user gets."""
+    """List the results of a sample that its report needs."""
     stages = [rules.preprocess, rules.stitch]
     movie = SAMPLES[sample]["assay"] == "movie"
     stages += [rules.track, rules.traces] if movie else [rules.assign]
@@ -60,11 +60,12 @@ def sample_outputs(sample):
 
 
 def report_inputs(wildcards):
+    """Input function: all files that the report of a sample shows."""
     return sample_outputs(wildcards.sample)
 
 
 def final_outputs(wildcards):
-    """Every file that `rule all` promises, sample by sample."""
+    """Input function of `rule all`: the results of every sample and of the comparisons."""
     targets = []
     for sample in SAMPLES:
         targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)
@@ -78,7 +79,7 @@ def final_outputs(wildcards):
 
 
 def planned_page():
-    """The text of `snakemake plan`."""
+    """Return the text that `snakemake plan` prints."""
     from cellsam_core.run_plan.plan import SampleWork, page, read_pilot
 
     works = [
@@ -91,8 +92,8 @@ def planned_page():
                 else None
             ),
             n_gpu_jobs=len(batches(sample)),
-            # Beside them: inspect, preprocess, stitch, report; track and traces, or assign; decode.
-            n_jobs=len(batches(sample)) + 5 + (row["assay"] == "movie") + is_raw(sample),
+            # Others: inspect, check, preprocess, stitch, report; track and traces, or assign; decode.
+            n_jobs=len(batches(sample)) + 6 + (row["assay"] == "movie") + is_raw(sample),
             weights=CONFIG.settings(sample, "segment")["weights"],
         )
         for sample, row in SAMPLES.items()

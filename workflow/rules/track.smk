@@ -57,7 +57,7 @@ rule traces:
         " -o results/{wildcards.sample}/3_tracks > {log:q} 2>&1"
 
 
-# Only where movies with a ratio have a condition.
+# This rule runs if movies with a ratio have a condition in the sample sheet.
 rule conditions:
     input:
         [f"results/{sample}/3_tracks/traces.parquet" for sample in CONFIG.compared_movies()],

@@ -1,21 +1,22 @@
-"""Files that a job must see to run again, besides its inputs: what a folder's date does not tell."""
+"""Files that are inputs of a job because the date of their folder does not show that they changed."""
 
 import functools
 import os
 
 
 def is_open(entry):
-    """Whether a folder's entry is a folder that we may look into and that is not hidden."""
+    """Tell if an entry of a folder is a readable folder that is not hidden."""
     return entry.is_dir() and entry.name[0] != "." and os.access(entry.path, os.R_OK | os.X_OK)
 
 
 @functools.cache
 def files_seen(path, is_movie):
-    """What a folder's own date does not tell: its sub-folders, and the file written last.
+    """List the sub-folders of a folder, and the file in them that was written last.
 
-    Images count, and tables of tissues; a frame or table that is written anew changes no folder.
+    The date of a folder does not change if a file in it is written again. Images are listed and,
+    for tissues, tables.
     """
-    # Imported where needed: each job of a cluster reads this file anew.
+    # Imported only when needed, because each job of a cluster reads this file again.
     from cellsam_core.files.planes import RASTER_SUFFIXES, TIFF_SUFFIXES
 
     if os.path.isfile(path):
@@ -36,33 +37,33 @@ def files_seen(path, is_movie):
 
 
 def raw_content(wildcards):
-    """Input function: what has a job run again that reads the sample's folder or file."""
+    """Input function: files whose change makes the jobs run again that read the raw data."""
     return files_seen(raw_path(wildcards), SAMPLES[wildcards.sample]["assay"] == "movie")
 
 
 def inspected_content(wildcards):
-    """Input function: the same of the folder that `inspect` reads, where it is not our own."""
+    """Input function: the same for `inspect`; none if it reads decoded rounds."""
     return [] if is_raw(wildcards.sample) else raw_content(wildcards)
 
 
 def weights_file(model):
-    """Weights that are a file of the user: tuned anew, they are to be used anew."""
-    # Absolute, since the rule that tunes weights need not run because of them.
+    """List the weights if they are a file of the user, so that jobs run again if it changes."""
+    # The path is absolute, so that Snakemake does not run the rule `finetune` to make the file.
     return [os.path.abspath(model["weights"])] if os.path.isfile(model["weights"]) else []
 
 
 def weights_path(wildcards):
-    """Input function: the weights that a sample is segmented with."""
+    """Input function: file of the weights that a sample is segmented with, if it is one."""
     return weights_file(CONFIG.settings(wildcards.sample, "segment"))
 
 
 def benchmark_content(wildcards):
-    """Input function: what tells that data or weights of the benchmark have changed."""
+    """Input function: files whose change makes the benchmark run again, data and weights."""
     data = given_folder("benchmark_data")
     files = [] if data is None else files_seen(data, True)
     return files + weights_file(CONFIG.section("segment"))
 
 
 def finetune_content(wildcards):
-    """Input function: a label image that is corrected changes no folder's date."""
+    """Input function: labelled images, since a corrected image does not change its folder's date."""
     return files_seen(finetune_data(wildcards), True)

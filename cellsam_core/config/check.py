@@ -1,0 +1,81 @@
+"""Check of a sample's options against its data, before anything that takes long."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.config.schema import SECTIONS, check_settings
+from cellsam_core.errors import InputError
+from cellsam_core.options import json_schema
+from cellsam_core.preprocessing.channels import choose_roles
+from cellsam_core.preprocessing.images import images_of_manifest
+from cellsam_core.traces.check import check_against
+from cellsam_core.traces.options import TraceOptions
+
+if TYPE_CHECKING:
+    from cellsam_core.samples.manifest import Manifest
+
+
+def check_sample(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Refuse options that contradict each other or the data of a sample.
+
+    Parameters
+    ----------
+    manifest
+        The sample, as `inspect` found it.
+    settings
+        Section of the config to its keys and values, for this sample.
+
+    Returns
+    -------
+    dict
+        Facts that the check found: the channels that will be segmented, by their roles.
+
+    Raises
+    ------
+    InputError
+        The message names the option.
+    """
+    if unknown := [name for name in settings if name not in SECTIONS]:
+        raise InputError(
+            "option `config_json`",
+            found=f"the section {unknown[0]!r}",
+            expected=f"sections of {', '.join(SECTIONS)}",
+            remedy="give the options of one sample, as the workflow does",
+        )
+    check_settings(settings)
+    channels = settings.get("preprocess", {})
+    roles = choose_roles(
+        images_of_manifest(manifest),
+        channels.get("nuclear_channel"),
+        channels.get("cell_channel"),
+        settings.get("segment", {}).get("weights", "tiny"),
+    )
+    if manifest.assay == "movie" and "traces" in settings:
+        keys = json_schema(TraceOptions)
+        given = {key: value for key, value in settings["traces"].items() if key in keys}
+        check_against(TraceOptions(**given), manifest.channels, manifest.n_frames)
+    return {"segmented_channels": {role: list(names) for role, names in roles.items()}}
+
+
+def parse_config(text: str) -> dict[str, Any]:
+    """Parse the text of ``--config-json``.
+
+    Raises
+    ------
+    InputError
+        The text is no JSON object.
+    """
+    try:
+        config = json.loads(text)
+    except json.JSONDecodeError as error:
+        config = error
+    if not isinstance(config, dict):
+        raise InputError(
+            "option `config_json`",
+            found=repr(text[:80]),
+            expected="a JSON object",
+            remedy="pass the configuration as one quoted JSON string",
+        )
+    return config
