@@ -1,10 +1,13 @@
 from .assignment.options import AssignOptions as AssignOptions
 from .assignment.stage import assign as assign
+from .comparison.conditions import compare_conditions as compare_conditions
+from .comparison.samples import compare_samples as compare_samples
 from .decoding.options import DecodeOptions as DecodeOptions
 from .decoding.stage import decode as decode
 from .errors import InputError as InputError
 from .evaluation.stage import evaluate_segmentation as evaluate_segmentation
 from .evaluation.stage import evaluate_tracking as evaluate_tracking
+from .preprocessing.frames import Frames as Frames
 from .preprocessing.options import PreprocessOptions as PreprocessOptions
 from .preprocessing.stage import preprocess as preprocess
 from .reporting.results import Results as Results
@@ -13,6 +16,7 @@ from .samples.options import InspectOptions as InspectOptions
 from .samples.stage import inspect as inspect
 from .segmentation.options import ModelOptions as ModelOptions
 from .segmentation.options import SegmentOptions as SegmentOptions
+from .segmentation.segmenter import Model as Model
 from .segmentation.stage import load_model as load_model
 from .segmentation.stage import segment as segment
 from .segmentation.stage import segment_frames as segment_frames
@@ -21,8 +25,10 @@ from .simulation.options import TissueOptions as TissueOptions
 from .simulation.stage import simulate_movie as simulate_movie
 from .simulation.stage import simulate_tissue as simulate_tissue
 from .traces.options import TraceOptions as TraceOptions
+from .traces.result import Traces as Traces
 from .traces.stage import trace as trace
 from .tracking.options import TrackOptions as TrackOptions
 from .tracking.stage import track as track
+from .tracking.tracks import Tracks as Tracks
 from .version import SCHEMA_VERSION as SCHEMA_VERSION
 from .version import __version__ as __version__

@@ -85,13 +85,11 @@ def decode(
     Examples
     --------
     >>> import tempfile
-    >>> import numpy as np
     >>> import cellsam_core as cc
-    >>> from cellsam_core.simulation.rounds_folder import write_merfish_rounds
-    >>> from cellsam_core.simulation.spatial import TissueSpec
     >>> folder = tempfile.TemporaryDirectory()
-    >>> tissue = TissueSpec(size_px=96, n_cells=3, n_transcripts=150)
-    >>> write_merfish_rounds(Path(folder.name) / "raw", np.random.default_rng(1), tissue)
+    >>> small = cc.TissueOptions(size_px=96, cells=3, transcripts=150)
+    >>> raw = f"{folder.name}/raw"
+    >>> _ = cc.simulate_tissue(raw, seed=1, options=small, raw_rounds=True)
     >>> decoded = cc.decode(f"{folder.name}/raw", f"{folder.name}/0_decoded")
     >>> decoded.summary["n_genes"], decoded.summary["n_blanks"]
     (40, 30)

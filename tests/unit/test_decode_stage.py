@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import logging
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import cellsam_core as cc
 from cellsam_core.errors import InputError
-from cellsam_core.simulation.rounds_folder import write_seqfish_rounds
-from cellsam_core.simulation.spatial import TissueSpec
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw") / "seqfish"
-    spec = TissueSpec(size_px=160, n_cells=6, n_transcripts=250, stains=("DAPI", "membrane"))
-    write_seqfish_rounds(folder, np.random.default_rng(2), spec)
+    options = cc.TissueOptions(size_px=160, cells=6, transcripts=250)
+    cc.simulate_tissue(folder, kind="seqfish", seed=2, options=options, raw_rounds=True)
     return folder
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -264,11 +262,3 @@ def test_dark_cells_are_not_dropped_beside_boxes(movie, model):
 def test_a_movie_is_no_image(movie, model):
     with pytest.raises(cc.InputError, match="call preprocess and segment_frames"):
         cc.segment(movie, model)
-
-
-@pytest.mark.parametrize("name", ["samples", "preprocessing", "segmentation"])
-def test_examples_of_the_docstrings_run(name):
-    module = importlib.import_module(f"cellsam_core.{name}.stage")
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
