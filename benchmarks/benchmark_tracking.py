@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from identities import Birth, Lineage, found_lineage, score_identities
 
-from benchmarks.identities import Birth, Lineage, found_lineage, score_identities
 from cellsam_core.simulation.movie import simulate_labels
 from cellsam_core.simulation.options import MovieOptions
-from cellsam_core.tracking import TrackParameters, track_labels
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracker import track_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,7 +137,7 @@ def scenarios(seed: int) -> dict[str, Movie]:
 
 def ours(frames: list[Labels], division: str) -> Lineage:
     """Track with the defaults."""
-    tracks = track_labels(frames, TrackParameters(division=division))  # type: ignore[arg-type]
+    tracks = track_labels(frames, TrackOptions(division=division))  # type: ignore[arg-type]
     return found_lineage(tracks.objects, tracks.divisions)
 
 

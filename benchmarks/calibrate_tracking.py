@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from benchmark_tracking import BUDDING, MITOSIS, Movie, jittered, shuffled, simulate
+from identities import Lineage, right_births
 from scipy import ndimage, optimize
 
-from benchmarks.identities import Lineage, right_births
-from cellsam_core.tracking import TrackParameters
 from cellsam_core.tracking.confidence import event_cues, link_cues, probability
 from cellsam_core.tracking.graph import NONE
 from cellsam_core.tracking.lineage import track_ids
+from cellsam_core.tracking.options import TrackOptions
 from cellsam_core.tracking.tracker import find_tracks
 
 if TYPE_CHECKING:
@@ -87,12 +87,12 @@ def movies(seed: int) -> Iterator[Movie]:
 
 def judged(movie: Movie) -> pd.DataFrame:
     """Track a movie; return a row a link and a birth: kind, cues, and whether it is right."""
-    parameters = TrackParameters(division=movie.division)  # type: ignore[arg-type]
+    parameters = TrackOptions(division=movie.division)  # type: ignore[arg-type]
     graph, events = find_tracks(movie.frames, parameters)
     identity, cues = track_ids(graph), link_cues(graph)
     true = np.array([movie.names[f][v] for f, v in zip(graph.frame, graph.label, strict=True)])
-    now = np.flatnonzero(graph.previous != NONE)
-    same = (true[now] == true[graph.previous[now]]) & (true[now] > 0)
+    now = np.flatnonzero(graph.predecessor != NONE)
+    same = (true[now] == true[graph.predecessor[now]]) & (true[now] > 0)
     truth = movie.truth
     order = np.lexsort((graph.label, graph.frame))
     births = [

@@ -1,4 +1,4 @@
-"""The one exception for data that cannot be used."""
+"""Exception for data that can't be used, the only one that users see."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ if TYPE_CHECKING:
 
 
 class InputError(ValueError):
-    """The user's data can't be used; the message says so in one sentence.
+    """Error in the user's data, with a message of one sentence.
 
-    The command line turns it into that sentence on standard error and exit status 1.
+    The command line prints the message on standard error and ends with status 1.
 
     Parameters
     ----------
     where
         File, folder, column or option at fault.
     found
-        What is there.
+        Value or state that was found there.
     expected
-        What should be there.
+        Value or state that was expected.
     remedy
-        What the user can do, in the imperative.
+        Action that the user can take, in the imperative.
     """
 
     def __init__(self, where: str | Path, *, found: str, expected: str, remedy: str) -> None:
@@ -32,7 +32,7 @@ class InputError(ValueError):
 
     @classmethod
     def within(cls, where: str, error: InputError) -> InputError:
-        """Repeat an error with the sample or file that it was found in before it."""
+        """Repeat an error, beginning with the sample or file that it was found in."""
         made = cls.__new__(cls)
         made.where = f"{where}, {error.where}"
         ValueError.__init__(made, f"{where}, {error}")

@@ -1,4 +1,4 @@
-"""Genes and controls, told apart by the whole name of a feature."""
+"""Classification of features as genes or controls by their whole names."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ GENE_TYPES = {
     *("gene", "gene_expression", "predesigned_gene", "custom_gene", "protein_coding"),
     *("rna", "mrna", "transcript", "target", "endogenous"),
 }
-# Whole names as the vendors write them. A prefix, or a part of a word, would take NANOG, NEGR1 or
-# Blnk for controls and silently drop them from the counts.
+# Whole names as the vendors write them. Matching a prefix or part of a word would treat NANOG,
+# NEGR1 or Blnk as controls and silently drop them from the counts.
 CONTROL_PATTERNS = (
     # MERSCOPE, MERlin, Xenium 1.0: the word, whatever stands beside it.
     (BLANK, re.compile(r"(?:.*[^a-z])?blank(?:[^a-z].*)?", re.IGNORECASE)),
@@ -31,7 +31,7 @@ CONTROL_PATTERNS = (
 
 @lru_cache(maxsize=1 << 16)
 def classify_feature(name: str) -> str:
-    """Tell a gene from a vendor's control by its whole name.
+    """Classify a feature as a gene or one of the vendors' controls by its whole name.
 
     Returns
     -------
@@ -42,6 +42,13 @@ def classify_feature(name: str) -> str:
 
 
 def normalise_type(feature_type: str) -> str:
-    """Spell a feature type of a vendor's table our way, genes as ``"gene"``."""
+    """Convert a feature type of a vendor's table to snake case.
+
+    Returns
+    -------
+    str
+        ``"gene"`` for every word that vendors use for genes; others as in
+        ``"negative_control_probe"``.
+    """
     name = re.sub(r"[^a-z0-9]+", "_", feature_type.lower()).strip("_")
     return GENE if name in GENE_TYPES else name

@@ -1,4 +1,4 @@
-"""Names and input conventions of the models, known without loading one."""
+"""Names and input conventions of the models, which need no model to be loaded."""
 
 from __future__ import annotations
 
@@ -11,18 +11,31 @@ Preset = Literal["official", "paper", "fast"]
 
 PRESET_NAMES: tuple[Preset, ...] = get_args(Preset)
 PUBLISHED_CLAHE_CLIP_LIMIT = 0.01
+"""Clip limit of the adaptive histogram equalisation for the published CellSAM."""
 
 
 def is_published(weights: str) -> bool:
-    """Tell the published CellSAM's weights, a torch file, from those of the tiny model."""
+    """Test whether weights are those of the published CellSAM, a torch file, or of tiny."""
     return weights == "vit_b" or weights.endswith((".pt", ".pth"))
 
 
 def clahe_clip_limit_of(weights: str, preset: str) -> float:
-    """Return the clip limit of CLAHE that weights need; 0 leaves CLAHE out.
+    """Return the clip limit of the adaptive histogram equalisation (CLAHE) that suits a model.
 
-    The tiny model finds more cells without CLAHE. The published CellSAM needs it, except in the
-    preset ``paper``, because its authors evaluated it without.
+    The published CellSAM needs equalisation, except in the preset ``paper``, whose evaluation had
+    none. The tiny model finds more cells without it.
+
+    Parameters
+    ----------
+    weights
+        Name or path of the weights.
+    preset
+        Preset of the published CellSAM.
+
+    Returns
+    -------
+    float
+        Clip limit; 0 for no equalisation.
     """
     return PUBLISHED_CLAHE_CLIP_LIMIT if is_published(weights) and preset != "paper" else 0.0
 

@@ -1,4 +1,4 @@
-"""Fields of view that overlap: every point of the sample belongs to one field."""
+"""Mosaics of overlapping fields of view, in which every point belongs to one field."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-MAX_NEIGHBOURS = 9  # fields around a point, more never overlap there
+MAX_NEIGHBOURS = 9
+"""Largest number of fields that are considered around a point; more never overlap there."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the fields lie on one image of the whole sample.
+    """Positions of fields of view on one image of the whole sample, the mosaic.
 
-    Fields are placed to whole pixels. A point belongs to the field whose centre is nearest, of
-    those that show it; of two at the same distance, to the first. So nothing in an overlap is
-    counted twice.
+    Fields lie at whole pixels. Where several fields show a point, it belongs to the one whose
+    centre is nearest, or to the first of those at the same distance. Nothing in an overlap is
+    therefore counted twice.
 
     Attributes
     ----------
     offset_yx
-        int64 ``(fields, 2)``: the first pixel of each field in the mosaic.
+        Pixel of the mosaic at which each field begins, int64 ``(fields, 2)``.
     field_shape_yx
-        Height and width of a field.
+        Height and width of a field in pixels.
     """
 
     offset_yx: npt.NDArray[np.int64]
@@ -37,7 +38,7 @@ class Layout:
         return int(height), int(width)
 
     def overlapping(self, field: int) -> npt.NDArray[np.int64]:
-        """Fields that share pixels with one."""
+        """Find the fields that share pixels with a field."""
         shift = np.abs(self.offset_yx - self.offset_yx[field])
         shares = (shift < self.field_shape_yx).all(axis=1)
         shares[field] = False
@@ -46,9 +47,20 @@ class Layout:
     def owns(
         self, field: int, y: npt.NDArray[np.generic], x: npt.NDArray[np.generic]
     ) -> npt.NDArray[np.bool_]:
-        """Tell which points of a field, in its own pixels, belong to it.
+        """Test which points of a field belong to it.
 
-        `y` and `x` are broadcast: a column and a row give the field's whole image.
+        Parameters
+        ----------
+        field
+            Index of the field.
+        y, x
+            Coordinates in the field's own pixels. They are broadcast: a column and a row give the
+            whole image of the field.
+
+        Returns
+        -------
+        ndarray of bool
+            True for points that belong to the field.
         """
         owned = np.ones(np.broadcast_shapes(y.shape, x.shape), dtype=bool)
         size = np.array(self.field_shape_yx)
@@ -65,12 +77,18 @@ class Layout:
     def locate(
         self, y: npt.NDArray[np.floating], x: npt.NDArray[np.floating]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Find the field of points ``(n,)`` of the mosaic.
+        """Find the field that each point of the mosaic belongs to.
+
+        Parameters
+        ----------
+        y, x
+            Coordinates of the points in pixels of the mosaic, ``(n,)``.
 
         Returns
         -------
         field, is_inside
-            Index of the field; False for a point in no field, which gets the nearest one.
+            Index of each point's field; True where a field shows the point. A point that no field
+            shows has the index of the nearest one.
         """
         size = np.array(self.field_shape_yx)
         centres = self.offset_yx + (size - 1) / 2
@@ -86,7 +104,7 @@ class Layout:
         return np.where(is_nearest, near, len(centres)).min(axis=1), is_inside
 
     def owned_pixels(self, field: int) -> npt.NDArray[np.bool_]:
-        """Tell which pixels of a field's image ``(y, x)`` belong to it."""
+        """Return a mask ``(y, x)`` of the pixels of a field's image that belong to it."""
         height, width = self.field_shape_yx
         return self.owns(field, np.arange(height)[:, None], np.arange(width))
 
@@ -97,14 +115,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Mosaic(Layout):
-    """A layout on the microscope's stage.
+    """Layout of fields of view with positions on the microscope's stage.
 
     Attributes
     ----------
     origin_um
-        ``(x, y)`` of the centre of the mosaic's first pixel.
+        Stage position ``(x, y)`` of the centre of the mosaic's first pixel, in micrometres.
     pixel_size_um
-        Side of a pixel.
+        Side of a pixel in micrometres.
     """
 
     origin_um: tuple[float, float]
@@ -117,7 +135,17 @@ class Mosaic(Layout):
         field_shape_yx: tuple[int, int],
         pixel_size_um: float,
     ) -> Mosaic:
-        """Place fields by the ``(x, y)`` in um of their first pixels."""
+        """Place fields by their stage positions.
+
+        Parameters
+        ----------
+        positions_um
+            ``(x, y)`` of the first pixel of each field in micrometres.
+        field_shape_yx
+            Height and width of a field in pixels.
+        pixel_size_um
+            Side of a pixel in micrometres.
+        """
         xy = np.array(positions_um, dtype=np.float64)
         low = xy.min(axis=0)
         offset = np.rint((xy - low) / pixel_size_um).astype(np.int64)
@@ -125,11 +153,11 @@ class Mosaic(Layout):
 
     @property
     def um_to_px(self) -> npt.NDArray[np.float64]:
-        """3x3 affine from stage micrometres ``(x, y, 1)`` to pixels of the mosaic."""
+        """Affine 3x3 matrix from stage micrometres ``(x, y, 1)`` to pixels of the mosaic."""
         matrix = np.diag([1 / self.pixel_size_um, 1 / self.pixel_size_um, 1.0])
         matrix[:2, 2] = -np.array(self.origin_um) / self.pixel_size_um
         return matrix
 
     def area_um2(self, field: int) -> float:
-        """Area of the pixels that belong to a field."""
+        """Return the area of the pixels that belong to a field, in square micrometres."""
         return self.area_px(field) * self.pixel_size_um**2

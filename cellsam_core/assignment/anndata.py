@@ -200,9 +200,27 @@ def read_gene_counts(path: str | Path) -> pd.Series[Any]:
         The file can't be read, or was not written by ``assign``.
     """
     with table_errors(path), h5py.File(path) as file:
-        counts: pd.Series[Any] = read_elem(file["var"])["n_transcripts"].astype(np.int64)
+        return _gene_counts(path, read_elem(file["var"]))
+
+
+def gene_counts(name: str, table: anndata.AnnData) -> pd.Series[Any]:
+    """Return the transcripts of each gene in the input, as :func:`read_gene_counts` does.
+
+    Parameters
+    ----------
+    name
+        Name of the sample, for errors.
+    table
+        Cell table of :func:`cell_anndata`.
+    """
+    with table_errors(f"sample {name}"):
+        return _gene_counts(f"sample {name}", table.var)
+
+
+def _gene_counts(where: str | Path, var: pd.DataFrame) -> pd.Series[Any]:
+    counts: pd.Series[Any] = var["n_transcripts"].astype(np.int64)
     remedy = "give the table as `cellsam-core assign` wrote it"
-    refuse_repeated(path, counts.index.to_series(), "gene", remedy)
+    refuse_repeated(where, counts.index.to_series(), "gene", remedy)
     return counts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ class Assigned:
 
 
 def assign_transcripts(
-    source: TranscriptSource, cells: Cells, path: Path, localisation_error_um: float = 0.0
+    source: TranscriptSource, cells: Cells, path: Path | None, localisation_error_um: float = 0.0
 ) -> Assigned:
     """Assign, write and count the transcripts of a sample, in memory that their number is not in.
 
@@ -72,7 +73,7 @@ def assign_transcripts(
     source, cells
         What is assigned, and to what.
     path
-        Parquet file to write: every row of the table, in its order.
+        Parquet file to write: every row of the table, in its order; None writes none.
     localisation_error_um
         Above 0, the chance of each owner is written too, and its mean goes into the cell table.
 
@@ -86,7 +87,9 @@ def assign_transcripts(
     means = CellMeans(cell_id) if localisation_error_um > 0 else None
     schema = _schema(source, cells.has_nuclei, means is not None)
     n_outside = n_contested = n_done = 0
-    with parquet_writer(path, schema, dictionaries=REPEATED) as writer:
+    with (
+        nullcontext() if path is None else parquet_writer(path, schema, dictionaries=REPEATED)
+    ) as writer:
         for batch in iter_transcripts(source):
             owners = cells.owners(batch)
             feature = _number_features(source, index, batch)
@@ -98,7 +101,8 @@ def assign_transcripts(
             if means is not None:
                 more.append(cells.owner_probability(batch, owners, localisation_error_um))
                 means.add(owners.cell_id, more[-1])
-            writer.write_batch(_output_batch(batch, feature, index, owners, more, schema))
+            if writer is not None:
+                writer.write_batch(_output_batch(batch, feature, index, owners, more, schema))
             n_outside += owners.n_outside
             n_contested += owners.n_contested
             n_done += batch.num_rows

@@ -14,7 +14,7 @@ from cellsam_core.assignment.boundaries import footprints, read_polygons
 from cellsam_core.assignment.polygons import CellPolygons, assign_polygons
 from cellsam_core.assignment.uncertainty import owner_probability
 from cellsam_core.errors import InputError
-from cellsam_core.files.tables import read_table, refuse_repeated
+from cellsam_core.files.tables import read_table, refuse_missing, refuse_repeated
 from cellsam_core.labels.expand import expand
 from cellsam_core.labels.lookup import lookup
 from cellsam_core.labels.outline import outline
@@ -213,8 +213,8 @@ def open_polygon_cells(path: str | Path) -> PolygonCells:
     return PolygonCells(*read_polygons(path))
 
 
-def read_measured(path: str | Path) -> pd.DataFrame:
-    """Read ``cells.parquet`` of a single frame, sorted by label.
+def read_measured(path: str | Path | pd.DataFrame) -> pd.DataFrame:
+    """Read ``cells.parquet`` of a single frame, or take such a table, sorted by label.
 
     Raises
     ------
@@ -222,7 +222,9 @@ def read_measured(path: str | Path) -> pd.DataFrame:
         It can't be read or lacks a column.
     """
     needed = ["label", "y", "x", "area_px", *BBOX_COLUMNS, "touches_border"]
-    table = read_table(path, needed)
+    table = path if isinstance(path, pd.DataFrame) else read_table(path, needed)
+    path = _name_of(path)
+    refuse_missing(path, table, needed)
     remedy = "give the cells.parquet that was written with the labels"
     if "frame" in table and (table["frame"] != 0).any():
         raise InputError(
@@ -235,10 +237,14 @@ def read_measured(path: str | Path) -> pd.DataFrame:
     return table.sort_values("label", kind="stable").reset_index(drop=True)
 
 
+def _name_of(cells: str | Path | pd.DataFrame) -> str | Path:
+    return "cells" if isinstance(cells, pd.DataFrame) else cells
+
+
 def open_label_cells(
     image: LabelImage,
     um_to_px: npt.NDArray[np.float64],
-    cells: str | Path | None = None,
+    cells: str | Path | pd.DataFrame | None = None,
     *,
     expand_um: float = 0.0,
     nuclei: LabelImage | None = None,
@@ -253,7 +259,7 @@ def open_label_cells(
     um_to_px
         3x3 affine.
     cells
-        ``cells.parquet``; None measures the labels, which leaves scores unknown.
+        ``cells.parquet``, or the table; None measures the labels, which leaves scores unknown.
     expand_um
         Cells are grown into the background by so much, and measured anew.
     nuclei
@@ -278,7 +284,7 @@ def open_label_cells(
     tiles = expand(tiles, expand_um / pixel_size_of(um_to_px))
     measured = measure_cells(tiles) if cells is None else read_measured(cells)
     if cells is not None and expand_um > 0:
-        measured = _measured_anew(cells, measured, tiles)
+        measured = _measured_anew(_name_of(cells), measured, tiles)
     if fields is not None:
         measured = _in_fields(measured, fields)
     return LabelCells(tiles, measured, um_to_px, nuclear)

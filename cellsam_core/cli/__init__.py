@@ -77,9 +77,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         args.run(args)
-    except InputError as error:
-        if args.debug:
+    except (InputError, OSError) as error:
+        # An error of the system without a file has no remedy that we could name.
+        if args.debug or not (isinstance(error, InputError) or error.filename):
             raise
-        print(f"cellsam-core {args.command}: {error}", file=sys.stderr)
+        print(f"cellsam-core {args.command}: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _sentence(error: InputError | OSError) -> str:
+    """Say in one sentence what is wrong, also where the system refuses to read a file."""
+    if isinstance(error, InputError):
+        return str(error)
+    return str(
+        InputError(
+            error.filename,
+            found=error.strerror or type(error).__name__,
+            expected="a file or folder that can be read",
+            remedy="check its disk and its permissions, then run the command again",
+        )
+    )

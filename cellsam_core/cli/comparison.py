@@ -1,4 +1,4 @@
-"""What the commands on several samples share: NAME=FILE as an argument, a figure as a file."""
+"""Helpers of the commands on several samples: arguments NAME=FILE, and figures as files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def named_file(text: str, argument: str, example: str) -> tuple[str, Path]:
     Raises
     ------
     InputError
-        There is no name, or no equals sign; it shows the `example`.
+        The name or the equals sign is missing; the message shows the `example`.
     """
     name, separator, path = text.partition("=")
     if not separator or not name.strip():

@@ -5,34 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.assignment.options import AssignOptions
+from cellsam_core.options import add_options, from_arguments
+
 if TYPE_CHECKING:
     import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Give --expand-um as given to `assign`: labels and table are then alike."
     parser.add_argument("results", type=Path, help="folder of a sample, such as results/cortex")
-    parser.add_argument(
-        "--expand-um",
-        type=float,
-        default=0.0,
-        metavar="F",
-        help="as given to `assign`, so that labels and table are of the same cells",
-    )
+    add_options(parser, AssignOptions, without=("localisation_error_um",))
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write (zarr)")
 
 
 def run(args: argparse.Namespace) -> None:
-    import numpy as np
+    options = from_arguments(AssignOptions, args)
+    from cellsam_core.assignment.stage import export_spatialdata
 
-    from cellsam_core.assignment.spatialdata import write_spatialdata
-    from cellsam_core.samples.manifest import Manifest
-
-    _, source = Manifest.load_tissue(args.results / "0_manifest.json")
-    write_spatialdata(
-        args.output,
-        frames=args.results / "1_preprocessed/frames.zarr",
-        masks=args.results / "2_masks/masks.zarr",
-        cells=args.results / "3_cells",
-        um_to_px=np.array(source.um_to_px),
-        expand_um=args.expand_um,
-    )
+    export_spatialdata(args.results, args.output, options)

@@ -1,4 +1,4 @@
-"""The user's table of bulk expression."""
+"""Table of bulk expression that the user gives."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ if TYPE_CHECKING:
 
 
 def read_bulk(path: Path) -> pd.Series[Any]:
-    """Read a csv or tsv table with the columns ``gene`` and ``value``, e.g. TPM.
+    """Read a table of bulk expression.
+
+    Parameters
+    ----------
+    path
+        A csv or tsv file with the columns ``gene`` and ``value``, for example TPM.
 
     Returns
     -------
     pandas.Series
-        float64, 0 or more; the index is the gene.
+        Expression of each gene, float64, 0 or more; the index is the gene.
 
     Raises
     ------
     InputError
-        It lacks a column, has a gene twice, or a value that is no number of 0 or more.
+        The table lacks a column, has a gene twice, or has a value that is not a number of 0 or
+        more.
     """
     # As text: a gene may be called NA, or look like a number.
     table = read_table(path, ("gene", "value"), dtype=str, keep_default_na=False)

@@ -1,4 +1,4 @@
-"""Do two measurements agree on which genes are frequent: a sample and bulk, or two samples."""
+"""Correlation of gene counts: between a sample and bulk expression, or between two samples."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-MIN_GENES = 3  # two points are always on a line
+MIN_GENES = 3
+"""Smallest number of common genes for a correlation: two points always lie on a line."""
 
 
 @dataclass(frozen=True)
 class GeneCorrelation:
-    """Two measurements of the same genes.
+    """Correlation of two measurements of the same genes.
 
     Attributes
     ----------
     common
-        One row a gene that both have above 0, sorted by name: columns ``a`` and ``b``.
+        Genes that are above 0 in both measurements, one row a gene, sorted by name; columns ``a``
+        and ``b`` hold the two values.
     n_only_a, n_only_b
-        Genes above 0 in one of them, and 0 or not there in the other.
+        Number of genes above 0 in one measurement and 0 or absent in the other.
     pearson_r_log10
-        Of the decadic logarithms; NaN for fewer than 3 genes, or where one side is constant.
+        Pearson correlation of the decadic logarithms of the common genes; NaN for fewer than 3
+        genes, or if one measurement is constant.
     spearman_rho
-        Of the ranks; NaN likewise.
+        Spearman rank correlation of the common genes; NaN in the same cases.
     """
 
     common: pd.DataFrame
@@ -41,7 +44,7 @@ class GeneCorrelation:
 
     @property
     def is_defined(self) -> bool:
-        """Whether there are enough genes, and differences between them."""
+        """True if there are enough common genes and neither measurement is constant."""
         return not np.isnan(self.pearson_r_log10)
 
 
@@ -51,7 +54,12 @@ def correlate_genes(a: pd.Series[Any], b: pd.Series[Any]) -> GeneCorrelation:
     Parameters
     ----------
     a, b
-        Number of 0 or more of each gene; the index has each gene once.
+        Value of each gene, 0 or more; the index has each gene once.
+
+    Returns
+    -------
+    GeneCorrelation
+        Common genes and their correlation.
     """
     a, b = a[a > 0], b[b > 0]
     common = a.rename("a").to_frame().join(b.rename("b"), how="inner").sort_index()
@@ -67,5 +75,16 @@ def correlate_genes(a: pd.Series[Any], b: pd.Series[Any]) -> GeneCorrelation:
 def correlate_samples(
     counts: Mapping[str, pd.Series[Any]],
 ) -> dict[tuple[str, str], GeneCorrelation]:
-    """Compare each pair of samples, in their order; see :func:`correlate_genes`."""
+    """Compare each pair of samples gene by gene; see :func:`correlate_genes`.
+
+    Parameters
+    ----------
+    counts
+        Name of each sample and the transcripts of each of its genes.
+
+    Returns
+    -------
+    dict
+        Names of the two samples and their correlation, in the order of `counts`.
+    """
     return {(a, b): correlate_genes(counts[a], counts[b]) for a, b in combinations(counts, 2)}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.tracking.tracker import Tracks
+    from cellsam_core.tracking.tracks import Tracks
 
     Labels = NDArray[np.integer[Any]]
     LabelImages: TypeAlias = str | Path | Labels | Sequence[Labels]

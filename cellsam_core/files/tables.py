@@ -73,6 +73,18 @@ def read_table(
             if only:
                 options["usecols"] = lambda name: name in columns
             table = pd.DataFrame(pd.read_csv(path, **{"sep": sep} | options))
+    refuse_missing(path, table, columns)
+    return table
+
+
+def refuse_missing(path: str | Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse a table that lacks a column.
+
+    Raises
+    ------
+    InputError
+        The message names the columns that the table has and those that it lacks.
+    """
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise InputError(
@@ -81,7 +93,6 @@ def read_table(
             expected=f"also {', '.join(missing)}",
             remedy="add them, or give the right table",
         )
-    return table
 
 
 def refuse_repeated(path: str | Path, ids: pd.Series[Any], what: str, remedy: str) -> None:

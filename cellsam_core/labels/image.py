@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
-from cellsam_core.labels.source import open_labels
+from cellsam_core.labels.source import LabelSource, open_labels
 from cellsam_core.labels.tiles import LabelArray, LabelTiles
 
 
@@ -55,7 +55,44 @@ def open_label_image(path: str | Path) -> LabelImage:
     return LabelImage(LabelTiles(read_window, source.shape_yx), source.pixel_size_um)
 
 
-def _check_range(path: Path, labels: npt.NDArray[Any]) -> None:
+def as_label_image(labels: Any, where: str, *, allow_mask: bool = False) -> LabelImage:
+    """Take labels that are in memory or in a file.
+
+    Parameters
+    ----------
+    labels
+        Integers ``(y, x)`` or ``(1, y, x)``, 0 = background; or the path of a label image; or an
+        open one.
+    where
+        Name of an array, for errors.
+    allow_mask
+        Accept an array of bool as well.
+
+    Raises
+    ------
+    InputError
+        The array has another shape or type, or labels that 32 bits don't hold; or see
+        :func:`open_label_image`.
+    """
+    if isinstance(labels, str | Path):
+        return open_label_image(labels)
+    if isinstance(labels, omezarr.OmeZarr | LabelSource):
+        return open_label_image(labels.path)
+    array = np.asarray(labels)
+    if array.ndim == 3 and len(array) == 1:
+        array = array[0]
+    if array.ndim != 2 or array.dtype.kind not in ("uib" if allow_mask else "ui"):
+        raise InputError(
+            where,
+            found=f"an array of shape {array.shape} and type {array.dtype}",
+            expected="a label image: whole numbers (y, x), 0 = background",
+            remedy="give one plane of labels, such as those that `segment` returns",
+        )
+    _check_range(where, array)
+    return LabelImage(LabelArray(array), None)
+
+
+def _check_range(path: str | Path, labels: npt.NDArray[Any]) -> None:
     if np.can_cast(labels.dtype, np.uint32) or not labels.size:
         return
     if labels.min() < 0 or labels.max() > np.iinfo(np.uint32).max:

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cellsam_core.comparison.genes import GeneCorrelation
+    from cellsam_core.comparison.samples import SampleComparison
 
 COLUMNS = 3
+MAX_PAIRS = 6
+"""Largest number of pairs of samples that are drawn gene by gene; more are a heat map."""
 SIDE_IN = WIDTH_IN / COLUMNS
 
 
@@ -97,3 +100,13 @@ def figure_matrix(names: Sequence[str], r: npt.NDArray[np.float64]) -> Figure:
         axes.text(j, i, f"{r[i, j]:.2f}", ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(picture, ax=axes, label="Pearson r of log10 counts", shrink=0.8)
     return figure
+
+
+def figure_samples(comparison: SampleComparison) -> Figure:
+    """Draw samples against each other: gene by gene if they are few, else as a heat map."""
+    pairs = comparison.pairs
+    if len(pairs) > MAX_PAIRS:
+        return figure_matrix(comparison.counts.columns.to_list(), comparison.r_matrix)
+    return figure_pairs(
+        [Pair(f"transcripts, {a}", f"transcripts, {b}", pairs[a, b]) for a, b in pairs]
+    )

@@ -1,1 +1,1 @@
-"""Size of a sample by names and headers, and the jobs, hours and disk of a run."""
+"""Plan of a run: sizes of the samples, numbers of jobs, hours of segmentation, disk space."""

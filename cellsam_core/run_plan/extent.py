@@ -1,4 +1,4 @@
-"""How large a sample is, by the headers of a few of its files: what jobs are sized by."""
+"""Size of a sample, read from file names and one header, from which jobs are planned."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cellsam_core.samples.vendors import cosmx
 
 @dataclass(frozen=True)
 class Extent:
-    """Images of one size.
+    """Number and size of the images of a sample.
 
     Attributes
     ----------
     n_images
-        Frames of a movie, fields of raw rounds or of a CosMx export, else 1.
+        Number of frames of a movie, or of fields of raw rounds or of a CosMx export; else 1.
     shape_yx
-        Of one of them, in pixels.
+        Height and width of one image in pixels.
     """
 
     n_images: int
@@ -32,28 +32,28 @@ class Extent:
 def read_extent(
     path: str | Path, *, is_movie: bool, n_channels: int | None = None, fov: str | None = None
 ) -> Extent | None:
-    """Look at file names and one header; unlike `inspect`, which reads them all.
+    """Read the size of a sample from file names and one header; `inspect` reads all headers.
 
     Parameters
     ----------
     path
-        Raw data of a sample, a folder or a file.
+        Folder or file with the raw data of a sample.
     is_movie
-        Whether it has frames.
+        True if the sample is a movie, False if it is a tissue.
     n_channels
-        Number of channels, where the sample sheet says it.
+        Number of channels, if the sample sheet names them.
     fov
-        The only field of view to use, where the sample sheet names one.
+        Only field of view to use, if the sample sheet names one.
 
     Returns
     -------
     Extent or None
-        None if there is no image, or an unclear one: ``inspect`` will say what is wrong.
+        None if the images can't be found or read; ``inspect`` then reports the cause.
     """
     root = Path(path)
     try:
         if root.is_dir() and find_format(root):
-            raw = open_raw(root, pixel_size_um=1)  # its size does not matter here
+            raw = open_raw(root, pixel_size_um=1)  # the size of a pixel does not matter here
             return Extent(len(raw.fields), raw.shape_yx)
         if not is_movie and root.is_dir() and cosmx.fits(root):
             images = list(cosmx.stain_files(root).values())
@@ -72,7 +72,7 @@ def read_extent(
 
 
 def _find_images(root: Path) -> list[Path]:
-    """Images directly in a folder; else in that of its sub-folders which holds most."""
+    """Find the images of a folder; if it has none, those of the sub-folder with most images."""
     for pattern in ("", "*/", "*/*/"):
         folders = sorted(root.glob(pattern)) if pattern else [root]
         groups = [[f for f in list_images(g) if not is_label(f)] for g in folders if g.is_dir()]

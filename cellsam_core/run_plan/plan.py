@@ -1,4 +1,4 @@
-"""What a run will take: jobs, hours of segmentation, disk; a page of text for `snakemake plan`."""
+"""Plan of a run for `snakemake plan`: numbers of jobs, hours of segmentation, disk space."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-# One core of a 2-core virtual machine, tiles of 512 px (docs/model_card.md, docs/cluster.md).
+# Measured on one core of a 2-core virtual machine with tiles of 512 px (docs/model_card.md,
+# docs/cluster.md).
 CPU_SECONDS_PER_TILE = {"tiny": 0.88, "published": 27.6}
 CPU_START_UP_S = {"tiny": 15.8, "published": 9.7}
-# Simulated examples and movies of 60 frames took 1.6 to 3.3 without the report.
+# Simulated examples and movies of 60 frames took 1.6 to 3.3 bytes a pixel without the report.
 DISK_BYTES_PER_PX = 5.0
 DISK_BYTES_PER_SAMPLE = 1.5e6
 
 
 @dataclass(frozen=True)
 class SampleWork:
-    """What one sample asks for.
+    """Work that one sample needs.
 
     Attributes
     ----------
     sample
-        Name.
+        Name of the sample.
     n_tiles, n_pixels
-        Of all frames; None where the images are unclear.
+        Number of tiles and of pixels in all frames; None if the size of the images is not known.
     n_gpu_jobs, n_jobs
-        Of the rule ``segment``, and of all rules.
+        Number of jobs of the rule ``segment``, and of all rules.
     weights
-        Of the model.
+        Name or path of the model's weights.
     """
 
     sample: str
@@ -47,7 +48,15 @@ class SampleWork:
 
 @dataclass(frozen=True)
 class Pilot:
-    """Segmentation jobs that were run: seconds on the clock, tiles, jobs."""
+    """Segmentation jobs that have run already, from which hours are estimated.
+
+    Attributes
+    ----------
+    seconds
+        Sum of their run times in seconds.
+    n_tiles, n_jobs
+        Number of tiles that they segmented, and of jobs.
+    """
 
     seconds: float = 0.0
     n_tiles: int = 0
@@ -55,14 +64,14 @@ class Pilot:
 
 
 def read_pilot(tiles_of: dict[str, int], benchmarks: Path) -> Pilot:
-    """Add up Snakemake's benchmark files of the segmentation jobs that are there.
+    """Add up the benchmark files that Snakemake has written for segmentation jobs.
 
     Parameters
     ----------
     tiles_of
-        Sample -> its number of tiles.
+        Number of tiles of each sample.
     benchmarks
-        Folder that holds ``<sample>/segment/<K-of-N>.tsv``.
+        Folder with the files ``<sample>/segment/<K-of-N>.tsv``.
     """
     seconds, n_tiles, n_jobs = 0.0, 0, 0
     for sample, tiles in tiles_of.items():
@@ -75,7 +84,7 @@ def read_pilot(tiles_of: dict[str, int], benchmarks: Path) -> Pilot:
 
 
 def hours(work: SampleWork, pilot: Pilot) -> float:
-    """Estimate the hours of the segmentation jobs of a sample."""
+    """Estimate the run time of a sample's segmentation jobs in hours, from the pilot if any."""
     tiles = work.n_tiles or 0
     if pilot.n_tiles:
         return tiles * pilot.seconds / pilot.n_tiles / 3600
@@ -85,7 +94,7 @@ def hours(work: SampleWork, pilot: Pilot) -> float:
 
 
 def page(works: Iterable[SampleWork], pilot: Pilot) -> str:
-    """Write the plan: a row a sample, their sum, and what the figures rest on."""
+    """Format the plan: one row a sample, the sum, and notes on how the figures were estimated."""
     works = list(works)
     rows = [
         (

@@ -200,14 +200,24 @@ class Manifest:
             As `load`, or the sample has none.
         """
         manifest = cls.load(path)
-        if manifest.transcripts is None:
+        return manifest, manifest.require_transcripts(path)
+
+    def require_transcripts(self, where: str | Path) -> TranscriptSource:
+        """Return the sample's transcripts.
+
+        Raises
+        ------
+        InputError
+            It has none; the message begins with `where`.
+        """
+        if self.transcripts is None:
             raise InputError(
-                path,
-                found=f"a sample of assay {manifest.assay} without transcripts",
+                where,
+                found=f"a sample of assay {self.assay} without transcripts",
                 expected="a merfish or seqfish sample",
                 remedy="correct assay in the sample sheet",
             )
-        return manifest, manifest.transcripts
+        return self.transcripts
 
 
 def _check(manifest: Manifest) -> None:

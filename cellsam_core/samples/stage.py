@@ -58,13 +58,12 @@ def inspect(
     >>> import numpy as np
     >>> import cellsam_core as cc
     >>> folder = tempfile.TemporaryDirectory()
-    >>> for t in range(3):
-    ...     name = f"{folder.name}/YFP_t{t}.tif"
-    ...     tifffile.imwrite(name, np.full((32, 48), t, np.uint16))
+    >>> for name in ("DAPI_t0", "DAPI_t1", "YFP_t0", "YFP_t1"):
+    ...     tifffile.imwrite(f"{folder.name}/{name}.tif", np.ones((32, 48), np.uint16))
     >>> options = cc.InspectOptions(pixel_size_um=0.65, frame_interval_s=60)
     >>> manifest = cc.inspect(folder.name, assay="movie", sample="pos1", options=options)
     >>> manifest.n_frames, manifest.shape_yx, manifest.channels
-    (3, (32, 48), ['YFP'])
+    (2, (32, 48), ['DAPI', 'YFP'])
     >>> folder.cleanup()
     """
     name = _name_of(path) if sample is None else sample

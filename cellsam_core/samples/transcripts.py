@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +42,26 @@ NO_CELL = ("", "0", "-1", "UNASSIGNED")  # What vendors write for a transcript i
 BLOCK_BYTES = 16 << 20
 BUFFER_BYTES = 1 << 20
 CHUNK_ROWS = 1_000_000
+
+
+class TableInMemory(str):
+    """Name of a table in memory, taken wherever the path of a table is; errors begin with it.
+
+    Parameters
+    ----------
+    name
+        Name of the table.
+    table
+        The table, with columns as in a file.
+    """
+
+    table: pa.Table
+
+    def __new__(cls, name: str, table: pa.Table) -> Self:
+        """Name a table."""
+        made = super().__new__(cls, name)
+        made.table = table
+        return made
 
 
 @dataclass(frozen=True)
@@ -216,6 +236,7 @@ def iter_columns(
     keep
         Column, and the number in it of the rows to keep; None keeps all.
     """
+    held = path.table if isinstance(path, TableInMemory) else None
     path = Path(path)
     floats = [*floats, keep[0]] if keep and keep[0] not in floats else floats
     types = {name: pa.float64() for name in floats}
@@ -223,12 +244,13 @@ def iter_columns(
     _refuse_floats(path, ids)
     first_row = 1
     try:
-        for batch in _rechunk(_open(path, types, chunk_rows), types, chunk_rows):
+        batches = _open(path, types, chunk_rows) if held is None else _slice(held, types)
+        for batch in _rechunk(batches, types, chunk_rows):
             _check(path, batch, floats, strings, first_row)
             first_row += batch.num_rows
             yield batch.filter(pc.equal(batch[keep[0]], keep[1])) if keep else batch
     except pa.ArrowInvalid as error:
-        row = _first_unparsable_row(path, floats)
+        row = _first_unparsable_row(path, floats) if held is None else None
         if row is None:
             raise _unreadable(path, error) from error
         raise _bad_row(path, *row) from error
@@ -246,6 +268,8 @@ def column_names(path: str | Path) -> list[str]:
     InputError
         It can't be read.
     """
+    if isinstance(path, TableInMemory):
+        return list(path.table.column_names)
     path = Path(path)
     if not path.is_file():
         raise InputError(
@@ -274,6 +298,8 @@ def column_names(path: str | Path) -> list[str]:
 
 def _is_void(path: str | Path, name: str) -> bool:
     """Whether a parquet column has rows and no value: our own z of two-dimensional data."""
+    if isinstance(path, TableInMemory):
+        return bool(0 < path.table.num_rows == path.table[name].null_count)
     if Path(path).suffix != ".parquet":
         return False
     metadata = pq.read_metadata(path)
@@ -334,6 +360,12 @@ def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterato
         convert_options=convert,
     ) as reader:
         yield from reader
+
+
+def _slice(table: pa.Table, types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    for batch in table.select(list(types)).to_batches():
+        arrays = [_convert(batch[name], type_) for name, type_ in types.items()]
+        yield pa.RecordBatch.from_arrays(arrays, names=list(types))
 
 
 def _convert(column: pa.Array, type_: pa.DataType) -> pa.Array:

@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 CANDIDATES_PX = (10.0, 20.0, 40.0, 80.0, 160.0)
 REGION_DIAMETERS = 10
-"""So many cells along a region are looked at: the cost is bounded."""
+"""Side of a region in cells; it bounds the cost."""
 
 REGION_PX = round(REGION_DIAMETERS * CANDIDATES_PX[-1])
-"""Side of the largest region."""
+"""Side of the largest region in pixels."""
 
 STEPS_PER_OCTAVE = 8
 N_SUREST = 8
@@ -38,26 +38,27 @@ def estimate_diameter_px(
     samples: Sequence[NDArray[np.float32]],
     limits_px: tuple[float, float],
 ) -> float:
-    """Try a ladder of scales on sample regions and keep the one at which the model is surest.
+    """Try several scales on sample regions and keep the one at which the model is surest.
 
-    The ladder's steps are an octave apart; beside the best of them the half steps are tried.
+    The scales are an octave apart; beside the best of them, the half steps are tried.
 
-    The model was trained with cells brought to one size, so its scores fall off on either side
-    of the right scale. Boxes tell enough; no mask is drawn. A scale's evidence is the sum over
-    the surest few boxes of each sample of their scores, less for boxes of another size than
-    was looked for. Only a few count, or many small fragments would outweigh few large
-    cells; times the fourth root of the share of the region that all boxes cover, or debris
-    would. The estimate is then the median diameter found at that scale.
+    The model was trained with cells of one size, so its scores are lower on either side of the
+    right scale. Boxes are sufficient; no mask is drawn. The evidence for a scale is the sum of
+    the scores of the surest few boxes of each sample, weighted down for boxes of another size
+    than was searched for. Only a few boxes count, because many small fragments would outweigh a
+    few large cells. The sum is multiplied by the fourth root of the fraction of the region that
+    all boxes cover, because debris would outweigh cells. The estimate is the median diameter
+    found at the best scale.
 
     Parameters
     ----------
     find
-        Gives the boxes ``(n, 4)``, x0, y0, x1, y1, px, and scores ``(n,)`` that a model finds in
-        ``(2, y, x)`` when cells of a diameter in px are looked for.
+        Function of an image ``(2, y, x)`` and of the cell diameter to search for, in pixels; it
+        returns boxes ``(n, 4)`` x0, y0, x1, y1 in pixels and their scores ``(n,)``.
     samples
-        Images ``(2, y, x)`` in [0, 1]; the place of each where most happens is looked at.
+        Images ``(2, y, x)`` in [0, 1]; the busiest region of each is used.
     limits_px
-        Least and greatest diameter that is possible.
+        Smallest and largest possible diameter.
 
     Returns
     -------
@@ -65,24 +66,26 @@ def estimate_diameter_px(
         Diameter in pixels, on a grid of 8 steps an octave so that it does not depend on
         rounding. The model's own scale if no cell is found at any scale.
     """
-    coarse = [_look(find, samples, candidate) for candidate in candidates_px(limits_px)]
+    coarse = [_try_scale(find, samples, candidate) for candidate in candidates_px(limits_px)]
     best = max(coarse, key=attrgetter("value"))
-    fine = [_look(find, samples, c) for c in between_px(best.candidate_px, limits_px)]
+    fine = [_try_scale(find, samples, c) for c in between_px(best.candidate_px, limits_px)]
     best = max([best, *fine], key=attrgetter("value"))
     diameter_px = best.diameter_px if best.value > 0 else REFERENCE_PX
     step = round(np.log2(np.clip(diameter_px, *limits_px)) * STEPS_PER_OCTAVE)
     return float(2 ** (step / STEPS_PER_OCTAVE))
 
 
-class _Look(NamedTuple):
-    """What was found when cells of one size were looked for; `value` is its evidence."""
+class ScaleTrial(NamedTuple):
+    """Result of searching for cells of one size; `value` is its evidence."""
 
     candidate_px: float
     diameter_px: float
     value: float
 
 
-def _look(find: Finder, samples: Sequence[NDArray[np.float32]], candidate_px: float) -> _Look:
+def _try_scale(
+    find: Finder, samples: Sequence[NDArray[np.float32]], candidate_px: float
+) -> ScaleTrial:
     value, diameters = 0.0, np.zeros(0, np.float32)
     for sample in samples:
         region = busiest_region(sample, round(min(REGION_PX, REGION_DIAMETERS * candidate_px)))
@@ -92,8 +95,8 @@ def _look(find: Finder, samples: Sequence[NDArray[np.float32]], candidate_px: fl
         diameters = np.concatenate((diameters, sizes[scores > SURE]))
     log.info("cells of %.3g px: %d found, evidence %.2f", candidate_px, len(diameters), value)
     if not len(diameters):
-        return _Look(candidate_px, candidate_px, 0.0)
-    return _Look(candidate_px, float(np.median(diameters)), value)
+        return ScaleTrial(candidate_px, candidate_px, 0.0)
+    return ScaleTrial(candidate_px, float(np.median(diameters)), value)
 
 
 def between_px(candidate_px: float, limits_px: tuple[float, float]) -> list[float]:
@@ -115,22 +118,22 @@ def busiest_region(sample: NDArray[np.float32], side_px: int) -> NDArray[np.floa
     Parameters
     ----------
     sample
-        ``(c, y, x)``; a channel's background is its median.
+        Image ``(c, y, x)``; the background of a channel is its median.
     side_px
-        Of the window.
+        Largest side of the window in pixels.
     """
     _, height, width = sample.shape
     h, w = min(side_px, height), min(side_px, width)
     contrast = (sample - np.median(sample, axis=(1, 2), keepdims=True)) ** 2
     activity = ndimage.uniform_filter(contrast.sum(0), (h, w), mode="constant")
-    # Of the filter's windows only those that lie inside.
+    # Only those windows of the filter that lie inside the image.
     inside = activity[h // 2 : h // 2 + height - h + 1, w // 2 : w // 2 + width - w + 1]
     y, x = np.unravel_index(np.argmax(inside), inside.shape)
     return sample[:, y : y + h, x : x + w]
 
 
 def _diameters(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Diameters of discs with the areas of the ellipses that fill the boxes."""
+    """Return diameters of discs with the areas of the ellipses that fill the boxes."""
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
     diameters: NDArray[np.float32] = np.sqrt(np.maximum(width * height, 1))
     return diameters

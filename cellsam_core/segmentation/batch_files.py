@@ -41,7 +41,8 @@ class BatchWriter:
     path
         File to write, inside an :func:`cellsam_core.files.atomic.atomic_path`.
     settings
-        How the cells were found: travels to ``masks.zarr`` and the provenance.
+        Description of the model and its options, which is copied to ``masks.zarr`` and to the
+        provenance.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
@@ -124,9 +125,9 @@ def iter_frames(paths: list[Path], n_frames: int) -> Iterator[list[Instance]]:
     Parameters
     ----------
     paths
-        Batches in order: frames must not decrease from row to row.
+        Batches in order; frames must not decrease from row to row.
     n_frames
-        Frames without cells yield an empty list.
+        Number of frames; those without cells yield an empty list.
     """
     current = 0
     held: list[Instance] = []

@@ -1,4 +1,4 @@
-"""A batch of tiles written part by part: a killed job goes on where it stopped."""
+"""Checkpoints of a batch: it is written part by part, and a killed job goes on from there."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PART_TILES = 16
-"""Tiles that are lost at most when a job is killed."""
+"""Largest number of tiles that are lost when a job is killed."""
 
 
 @contextmanager
-def open_parts(
+def open_checkpoint(
     output: Path, settings: dict[str, Any], input_version: str, batch: tuple[int, int]
-) -> Iterator[BatchParts]:
-    """Hold the lock of a batch's parts; see :class:`BatchParts`."""
+) -> Iterator[CheckpointedBatch]:
+    """Lock the parts of a batch and open them; see :class:`CheckpointedBatch`."""
     with exclusive(_folder(output)):
-        yield BatchParts(output, settings, input_version, batch)
+        yield CheckpointedBatch(output, settings, input_version, batch)
 
 
-class BatchParts:
+class CheckpointedBatch:
     """The parts of one batch, in a folder beside its file until they are joined.
 
     Parameters
     ----------
     output
-        The batch's file; the parts lie in ``<output>.parts``.
+        File of the batch; the parts lie in ``<output>.parts``.
     settings
-        How the cells are found.
+        Description of the model and its options.
     input_version
-        Changes when the images do.
+        Version of the images, which changes when they do.
     batch
-        Number of the batch, and how many batches there are. Parts of other images, settings or
-        tiles are thrown away.
+        Number of the batch, and number of batches. Parts of other images, settings or tiles are
+        deleted.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class BatchParts:
             temporary.write_text(self._key)
 
     def missing(self, n_tiles: int) -> Iterator[tuple[range, Path]]:
-        """Yield the tiles of each part that is not there yet, and where to write it."""
+        """Yield the tile numbers and the file of each part that is missing."""
         for part, start in enumerate(range(0, n_tiles, PART_TILES)):
             path = self._path(part)
             if path.exists():

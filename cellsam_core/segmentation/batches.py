@@ -15,7 +15,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.segmentation.batch_files import BatchWriter, iter_frames, read_settings
-from cellsam_core.segmentation.batch_parts import open_parts
+from cellsam_core.segmentation.batch_parts import open_checkpoint
 from cellsam_core.segmentation.cell_table import cell_table
 from cellsam_core.segmentation.image import open_frames, prepare
 from cellsam_core.segmentation.instances import draw_labels, merge_tiles
@@ -86,7 +86,7 @@ def segment_batch(
     job = prepare(frames, model, options)
     tiles = take_batch(job.tiles, *batch)
     log.info("%d tiles on %s, cells of %.3g px", len(tiles), model.device, job.diameter_px)
-    with open_parts(output, job.settings, frames.version, batch) as parts:
+    with open_checkpoint(output, job.settings, frames.version, batch) as parts:
         for numbers, path in parts.missing(len(tiles)):
             with atomic_path(path) as temporary, BatchWriter(temporary, job.settings) as writer:
                 for tile, instances in job.find(tiles[numbers.start : numbers.stop]):

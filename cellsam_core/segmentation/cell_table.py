@@ -1,4 +1,4 @@
-"""The cell table: one row a segmented cell."""
+"""The cell table, with one row for each segmented cell."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def cell_table(
     frame
         Index of the frame.
     instances
-        Settled, in the order of their labels.
+        Disjoint cells in the order of their labels.
     shape_yx
-        Of the frame, px.
+        Height and width of the frame in pixels.
     pixel_size_um
-        Adds columns ``y_um``, ``x_um``, ``area_um2`` where it is known.
+        Side of a pixel in micrometres; it adds the columns ``y_um``, ``x_um``, ``area_um2``.
 
     Returns
     -------
     DataFrame
-        Columns of the public contract; centroids ``y``, ``x`` and boxes in pixels, box ends
-        exclusive.
+        One row for each cell: centroid ``y``, ``x`` and bounding box in pixels, the end of a box
+        not included, area, scores.
     """
     height, width = shape_yx
     rows = []

@@ -1,4 +1,4 @@
-"""Holes between cells that a model takes for cells: darker than what is around them."""
+"""Dark cells: holes between cells that a model takes for cells."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ RING_DIAMETERS = 0.125
 def drop_dark(
     instances: list[Instance], pixels: NDArray[np.float32], diameter_px: float
 ) -> list[Instance]:
-    """Leave out what is no brighter than its surroundings in any channel.
+    """Drop cells that are not brighter than their surroundings in any channel.
 
-    In fluorescence a cell is brighter than its background in one stain at least. Surroundings
-    are a ring around the mask without other cells; a cell without a ring is kept.
+    In fluorescence, a cell is brighter than its background in at least one stain. The
+    surroundings are a ring around the mask, without other cells; a cell without a ring is kept.
 
     Parameters
     ----------
     instances
         Cells of a tile.
     pixels
-        ``(2, y, x)`` the tile; an absent channel is 0.
+        Tile ``(2, y, x)``; an absent channel is 0.
     diameter_px
-        Typical diameter of a cell.
+        Typical cell diameter in pixels.
     """
     ring_px = max(2, round(RING_DIAMETERS * diameter_px))
     _, height, width = pixels.shape

@@ -1,8 +1,8 @@
-"""Fetches the published CellSAM weights from their authors' service, with the user's token.
+"""Download of the published CellSAM weights from their authors, with the user's token.
 
 The service (users.deepcell.org) answers a POST of an asset's key with a link that holds for a
-while; the link is read like any file. What has come stays beside the target when the connection
-ends, and the next call goes on from there.
+while; the link is read like any file. If the connection ends, the received bytes stay beside the
+target, and the next call goes on from there.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def fetch_weights(target: Path, token: str | None) -> None:
     target
         File to write; it appears when it is complete and checked.
     token
-        Of the user's account at the service.
+        Access token of the user's account at the service.
 
     Raises
     ------
     InputError
-        No token or one that is refused, no connection or one that ended, a wrong checksum.
+        The token is missing or refused, the connection fails or ends, or the checksum is wrong.
     """
     if not token:
         raise InputError(
@@ -78,7 +78,7 @@ def download(link: str, path: Path) -> None:
     Raises
     ------
     InputError
-        The server refuses, or the connection ends; what has come is kept.
+        The server refuses, or the connection ends; the received bytes are kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     present = path.stat().st_size if path.exists() else 0
@@ -103,7 +103,7 @@ def download(link: str, path: Path) -> None:
             "download",
             found=f"{received} of {expected} bytes before the connection ended",
             expected="all of them",
-            remedy="run again, it goes on from there",
+            remedy="run again; it goes on from there",
         )
 
 
@@ -137,7 +137,7 @@ def _check(archive: Path) -> None:
             "download",
             found=f"the MD5 checksum {digest}",
             expected=ASSET_MD5,
-            remedy="run again, it starts anew",
+            remedy="run again; it starts anew",
         )
 
 
@@ -150,7 +150,9 @@ def _extract(archive: Path, target: Path) -> None:
                 with atomic_path(target) as temporary, temporary.open("wb") as file:
                     shutil.copyfileobj(source, file, BLOCK)
                 return
-    raise InputError(archive, found=f"no {MEMBER}", expected="it inside", remedy="report this")
+    raise InputError(
+        archive, found=f"no {MEMBER}", expected="the weights in it", remedy="report this"
+    )
 
 
 def _refused(error: HTTPError) -> InputError:
@@ -172,5 +174,5 @@ def _unreachable(error: Exception) -> InputError:
         SERVICE,
         found=f"no connection ({first_line(error)})",
         expected="an answer",
-        remedy="check the network and run again, what has come is kept",
+        remedy="check the network and run again; the received bytes are kept",
     )

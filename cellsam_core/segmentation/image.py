@@ -1,4 +1,4 @@
-"""Whole images: tiles are read from an image on disk or in memory and put together again."""
+"""Whole images: tiles are read, segmented one by one, and their cells are merged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 N_SAMPLED_FRAMES = 3
 TISSUE_DIAMETER_UM = (6.0, 30.0)
-"""Cells of the tissues that spatial transcriptomics images."""
+"""Smallest and largest cell diameter in tissues that spatial transcriptomics images."""
 
 
 def open_frames(frames: str | Path | OmeZarr | Frames) -> OmeZarr | Frames:
@@ -69,10 +69,10 @@ def read_tile(frames: AnyFrames, tile: Tile) -> NDArray[np.float32]:
 
 
 def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: AnyFrames) -> float:
-    """Measure the cell diameter on the middle of the first, middle and last frame, px.
+    """Measure the cell diameter, in pixels, in the middle of the first, middle and last frame.
 
-    Where there is nothing in the middle, as between fields of view: beside it. In tissue of known
-    pixel size, cells of 6 to 30 um are looked for.
+    Where the middle is empty, as between fields of view, the nearest region with an image is
+    taken. In tissue of known pixel size, cells of 6 to 30 um are searched for.
     """
     indices = sorted({round(f) for f in np.linspace(0, frames.n_frames - 1, N_SAMPLED_FRAMES)})
     samples = [_sample(partial(read_tile, frames), f, frames.shape_yx) for f in indices]
@@ -85,7 +85,7 @@ def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: AnyFrames) -> 
 def _sample(
     read: Callable[[Tile], NDArray[np.float32]], frame: int, shape_yx: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Read the middle of a frame; where that is of one brightness, the region nearest to it."""
+    """Read the middle of a frame or, if all its pixels are equal, the region nearest to it."""
     height, width = shape_yx
     h, w = min(REGION_PX, height), min(REGION_PX, width)
     y, x = (height - h) // 2, (width - w) // 2
@@ -103,7 +103,7 @@ def _sample(
 
 
 def is_blank(pixels: NDArray[np.float32]) -> bool:
-    """Tell whether all of a tile ``(c, y, x)`` is of one brightness: then it has no cells."""
+    """Tell whether all pixels of a tile ``(c, y, x)`` are equal, so that it has no cells."""
     return bool((pixels == pixels[:, :1, :1]).all())
 
 

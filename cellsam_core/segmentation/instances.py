@@ -1,4 +1,4 @@
-"""Segmented cells before they become a label image: boxes, scores and small masks."""
+"""Segmented cells before they become a label image: bounding boxes, scores and masks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from cellsam_core.segmentation.tiles import Tile
 
 DUPLICATE_SHARE = 0.5
-"""Two masks of which the smaller lies this much inside the other are one cell."""
+"""Fraction of the smaller mask inside the larger one from which the two are one cell."""
 
 MARGIN_CAP_PX = 32
 
 PAIR_CHUNK = 20_000
-"""Instances whose neighbours are looked up at once: bounds the memory."""
+"""Number of instances whose neighbours are looked up at once; it bounds the memory."""
 
 
 @dataclass(slots=True)
@@ -31,16 +31,16 @@ class Instance:
     Attributes
     ----------
     y0, x0
-        Corner of the mask's window in the image, px.
+        Upper left corner of the mask's window in the image, in pixels.
     mask
-        Boolean, cropped to the cell.
+        Boolean mask, cropped to the cell.
     score
-        Of CellFinder, 0 to 1.
+        Score of CellFinder, 0 to 1.
     predicted_iou
-        Of the mask decoder.
+        Intersection over union that the mask decoder predicts.
     margin
-        Least distance of the mask from a border of its tile that is not a border of the image,
-        px, at most 32: how whole the tile holds the cell.
+        Smallest distance of the mask from a border of its tile that is not a border of the
+        image, in pixels, at most 32. A cell that a tile cuts has margin 0.
     """
 
     y0: int
@@ -52,12 +52,12 @@ class Instance:
 
     @property
     def y1(self) -> int:
-        """One past the last row."""
+        """Number of the row after the last one."""
         return self.y0 + int(self.mask.shape[0])
 
     @property
     def x1(self) -> int:
-        """One past the last column."""
+        """Number of the column after the last one."""
         return self.x0 + int(self.mask.shape[1])
 
 
@@ -112,14 +112,14 @@ def place(instance: Instance, tile: Tile, shape_yx: tuple[int, int]) -> Instance
 
 
 def suppress_duplicates(instances: list[Instance]) -> list[int]:
-    """Choose one instance a cell: the one that its tile holds most centrally, then the surest.
+    """Choose one instance of each cell (mask NMS): the most central in its tile, then the surest.
 
     The order of the input does not matter.
 
     Returns
     -------
     list of int
-        Indices of the chosen, best first.
+        Indices of the chosen instances, best first.
     """
     order = sorted(range(len(instances)), key=lambda k: _centrality(instances[k]))
     ranked = [instances[k] for k in order]
@@ -134,14 +134,14 @@ def suppress_duplicates(instances: list[Instance]) -> list[int]:
 
 
 def merge_tiles(found: list[Instance], *, min_area_px: int) -> list[Instance]:
-    """Turn what all tiles of a frame found into its cells: distinct, disjoint, in label order.
+    """Merge the cells of all tiles of a frame: no duplicates, no overlaps, in label order.
 
     Parameters
     ----------
     found
-        In the image's pixels, see :func:`place`.
+        Cells in the pixels of the image, see :func:`place`.
     min_area_px
-        Smaller cells are left out.
+        Smallest area of a cell in pixels; smaller cells are dropped.
     """
     # What is too small to be a cell must not take the place of one either.
     found = [i for i in found if i.mask.sum() >= min_area_px]
@@ -151,23 +151,23 @@ def merge_tiles(found: list[Instance], *, min_area_px: int) -> list[Instance]:
 def resolve_overlaps(instances: list[Instance], *, min_area_px: int) -> list[Instance]:
     """Make masks disjoint and put the cells in reading order: cell k gets label k + 1.
 
-    A contested pixel goes to the surer cell. Of a cell that is cut in pieces the largest stays;
-    a cell that is left out, and a piece, takes no pixel from another. The order of the input
-    does not matter.
+    A contested pixel goes to the surer cell. If a cell is cut in pieces, its largest piece
+    stays. A cell or piece that is dropped takes no pixel from another cell. The order of the
+    input does not matter.
 
     Parameters
     ----------
     instances
-        One a cell, see :func:`suppress_duplicates`.
+        Cells without duplicates, see :func:`suppress_duplicates`.
     min_area_px
-        Cells that are smaller, or become so, are left out.
+        Smallest area of a cell in pixels; cells that are or become smaller are dropped.
     """
     ranked = sorted(instances, key=lambda i: (-i.score, *_place(i)))
     pairs = _near_pairs(ranked)
     first = np.searchsorted(pairs[:, 0], np.arange(len(ranked) + 1))
     free = [i.mask for i in ranked]
     cut: set[int] = set()
-    settled = []
+    resolved = []
     # The mask of a cell is final before the less sure ones lose pixels to it.
     for k, instance in enumerate(ranked):
         # Holes are not filled: what was cut out is another cell's.
@@ -186,12 +186,12 @@ def resolve_overlaps(instances: list[Instance], *, min_area_px: int) -> list[Ins
                     cut.add(other)
                 free[other][in_other] ^= contested
         y0, x0, mask = crop(instance.y0, instance.x0, mask)
-        settled.append(replace(instance, y0=y0, x0=x0, mask=mask))
-    return sorted(settled, key=lambda i: (i.y0, i.x0, -i.score))
+        resolved.append(replace(instance, y0=y0, x0=x0, mask=mask))
+    return sorted(resolved, key=lambda i: (i.y0, i.x0, -i.score))
 
 
 def draw_labels(instances: list[Instance], y0: int, y1: int, width: int) -> NDArray[np.uint32]:
-    """Draw rows `y0` to `y1` of the label image of settled instances."""
+    """Draw rows `y0` to `y1` of the label image of disjoint cells."""
     labels = np.zeros((y1 - y0, width), np.uint32)
     for label, i in enumerate(instances, start=1):
         low, high = max(i.y0, y0), min(i.y1, y1)

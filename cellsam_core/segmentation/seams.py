@@ -1,4 +1,4 @@
-"""Are as many cells found at the borders of tiles as elsewhere."""
+"""Density of cells at the seams of tiles, compared with the density elsewhere."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MIN_CELLS = 20  # near seams and elsewhere
 
 
 class SeamRatio(NamedTuple):
-    """Cells per area near seams over cells per area elsewhere.
+    """Cells per area near seams, divided by cells per area elsewhere.
 
     Attributes
     ----------
     ratio
-        1 where seams make no difference.
+        Ratio of the two densities; 1 where seams make no difference.
     standard_error
-        Of the ratio by the numbers of cells alone (Poisson).
+        Standard error of the ratio, from the numbers of cells alone (Poisson).
     """
 
     ratio: float
@@ -48,18 +48,19 @@ def seam_ratio(
     Parameters
     ----------
     y, x
-        ``(n,)`` centroids, of one frame or of many, px.
+        Centroids ``(n,)`` in pixels, of one frame or of several.
     tiles
-        Of a frame.
+        Tiles of one frame.
     shape_yx
-        Of a frame.
+        Height and width of a frame in pixels.
     reach_px
-        What is nearer to a seam is near.
+        Distance from a seam, in pixels, up to which a cell is near it.
 
     Returns
     -------
     SeamRatio or None
-        None without a seam, or with fewer than 20 cells near seams or elsewhere.
+        Ratio of the densities; None without a seam, or with fewer than 20 cells near seams or
+        elsewhere.
     """
     near = np.zeros(len(y), dtype=bool)
     share_elsewhere = 1.0

@@ -6,14 +6,14 @@ import math
 from typing import NamedTuple
 
 REFERENCE_PX = 30.0
-"""Cell diameter that images are resampled to: the scale at which the model knows cells."""
+"""Cell diameter in pixels that images are resampled to, because the model is trained on it."""
 
 OVERLAP_DIAMETERS = 4
-"""Neighbouring tiles share this many cell diameters, so a cell is whole in one of them."""
+"""Overlap of neighbouring tiles in cell diameters, so that a cell is whole in one of them."""
 
 
 class Tile(NamedTuple):
-    """Window of one frame, image pixels, half-open."""
+    """Window of one frame in pixels of the image; the last row and column are not included."""
 
     frame: int
     number: int
@@ -42,9 +42,9 @@ def plan_tiles(
     Parameters
     ----------
     n_frames, shape_yx
-        Of the movie or image.
+        Number of frames; height and width of a frame in pixels.
     tile_px, overlap_px
-        Side of a tile and least overlap with its neighbours, in image pixels.
+        Side of a tile and smallest overlap with its neighbours, in pixels of the image.
     """
     rows = _starts(shape_yx[0], tile_px, overlap_px)
     columns = _starts(shape_yx[1], tile_px, overlap_px)

@@ -1,1 +1,1 @@
-"""Reporter traces: intensities of each cell, background, ratios, responses."""
+"""Reporter traces: intensity, background, ratio and response of each cell."""

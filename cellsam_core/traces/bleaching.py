@@ -1,7 +1,7 @@
-"""Bleaching of a ratiometric reporter, measured on cells that got no drug.
+"""Bleaching of a ratiometric reporter, measured on untreated cells.
 
-Two channels that bleach exponentially have a ratio that decays exponentially, too. The rate is
-measured on control cells only: fitted to a treated cell, it would swallow the response.
+If both channels bleach exponentially, their ratio decays exponentially, too. The rate is measured
+on control cells only, because a fit to treated cells would remove part of the response.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ MIN_FRAMES = 3
 
 
 def fit_ratio_decay(control: pd.DataFrame) -> float | None:
-    """Rate at which the ratio of control cells decays, per frame.
+    """Measure the rate at which the ratio of control cells decays, per frame.
 
-    Each cell's log ratio is a straight line of one slope for all and a height of its own: the
-    least-squares slope within cells. Cells that come and go, and their baselines, do not count.
+    The log ratio of each cell is fitted by a straight line; all lines have the same slope (least
+    squares within cells). Cells that appear or disappear, and their different baselines, therefore
+    have no influence.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def fit_ratio_decay(control: pd.DataFrame) -> float | None:
     -------
     float or None
         ``-d ln(ratio) / d frame``; negative if the ratio rises. None if no cell has a ratio in
-        two frames, or all rows are of fewer than three frames.
+        two frames, or if the rows cover fewer than three frames.
     """
     rows = control[control["ratio"] > 0]
     if rows["frame"].nunique() < MIN_FRAMES:

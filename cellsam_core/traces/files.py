@@ -1,9 +1,8 @@
-"""The files of reporter traces: the long table, the wide one, and what is read back of them."""
+"""Files of reporter traces: writers of the long and the wide table, and readers of the long one."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,23 +20,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from cellsam_core.traces.intensities import TraceOptions
-
 METADATA = b"cellsam_traces"
+RATIO_COLUMNS = ("track_id", "frame", "time_s", "r_over_r0", "valid")
 
 
 def write_traces(
     path: Path,
     tables: Iterator[pd.DataFrame],
     channels: Sequence[str],
-    options: TraceOptions,
-    frame_interval_s: float | None,
+    record: dict[str, Any],
 ) -> None:
-    """Write the tables as one Parquet file, one row group each.
+    """Write the tables as one Parquet file, one row group per table.
 
-    Options and frame interval go to its metadata: a table without rows has them, too.
+    Parameters
+    ----------
+    path
+        File to write.
+    tables
+        Rows of one frame each.
+    channels
+        Names of the channels, which name the columns.
+    record
+        Options and frame interval, stored in the metadata, so that a table without rows also has
+        them.
     """
-    said = asdict(options) | {"frame_interval_s": frame_interval_s}
     arrow = {
         "int64": pa.int64(),
         "float64": pa.float64(),
@@ -46,7 +52,7 @@ def write_traces(
     }
     schema = pa.schema(
         [(name, arrow.get(dtype, pa.float64())) for name, dtype in columns_of(channels).items()],
-        metadata={METADATA: json.dumps(said, sort_keys=True)},
+        metadata={METADATA: json.dumps(record, sort_keys=True)},
     )
     with parquet_writer(path, schema) as writer:
         for table in tables:
@@ -55,20 +61,49 @@ def write_traces(
 
 
 def read_ratios(path: Path) -> pd.DataFrame:
-    """Read what R/R0 of whole cells needs: track_id, frame, time_s, r_over_r0, valid.
+    """Read R/R0 of whole cells: track_id, frame, time_s, r_over_r0, valid.
 
     Raises
     ------
     InputError
-        It can't be read or lacks a column.
+        The table can't be read or lacks a column.
     """
-    columns = ["track_id", "frame", "time_s", "compartment", "r_over_r0", "valid"]
+    columns = [*RATIO_COLUMNS, "compartment"]
     rows = read_table(path, columns, only=True)
     return rows[rows["compartment"] == "cell"].drop(columns="compartment")
 
 
+def ratios_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Take R/R0 of whole cells from a long table, with the columns of :func:`read_ratios`."""
+    return table.loc[table["compartment"] == "cell", list(RATIO_COLUMNS)]
+
+
+def wide_table(ratios: pd.DataFrame, track_ids: pd.Series[int], n_frames: int) -> pd.DataFrame:
+    """Arrange R/R0 of :func:`read_ratios` by track and frame.
+
+    Parameters
+    ----------
+    ratios
+        R/R0 of whole cells.
+    track_ids
+        Tracks, each of which gets a row.
+    n_frames
+        Number of frames, each of which gets a column.
+
+    Returns
+    -------
+    DataFrame
+        R/R0, index track_id. Values that the long table flags as invalid are kept; missing ones
+        are NaN.
+    """
+    ids = np.sort(track_ids.to_numpy())
+    values = np.full((len(ids), n_frames), np.nan)
+    values[np.searchsorted(ids, ratios["track_id"]), ratios["frame"]] = ratios["r_over_r0"]
+    return pd.DataFrame(values, index=pd.Index(ids, name="track_id"))
+
+
 def write_wide(path: Path, ratios: pd.DataFrame, track_ids: pd.Series[int], n_frames: int) -> None:
-    """Write R/R0 of :func:`read_ratios`: one row a track, one column a frame.
+    """Write R/R0 of :func:`read_ratios` as text: one row per track, one column per frame.
 
     Values that the long table flags as invalid are kept; missing ones are empty.
     """
@@ -87,31 +122,33 @@ def write_wide(path: Path, ratios: pd.DataFrame, track_ids: pd.Series[int], n_fr
 
 
 def read_options(path: Path) -> dict[str, Any]:
-    """Read the options that `traces` recorded in its table; empty for a table from elsewhere."""
+    """Read the options that `traces` recorded in its table; empty for a foreign table."""
     metadata = pq.read_schema(path).metadata or {}
     options: dict[str, Any] = json.loads(metadata.get(METADATA, b"{}"))
     return options
 
 
 def drug_frame_of(options: dict[str, Any]) -> int:
-    """First frame after the drug, as :func:`read_options` has it."""
+    """Return the first frame after the drug from the options of :func:`read_options`."""
     frame = options.get("drug_frame")
     return int(options.get("baseline_frames", 0) if frame is None else frame)
 
 
 class Responses(NamedTuple):
-    """R/R0 of a sample's cells and what it amounts to.
+    """R/R0 of the cells of a sample, and their responses to the drug.
 
     Attributes
     ----------
     matrix
-        Valid R/R0, one row a track, one column a frame; NaN where there is none.
+        Valid R/R0, one row per track and one column per frame; NaN where there is none.
     unit
-        Of time: ``s``, or ``frames`` where the frame interval is not known.
-    interval, drug_time
-        Between two frames, and of the drug's addition.
+        Unit of time: ``s``, or ``frames`` where the frame interval is not known.
+    interval
+        Time between two frames, in `unit`.
+    drug_time
+        Time at which the drug was added, in `unit` from the first frame.
     table
-        See :func:`.summaries.summarise_tracks`.
+        Response of each track, as :func:`.summaries.summarise_tracks` returns it.
     """
 
     matrix: pd.DataFrame
@@ -122,18 +159,26 @@ class Responses(NamedTuple):
 
 
 def read_responses(path: Path) -> Responses:
-    """Read a table of traces and sum up its cells.
+    """Read a table of traces and measure the responses of its cells.
 
     Raises
     ------
     InputError
-        It can't be read or lacks a column.
+        The table can't be read or lacks a column.
     """
     return responses_of(read_ratios(path), read_options(path))
 
 
 def responses_of(ratios: pd.DataFrame, options: dict[str, Any]) -> Responses:
-    """Sum up the cells of :func:`read_ratios`, with the options of :func:`read_options`."""
+    """Measure the responses of the cells of :func:`read_ratios`.
+
+    Parameters
+    ----------
+    ratios
+        R/R0 of whole cells.
+    options
+        Options and frame interval, as :func:`read_options` returns them.
+    """
     n_frames = int(ratios["frame"].max()) + 1 if len(ratios) else 0
     ids, row = np.unique(ratios["track_id"], return_inverse=True)
     values = np.full((len(ids), n_frames), np.nan)
@@ -148,9 +193,9 @@ def responses_of(ratios: pd.DataFrame, options: dict[str, Any]) -> Responses:
 
 
 def _interval_s(rows: pd.DataFrame, options: dict[str, Any]) -> float | None:
-    """Frame interval of a long table; None if not known."""
+    """Return the frame interval of a long table in seconds; None if not known."""
     interval = options.get("frame_interval_s")
-    if interval is None:  # a table of an earlier version tells by its times
+    if interval is None:  # a foreign table has times only
         intervals = (rows["time_s"] / rows["frame"]).dropna()
         interval = intervals.median() if len(intervals) else None
     return None if interval is None else round(float(interval), 6)
@@ -161,14 +206,48 @@ def read_control(
 ) -> pd.DataFrame:
     """Read the valid ratios of control cells: track_id, frame, ratio.
 
+    Parameters
+    ----------
+    path
+        Table of traces of the control.
+    ratio, frame_interval_s
+        Channels of the ratio, and time between frames in seconds, of the sample to correct.
+
     Raises
     ------
     InputError
-        The control's ratio or frame interval is another one, or its own bleaching is divided out.
+        The table can't be read, or contradicts the sample; see :func:`control_ratios`.
     """
     columns = ["track_id", "frame", "time_s", "compartment", "ratio", "valid"]
     rows = read_table(path, columns, only=True)
-    options = read_options(path)
+    return control_ratios(path, rows, read_options(path), ratio, frame_interval_s)
+
+
+def control_ratios(
+    where: Path,
+    rows: pd.DataFrame,
+    options: dict[str, Any],
+    ratio: tuple[str, str] | None,
+    frame_interval_s: float | None,
+) -> pd.DataFrame:
+    """Select the valid ratios of control cells: track_id, frame, ratio.
+
+    Parameters
+    ----------
+    where
+        File of the control, or its name, for error messages.
+    rows
+        Long table of the control.
+    options
+        Options and frame interval of the control, as :func:`read_options` returns them.
+    ratio, frame_interval_s
+        Channels of the ratio, and time between frames in seconds, of the sample to correct.
+
+    Raises
+    ------
+    InputError
+        The control has another ratio or frame interval, or its own bleaching is divided out.
+    """
     expected = {
         "ratio": (list(ratio or ()), list(options.get("ratio") or ())),
         "bleaching rate": (0.0, options.get("bleach_rate", 0.0)),
@@ -180,7 +259,7 @@ def read_control(
     for name, (here, there) in expected.items():
         if here != there:
             raise InputError(
-                path,
+                where,
                 found=f"{name} {there}",
                 expected=f"{here}, that of the sample to correct",
                 remedy="name a control that was imaged and traced in the same way, itself without"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,56 +16,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    FloatArray = npt.NDArray[np.float64]
-    IntArray = npt.NDArray[np.int64]
+    from cellsam_core.traces.options import TraceOptions
 
-Reporter = Literal["ratiometric", "ktr"]
 RING_MARGIN_PX = 2  # skips the blurred rim of the nucleus, where nuclear signal spills over
 ANNULUS_PX = (5, 15)
-
-
-@dataclass(frozen=True)
-class TraceOptions:
-    """What to measure.
-
-    Attributes
-    ----------
-    reporter
-        ``"ratiometric"``: the ratio of two channels in each compartment. ``"ktr"``: a kinase
-        translocation reporter, the ratio of one channel in the ring (cytoplasm) to that in
-        the nucleus.
-    ratio
-        Names of numerator and denominator channel, of a KTR twice its one; None measures
-        intensities only.
-    baseline_frames
-        R0 is the mean over the first `baseline_frames` frames of the movie.
-    background
-        A smooth surface through the frame's background, plus what the pixels around differ from
-        it. ``"annulus"``: the median over those 5-15 px from the cell (from the ring, if there
-        is one) which are nearer to it than to any other cell and belong to none; a cell with
-        fewer than 50 such pixels takes ``"mode"``: the mode over all pixels more than 5 px from
-        any cell. ``"none"``: 0, for images already corrected.
-    ring_px
-        Width of the perinuclear ring in pixels; above 0 the labels are taken to be nuclei.
-    division_margin_frames
-        Frames on either side of a division that are marked invalid.
-    saturation_value
-        A pixel at or above it is saturated; None for the largest value of the image's dtype.
-    drug_frame
-        First frame after the drug; None takes the first after the baseline.
-    bleach_rate
-        Decay of the ratio per frame by bleaching, of :func:`.bleaching.fit_ratio_decay`.
-    """
-
-    reporter: Reporter = "ratiometric"
-    ratio: tuple[str, str] | None = None
-    baseline_frames: int = 3
-    background: str = "annulus"
-    ring_px: int = 0
-    division_margin_frames: int = 2
-    saturation_value: float | None = None
-    drug_frame: int | None = None
-    bleach_rate: float = 0.0
 
 
 def measure_frame(
@@ -82,18 +35,18 @@ def measure_frame(
     image
         ``(c, y, x)`` raw intensities, any numeric dtype.
     labels
-        ``(y, x)`` integer, 0 = background.
+        ``(y, x)`` integer labels, 0 = background.
     channels
         Names along ``c``.
     options
-        See :class:`TraceOptions`.
+        Options of traces.
 
     Returns
     -------
     pandas.DataFrame
-        One row a cell and compartment: label, compartment, n_px, touches_border,
-        background_source, and for every channel the mean, background, median, background_sd and
-        n_saturated, all in the image's units.
+        One row per cell and compartment: label, compartment, n_px, touches_border,
+        background_source, and for every channel mean, background, median and background_sd in
+        the units of the image, and n_saturated.
     """
     ids = np.unique(labels).astype(np.int64)
     ids = ids[ids != 0]
@@ -139,7 +92,7 @@ def measure_frame(
 def _intensities(
     image: npt.NDArray[Any], groups: PixelGroups, channels: Sequence[str], ceiling: float
 ) -> dict[str, Any]:
-    """Columns of the compartment `groups`: n_px, and mean, median, n_saturated per channel."""
+    """Return n_px, and for each channel mean, median and n_saturated, of one compartment."""
     columns: dict[str, Any] = {"n_px": groups.counts}
     for channel, plane in zip(channels, image, strict=True):
         values = groups.values(plane)
@@ -153,7 +106,7 @@ def _intensities(
 def _distance_to_cells(
     labels: npt.NDArray[Any],
 ) -> tuple[npt.NDArray[np.floating[Any]], npt.NDArray[Any]]:
-    """Distance (px) of every pixel to the nearest cell, and that cell's label."""
+    """Return the distance of every pixel to the nearest cell, in pixels, and that cell's label."""
     if not labels.any():
         return np.full(labels.shape, np.inf), np.zeros_like(labels)
     distance, (rows, columns) = ndimage.distance_transform_edt(labels == 0, return_indices=True)

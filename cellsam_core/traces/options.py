@@ -12,7 +12,13 @@ Reporter = Literal["ratiometric", "ktr"]
 
 @options
 class TraceOptions(Options):
-    """Options of measuring reporter intensities and ratios of each cell."""
+    """Options of measuring reporter intensities and ratios of each cell.
+
+    The background of a cell is a smooth surface, fitted to the background of the frame, plus the
+    median difference from it over the pixels 5-15 px from the cell (or from its ring) that are
+    nearer to this cell than to any other and belong to none. A cell with fewer than 50 such pixels
+    gets the mode over all pixels more than 5 px from any cell, as with ``background="mode"``.
+    """
 
     reporter: Reporter = option(
         "ratiometric",

@@ -23,7 +23,7 @@ class PixelGroups:
     labels
         ``(y, x)`` integer, 0 = background.
     ids
-        Sorted labels to keep; one group for each, empty where the label is absent.
+        ``(n,)`` sorted labels to keep; each gets one group, which is empty if the label is absent.
     """
 
     def __init__(self, labels: npt.NDArray[Any], ids: IntArray) -> None:
@@ -38,21 +38,21 @@ class PixelGroups:
         self._group = np.repeat(np.arange(len(ids)), self.counts)
 
     def values(self, plane: npt.NDArray[Any]) -> FloatArray:
-        """Pixel values of `plane` ``(y, x)``, group after group."""
+        """Return the pixel values of `plane` ``(y, x)``, group after group."""
         return np.asarray(plane.ravel()[self.pixels], dtype=np.float64)
 
     def sum(self, values: FloatArray) -> FloatArray:
-        """Sum of each group, float64."""
+        """Return the sum of each group, float64."""
         totals = np.bincount(self._group, weights=values, minlength=len(self.counts))
         return totals.astype(np.float64)
 
     def mean(self, values: FloatArray) -> FloatArray:
-        """Mean of each group; NaN for an empty one."""
+        """Return the mean of each group; NaN for an empty one."""
         with np.errstate(invalid="ignore"):
             return self.sum(values) / self.counts
 
     def median(self, values: FloatArray) -> FloatArray:
-        """Median of each group; NaN for an empty one."""
+        """Return the median of each group; NaN for an empty one."""
         result = np.full(len(self.counts), np.nan)
         filled = self.counts > 0
         ordered = values[np.lexsort((values, self._group))]

@@ -1,11 +1,12 @@
 """Reporter traces: intensity, local background, ratio and R/R0 of every cell in every frame.
 
 The ratio is that of background-subtracted means, ``(num - num_bg) / (den - den_bg)``, as in the
-analysis of the ExRai AMPKAR reporter (Schmitt et al. 2022, Nat. Commun. 13:3856): pixel-wise
-ratios blow up at cell edges, where the denominator is small. That of a kinase translocation
-reporter is that of one channel's medians in a ring of cytoplasm and in the nucleus (Regot et al.
-2014, Cell 157:1724). ``R0`` is a cell's mean ratio over the first frames of the movie, before the
-drug. Where the ratio's decay by bleaching was measured on control cells, it is divided out.
+analysis of the ExRai AMPKAR reporter (Schmitt et al. 2022, Nat. Commun. 13:3856), because ratios of
+single pixels become very large at cell edges, where the denominator is small. The ratio of a kinase
+translocation reporter is that of the medians of one channel in a ring of cytoplasm and in the
+nucleus (Regot et al. 2014, Cell 157:1724). ``R0`` is a cell's mean ratio over the first frames of
+the movie, before the drug. The decay of the ratio by bleaching, if it was measured on control
+cells, is divided out.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from cellsam_core.traces.intensities import TraceOptions, measure_frame
+from cellsam_core.traces.intensities import measure_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
+
+    from cellsam_core.traces.settings import TraceSettings
 
     IntArray = npt.NDArray[np.int64]
 
@@ -57,7 +60,7 @@ RESULT_COLUMNS: dict[str, str] = {
 
 
 def add_ratio(
-    table: pd.DataFrame, options: TraceOptions, near_division: npt.NDArray[np.bool_]
+    table: pd.DataFrame, settings: TraceSettings, near_division: npt.NDArray[np.bool_]
 ) -> pd.DataFrame:
     """Add the columns ratio and invalid_reason (joined by ``;``) to rows of :func:`measure_frame`.
 
@@ -65,25 +68,25 @@ def add_ratio(
     ----------
     table
         Rows of one frame.
-    options
-        With the reporter and the channels of its ratio.
+    settings
+        Resolved options, with the reporter and the channels of its ratio.
     near_division
-        One a row: the cell divides, or was born, within the division window.
+        One value per row, True if the cell divides, or was born, within the division window.
 
     Returns
     -------
     pandas.DataFrame
-        A copy. The ratio of a KTR, being of two compartments, is the same in all rows of a
-        cell. Signals below 3 standard deviations of the background's pixels are low. The ratio
-        is NaN where the denominator does not exceed its background. It is kept,
-        and only flagged, where another reason applies.
+        A copy with the two columns. The ratio of a KTR is taken between two compartments and is
+        the same in all rows of a cell. Signals below 3 standard deviations of the background
+        pixels are flagged as low. The ratio is NaN where the denominator does not exceed its
+        background; for all other reasons it is kept and only flagged.
     """
     table = table.copy()
-    if options.ratio is None:
+    if settings.pair is None:
         return table.assign(ratio=np.nan, invalid_reason="no ratio")
     num, den = (
-        _side(table, options.reporter, compartment, channel)
-        for compartment, channel in zip(("ring", "nucleus"), options.ratio, strict=True)
+        _side(table, settings.options.reporter, compartment, channel)
+        for compartment, channel in zip(("ring", "nucleus"), settings.pair, strict=True)
     )
     reasons = {
         "no pixels": num.empty | den.empty,
@@ -104,7 +107,7 @@ def add_ratio(
 
 
 class _Side(NamedTuple):
-    """One side of the ratio, one a row: signal above background, and what is wrong with it."""
+    """One side of the ratio for each row: signal above background, and reasons against it."""
 
     signal: npt.NDArray[np.float64]
     empty: npt.NDArray[np.bool_]
@@ -114,7 +117,7 @@ class _Side(NamedTuple):
 
 
 def _side(table: pd.DataFrame, reporter: str, compartment: str, channel: str) -> _Side:
-    """Measure one side: of a KTR the median of a compartment, since rings leave thin cells."""
+    """Measure one side: for a KTR the median of a compartment, as a ring can leave a thin cell."""
     rows, statistic = table, "mean"
     if reporter == "ktr":
         rows = table[table["compartment"] == compartment].set_index("label").loc[table["label"]]
@@ -138,40 +141,48 @@ def _join_reasons(reasons: dict[str, npt.NDArray[np.bool_]], n_rows: int) -> lis
 
 
 def division_windows(tracks: pd.DataFrame, window_frames: int) -> pd.DataFrame:
-    """Frames of each track that are too near to a mitosis, in which rounding changes the ratio.
+    """Find the frames of each track near a mitosis, where cell rounding changes the ratio.
 
-    A division masks the mother's last `window_frames` frames and as many of each daughter's
-    first; 0 masks none. A mother that lives on (budding) does not round up: neither she nor her
-    bud is masked.
+    A division masks the last `window_frames` frames of the parent and as many first frames of
+    each daughter; 0 masks none. In budding the mother lives on and does not round up: neither
+    mother nor bud is masked.
+
+    Parameters
+    ----------
+    tracks
+        track_id, parent_id (0 for none), first_frame, last_frame.
+    window_frames
+        Number of masked frames on either side of a division.
 
     Returns
     -------
     pandas.DataFrame
-        Index track_id; born_until (last masked frame after birth, before the first frame for
-        none) and divides_from (first masked frame before division, after the last for none).
+        Index track_id; born_until (last masked frame after birth; before the first frame of the
+        movie for none) and divides_from (first masked frame before the division; after the last
+        frame of the movie for none).
     """
     tracks = tracks.set_index("track_id")
     never = int(tracks["last_frame"].max()) + 1 if len(tracks) else 0
     windows = pd.DataFrame({"born_until": -1, "divides_from": never}, index=tracks.index)
     daughters = tracks[tracks["parent_id"].isin(tracks.index)]
-    mother_ends = tracks["last_frame"].reindex(daughters["parent_id"]).to_numpy()
-    daughters = daughters[mother_ends < daughters["first_frame"].to_numpy()]
+    parent_ends = tracks["last_frame"].reindex(daughters["parent_id"]).to_numpy()
+    daughters = daughters[parent_ends < daughters["first_frame"].to_numpy()]
     windows.loc[daughters.index, "born_until"] = daughters["first_frame"] + window_frames - 1
-    mothers = daughters["parent_id"].unique()
-    windows.loc[mothers, "divides_from"] = tracks.loc[mothers, "last_frame"] + 1 - window_frames
+    parents = daughters["parent_id"].unique()
+    windows.loc[parents, "divides_from"] = tracks.loc[parents, "last_frame"] + 1 - window_frames
     return windows
 
 
 def near_division(
     frame: int, track_ids: IntArray | pd.Series[int], windows: pd.DataFrame
 ) -> npt.NDArray[np.bool_]:
-    """Tell which of `track_ids` are within a window of :func:`division_windows` at `frame`."""
+    """Return True for tracks that are within a window of :func:`division_windows` at `frame`."""
     rows = windows.reindex(track_ids)
     return np.asarray((frame <= rows["born_until"]) | (frame >= rows["divides_from"]), dtype=bool)
 
 
 def baseline_ratios(baseline: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
-    """R0 of every track: its own, else its nearest ancestor's.
+    """Find R0 of every track: its own, or that of its nearest ancestor with a baseline.
 
     Parameters
     ----------
@@ -179,13 +190,13 @@ def baseline_ratios(baseline: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFram
         Rows of the baseline frames with track_id, compartment, ratio, invalid_reason; rows with
         a reason are left out of the mean.
     tracks
-        track_id, parent_id (0 = none).
+        track_id, parent_id (0 for none).
 
     Returns
     -------
     pandas.DataFrame
-        Index (track_id, compartment); r0 and r0_track_id, the track that it was measured on.
-        Tracks without any are absent.
+        Index (track_id, compartment); r0 and r0_track_id, the track on which R0 was measured.
+        Tracks without R0 are absent.
     """
     usable = baseline[baseline["invalid_reason"] == ""]
     own = usable.groupby(["compartment", "track_id"])["ratio"].mean()
@@ -194,9 +205,9 @@ def baseline_ratios(baseline: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFram
     for compartment in sorted(own.index.unique("compartment")):
         measured: dict[int, float] = own.loc[compartment].to_dict()
         for track_id in tracks["track_id"]:
-            source, seen = track_id, set()
-            while source in parents and source not in measured and source not in seen:
-                seen.add(source)
+            source, visited = track_id, set()
+            while source in parents and source not in measured and source not in visited:
+                visited.add(source)
                 source = parents[source]
             if source in measured:
                 rows.append((track_id, compartment, measured[source], source))
@@ -206,7 +217,7 @@ def baseline_ratios(baseline: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFram
 
 
 def normalise(table: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
-    """Add r0, r0_track_id (0 = none), r_over_r0, dr_r0 and valid; complete invalid_reason."""
+    """Add r0, r0_track_id (0 for none), r_over_r0, dr_r0 and valid; complete invalid_reason."""
     keys = pd.MultiIndex.from_frame(table[["track_id", "compartment"]])
     rows = baselines.reindex(keys).reset_index(drop=True)
     table = table.reset_index(drop=True)
@@ -225,7 +236,7 @@ def normalise(table: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
 
 
 def columns_of(channels: Sequence[str]) -> dict[str, str]:
-    """Columns of the trace table, in order, and their dtypes."""
+    """Return the columns of the trace table, in order, with their dtypes."""
     measured = {f"{c}_{name}": t for c in channels for name, t in CHANNEL_COLUMNS.items()}
     return COLUMNS | measured | RESULT_COLUMNS
 
@@ -234,25 +245,25 @@ def trace_frames(
     frames: Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any], pd.DataFrame]],
     channels: Sequence[str],
     tracks: pd.DataFrame,
-    options: TraceOptions,
+    settings: TraceSettings,
     frame_interval_s: float | None,
 ) -> Iterator[pd.DataFrame]:
-    """Trace a movie frame by frame; only the baseline frames' rows are held back.
+    """Trace a movie frame by frame; only the rows of the baseline frames are held in memory.
 
     Parameters
     ----------
     frames
         For each frame its ``(c, y, x)`` image, ``(y, x)`` labels and the objects, a table with
-        label and track_id. Labels that are no object are not reported, but are cells to the
-        background.
+        label and track_id. Labels without an object are not reported, but are excluded from the
+        background like cells.
     channels
         Names along ``c``.
     tracks
-        track_id, lineage_id, parent_id (0 = none), first_frame, last_frame.
-    options
-        See :class:`TraceOptions`.
+        track_id, lineage_id, parent_id (0 for none), first_frame, last_frame.
+    settings
+        Options, resolved for this movie.
     frame_interval_s
-        None leaves time_s empty.
+        Time between frames in seconds; None leaves time_s empty.
 
     Yields
     ------
@@ -260,11 +271,13 @@ def trace_frames(
         The rows of one frame, by compartment and track_id, with the columns of
         :func:`columns_of`.
     """
-    windows = division_windows(tracks, options.division_margin_frames)
+    windows = division_windows(tracks, settings.options.division_margin_frames)
     measured = (
-        _trace_frame(index, frame, channels, options, windows) for index, frame in enumerate(frames)
+        _trace_frame(index, frame, channels, settings, windows)
+        for index, frame in enumerate(frames)
     )
-    first = [table for _, table in zip(range(options.baseline_frames), measured, strict=False)]
+    n_baseline = settings.options.baseline_frames
+    first = [table for _, table in zip(range(n_baseline), measured, strict=False)]
     if not first:
         return
     baselines = baseline_ratios(pd.concat(first, ignore_index=True), tracks)
@@ -281,15 +294,15 @@ def _trace_frame(
     index: int,
     frame: tuple[npt.NDArray[Any], npt.NDArray[Any], pd.DataFrame],
     channels: Sequence[str],
-    options: TraceOptions,
+    settings: TraceSettings,
     windows: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Ratios of one frame, before they are normalised."""
+    """Measure the ratios of one frame, which are not normalised yet."""
     image, labels, objects = frame
-    table = measure_frame(image, labels, channels, options)
+    table = measure_frame(image, labels, channels, settings.options)
     table = table.merge(objects[["label", "track_id"]].astype(np.int64), on="label")
     table = table.sort_values(["compartment", "track_id"], ignore_index=True)
     dividing = near_division(index, table["track_id"], windows)
-    table = add_ratio(table, options, dividing)
-    factor = float(np.exp(-options.bleach_rate * index))
+    table = add_ratio(table, settings, dividing)
+    factor = float(np.exp(-settings.bleach_rate * index))
     return table.assign(frame=index, bleach_factor=factor, ratio=table["ratio"] / factor)

@@ -1,4 +1,4 @@
-"""What a reporter's traces amount to: one row a cell, and the mean of a condition over time."""
+"""Summaries of reporter traces: the response of each cell, and the mean of a condition."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 N_SD = 3.0
 MIN_RESPONSE = 0.02
-"""Of R/R0: less is not told from drift."""
+"""Smallest deviation of R/R0 from 1 that counts as a response; drift can cause smaller ones."""
 
 
 def mean_and_ci(matrix: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
-    """Mean over rows, half-width of its 95 % confidence interval (Student's t), and n.
+    """Return mean over rows, half-width of its 95 % confidence interval (Student's t), and n.
 
-    The half-width is NaN where fewer than two rows have a value, the mean where none has.
+    The half-width is NaN where fewer than two rows have a value, the mean where no row has one.
     """
     curve = condition_curve(matrix)
     return curve["mean"].to_numpy(), curve["ci95"].to_numpy(), curve["n"].to_numpy()
@@ -62,12 +62,14 @@ def resample(matrix: FloatArray, positions: FloatArray) -> FloatArray:
     matrix
         ``(n_cells, n_frames)``, NaN where there is no valid value.
     positions
-        ``(n_times,)`` in frames, of any value; a thousandth of a frame counts as none.
+        ``(n_times,)`` positions in frames. Less than a thousandth of a frame from a whole number
+        counts as that frame.
 
     Returns
     -------
     ndarray, (n_cells, n_times)
-        NaN outside of the movie, and where one of the two frames around has no valid value.
+        Interpolated values; NaN outside the movie, and where one of the two neighbouring frames
+        has no valid value.
     """
     nearest = np.rint(positions)
     exact = np.abs(positions - nearest) < 1e-3
@@ -85,29 +87,30 @@ def resample(matrix: FloatArray, positions: FloatArray) -> FloatArray:
 def summarise_tracks(
     matrix: pd.DataFrame, times: FloatArray, drug_time: float, unit: str
 ) -> pd.DataFrame:
-    """Sum up the response of every cell to the drug.
+    """Summarise the response of every cell to the drug.
 
     Parameters
     ----------
     matrix
-        R/R0, one row a track (index: its id), one column a frame; NaN where there is none.
+        R/R0, one row per track (index: its id) and one column per frame; NaN where there is none.
     times
-        Of the frames, ascending.
+        ``(n_frames,)`` times of the frames, ascending, in `unit`.
     drug_time
-        Of the drug's addition; frames from then on show the response.
+        Time at which the drug was added, in `unit`; later frames show the response.
     unit
-        Of the times; ends the names of columns.
+        Unit of the times, which is the suffix of column names.
 
     Returns
     -------
     DataFrame
-        Index track_id; n_valid; peak (the R/R0 furthest from 1 after the drug) and, counted from
-        the drug, peak_time, half_time (half of the peak is reached, between frames by linear
-        interpolation) and response_time (the first of two frames in a row, on the peak's side,
-        beyond 3 standard deviations of all cells' values before the drug, and beyond 0.02);
-        auc, the trapezoidal area of R/R0 - 1. NaN where fewer than two frames are
-        valid after the drug; the last two times also for cells that are not seen before it, such
-        as late daughters, and response_time where there is no response.
+        Index track_id; n_valid (number of valid frames); peak (the R/R0 furthest from 1 after the
+        drug); and, counted from the drug, peak_time, half_time (time at which half of the peak is
+        reached, interpolated linearly between frames) and response_time (the first of two
+        consecutive frames, on the peak's side, that deviate from 1 by more than 3 standard
+        deviations of the values of all cells before the drug, and by more than 0.02); auc, the
+        trapezoidal area of R/R0 - 1. Values are NaN where fewer than two frames are valid after
+        the drug. half_time and response_time are also NaN for cells without a frame before the
+        drug, such as late daughters, and response_time where there is no response.
     """
     values = matrix.to_numpy()
     before = values[:, times < drug_time] - 1
@@ -121,12 +124,18 @@ def summarise_tracks(
 
 
 def condition_summary(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Average cells: for each column of :func:`summarise_tracks` the mean and its 95 % CI.
+    """Average each column of :func:`summarise_tracks` over cells.
+
+    Parameters
+    ----------
+    tracks
+        Responses, one row per track.
 
     Returns
     -------
     DataFrame
-        quantity, n_cells (with a value), mean, ci95 (half-width, Student's t).
+        quantity, n_cells (number of cells with a value), mean, ci95 (half-width of the 95 %
+        confidence interval, Student's t).
     """
     mean, half_width, n = mean_and_ci(tracks.to_numpy(np.float64))
     columns = {"quantity": tracks.columns, "n_cells": n, "mean": mean, "ci95": half_width}
@@ -134,7 +143,7 @@ def condition_summary(tracks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summarise(row: FloatArray, times: FloatArray, threshold: float) -> tuple[float, ...]:
-    """Peak, its time, time to its half, response time and area; `times` from the drug on."""
+    """Return peak, peak time, half time, response time and area; `times` start at the drug."""
     valid = np.isfinite(row)
     deviation, times = row[valid] - 1, times[valid]
     first = int(np.searchsorted(times, 0))
@@ -154,7 +163,10 @@ def _summarise(row: FloatArray, times: FloatArray, threshold: float) -> tuple[fl
 
 
 def _crossing(values: FloatArray, times: FloatArray, first: int, level: float) -> float:
-    """When a level is reached from `first`, at least 1, on; between frames by interpolation."""
+    """Return the time at which a level is reached from frame `first` (at least 1) on.
+
+    It is interpolated linearly between frames.
+    """
     k = first + int(np.argmax(values[first:] >= level))
     if values[k - 1] >= level:
         return float(times[k])

@@ -1,8 +1,8 @@
-"""Budding: a small new cell on a larger, older one is its bud; the mother keeps her identity.
+"""Budding: small new cells are assigned to larger, older mother cells that keep their identity.
 
-As in Cell-ACDC, buds are assigned to mothers by their contact, here over the bud's first frames
-instead of one, with the direction in which the bud grows, and as it keeps its distance. What
-cannot be decided is marked, never a stop.
+As in Cell-ACDC, buds are assigned to mothers by contact, but here over the bud's first frames
+instead of one frame. Further cues are the direction in which the bud grows and a constant distance
+to the mother. Ambiguous cases are marked and never stop the run.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from cellsam_core.tracking.graph import NONE, Event, LinkGraph
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cellsam_core.tracking.options import TrackOptions
     from cellsam_core.tracking.overlap import Ints
-    from cellsam_core.tracking.parameters import TrackParameters
 
 Contact = tuple[int, float, float]  # pixels, pointing, gap in radii of the bud
-# Of the rests of mothers: from how sure pairs they are learned, how many it takes, and the share
-# that may be shorter.
-SURE, MIN_RESTS, SHORTEST_RESTS = 0.9, 10, 0.05
+# The refractory period of mothers is estimated from at least MIN_PERIODS pairs of at least this
+# probability (SURE); a fraction SHORTEST_PERIODS of the periods may be shorter.
+SURE, MIN_PERIODS, SHORTEST_PERIODS = 0.9, 10, 0.05
 # Fitted on simulated movies (budding, seeds 0 and 1 of benchmarks/benchmark_tracking.py); the
 # last one in pixels, then scaled to radii.
 CONTACT_WEIGHT, POINTING_WEIGHT, GAP_WEIGHT = 9.6, 26.7, 40.0
@@ -33,40 +33,40 @@ CONTACT_WEIGHT, POINTING_WEIGHT, GAP_WEIGHT = 9.6, 26.7, 40.0
 
 @dataclass(frozen=True)
 class _Candidate:
-    """First objects of a bud's and a possible mother's tracks, and a probability."""
+    """A possible pair of bud and mother, given by their first objects, with a probability."""
 
     bud: int
     mother: int
     probability: float
 
 
-class _Rest(NamedTuple):
-    """Least frames between a mother's own birth, or a bud's, and the birth of her next bud."""
+class _RefractoryPeriod(NamedTuple):
+    """Minimum number of frames from a mother's own birth, or from a bud, to her next bud."""
 
     after_birth: float
     after_bud: float
 
 
-def find_buds(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
+def find_buds(graph: LinkGraph, options: TrackOptions) -> list[Event]:
     """Assign small new cells to mothers and set their parents.
 
-    The surest bud is given to her mother first, then the next. A mother has no second bud within
-    ``bud_window_frames`` of another, and one who would bud sooner after her own birth or another
-    bud than mothers of this movie usually do is less probable. A bud whose only possible mothers
-    are taken gets none. The score is the share of the chosen mother among all possible ones.
+    Buds are assigned in order of decreasing probability. A mother has at most one bud within
+    ``bud_window_frames``. A mother that would bud earlier after her own birth, or after another
+    bud, than mothers of this movie usually do is less probable. A bud whose possible mothers are
+    all taken gets none. The score is the probability of the chosen mother among all possible ones.
     """
     first = graph.first_objects()
-    by_bud = _score(graph, first, _lives(graph, first, parameters))
-    window = parameters.bud_window_frames
-    at_once = _choose(graph, by_bud, window, _Rest(0, 0))
-    chosen = _choose(graph, by_bud, window, _usual_rest(graph, at_once))
+    by_bud = _score(graph, first, _lives(graph, first, options))
+    window = options.bud_window_frames
+    at_once = _choose(graph, by_bud, window, _RefractoryPeriod(0, 0))
+    chosen = _choose(graph, by_bud, window, _refractory_period(graph, at_once))
     return [_event(graph, first, chosen[bud], bud) for bud in sorted(by_bud)]
 
 
 def _choose(
-    graph: LinkGraph, by_bud: dict[int, list[_Candidate]], window: int, rest: _Rest
+    graph: LinkGraph, by_bud: dict[int, list[_Candidate]], window: int, period: _RefractoryPeriod
 ) -> dict[int, list[_Candidate]]:
-    """Bud -> the mothers who were free when it was her turn, the chosen one first."""
+    """Return for each bud the mothers that were still free at its turn, the chosen one first."""
     births: dict[int, list[int]] = defaultdict(list)
 
     def weight(pair: _Candidate) -> float:
@@ -75,12 +75,12 @@ def _choose(
         age = frame - graph.frame[pair.mother] if pair.mother in by_bud else np.inf
         if since_bud < window:
             return 0.0
-        early = since_bud < rest.after_bud or age < rest.after_birth
-        return pair.probability * (SHORTEST_RESTS if early else 1.0)
+        early = since_bud < period.after_bud or age < period.after_birth
+        return pair.probability * (SHORTEST_PERIODS if early else 1.0)
 
     def free(bud: int) -> list[_Candidate]:
         weights = [weight(c) for c in by_bud[bud]]
-        total = max(sum(weights), SHORTEST_RESTS)  # whom all likely mothers leave is not sure
+        total = max(sum(weights), SHORTEST_PERIODS)  # whom all likely mothers leave is not sure
         pairs = [
             replace(c, probability=w / total)
             for c, w in zip(by_bud[bud], weights, strict=True)
@@ -102,8 +102,8 @@ def _choose(
     return chosen
 
 
-def _usual_rest(graph: LinkGraph, chosen: dict[int, list[_Candidate]]) -> _Rest:
-    """Rests that nearly all mothers of the surest pairs keep, 0 where the movie shows too few."""
+def _refractory_period(graph: LinkGraph, chosen: dict[int, list[_Candidate]]) -> _RefractoryPeriod:
+    """Estimate the period that nearly all mothers of the surest pairs keep; 0 for too few pairs."""
     after_birth, after_bud = [], []
     last: dict[int, int] = {}
     sure = [c[0] for c in chosen.values() if c and c[0].probability >= SURE]
@@ -115,28 +115,28 @@ def _usual_rest(graph: LinkGraph, chosen: dict[int, list[_Candidate]]) -> _Rest:
             after_birth.append(frame - int(graph.frame[pair.mother]))
         last[pair.mother] = frame
     usual = [
-        float(np.quantile(seen, SHORTEST_RESTS)) if len(seen) >= MIN_RESTS else 0.0
-        for seen in (after_birth, after_bud)
+        float(np.quantile(periods, SHORTEST_PERIODS)) if len(periods) >= MIN_PERIODS else 0.0
+        for periods in (after_birth, after_bud)
     ]
-    return _Rest(*usual)
+    return _RefractoryPeriod(*usual)
 
 
-def _lives(graph: LinkGraph, first: Ints, parameters: TrackParameters) -> NDArray[np.bool_]:
-    """Whether the cell of each first object is more than a piece of another for a moment."""
+def _lives(graph: LinkGraph, first: Ints, options: TrackOptions) -> NDArray[np.bool_]:
+    """Return the mask of first objects whose cell lives long enough to be a cell of its own."""
     n_seen = np.bincount(first, minlength=len(graph))
     last = np.zeros(len(graph), dtype=np.int64)
     np.maximum.at(last, first, graph.frame)
-    enough = n_seen >= parameters.min_daughter_length_frames
+    enough = n_seen >= options.min_daughter_length_frames
     alive: NDArray[np.bool_] = enough | (last == graph.n_frames - 1)
     return alive
 
 
 def _score(graph: LinkGraph, first: Ints, lives: NDArray[np.bool_]) -> dict[int, list[_Candidate]]:
-    """Living bud -> possible mothers and their probabilities, which sum to 1.
+    """Return for each living bud the possible mothers with probabilities that sum to 1.
 
-    A conditional logit of three cues: the share of the contact times the share of the frames in
-    contact; the mean elongation of the bud towards the mother, out of whom it grows; and by how
-    much the gap between them, as if both were discs, varies in time, in radii of the bud.
+    A conditional logit model uses three cues: the fraction of the contact times the fraction of
+    frames in contact; the mean elongation of the bud towards the mother; and the variation in time
+    of the gap between the two, taken as discs, in radii of the bud.
     """
     contacts: dict[int, dict[int, list[Contact]]] = defaultdict(lambda: defaultdict(list))
     watched: dict[int, set[int]] = defaultdict(set)

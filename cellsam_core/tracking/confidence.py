@@ -1,11 +1,13 @@
-"""Probabilities that links, divisions and buds are right.
+"""Probabilities that links, divisions and buds are correct.
 
-Logistic regressions on the figures that linking leaves behind, fitted on simulated movies with
-lost, cut and merged masks, jumps of the stage and long intervals by
+They come from logistic regressions on the costs, margins and overlaps of the links. The regressions
+were fitted to simulated movies with missing, split and merged masks, stage jumps and long frame
+intervals by
 
     python benchmarks/calibrate_tracking.py
 
-which also prints how often links and births of each probability are right in other such movies.
+which also prints, for other simulated movies, how many links and births of each probability are
+correct.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from cellsam_core.tracking.graph import Event, LinkGraph
     from cellsam_core.tracking.overlap import Floats
 
-# By kind: constant, then the weights of the cues.
+# For each kind: the constant, then the weights of the cues.
 COEFFICIENTS = {
     "link": (-4.00, 5.33, 12.14),
     "rescue": (-11.23, 8.79, 11.27),
@@ -34,12 +36,16 @@ MAX_SHARE = 0.999
 
 
 def link_cues(graph: LinkGraph) -> Floats:
-    """``(n, 2)`` cost and margin of each object's link to the one before; no margin counts as 0."""
+    """Return the ``(n, 2)`` cost and margin of each object's link; a missing margin counts as 0."""
     return np.stack([graph.cost, np.nan_to_num(graph.margin)], axis=1)
 
 
 def event_cues(event: Event) -> Floats:
-    """Cues of a division: overlap, symmetry, change in area; of a bud: her mother's log odds."""
+    """Return the cues of an event.
+
+    They are overlap, symmetry and change in area for a division, and the log odds of the mother
+    for a bud.
+    """
     if event.kind == "mitosis":
         return np.array([event.overlap, event.symmetry, abs(np.log(event.area_ratio))])
     share = min(max(event.score, 1 - MAX_SHARE), MAX_SHARE)
@@ -47,16 +53,16 @@ def event_cues(event: Event) -> Floats:
 
 
 def probability(kind: str, cues: Floats) -> Floats:
-    """Probability that something is right, of ``(..., k)`` cues."""
+    """Return the probability that a link or event with ``(..., k)`` cues is correct."""
     constant, *weights = COEFFICIENTS[kind]
     right: Floats = 1 / (1 + np.exp(-(constant + cues @ np.array(weights))))
     return right
 
 
 def judge_events(events: list[Event]) -> list[Event]:
-    """Turn scores into probabilities and mark what is less likely than 2 to 1.
+    """Turn scores into probabilities, and mark events below 2/3 as ambiguous.
 
-    A bud without a mother keeps 0.
+    A bud without a mother gets 0.
     """
     judged = []
     for event in events:
@@ -68,7 +74,7 @@ def judge_events(events: list[Event]) -> list[Event]:
 
 
 def link_probability(graph: LinkGraph, events: list[Event]) -> Floats:
-    """``(n,)`` probability of each object's link, or of a daughter's or bud's birth; else NaN."""
+    """Return the ``(n,)`` probability of each object's link or birth; NaN where it has neither."""
     right = np.full(len(graph), np.nan)
     cues = link_cues(graph)
     for kind in ("link", "rescue", "gap"):

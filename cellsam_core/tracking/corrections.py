@@ -1,8 +1,8 @@
-"""What a user says of single cells, replayed at every run.
+"""Manual corrections of single cells, applied again in every run.
 
-`merge` and `delete` correct the label images before they are tracked; `link`, `unlink`,
-`set-parent` and `set-mother` correct the tracks afterwards, row after row. Objects are named by
-frame and label, which stay the same as long as the masks do.
+`merge` and `delete` correct the label images before tracking; `link`, `unlink`, `set-parent` and
+`set-mother` correct the tracks after it, row by row. Objects are identified by frame and label,
+which stay the same as long as the masks do.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ class Correction:
     Attributes
     ----------
     where
-        File and row, for messages.
+        File and row, for error messages.
     operation
-        ``link``: the object continues the cell of the other, earlier one. ``unlink``: it
-        begins a cell of its own. ``merge``: the other label of the same frame is a piece of
-        it. ``delete``: it is no cell. ``set-parent``: it is the first of a daughter, the
-        other the last of the cell that divides. ``set-mother``: it is the first of a bud, the
-        other any of the mother's.
+        ``link``: the object belongs to the same cell as the other, earlier object. ``unlink``: the
+        object is the first of a new cell. ``merge``: the other label of the same frame is a part
+        of the object. ``delete``: the object is not a cell. ``set-parent``: the object is the
+        first of a daughter, and the other object is the last of the cell that divides.
+        ``set-mother``: the object is the first of a bud, and the other object is any object of
+        the mother.
     frame, label
-        The object.
+        Frame, counted from 0, and label of the object.
     other_frame, other_label
-        The other object; None for ``unlink`` and ``delete``.
+        Frame and label of the other object; None for ``unlink`` and ``delete``.
     """
 
     where: str
@@ -57,19 +58,24 @@ class Correction:
 
     @property
     def other(self) -> tuple[int, int] | None:
-        """Frame and label of the other object."""
+        """Frame and label of the other object; None if there is none."""
         if self.other_frame is None or self.other_label is None:
             return None
         return self.other_frame, self.other_label
 
 
 def correct_frames(frames: Iterable[Labels], corrections: Sequence[Correction]) -> Iterator[Labels]:
-    """Yield the ``(y, x)`` label images of a movie with ``merge`` and ``delete`` carried out.
+    """Apply ``merge`` and ``delete`` to the ``(y, x)`` label images of a movie.
+
+    Yields
+    ------
+    ndarray, (y, x)
+        Label images in the same order.
 
     Raises
     ------
     InputError
-        A label that is not in its frame.
+        A correction names a label that is not in its frame.
     """
     edits: dict[int, list[Correction]] = defaultdict(list)
     for correction in corrections:
@@ -82,17 +88,17 @@ def correct_frames(frames: Iterable[Labels], corrections: Sequence[Correction]) 
 
 
 def merged_pieces(objects: pd.DataFrame) -> pd.DataFrame:
-    """List the labels of the masks that are pieces of objects of another label.
+    """List the labels of the masks that a user has merged into another object.
 
     Parameters
     ----------
     objects
-        frame, label and, in tables of this version, merged_labels.
+        Table of objects with the columns frame, label and, if `track` wrote it, merged_labels.
 
     Returns
     -------
     DataFrame
-        piece (label in the masks), and all columns of its object.
+        One row per piece: piece (its label in the masks) and all columns of its object.
     """
     if "merged_labels" not in objects:
         return objects.iloc[:0].assign(piece=0)
@@ -120,22 +126,22 @@ def _edit(labels: Labels, corrections: list[Correction]) -> Labels:
 def correct_tracks(
     graph: LinkGraph, events: list[Event], corrections: Sequence[Correction]
 ) -> list[Event]:
-    """Carry out the other corrections on the finished graph, in their order.
+    """Apply the corrections of tracks to the finished graph, in their order.
 
-    What they touch is flagged ``corrected``; a link of theirs has no IoU, cost or margin, an
-    event the score 1. A cell has two daughters: one that a row names takes the place of one
-    that none names. Where a daughter is taken from a division that was found automatically, her
-    sister goes on as the parent.
+    Corrected objects are flagged ``corrected``; corrected links have no IoU, cost or margin, and
+    corrected events have the score 1. A cell has at most two daughters: a daughter named by a row
+    replaces one that no row names. If a daughter is taken from an automatically found division,
+    her sister continues the track of the parent.
 
     Returns
     -------
     list of Event
-        The events that hold then; those corrected are changed in place.
+        Events after the corrections; corrected ones are changed in place.
 
     Raises
     ------
     InputError
-        An object that is not there, or rows that contradict each other.
+        An object does not exist, or rows contradict each other.
     """
     replay = _Replay(graph, list(events))
     found = []
@@ -165,7 +171,7 @@ def correct_tracks(
 
 
 class _Replay:
-    """A graph and its events; objects are rows of the graph."""
+    """Graph and events that corrections are applied to; objects are rows of the graph."""
 
     def __init__(self, graph: LinkGraph, events: list[Event]) -> None:
         self.graph = graph
@@ -173,7 +179,7 @@ class _Replay:
         self.named: set[int] = set()
 
     def cut(self, row: int) -> None:
-        """Make an object the first of a cell that comes from nowhere."""
+        """Make an object the first of a cell without a parent."""
         event = next((e for e in self.events if row in e.daughters), None)
         if event is None:
             self.graph.unlink(row)
@@ -191,7 +197,7 @@ class _Replay:
 
     def link(self, before: int, after: int, where: str) -> None:
         """Make `after` the next object of `before`'s cell."""
-        if self.graph.following[before] == after:
+        if self.graph.successor[before] == after:
             return
         event = self._division_of(before)
         if event is not None:
@@ -224,10 +230,10 @@ class _Replay:
         """Make `bud` the first object of a bud of `mother`'s cell."""
         self.cut(bud)
         frame, row = self.graph.frame, mother
-        while frame[row] >= frame[bud] and self.graph.previous[row] != NONE:
-            row = int(self.graph.previous[row])
-        while self.graph.following[row] != NONE and frame[self.graph.following[row]] < frame[bud]:
-            row = int(self.graph.following[row])
+        while frame[row] >= frame[bud] and self.graph.predecessor[row] != NONE:
+            row = int(self.graph.predecessor[row])
+        while self.graph.successor[row] != NONE and frame[self.graph.successor[row]] < frame[bud]:
+            row = int(self.graph.successor[row])
         if frame[row] >= frame[bud]:
             expected = f"a mother who is there before frame {frame[bud]}"
             raise _contradiction(where, f"one who appears in frame {frame[row]}", expected)
@@ -262,7 +268,7 @@ class _Replay:
 
     def _end(self, row: int) -> int:
         """Cut a cell after an object; return the object that was next."""
-        onward = int(self.graph.following[row])
+        onward = int(self.graph.successor[row])
         if onward != NONE:
             self.graph.unlink(onward)
         return onward
@@ -274,7 +280,7 @@ class _Replay:
         self.graph.flag(after, WORD)
 
     def _confirm(self, event: Event) -> None:
-        """Note that an event is the user's, with the areas that it then has."""
+        """Mark an event as corrected by the user and update its areas."""
         area = self.graph.area_px[list(event.daughters)]
         event.status, event.score, event.runner_up = WORD, 1.0, NONE
         event.area_ratio = float(area.sum() / self.graph.area_px[event.parent])

@@ -1,4 +1,4 @@
-"""The user's table of corrections, checked when it is read."""
+"""Reader of the user's table of corrections, which checks every row."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ ALONE = ("unlink", "delete")
 
 
 def read_corrections(path: str | Path) -> list[Correction]:
-    """Read ``corrections.csv``; empty rows and further columns, such as notes, are left out.
+    """Read ``corrections.csv``; empty rows and additional columns, such as notes, are ignored.
 
     Parameters
     ----------
     path
-        A table with the columns operation, frame, label, other_frame, other_label; see
+        Table with the columns operation, frame, label, other_frame and other_label; see
         :class:`cellsam_core.tracking.corrections.Correction`.
+
+    Returns
+    -------
+    list of Correction
+        Corrections in the order of the rows.
 
     Raises
     ------
     InputError
-        An unknown operation, a number that is none, an object too many or too few, frames in
-        the wrong order, or two rows that contradict each other.
+        An operation is unknown, a frame or label is not a number, an object is missing or
+        superfluous, frames are in the wrong order, or two rows contradict each other.
     """
     table = read_table(path, COLUMNS, dtype=str, keep_default_na=False, skip_blank_lines=False)
     corrections = []
@@ -66,7 +71,7 @@ def _number(where: str, column: str, text: str) -> int:
 
 
 def _refuse_contradictions(corrections: list[Correction]) -> None:
-    """Each object has one past, at most one link onwards, and no part in anything once gone."""
+    """Refuse rows that give an object two pasts or two successors, or use it after its removal."""
     decided: dict[tuple[str, tuple[int, int]], Correction] = {}
     for one in corrections:
         own, other = (one.frame, one.label), one.other

@@ -1,4 +1,8 @@
-"""Cell Tracking Challenge: ``maskNNN.tif`` and ``res_track.txt``, or ``man_track`` for truth."""
+"""Format of the Cell Tracking Challenge: label images and a table of tracks.
+
+The files are ``maskNNN.tif`` and ``res_track.txt`` for results, ``man_trackNNN.tif`` and
+``man_track.txt`` for ground truth.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +34,11 @@ class CtcMovie:
     Attributes
     ----------
     folder
-        Where it is.
+        Folder of the movie.
     masks
-        Frame number -> label image.
+        Paths of the label images, keyed by frame number.
     tracks
-        ``(n, 4)`` rows L B E P: label, first frame, last frame, parent (0 = none).
+        ``(n, 4)`` rows L B E P: label, first frame, last frame, parent (0 for none).
     """
 
     folder: Path
@@ -61,15 +65,15 @@ def read_ctc(folder: str | Path, name: str = "mask") -> CtcMovie:
     Parameters
     ----------
     folder
-        Holds ``<name>NNN.tif`` and the table of tracks.
+        Folder with ``<name>NNN.tif`` and the table of tracks.
     name
-        ``mask`` with ``res_track.txt`` for results, ``man_track`` with ``man_track.txt`` for
-        truth.
+        ``mask`` (with ``res_track.txt``) for results, ``man_track`` (with ``man_track.txt``) for
+        ground truth.
 
     Raises
     ------
     InputError
-        Masks or table are missing, or the table has other than four integers a row.
+        Masks or table are missing, or a row of the table is not four integers.
     """
     root = Path(folder)
     masks = {
@@ -107,23 +111,23 @@ def write_ctc(
 ) -> None:
     """Write a tracked movie in the format of the Cell Tracking Challenge.
 
-    A label exists in every frame from its first to its last and ends before its children
-    begin, as the format demands. A track with a gap therefore goes on under a new label whose
-    parent is the piece before, and so does a mother when her bud appears. Masks are uint16, and
-    uint32 where there are more than 65,535 labels (which the challenge's own programs don't
-    read). A movie without any cell gives an empty ``res_track.txt``, the only honest
-    form, which validators refuse since they ask for at least one track.
+    The format requires that a label exists in every frame from its first to its last, and ends
+    before its children begin. After a gap a track therefore continues under a new label whose
+    parent is the piece before the gap, and so does a mother when her bud appears. Masks are uint16,
+    or uint32 for more than 65,535 labels (which the challenge's own programs can't read). A movie
+    without cells gives an empty ``res_track.txt``, which validators refuse because they require at
+    least one track.
 
     Parameters
     ----------
     folder
-        Folder to write; replaced whole.
+        Folder to write; an existing one is replaced.
     frames
-        The ``(y, x)`` label images that were tracked, in order; read once.
+        ``(y, x)`` label images that were tracked, in order of time; each is read once.
     n_frames
-        How many there are: names have as many digits as the last needs, at least three.
+        Number of frames; file names have as many digits as the last frame needs, at least three.
     objects, tracks
-        Tables of a :class:`cellsam_core.tracking.Tracks`.
+        Tables of :class:`cellsam_core.tracking.tracks.Tracks`.
     """
     piece, pieces = split_tracks(objects, tracks, at_gaps=True)
     dtype = np.uint16 if len(pieces) <= np.iinfo(np.uint16).max else np.uint32
@@ -151,14 +155,14 @@ def relabel(
     old: NDArray[np.integer[Any]],
     new: NDArray[np.integer[Any]],
 ) -> NDArray[np.int64]:
-    """Replace every label `old` by `new`; anything else becomes 0.
+    """Replace every label `old` by `new`; all other labels become 0.
 
     Parameters
     ----------
     labels
         ``(y, x)`` label image.
     old, new
-        ``(n,)`` values.
+        ``(n,)`` label values.
     """
     values, index = np.unique(labels, return_inverse=True)
     _, at, source = np.intersect1d(values, old, assume_unique=True, return_indices=True)

@@ -1,8 +1,8 @@
-"""Mitosis: one parent ends, two daughters begin.
+"""Mitosis: the track of a parent ends and the tracks of two daughters begin.
 
-The cues are those in common use: daughters lie on or beside the parent (Cell-ACDC, TrackMate),
-their areas sum to the parent's and are alike, and they lie on opposite sides of its centroid
-(btrack). Divisions that do not last are over-segmentation that flickers, and are undone.
+The cues are the usual ones: daughters lie on or beside the parent (Cell-ACDC, TrackMate), their
+areas are similar and sum to the parent's, and they lie on opposite sides of its centroid (btrack).
+Divisions that do not last are flickering over-segmentation and are undone.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from cellsam_core.tracking.graph import NONE, Event, Link, LinkGraph
 from cellsam_core.tracking.link import area_cost
 
 if TYPE_CHECKING:
+    from cellsam_core.tracking.options import TrackOptions
     from cellsam_core.tracking.overlap import Floats, Ints
-    from cellsam_core.tracking.parameters import TrackParameters
 
 RECENT_FRAMES = 4
-# Of the daughters about the parent's centroid: 0 opposite and equally far, 1 on one side. Cells
-# that move far between frames shift both; but beside a parent that has shrunk already, a daughter
-# on one side is the late sister of that "parent".
+# Imbalance of the daughters around the parent's centroid: 0 if they are opposite and equally far, 1
+# if both are on one side. Cells that move far between frames shift both daughters; but beside a
+# parent that has shrunk already, a daughter on one side is the late sister of that "parent".
 MAX_IMBALANCE, MAX_IMBALANCE_SHRUNK = 0.9, 0.7
 SHRUNK_FRACTION = 0.8
 MIN_FUSED_FRACTION = 0.5
@@ -32,26 +32,26 @@ MIN_FUSED_FRACTION = 0.5
 
 @dataclass(frozen=True)
 class _Shapes:
-    """Areas and drift-free centroids of all objects, as far as possible of the whole cells."""
+    """Areas and drift-corrected centroids of all objects, of whole cells where possible."""
 
     area_px: Floats
     yx: Floats
 
 
-def find_divisions(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
-    """Find mitoses, cut the links that they replace, and set the daughters' parents.
+def find_divisions(graph: LinkGraph, options: TrackOptions) -> list[Event]:
+    """Find mitoses, remove the links that they replace, and set the daughters' parents.
 
-    Frame by frame, a parent divides once and a daughter is born once. Conflicts are settled in
-    favour of parents that did not appear just before, then of daughters that appear together
-    right after the parent (a cell that only shrinks before it divides is not yet a daughter),
-    then by score. A cell born less than ``min_daughter_length_frames`` ago does not divide.
+    Frame by frame, a parent divides at most once and a daughter is born at most once. Conflicts
+    are resolved in favour of parents that did not appear just before, then of daughters that
+    appear together right after the parent (a cell that only shrinks before it divides is not yet a
+    daughter), then by score. A cell younger than ``min_daughter_length_frames`` does not divide.
     """
     candidates: dict[int, list[Event]] = defaultdict(list)
-    for event in _candidates(graph, parameters):
+    for event in _candidates(graph, options):
         candidates[int(graph.frame[list(event.daughters)].max())].append(event)
 
     def priority(event: Event) -> tuple[bool, int, float, int, tuple[int, ...]]:
-        start = _recent_start(graph, event.parent, parameters)
+        start = _recent_start(graph, event.parent, options)
         appeared = start != NONE and graph.frame[start] > 0
         delay = int((graph.frame[list(event.daughters)] - graph.frame[event.parent]).sum())
         return bool(appeared), delay, -event.score, event.parent, event.daughters
@@ -64,7 +64,7 @@ def find_divisions(graph: LinkGraph, parameters: TrackParameters) -> list[Event]
             winner = next((taken[role] for role in roles if role in taken), None)
             if winner is not None and winner.runner_up == NONE != winner.parent != event.parent:
                 winner.runner_up = event.parent
-            if winner is not None or not _is_possible(graph, event, parameters):
+            if winner is not None or not _is_possible(graph, event, options):
                 continue
             taken |= dict.fromkeys(roles, event)
             _apply(graph, event)
@@ -72,12 +72,12 @@ def find_divisions(graph: LinkGraph, parameters: TrackParameters) -> list[Event]
     return sorted(events, key=lambda event: min(event.daughters))
 
 
-def undo_flicker(graph: LinkGraph, events: list[Event], parameters: TrackParameters) -> list[Event]:
-    """Undo divisions with a daughter that does not live; return the others.
+def undo_flicker(graph: LinkGraph, events: list[Event], options: TrackOptions) -> list[Event]:
+    """Undo divisions with a short-lived daughter; return the others.
 
-    The parent's track then goes on through the longer-lived daughter. A daughter may be short
-    where the movie ends or where she leaves the image, unless her sister then has grown by her:
-    that cell was only shown in two pieces.
+    The parent's track then continues through the longer-lived daughter. A daughter may be
+    short-lived where the movie ends or where she leaves the image, unless her sister then grows by
+    the daughter's area: that cell was only segmented in two pieces.
     """
     first = graph.first_objects()
     last = np.zeros(len(graph), dtype=np.int64)
@@ -86,7 +86,7 @@ def undo_flicker(graph: LinkGraph, events: list[Event], parameters: TrackParamet
 
     def too_short(daughter: int, sister: int) -> bool:
         end = int(last[daughter])
-        if n_seen[daughter] >= parameters.min_daughter_length_frames:
+        if n_seen[daughter] >= options.min_daughter_length_frames:
             return False
         cut_off = graph.frame[end] == graph.n_frames - 1 or graph.border[end]
         return not cut_off or _grown_by(graph, sister, daughter, end)
@@ -98,71 +98,71 @@ def undo_flicker(graph: LinkGraph, events: list[Event], parameters: TrackParamet
             kept.append(event)
             continue
         survivor = max(event.daughters, key=lambda d: (n_seen[d], graph.area_px[d], -d))
-        _undo(graph, event, survivor, parameters.sigma_iou)
+        _undo(graph, event, survivor, options.sigma_iou)
         last[first[event.parent]] = last[survivor]
         n_seen[first[event.parent]] += n_seen[survivor]
     return kept[::-1]
 
 
 def _grown_by(graph: LinkGraph, sister: int, daughter: int, end: int) -> bool:
-    """Whether the sister gains the daughter's area after the daughter's last object `end`."""
+    """Return True if the sister gains the daughter's area after the daughter's last object."""
     row = sister
-    while graph.frame[row] < graph.frame[end] and graph.following[row] != NONE:
-        row = int(graph.following[row])
-    later = int(graph.following[row])
+    while graph.frame[row] < graph.frame[end] and graph.successor[row] != NONE:
+        row = int(graph.successor[row])
+    later = int(graph.successor[row])
     gain = int(graph.area_px[later]) - int(graph.area_px[row])
     return later != NONE and gain > MIN_FUSED_FRACTION * float(graph.area_px[daughter])
 
 
-def _candidates(graph: LinkGraph, parameters: TrackParameters) -> list[Event]:
-    """All parents with two daughters that pass every criterion."""
+def _candidates(graph: LinkGraph, options: TrackOptions) -> list[Event]:
+    """Return all parents with two daughters that pass every criterion."""
     shared = _shared_pixels(graph)
     shapes = _parents(graph), _daughters(graph)
     found = []
-    for parent, appeared in _appeared_near(graph, shared, shapes, parameters).items():
-        for daughters in _pairs(graph, parent, appeared, parameters):
+    for parent, appeared in _appeared_near(graph, shared, shapes, options).items():
+        for daughters in _pairs(graph, parent, appeared, options):
             overlap = min(_overlap(graph, parent, d, shared) for d in daughters)
-            event = _judge(graph, parent, daughters, shapes, overlap, parameters)
+            event = _judge(graph, parent, daughters, shapes, overlap, options)
             if event is not None:
                 found.append(event)
     return found
 
 
-def _recent_start(graph: LinkGraph, row: int, parameters: TrackParameters) -> int:
-    """First object of a cell younger than ``min_daughter_length_frames``, -1 of an older one."""
-    for _ in range(parameters.min_daughter_length_frames):
-        if graph.previous[row] == NONE:
+def _recent_start(graph: LinkGraph, row: int, options: TrackOptions) -> int:
+    """Return the first object of a cell younger than ``min_daughter_length_frames``, else -1."""
+    for _ in range(options.min_daughter_length_frames):
+        if graph.predecessor[row] == NONE:
             return row
-        row = int(graph.previous[row])
+        row = int(graph.predecessor[row])
     return NONE
 
 
-def _is_possible(graph: LinkGraph, event: Event, parameters: TrackParameters) -> bool:
-    """Whether earlier divisions left the daughters free and the parent is old enough."""
-    start = _recent_start(graph, event.parent, parameters)
+def _is_possible(graph: LinkGraph, event: Event, options: TrackOptions) -> bool:
+    """Return True if the daughters are still free and the parent is old enough."""
+    start = _recent_start(graph, event.parent, options)
     if start != NONE and graph.parent[start] != NONE:
         return False
     free = all(graph.parent[d] == NONE for d in event.daughters)
-    return free and int(graph.following[event.parent]) in (NONE, *event.daughters)
+    return free and int(graph.successor[event.parent]) in (NONE, *event.daughters)
 
 
 def _parents(graph: LinkGraph) -> _Shapes:
-    """Shapes as of a parent: the median area of the frames just before, her place now.
+    """Return shapes of possible parents: median area of the last frames, current centroid.
 
-    Chromatin at metaphase is half as large as before, so the last area alone misleads.
+    Chromatin at metaphase is half as large as before, so the last area alone is misleading.
     """
-    rows = _walk(graph.previous)
+    rows = _walk(graph.predecessor)
     median = np.nanmedian(np.where(rows == NONE, np.nan, graph.area_px[rows]), axis=0)
     return _whole(graph, rows, median)
 
 
 def _daughters(graph: LinkGraph) -> _Shapes:
-    """Shapes as of a daughter: her area and place now."""
-    return _whole(graph, _walk(graph.following), graph.area_px.astype(np.float64))
+    """Return shapes of possible daughters: current area and centroid."""
+    return _whole(graph, _walk(graph.successor), graph.area_px.astype(np.float64))
 
 
 def _walk(step: Ints) -> Ints:
-    """``(RECENT_FRAMES, n)`` rows of each object and of its cell along `step`; -1 none."""
+    """Return ``(RECENT_FRAMES, n)`` rows of each object and of its cell along `step`; -1 none."""
     rows = np.full((RECENT_FRAMES, len(step)), NONE)
     rows[0] = np.arange(len(step))
     for now, further in pairwise(rows):
@@ -171,7 +171,7 @@ def _walk(step: Ints) -> Ints:
 
 
 def _whole(graph: LinkGraph, rows: Ints, area: Floats) -> _Shapes:
-    """Take the largest of the cell's masks in `rows` for an object that the border cuts."""
+    """Replace each object cut by the border by the largest of the cell's masks in `rows`."""
     areas = np.where(rows == NONE, 0, graph.area_px[rows])
     largest = rows[areas.argmax(axis=0), np.arange(len(graph))]
     yx = np.where(graph.border[:, None], graph.fixed_yx[largest], graph.fixed_yx)
@@ -179,18 +179,18 @@ def _whole(graph: LinkGraph, rows: Ints, area: Floats) -> _Shapes:
 
 
 def _shared_pixels(graph: LinkGraph) -> dict[tuple[int, int], int]:
-    """(older object, appeared object) -> shared pixels."""
-    return {(older, new): n_px for new, older, n_px in graph.seen.tolist()}
+    """Return the number of shared pixels, keyed by earlier object and appeared object."""
+    return {(older, new): n_px for new, older, n_px in graph.earlier_overlaps.tolist()}
 
 
 def _appeared_near(
     graph: LinkGraph,
     shared: dict[tuple[int, int], int],
     shapes: tuple[_Shapes, _Shapes],
-    parameters: TrackParameters,
+    options: TrackOptions,
 ) -> dict[int, list[int]]:
-    """Possible parent -> cells that appeared on it or beside it soon after."""
-    window = parameters.division_window_frames
+    """Return for each possible parent the cells that appeared on or beside it soon after."""
+    window = options.division_window_frames
     near: dict[int, set[int]] = defaultdict(set)
     is_start = graph.is_start
     starts = np.flatnonzero(is_start)
@@ -199,7 +199,7 @@ def _appeared_near(
             near[older].add(new)
     parents, daughters = shapes
     trees = graph.trees(parents.yx)
-    reach = parameters.division_max_distance_radii * np.sqrt(parents.area_px / np.pi)
+    reach = options.division_max_distance_radii * np.sqrt(parents.area_px / np.pi)
     for new in starts.tolist():
         for lag in range(1, min(window, int(graph.frame[new])) + 1):
             tree, first_row = trees[int(graph.frame[new]) - lag]
@@ -215,20 +215,20 @@ def _appeared_near(
 
 
 def _pairs(
-    graph: LinkGraph, parent: int, appeared: list[int], parameters: TrackParameters
+    graph: LinkGraph, parent: int, appeared: list[int], options: TrackOptions
 ) -> list[tuple[int, int]]:
-    """Daughter pairs: the parent's own continuation and a new cell, or else two new cells.
+    """Return possible pairs: the parent's successor and a new cell, or else two new cells.
 
-    A continuation that covers more of the parent than the larger of two daughters could is the
-    same cell. This holds at the border, too, where areas mislead: the overlap is of what both
-    frames show.
+    A successor that covers more of the parent than the larger of two daughters could is the same
+    cell. This also holds at the border, where areas are misleading, because the overlap is
+    measured in the part of the image that both frames show.
     """
-    linked = int(graph.following[parent])
+    linked = int(graph.successor[parent])
     if linked == NONE:
         return list(combinations(appeared, 2))
-    if graph.frame[linked] - graph.frame[parent] > parameters.division_window_frames:
+    if graph.frame[linked] - graph.frame[parent] > options.division_window_frames:
         return []
-    if graph.iou[linked] > 1 / (1 + parameters.division_min_symmetry):
+    if graph.iou[linked] > 1 / (1 + options.division_min_symmetry):
         return []
     return [(linked, new) for new in appeared]
 
@@ -239,11 +239,11 @@ def _judge(
     daughters: tuple[int, int],
     shapes: tuple[_Shapes, _Shapes],
     overlap: float,
-    parameters: TrackParameters,
+    options: TrackOptions,
 ) -> Event | None:
-    """Score a candidate, or None where a criterion fails.
+    """Score a candidate; return None where a criterion fails.
 
-    `overlap` is the least fraction of a daughter on the parent.
+    `overlap` is the smaller of the two fractions of a daughter that lie on the parent.
     """
     parent_area = float(shapes[0].area_px[parent])
     area = shapes[1].area_px[list(daughters)]
@@ -251,14 +251,14 @@ def _judge(
     symmetry = float(area.min() / area.max())
     offsets = shapes[1].yx[list(daughters)] - shapes[0].yx[parent]
     distance = np.linalg.norm(offsets, axis=1)
-    reach = parameters.division_max_distance_radii * float(np.sqrt(parent_area / np.pi))
+    reach = options.division_max_distance_radii * float(np.sqrt(parent_area / np.pi))
     imbalance = float(np.linalg.norm(offsets.sum(axis=0))) / max(float(distance.sum()), 1e-9)
     shrunk = float(graph.area_px[parent]) < SHRUNK_FRACTION * parent_area
     beside = float(distance.max()) <= reach
     if (
-        (overlap < parameters.division_min_overlap and not beside)
-        or not parameters.division_area_min <= ratio <= parameters.division_area_max
-        or symmetry < parameters.division_min_symmetry
+        (overlap < options.division_min_overlap and not beside)
+        or not options.division_area_min <= ratio <= options.division_area_max
+        or symmetry < options.division_min_symmetry
         or imbalance > (MAX_IMBALANCE_SHRUNK if shrunk else MAX_IMBALANCE)
     ):
         return None
@@ -279,8 +279,8 @@ def _judge(
 def _overlap(
     graph: LinkGraph, parent: int, daughter: int, shared: dict[tuple[int, int], int]
 ) -> float:
-    """Fraction of a daughter on its parent; where they are linked it follows from the IoU."""
-    if graph.previous[daughter] != parent:
+    """Return the fraction of a daughter on its parent; for linked ones it follows from the IoU."""
+    if graph.predecessor[daughter] != parent:
         return shared.get((parent, daughter), 0) / float(graph.area_px[daughter])
     iou = float(graph.iou[daughter])
     union = float(graph.area_px[parent] + graph.area_px[daughter]) / (1 + iou)

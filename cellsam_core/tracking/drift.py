@@ -1,4 +1,4 @@
-"""Translation between frames, by phase correlation of downsampled foregrounds."""
+"""Translation between frames by phase correlation of downsampled foregrounds."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MAX_SHIFT_FRACTION = 0.25
 
 @dataclass(frozen=True)
 class CoarseForeground:
-    """Share of cell interior in blocks of pixels.
+    """Fraction of cell interior in blocks of pixels.
 
     Attributes
     ----------
     share
-        ``(y, x)``, one value a block.
+        ``(y, x)`` fraction, one value per block.
     factor
-        Side of a block in pixels.
+        Side of a block, in pixels.
     """
 
     share: NDArray[np.float32]
@@ -35,15 +35,15 @@ class CoarseForeground:
 
     @cached_property
     def spectrum(self) -> NDArray[np.complex64]:
-        """Fourier transform; each frame's is needed twice."""
+        """Fourier transform of `share`, cached because every frame needs it twice."""
         spectrum: NDArray[np.complex64] = fft.rfft2(self.share)
         return spectrum
 
 
 def coarse_foreground(labels: Labels) -> CoarseForeground:
-    """Measure the share of cell interior in blocks of pixels.
+    """Measure the fraction of cell interior in blocks of pixels.
 
-    Outlines between touching cells count as background, so that a confluent layer still
+    Outlines between touching cells count as background, so that a confluent layer of cells still
     has structure to register.
     """
     factor = max(1, min(4, min(labels.shape) // 64))
@@ -59,17 +59,17 @@ def coarse_foreground(labels: Labels) -> CoarseForeground:
 
 
 def estimate_shift(before: CoarseForeground, after: CoarseForeground) -> tuple[int, int]:
-    """Estimate the translation from `before` to `after`, to a block of pixels.
+    """Estimate the translation from `before` to `after` with the accuracy of one block.
 
-    The peak of the phase correlation (Kuglin & Hines 1975) is believed only if it raises the
-    overlap (soft intersection over union) of the foregrounds by `MIN_GAIN`: an offset that
-    can't be verified does more harm than none.
+    The peak of the phase correlation (Kuglin & Hines 1975) is accepted only if it increases the
+    overlap (soft intersection over union) of the foregrounds by at least `MIN_GAIN`, because a
+    wrong offset does more harm than none.
 
     Returns
     -------
     dy, dx
-        In pixels of the image: what is at ``(y, x)`` in `before` is at ``(y + dy, x + dx)`` in
-        `after`; ``(0, 0)`` where no better offset is found.
+        Translation in pixels of the image: the point ``(y, x)`` of `before` is at
+        ``(y + dy, x + dx)`` in `after`; ``(0, 0)`` where no better offset is found.
     """
     if not before.share.any() or not after.share.any():
         return 0, 0

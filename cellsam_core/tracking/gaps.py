@@ -1,4 +1,4 @@
-"""Gap closing: track ends are joined to later track starts (Jaqaman et al. 2008, second step)."""
+"""Gap closing: ends of tracks are joined to later starts (Jaqaman et al. 2008, second step)."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from cellsam_core.tracking.graph import NONE, Link, LinkGraph
 from cellsam_core.tracking.link import AREA_WEIGHT, area_cost, near_pairs, solve
 
 if TYPE_CHECKING:
+    from cellsam_core.tracking.options import TrackOptions
     from cellsam_core.tracking.overlap import Floats, Ints
-    from cellsam_core.tracking.parameters import TrackParameters
 
 
-def close_gaps(graph: LinkGraph, parameters: TrackParameters) -> None:
-    """Link ends of tracks to starts up to ``gap_closing_max_frame_count`` missed frames later.
+def close_gaps(graph: LinkGraph, options: TrackOptions) -> None:
+    """Link ends of tracks to starts after at most ``gap_closing_max_frame_count`` missing frames.
 
-    Cost of a pair that overlaps enough: as for consecutive frames. Any other pair is worse:
-    1 + distance / (allowed distance), where the allowed distance grows with the square root of
-    the time, as for a random walk. All gaps of the movie compete in one assignment.
+    A pair that overlaps enough has the same cost as in consecutive frames. Any other pair costs
+    more: 1 + distance / (allowed distance), where the allowed distance grows with the square root
+    of the time, as in a random walk. All gaps of the movie compete in one assignment.
     """
-    end, start = _candidates(graph, parameters)
+    end, start = _candidates(graph, options)
     if len(end) == 0:
         return
     iou = _shared_iou(graph, end, start)
     penalty = area_cost(graph.area_px[end], graph.area_px[start])
     radius = np.maximum(graph.radius_px[end], graph.radius_px[start])
     elapsed = np.sqrt(graph.frame[start] - graph.frame[end])
-    reach = parameters.gap_closing_max_distance_radii * radius * elapsed
+    reach = options.gap_closing_max_distance_radii * radius * elapsed
     distance = np.linalg.norm(graph.fixed_yx[end] - graph.fixed_yx[start], axis=1)
-    overlapping = iou >= parameters.sigma_iou
-    max_penalty = AREA_WEIGHT * float(np.log(parameters.area_ratio_max))
+    overlapping = iou >= options.sigma_iou
+    max_penalty = AREA_WEIGHT * float(np.log(options.area_ratio_max))
     near = (distance <= reach) & (penalty <= max_penalty)
     cost = penalty + np.where(overlapping, 1 - iou, 1 + distance / np.maximum(reach, 1e-9))
     allowed = overlapping | near
@@ -43,17 +43,18 @@ def close_gaps(graph: LinkGraph, parameters: TrackParameters) -> None:
         graph.flag(int(s), "gap")
 
 
-def _candidates(graph: LinkGraph, parameters: TrackParameters) -> tuple[Ints, Ints]:
-    """Pairs of ends and starts with the right number of frames between and not far apart."""
-    is_end = graph.following == NONE
+def _candidates(graph: LinkGraph, options: TrackOptions) -> tuple[Ints, Ints]:
+    """Return pairs of ends and starts that are close in space and time."""
+    is_end = graph.successor == NONE
     is_end[graph.parent[graph.parent != NONE]] = False
     ends, starts = np.flatnonzero(is_end), np.flatnonzero(graph.is_start)
     is_start = graph.is_start
-    seen = graph.seen[is_end[graph.seen[:, 1]] & is_start[graph.seen[:, 0]]]
-    pairs = [np.stack([seen[:, 1], seen[:, 0]], axis=1)]
-    longest = parameters.gap_closing_max_frame_count + 1
+    start, end, _ = graph.earlier_overlaps.T
+    overlapping = is_end[end] & is_start[start]
+    pairs = [np.stack([end[overlapping], start[overlapping]], axis=1)]
+    longest = options.gap_closing_max_frame_count + 1
     radius = float(graph.radius_px.max(initial=0))
-    reach = parameters.gap_closing_max_distance_radii * radius * float(np.sqrt(longest))
+    reach = options.gap_closing_max_distance_radii * radius * float(np.sqrt(longest))
     for frame in np.unique(graph.frame[starts]):
         here = starts[graph.frame[starts] == frame]
         before = frame - graph.frame[ends]
@@ -67,9 +68,9 @@ def _candidates(graph: LinkGraph, parameters: TrackParameters) -> tuple[Ints, In
 
 
 def _shared_iou(graph: LinkGraph, end: Ints, start: Ints) -> Floats:
-    """Intersection over union of each pair, 0 where no overlap was seen."""
+    """Return the intersection over union of each pair, 0 for pairs without overlap."""
     n = len(graph)
-    key = graph.seen[:, 0] * n + graph.seen[:, 1]
+    key = graph.earlier_overlaps[:, 0] * n + graph.earlier_overlaps[:, 1]
     order = np.argsort(key)
     wanted = start * n + end
     at = np.searchsorted(key, wanted, sorter=order)
@@ -77,5 +78,5 @@ def _shared_iou(graph: LinkGraph, end: Ints, start: Ints) -> Floats:
     n_px = np.zeros(len(end))
     if len(key):
         hit = key[at] == wanted
-        n_px[hit] = graph.seen[at[hit], 2]
+        n_px[hit] = graph.earlier_overlaps[at[hit], 2]
     return n_px / (graph.area_px[end] + graph.area_px[start] - n_px)

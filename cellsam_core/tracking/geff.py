@@ -28,21 +28,24 @@ def write_geff(
     pixel_size_um: float | None = None,
     frame_interval_s: float | None = None,
 ) -> None:
-    """Write a tracked movie as a directed graph: one node an object, one edge a link.
+    """Write a tracked movie as a directed graph: one node per object, one edge per link.
 
-    Node ids are rows of `objects`, from 0. Axes are t, y, x in seconds and micrometres where
-    the calibration is known, else in frames and pixels. ``tracklet_id`` numbers the unbranched
-    paths (a mother's changes when she buds; ``track_id`` stays), ``lineage_id`` the connected
-    components. Edges lead from parents to daughters and from mothers to buds, too.
+    Node ids are rows of `objects`, counted from 0. The axes t, y and x are in seconds and
+    micrometres where the calibration is known, otherwise in frames and pixels. ``tracklet_id``
+    numbers the unbranched paths (it changes when a mother buds, ``track_id`` does not), and
+    ``lineage_id`` the connected components. Parents are also linked to daughters, and mothers to
+    buds.
 
     Parameters
     ----------
     path
-        Folder to write; replaced whole.
+        Folder to write; an existing one is replaced.
     objects, tracks
-        Tables of a :class:`cellsam_core.tracking.Tracks`.
-    pixel_size_um, frame_interval_s
-        Side of a pixel and time between frames, None where unknown.
+        Tables of :class:`cellsam_core.tracking.tracks.Tracks`.
+    pixel_size_um
+        Side of a pixel in micrometres; None if unknown.
+    frame_interval_s
+        Time between frames in seconds; None if unknown.
     """
     piece, pieces = split_tracks(objects, tracks, at_gaps=False)
     time = objects["frame"].to_numpy(dtype=float) * (frame_interval_s or 1.0)
@@ -80,7 +83,15 @@ def write_geff(
 
 
 def edges(objects: pd.DataFrame, piece: pd.Series[int], pieces: pd.DataFrame) -> NDArray[np.uint64]:
-    """Return the ``(n, 2)`` edges of the graph, from earlier to later rows of `objects`."""
+    """Return the ``(n, 2)`` edges of the graph, each from an earlier to a later row of `objects`.
+
+    Parameters
+    ----------
+    objects
+        Table of objects.
+    piece, pieces
+        Unbranched pieces as returned by :func:`cellsam_core.tracking.lineage.split_tracks`.
+    """
     node = np.arange(len(objects))
     order = np.lexsort((objects["frame"].to_numpy(), piece.to_numpy()))
     node, member = node[order], piece.to_numpy()[order]

@@ -1,4 +1,4 @@
-"""The graph that frame-to-frame linking fills and division, budding and gap closing revise."""
+"""Graph of objects and links: frame-to-frame linking fills it, the later steps revise it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LinkKind = Literal["start", "link", "rescue", "gap", "division", "bud"]
 
 @dataclass(frozen=True)
 class Link:
-    """A link to object `after`, with its kind and figures."""
+    """A link to the object `after`: its kind, overlap, cost and margin."""
 
     after: int
     kind: LinkKind
@@ -31,27 +31,32 @@ class Link:
 
 @dataclass
 class Event:
-    """A division or a bud's birth; objects are rows of the graph.
+    """A division or the birth of a bud; objects are given as rows of the graph.
 
     Attributes
     ----------
     kind
         ``mitosis`` or ``bud``.
     parent
-        Last object of the dividing cell, or the mother just before the bud; -1 unknown.
+        Last object of the dividing cell, or object of the mother just before the bud; -1 if
+        unknown.
     daughters
-        First objects of both daughters (one, if a user gives no other), or of the bud.
+        First objects of both daughters (only one if a user named one), or first object of the bud.
     score
-        0-1.
+        Score or probability, 0-1.
     status
-        ``auto``, ``ambiguous`` where it may well be wrong, or ``corrected`` by the user.
-    area_ratio, symmetry, overlap
-        Summed area of the daughters over the parent's; smaller over larger daughter; least
-        fraction of a daughter on the parent. NaN where it does not apply.
+        ``auto``, ``ambiguous`` (likely to be wrong) or ``corrected`` (by the user).
+    area_ratio
+        Summed area of the daughters divided by the area of the parent; NaN where it does not apply.
+    symmetry
+        Area of the smaller daughter divided by that of the larger; NaN where it does not apply.
+    overlap
+        Smaller of the two fractions of a daughter that lie on the parent; NaN where it does not
+        apply.
     runner_up
-        An object of the next best parent; -1 none.
+        An object of the second-best parent; -1 for none.
     replaced
-        The link from parent to a daughter that the division took the place of.
+        Link from the parent to a daughter that the division replaced.
     """
 
     kind: Literal["mitosis", "bud"]
@@ -68,39 +73,39 @@ class Event:
 
 @dataclass
 class LinkGraph:
-    """All objects of a movie, ordered by frame, y, x, and how they are linked.
+    """All objects of a movie, sorted by frame, y and x, and the links between them.
 
     Attributes
     ----------
     frame, label, area_px, yx, bbox, border
-        One row an object, as in :class:`cellsam_core.tracking.overlap.FrameObjects`.
+        One row per object, as in :class:`cellsam_core.tracking.overlap.FrameObjects`.
     fixed_yx
-        Centroids with the drift of the stage taken out.
-    previous, following
-        Row of the same cell's object before and after; -1 none.
+        Centroids corrected for the drift of the stage, in pixels.
+    predecessor, successor
+        Row of the same cell's object in the frame before and after; -1 for none.
     parent
-        Row of the parent's object, for the first object of a daughter or bud; -1 none.
+        Row of the parent's object, for the first object of a daughter or bud; -1 for none.
     iou, cost, margin
-        Of the link to `previous`; NaN without one.
+        Intersection over union, cost and margin of the link to `predecessor`; NaN without a link.
     kind
-        How the object was linked.
+        Way in which the object was linked, one of :data:`LinkKind`.
     flags
-        Object row -> words for the user.
-    seen
-        ``(n, 3)`` rows: a newly appeared object, an older object under its mask, shared pixels.
+        Words for the user, keyed by object row.
+    earlier_overlaps
+        ``(n, 3)`` rows: a newly appeared object, an earlier object under its mask, shared pixels.
     contacts
         ``(n, 3)`` rows: an object of a young small cell, a neighbour in contact, contact pixels.
     pointing
-        ``(n,)`` of each contact: how far the small cell is elongated towards the neighbour.
-    thinned
-        ``(n, 3)`` rows: interval in frames, an older and a later object that overlap alone would
-        link in a movie of this interval.
+        ``(n,)`` elongation of the small cell towards the neighbour, one value per contact.
+    subsampled_links
+        ``(n, 3)`` rows: interval in frames, and an earlier and a later object that overlap alone
+        would link in the movie subsampled to this interval.
     drift_yx
-        ``(n_frames, 2)`` place of the stage, in pixels.
+        ``(n_frames, 2)`` position of the stage, in pixels.
     n_frames
-        Length of the movie.
+        Number of frames of the movie.
     merged
-        Object row -> labels of the masks that a user has merged into it.
+        Labels of the masks that a user has merged into an object, keyed by object row.
     """
 
     frame: Ints
@@ -110,17 +115,17 @@ class LinkGraph:
     fixed_yx: Floats
     bbox: Ints
     border: NDArray[np.bool_]
-    previous: Ints
-    following: Ints
+    predecessor: Ints
+    successor: Ints
     parent: Ints
     iou: Floats
     cost: Floats
     margin: Floats
     kind: NDArray[np.object_]
-    seen: Ints
+    earlier_overlaps: Ints
     contacts: Ints
     pointing: Floats
-    thinned: Ints
+    subsampled_links: Ints
     drift_yx: Floats
     n_frames: int
     flags: dict[int, list[str]] = field(default_factory=dict)
@@ -131,17 +136,17 @@ class LinkGraph:
 
     @property
     def radius_px(self) -> Floats:
-        """Radii of discs of the same areas."""
+        """Radii of discs of the same areas, in pixels."""
         return np.sqrt(self.area_px / np.pi)
 
     @property
     def is_start(self) -> NDArray[np.bool_]:
-        """First objects of cells that come from nowhere, after the first frame."""
-        start: NDArray[np.bool_] = (self.previous == NONE) & (self.parent == NONE)
+        """Mask of the first objects of cells without a parent, the first frame excluded."""
+        start: NDArray[np.bool_] = (self.predecessor == NONE) & (self.parent == NONE)
         return start & (self.frame > 0)
 
     def flag(self, row: int, word: str) -> None:
-        """Attach a word to an object, once."""
+        """Attach a word to an object unless it has it already."""
         words = self.flags.setdefault(row, [])
         if word not in words:
             words.append(word)
@@ -149,25 +154,25 @@ class LinkGraph:
     def link(self, before: int, link: Link) -> None:
         """Make ``link.after`` the next object of `before`'s cell."""
         after = link.after
-        self.following[before], self.previous[after], self.parent[after] = after, before, NONE
+        self.successor[before], self.predecessor[after], self.parent[after] = after, before, NONE
         self.kind[after] = link.kind
         self.iou[after], self.cost[after], self.margin[after] = link.iou, link.cost, link.margin
 
     def unlink(self, after: int) -> Link | None:
-        """Make `after` the first object of a cell; return the link that was there."""
-        before = self.previous[after]
+        """Make `after` the first object of a cell; return the link that was removed."""
+        before = self.predecessor[after]
         if before == NONE:
             return None
         figures = float(self.iou[after]), float(self.cost[after]), float(self.margin[after])
         link = Link(after, self.kind[after], *figures)
-        self.following[before] = self.previous[after] = NONE
+        self.successor[before] = self.predecessor[after] = NONE
         self.kind[after] = "start"
         self.iou[after] = self.cost[after] = self.margin[after] = np.nan
         return link
 
     def first_objects(self) -> Ints:
-        """Row of the first object of each object's cell."""
-        root = np.where(self.previous == NONE, np.arange(len(self)), self.previous)
+        """Return the row of the first object of each object's cell."""
+        root = np.where(self.predecessor == NONE, np.arange(len(self)), self.predecessor)
         while True:
             further = root[root]
             if np.array_equal(further, root):
@@ -175,12 +180,12 @@ class LinkGraph:
             root = further
 
     def iou_of(self, before: int, after: int) -> float:
-        """Overlap of a newly appeared object with an older one; 0 where none was seen."""
-        hit = (self.seen[:, 0] == after) & (self.seen[:, 1] == before)
-        n_px = int(self.seen[hit, 2].sum())
+        """Return the overlap of a newly appeared object with an earlier one, 0 for none."""
+        hit = (self.earlier_overlaps[:, 0] == after) & (self.earlier_overlaps[:, 1] == before)
+        n_px = int(self.earlier_overlaps[hit, 2].sum())
         return n_px / float(self.area_px[before] + self.area_px[after] - n_px)
 
     def trees(self, yx: Floats) -> list[tuple[KDTree | None, int]]:
-        """Search tree of the places `yx` of the objects of each frame, and its first row."""
+        """Return for each frame a search tree of the positions `yx` and the frame's first row."""
         bounds = np.searchsorted(self.frame, np.arange(self.n_frames + 1))
         return [(KDTree(yx[a:b]) if b > a else None, int(a)) for a, b in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""From the finished graph to tables: stable identities, lineages, divisions."""
+"""Tables of the finished graph: track identities, lineages and divisions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ENDS = ("division", "movie_end", "border", "lost")
 
 
 def track_ids(graph: LinkGraph) -> Ints:
-    """Return track numbers from 1, by first frame, y and x of their first object."""
+    """Return track numbers from 1, in order of frame, y and x of the first object."""
     first = graph.first_objects()
     _, rank = np.unique(first, return_inverse=True)
     return rank.astype(np.int64) + 1
 
 
 def objects_table(graph: LinkGraph, track_id: Ints, link_probability: Floats) -> pd.DataFrame:
-    """One row an object, sorted by frame and label."""
+    """Tabulate the objects, one row per object, sorted by frame and label."""
     flags = [";".join(["border"] * bool(b)) for b in graph.border]
     for row, words in graph.flags.items():
         flags[row] = ";".join(filter(None, [flags[row], *words]))
@@ -57,7 +57,7 @@ def objects_table(graph: LinkGraph, track_id: Ints, link_probability: Floats) ->
 
 
 def tracks_table(graph: LinkGraph, track_id: Ints, events: list[Event]) -> pd.DataFrame:
-    """One row a track, sorted by track_id."""
+    """Tabulate the tracks, one row per track, sorted by track_id."""
     n = int(track_id.max(initial=0))
     rows = np.arange(len(graph))
     head, tail = np.full(n + 1, len(graph)), np.full(n + 1, NONE)
@@ -65,7 +65,7 @@ def tracks_table(graph: LinkGraph, track_id: Ints, events: list[Event]) -> pd.Da
     np.maximum.at(tail, track_id, rows)
     head, tail = head[1:], tail[1:]
     n_obs = np.bincount(track_id, minlength=n + 1)[1:]
-    measured = (graph.previous != NONE) & ~np.isnan(graph.iou)
+    measured = (graph.predecessor != NONE) & ~np.isnan(graph.iou)
     n_links = np.bincount(track_id[measured], minlength=n + 1)[1:]
     iou_sum = np.bincount(track_id[measured], graph.iou[measured], n + 1)[1:]
     iou = iou_sum / np.maximum(n_links, 1)
@@ -96,7 +96,7 @@ def tracks_table(graph: LinkGraph, track_id: Ints, events: list[Event]) -> pd.Da
 
 
 def divisions_table(graph: LinkGraph, track_id: Ints, events: list[Event]) -> pd.DataFrame:
-    """One row a division or bud, sorted by frame and daughters."""
+    """Tabulate the divisions and buds, one row per event, sorted by frame and daughters."""
 
     def identity(row: int) -> int:
         return 0 if row == NONE else int(track_id[row])
@@ -132,24 +132,24 @@ def divisions_table(graph: LinkGraph, track_id: Ints, events: list[Event]) -> pd
 def split_tracks(
     objects: pd.DataFrame, tracks: pd.DataFrame, *, at_gaps: bool
 ) -> tuple[pd.Series[int], pd.DataFrame]:
-    """Cut tracks into pieces that do not branch: at buds, and at gaps if wanted.
+    """Split tracks into unbranched pieces, at buds and optionally at gaps.
 
-    Graph formats know no mother who lives on: there she ends and both the bud and her own
-    next piece descend from her.
+    Graph formats have no mother that lives on: her piece ends where the bud appears, and both the
+    bud and her own next piece descend from it.
 
     Parameters
     ----------
     objects, tracks
-        Tables of a :class:`cellsam_core.tracking.Tracks`.
+        Tables of :class:`cellsam_core.tracking.tracks.Tracks`.
     at_gaps
-        Also cut where frames are missing (Cell Tracking Challenge).
+        If true, also split where frames are missing (Cell Tracking Challenge).
 
     Returns
     -------
     piece
-        Piece of each row of `objects`, numbered from 1 by first frame, y and x.
+        Number of the piece of each row of `objects`, from 1, sorted by first frame, y and x.
     pieces
-        ``piece, track_id, first_frame, last_frame, parent`` (0 = none), sorted by piece.
+        Columns ``piece, track_id, first_frame, last_frame, parent`` (0 for none), sorted by piece.
     """
     ordered = objects[["frame", "track_id", "y", "x"]].sort_values(["track_id", "frame"])
     frame, track = ordered["frame"].to_numpy(), ordered["track_id"].to_numpy()
@@ -179,7 +179,7 @@ def split_tracks(
 
 
 def _piece_parents(pieces: pd.DataFrame, tracks: pd.DataFrame) -> Ints:
-    """Return the piece before, or for a first piece the last one of the track's parent."""
+    """Return the parent of each piece: the piece before, or the last piece of the parent track."""
     parent_of: dict[int, int] = dict(zip(tracks["track_id"], tracks["parent_id"], strict=True))
     so_far: dict[int, list[tuple[int, int]]] = {}
     parents = []
@@ -195,7 +195,7 @@ def _piece_parents(pieces: pd.DataFrame, tracks: pd.DataFrame) -> Ints:
 
 
 def _descent(parent: Ints) -> tuple[Ints, Ints]:
-    """Lineage (identity of the founder) and generation; parents are numbered before children."""
+    """Return lineage (track of the founder) and generation; parents are numbered first."""
     lineage, generation = np.arange(1, len(parent) + 1), np.zeros(len(parent), dtype=np.int64)
     for child in np.flatnonzero(parent):
         lineage[child] = lineage[parent[child] - 1]

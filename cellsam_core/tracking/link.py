@@ -1,4 +1,4 @@
-"""Links between two sets of cells: gated costs and a linear assignment per component."""
+"""Links between two sets of cells: gated costs and one linear assignment per component."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Links:
     i, j
         ``(n,)`` rows of the two sets.
     iou
-        ``(n,)`` intersection over union, 0 where linked by distance.
+        ``(n,)`` intersection over union, 0 for links by distance.
     cost
         ``(n,)`` cost of the link.
     margin
-        ``(n,)`` cost of the best alternative (another partner for either cell, or no link)
-        minus `cost`: small or negative means the choice was close.
+        ``(n,)`` cost of the best alternative (another partner for either cell, or no link) minus
+        `cost`; a small or negative value marks an uncertain choice.
     """
 
     i: Ints
@@ -45,21 +45,21 @@ class Links:
 
 
 def area_cost(area_i: NDArray[np.number], area_j: NDArray[np.number]) -> Floats:
-    """Penalty of a change in area, 0.1 times the absolute logarithm of the ratio."""
+    """Return the penalty of a change in area: 0.1 times the absolute logarithm of the ratio."""
     penalty: Floats = AREA_WEIGHT * np.abs(np.log(area_j / area_i))
     return penalty
 
 
 def overlap_cost_limit(sigma_iou: float) -> float:
-    """Cost above which no pair of cells with enough overlap can be."""
+    """Return the largest cost that a pair of cells with enough overlap can have."""
     return 1.0 - sigma_iou + AREA_WEIGHT * float(np.log(1 / sigma_iou)) + 1e-9
 
 
 def link_by_overlap(overlaps: Overlaps, sigma_iou: float) -> Links:
-    """Link cells of consecutive frames: cost ``1 - IoU + 0.1 |ln(area ratio)|``, IoU gated.
+    """Link cells of consecutive frames by overlap, at cost ``1 - IoU + 0.1 |ln(area ratio)|``.
 
-    The gate and the cost of Bochinski et al. 2017 (IoU tracker), solved globally as in
-    Jaqaman et al. 2008.
+    Pairs with an IoU below `sigma_iou` are not linked. Threshold and cost are those of the IoU
+    tracker (Bochinski et al. 2017), solved globally as in Jaqaman et al. 2008.
     """
     gate = overlaps.iou >= sigma_iou
     i, j, iou = overlaps.i[gate], overlaps.j[gate], overlaps.iou[gate]
@@ -76,7 +76,7 @@ def link_by_distance(
     max_distance_radii: float,
     area_ratio_max: float,
 ) -> Links:
-    """Link cells that overlap nothing to the nearest centroid (rescue).
+    """Link cells without overlap to the nearest centroid (rescue).
 
     Parameters
     ----------
@@ -85,11 +85,11 @@ def link_by_distance(
     free
         Rows of `before` and of `after` that are not linked yet.
     shift_yx
-        Translation of the image between the frames.
+        Translation of the image between the frames, in pixels.
     max_distance_radii
-        Gate, in radii of the larger of the two cells.
+        Largest distance of the centroids, in radii of the larger of the two cells.
     area_ratio_max
-        Gate on the ratio of areas.
+        Largest ratio of the areas.
     """
     i, j = near_pairs(
         before.yx[free[0]] + shift_yx,
@@ -107,12 +107,12 @@ def link_by_distance(
 
 
 def max_radius(before: FrameObjects, after: FrameObjects) -> float:
-    """Largest radius in pixels among both sets, 0 if both are empty."""
+    """Return the largest radius of both sets, in pixels; 0 if both are empty."""
     return float(max(before.radius_px.max(initial=0), after.radius_px.max(initial=0)))
 
 
 def near_pairs(first: Floats, second: Floats, max_distance: float) -> tuple[Ints, Ints]:
-    """Rows of two ``(n, 2)`` point sets within `max_distance`, sorted."""
+    """Return the pairs of rows of two ``(n, 2)`` point sets within `max_distance`, sorted."""
     if len(first) == 0 or len(second) == 0 or max_distance <= 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     pairs = KDTree(first).sparse_distance_matrix(
@@ -123,24 +123,24 @@ def near_pairs(first: Floats, second: Floats, max_distance: float) -> tuple[Ints
 
 
 def assign(i: Ints, j: Ints, cost: Floats, cost_limit: float) -> NDArray[np.bool_]:
-    """Choose links of least total cost, where leaving two cells unlinked costs `cost_limit`.
+    """Choose the links of least total cost; leaving two cells unlinked costs `cost_limit`.
 
-    Gating leaves small connected components; each is solved on its own by Jonker-Volgenant
-    (``lap.lapjv``), and a component of a single link needs no solver.
+    The gates leave small connected components. Each is solved on its own by the algorithm of
+    Jonker and Volgenant (``lap.lapjv``); a component of a single link needs no solver.
 
     Parameters
     ----------
     i, j
-        ``(n,)`` rows of the allowed links, each pair once.
+        ``(n,)`` rows of the allowed links; each pair occurs once.
     cost
         ``(n,)`` costs, not negative.
     cost_limit
-        Links that cost as much or more are never chosen.
+        Links of this cost or more are never chosen.
 
     Returns
     -------
     chosen
-        ``(n,)`` mask.
+        ``(n,)`` mask of the chosen links.
     """
     chosen = np.zeros(len(i), dtype=bool)
     if len(i) == 0:
@@ -172,14 +172,14 @@ def _assign_dense(i: Ints, j: Ints, cost: Floats, cost_limit: float) -> NDArray[
 
 
 def solve(i: Ints, j: Ints, iou: Floats, cost: Floats, cost_limit: float) -> Links:
-    """Choose links as :func:`assign` does and keep their figures."""
+    """Choose links by :func:`assign` and return them with overlap, cost and margin."""
     chosen = assign(i, j, cost, cost_limit)
     margin = _margin(i, j, cost, chosen, cost_limit)
     return Links(i[chosen], j[chosen], iou[chosen], cost[chosen], margin)
 
 
 def _margin(i: Ints, j: Ints, cost: Floats, chosen: NDArray[np.bool_], cost_limit: float) -> Floats:
-    """Best alternative of either partner minus the cost of the chosen links."""
+    """Return the cost of the best alternative of either partner minus that of the chosen link."""
     if len(i) == 0:
         return np.zeros(0)
     other_i = np.full(int(i.max()) + 1, cost_limit)

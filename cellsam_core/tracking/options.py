@@ -13,7 +13,13 @@ Registration = Literal["auto", "none"]
 
 @options
 class TrackOptions(Options):
-    """Options of linking cells through time and of finding divisions and buds."""
+    """Options of linking cells through time and of finding divisions and buds.
+
+    A cell radius is that of a disc of the cell's area, so that no default depends on the
+    magnification. The overlap criterion is that of Bochinski et al. 2017: two discs of equal size
+    have an intersection over union of 0.15 when they are 0.62 diameters apart. Gap closing follows
+    Jaqaman et al. 2008; its distance limit grows with the square root of the time.
+    """
 
     division: Division = option(
         "mitosis", "mitosis - a parent ends, two daughters begin; budding - the mother lives on."
@@ -63,6 +69,12 @@ class TrackOptions(Options):
         6, "Frames in which a mother has one bud and contact is watched.", minimum=1
     )
 
+    @property
+    def look_back_frames(self) -> int:
+        """Number of earlier frames that a newly appeared cell is compared with."""
+        window = self.division_window_frames if self.division == "mitosis" else 1
+        return max(1 + self.gap_closing_max_frame_count, window)
+
     def check(self) -> None:
         """Refuse limits that no division can fulfil."""
         if self.division_area_min > self.division_area_max:
@@ -72,3 +84,19 @@ class TrackOptions(Options):
                 expected=f"at most {self.division_area_max:g}",
                 remedy="correct one of the two",
             )
+
+
+@options
+class CalibrationOptions(Options):
+    """Calibration of label images."""
+
+    pixel_size_um: float | None = option(
+        None,
+        "Side of a pixel in um; default: as the files say, else lengths are in pixels.",
+        above=0,
+    )
+    frame_interval_s: float | None = option(
+        None,
+        "Time between frames in s; default: as the files say, else times are in frames.",
+        above=0,
+    )

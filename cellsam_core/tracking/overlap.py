@@ -1,7 +1,7 @@
 """Cells of a frame and their overlaps with another frame, from run-length encoded labels.
 
-A frame of 1,000 x 1,000 pixels has some 60,000 runs, so everything after finding the runs is
-cheap and nothing is quadratic in the number of cells.
+A frame of 1,000 x 1,000 pixels has about 60,000 runs, so all steps after finding the runs are fast,
+and none is quadratic in the number of cells.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class FrameObjects:
     label
         ``(n,)`` label values.
     area_px
-        ``(n,)`` areas.
+        ``(n,)`` areas in pixels.
     yx
         ``(n, 2)`` centroids in pixels; pixel centres are at integers.
     bbox
-        ``(n, 4)`` y0, x0, y1, x1, half open.
+        ``(n, 4)`` bounding boxes y0, x0, y1, x1 in pixels, half open.
     border
-        ``(n,)`` whether the cell touches the image's border.
+        ``(n,)`` mask of cells that touch the border of the image.
     """
 
     label: Ints
@@ -50,11 +50,11 @@ class FrameObjects:
 
     @property
     def radius_px(self) -> Floats:
-        """Radii of discs of the same areas."""
+        """Radii of discs of the same areas, in pixels."""
         return np.sqrt(self.area_px / np.pi)
 
     def index_of(self, labels: Ints) -> Ints:
-        """Rows of `labels`, all of which must be present."""
+        """Return the rows of `labels`, all of which must be present."""
         order, ordered = self._by_label
         rows: Ints = order[np.searchsorted(ordered, labels)]
         return rows
@@ -67,18 +67,18 @@ class FrameObjects:
 
 @dataclass(frozen=True)
 class CellRuns:
-    """The pixels of the cells of one frame as runs along x, from the top left on.
+    """The pixels of the cells of one frame as runs along x, starting at the top left.
 
     Attributes
     ----------
     cell
-        ``(n,)`` rows of the frame's :class:`FrameObjects`.
+        ``(n,)`` row of the cell in the frame's :class:`FrameObjects`.
     y, x0, x1
-        ``(n,)`` row of the image, first column, and column after the last.
+        ``(n,)`` row of the image, first column, and column after the last, in pixels.
     n_cells
-        Cells of the frame.
+        Number of cells of the frame.
     shape
-        Rows and columns of the image.
+        Height and width of the image, in pixels.
     """
 
     cell: Ints
@@ -89,11 +89,11 @@ class CellRuns:
     shape: tuple[int, int]
 
     def of(self, chosen: NDArray[np.bool_]) -> CellRuns:
-        """Only the runs of cells that are chosen, ``(n_cells,)``."""
+        """Return only the runs of chosen cells, given as a mask ``(n_cells,)``."""
         return self._only(chosen[self.cell])
 
     def within(self, window: tuple[slice, slice]) -> CellRuns:
-        """Cut to what a window of the image shows, in coordinates of the window."""
+        """Crop to a window of the image, in coordinates of the window."""
         rows, columns = window
         if window == tuple(slice(0, size) for size in self.shape):
             return self
@@ -182,9 +182,10 @@ def count_overlaps(
     Parameters
     ----------
     before, after
-        Cells of images of one size.
+        Cells of two images of the same size.
     shift_yx
-        What is at ``(y, x)`` in `before` is compared with ``(y + dy, x + dx)`` in `after`.
+        Translation ``dy, dx`` in pixels: the point ``(y, x)`` of `before` is compared with
+        ``(y + dy, x + dx)`` of `after`.
     """
     window_before, window_after = shifted_windows(before.shape, shift_yx)
     before, after = before.within(window_before), after.within(window_after)
@@ -203,7 +204,7 @@ def count_overlaps(
 
 
 def _meeting(few: tuple[Ints, Ints], many: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
-    """Pairs of runs that share pixels; both lists are in order, their runs apart."""
+    """Return the pairs of runs that share pixels; the runs of either list are sorted, disjoint."""
     # The runs that meet one run are neighbours in the other list.
     first = np.searchsorted(many[1], few[0], side="right")
     n = np.searchsorted(many[0], few[1], side="left") - first
@@ -215,7 +216,7 @@ def _meeting(few: tuple[Ints, Ints], many: tuple[Ints, Ints]) -> tuple[Ints, Int
 def shifted_windows(
     shape: tuple[int, ...], shift_yx: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Windows of the earlier and the later image that show the same place after a shift."""
+    """Return the windows of the earlier and the later image that show the same region."""
     before, after = [], []
     for size, shift in zip(shape, shift_yx, strict=True):
         before.append(slice(max(0, -shift), max(0, size - max(0, shift))))

@@ -1,9 +1,9 @@
-"""Which links and births a user should look at, the most useful first.
+"""Ranking of the links and births that a user should check, the most useful first.
 
-A lineage is right if all of its links, divisions and buds are. Taken as independent, its
-probability is their product. Checking an event makes it certain; what that adds to the expected
-number of right lineages is the event's gain. Events of a probability of 0.998 or more count as
-right, and are not listed.
+A lineage is correct if all of its links, divisions and buds are correct. If these are independent,
+its probability is the product of theirs. Checking an event makes it certain; the event's gain is
+the resulting increase in the expected number of correct lineages. Events with a probability of
+0.998 or more count as correct and are not listed.
 """
 
 from __future__ import annotations
@@ -17,37 +17,40 @@ from cellsam_core.tracking.corrections import WORD
 
 MAX_EVENTS = 1000
 CERTAIN = 0.998
-"""More probable events count as right: of 29,625 such links in two simulated movies (mitosis,
-seed 31 of benchmarks/calibrate_tracking.py, whole and with 1 % of the masks spoiled) one was wrong,
-and the many tiny doubts, of which the fit sums up 17, would drown the large ones."""
+"""Probability from which an event counts as correct.
+
+Of 29,625 such links in two simulated movies (mitosis, seed 31 of benchmarks/calibrate_tracking.py,
+complete and with 1 % of the masks damaged) one was wrong. By the fitted probabilities 17 would be,
+and these many small doubts would hide the large ones.
+"""
 LINK_KINDS = ("link", "rescue", "gap")
 LEAST_PROBABILITY = 1e-6
-"""Of an event: no score rules it out for sure, and a lineage must be able to gain."""
+"""Smallest probability of an event, so that checking it always has a gain."""
 
 
 def review_table(
     objects: pd.DataFrame, tracks: pd.DataFrame, divisions: pd.DataFrame
 ) -> pd.DataFrame:
-    """Rank the automatic links, divisions and buds by what checking them gains.
+    """Rank the automatic links, divisions and buds by the gain from checking them.
 
     Parameters
     ----------
     objects
-        With link_probability: that a link is right, NaN without a link.
+        Table of objects; link_probability is the probability of the link, NaN without a link.
     tracks
-        track_id and lineage_id.
+        Table of tracks with track_id and lineage_id.
     divisions
-        With score: that the event is right.
+        Table of divisions; score is the probability of the event.
 
     Returns
     -------
     DataFrame
         At most 1000 rows: rank, event_kind (link, rescue, gap, mitosis, bud), frame, y, x, label
-        (of the object whose past is in doubt; of a division the first daughter's), track_ids
-        (of a division parent and daughters, joined by ``;``), probability, expected_gain (right
-        lineages that a check adds, if all rows above are checked) and lineages_right (expected
-        share of right lineages once this row and all above are checked). What is certain, or
-        corrected by the user, is left out.
+        (of the object whose past is uncertain; for a division, of the first daughter), track_ids
+        (for a division parent and daughters, joined by ``;``), probability, expected_gain
+        (correct lineages that a check adds, if all rows above are checked) and lineages_right
+        (expected fraction of correct lineages once this row and all above are checked). Certain
+        events and events corrected by the user are left out.
     """
     lineage = tracks.set_index("track_id")["lineage_id"]
     kinds = _links(objects), _births(objects, divisions)
@@ -74,7 +77,22 @@ def review_table(
 
 
 def advice(review: pd.DataFrame, n_lineages: int, wanted: float = 0.99) -> str:
-    """Say in a sentence how many rows of :func:`review_table` lead to `wanted` right lineages."""
+    """Tell the user how many rows of :func:`review_table` to check.
+
+    Parameters
+    ----------
+    review
+        Table of :func:`review_table`.
+    n_lineages
+        Number of lineages of the movie.
+    wanted
+        Fraction of lineages that should be correct.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
     if review.empty:
         return f"No automatic link or division has a probability below {CERTAIN}."
     share, gain = review["lineages_right"], review["expected_gain"]

@@ -1,8 +1,7 @@
-"""Label images in, tracks out."""
+"""Steps of tracking, from label images to tables."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cellsam_core.tracking.bud import find_buds
@@ -17,87 +16,47 @@ from cellsam_core.tracking.lineage import (
     track_ids,
     tracks_table,
 )
-from cellsam_core.tracking.observe import observe
-from cellsam_core.tracking.parameters import TrackParameters
+from cellsam_core.tracking.link_frames import link_frames
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracks import Tracks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import pandas as pd
 
     from cellsam_core.tracking.corrections import Correction
     from cellsam_core.tracking.graph import Event, LinkGraph
     from cellsam_core.tracking.overlap import Labels
 
 
-@dataclass(frozen=True)
-class Tracks:
-    """The tracks of a movie.
-
-    Attributes
-    ----------
-    objects
-        One row an object: frame, label, track_id, y, x, area_px, bounding box,
-        touches_border, link_kind (start, link, rescue, gap, division, bud), link_iou,
-        link_cost, link_margin, link_probability (that the link to the object before is right, or
-        the birth of a daughter or bud; NaN at a start and for a link of a correction), flags
-        (words joined by ``;``), merged_labels (of the masks, that a user has merged into it,
-        joined by ``;``).
-    tracks
-        One row a track: track_id, lineage_id, parent_id and sister_id (0 = none), generation,
-        birth_kind (movie_start, division, bud, border, appeared), first_frame, last_frame,
-        n_obs, n_gaps, end_kind (division, movie_end, border, lost), mean_iou, min_margin,
-        quality (mean IoU of the links times the fraction of frames in which the cell was
-        found; 0 without a link).
-    divisions
-        One row an event: event_id, kind (mitosis, bud), frame (first of a daughter),
-        parent_id, daughter_ids (``a;b``), score (probability that parent and daughters are
-        right, at most one frame off; 0 without a parent), area_ratio, symmetry, overlap,
-        runner_up_parent, status (auto, ambiguous: a score below 2/3, or corrected: score 1).
-    n_frames
-        Length of the movie.
-    intervals
-        One row an interval: what :func:`.frame_interval.intervals_table` returns.
-    drift
-        One row a frame: frame, y_px, x_px, the place of the stage.
-    """
-
-    objects: pd.DataFrame
-    tracks: pd.DataFrame
-    divisions: pd.DataFrame
-    n_frames: int
-    intervals: pd.DataFrame
-    drift: pd.DataFrame
-
-
 def track_labels(
     frames: Iterable[Labels],
-    parameters: TrackParameters | None = None,
+    options: TrackOptions | None = None,
     corrections: Sequence[Correction] = (),
 ) -> Tracks:
-    """Track the cells of a movie of label images.
+    """Track the cells of a movie of label images that are read once.
 
     Cells of consecutive frames are linked by overlap in a linear assignment (IoU tracker of
-    Bochinski et al. 2017, globally as Jaqaman et al. 2008), stage jumps being corrected;
-    then divisions are found, gaps closed, and divisions that do not last undone, or buds are
-    given to mothers. The result does not depend on the label values.
+    Bochinski et al. 2017, solved globally as in Jaqaman et al. 2008) after correction for stage
+    jumps. Then divisions are found, gaps are closed and divisions that do not last are undone, or
+    buds are assigned to mothers. The result does not depend on the label values.
 
     Parameters
     ----------
     frames
-        ``(y, x)`` integer label images, 0 = background, in order of time; read once, and only
-        the few frames that gap closing looks back at are held.
-    parameters
-        Default: :class:`TrackParameters` with mitosis.
+        ``(y, x)`` integer label images, 0 = background, in order of time. Each is read once, and
+        only the few frames that gap closing looks back at are held in memory.
+    options
+        Options of tracking; None takes the defaults.
     corrections
-        The user's, in the order of :func:`.corrections_table.read_corrections`.
+        Corrections of the user, in the order of their table.
 
     Raises
     ------
     InputError
-        Frames differ in size or are not label images; a correction names what is not there.
+        Frames differ in size or are not label images, or a correction names an object that does
+        not exist.
     """
-    graph, found = find_tracks(correct_frames(frames, corrections), parameters or TrackParameters())
+    graph, found = find_tracks(correct_frames(frames, corrections), options or TrackOptions())
     events = correct_tracks(graph, judge_events(found), corrections)
     identities = track_ids(graph)
     return Tracks(
@@ -110,17 +69,15 @@ def track_labels(
     )
 
 
-def find_tracks(
-    frames: Iterable[Labels], parameters: TrackParameters
-) -> tuple[LinkGraph, list[Event]]:
-    """Link cells and find their divisions or buds, whose scores are no probabilities yet."""
-    graph = observe(frames, parameters)
+def find_tracks(frames: Iterable[Labels], options: TrackOptions) -> tuple[LinkGraph, list[Event]]:
+    """Link cells and find their divisions or buds, with scores that are not probabilities yet."""
+    graph = link_frames(frames, options)
     events: list[Event] = []
-    if parameters.division == "mitosis":
-        events = find_divisions(graph, parameters)
-    close_gaps(graph, parameters)
-    if parameters.division == "mitosis":
-        events = undo_flicker(graph, events, parameters)
-    elif parameters.division == "budding":
-        events = find_buds(graph, parameters)
+    if options.division == "mitosis":
+        events = find_divisions(graph, options)
+    close_gaps(graph, options)
+    if options.division == "mitosis":
+        events = undo_flicker(graph, events, options)
+    elif options.division == "budding":
+        events = find_buds(graph, options)
     return graph, events

@@ -355,7 +355,7 @@ def test_words_for_genes_are_known_and_no_gene_is_an_error(folder, capsys, word)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--pixel-size-um", "-1"], "expected a length above 0 um"),
+        (["--pixel-size-um", "-1"], "option `pixel_size_um`: found -1.0"),
         ([], "give pixel_size_um"),
         (["--pixel-size-um", "0.5", "--cells", "absent.parquet"], "absent.parquet"),
         (["--pixel-size-um", "0.05"], "outside the image"),

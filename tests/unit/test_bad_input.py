@@ -114,7 +114,7 @@ def channel_to_segment(data):
 
 
 def channel_of_ratio(data):
-    return traces(data, "--ratio", "YFP/CFP"), ["--ratio: found 'YFP/CFP'", "channel_1"]
+    return traces(data, "--ratio", "YFP/CFP"), ["`ratio`: found 'YFP/CFP'", "channel_1"]
 
 
 # Spatial folders.

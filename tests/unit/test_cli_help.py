@@ -36,3 +36,18 @@ def test_every_option_of_a_command_is_explained(capsys, command):
     text = capsys.readouterr().out
     assert text.startswith(f"usage: cellsam-core {command}")
     assert "None" not in text
+
+
+def test_a_file_that_the_system_does_not_give_is_named_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from cellsam_core.cli import weights
+
+    def fail(args: object) -> None:
+        raise OSError(5, "Input/output error", "/data/frame.tif")
+
+    monkeypatch.setattr(weights, "run", fail)
+    assert main(["weights", "list"]) == 1
+    message = capsys.readouterr().err
+    assert "/data/frame.tif: found Input/output error" in message
+    assert "Traceback" not in message

@@ -12,7 +12,10 @@ import scipy.sparse
 from fake_results import write_spatial
 
 from cellsam_core.assignment.anndata import read_gene_counts, write_h5ad
+from cellsam_core.assignment.stage import assign
 from cellsam_core.cli import main
+from cellsam_core.comparison.samples import compare_samples
+from cellsam_core.errors import InputError
 from cellsam_core.reporting import figures_correlation
 
 FILES = ["correlation.png", "correlation.tsv", "gene_counts.tsv"]
@@ -106,3 +109,37 @@ def test_what_cannot_be_compared_is_named(tmp_path, capsys):
         assert compare(tmp_path / "out", *arguments) == 1
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def counted(name: str, genes: str) -> anndata.AnnData:
+    """Count transcripts, a letter each, in one cell."""
+    table = pd.DataFrame({"gene": list(genes), "x_px": 1.0, "y_px": 1.0})
+    return assign(table, np.ones((4, 4), np.uint8), pixel_size_um=1.0, sample=name)
+
+
+def test_tables_in_memory_and_in_files_are_the_same_to_it(tmp_path):
+    tables = {"d_1": counted("d_1", "ABBCCCD"), "d_2": counted("d_2", "AABBBBCCCCCCCE")}
+    found = compare_samples(tables)
+    assert found.counts.loc["B"].to_dict() == {"d_1": 2, "d_2": 4}
+    for name, table in tables.items():
+        write_h5ad(tmp_path / f"{name}.h5ad", table)
+    for other in (list(tables.values()), {name: tmp_path / f"{name}.h5ad" for name in tables}):
+        again = compare_samples(other)
+        pd.testing.assert_frame_equal(again.counts, found.counts)
+        pd.testing.assert_frame_equal(again.correlation, found.correlation)
+    assert found.r_matrix[0, 1] == found.correlation["pearson_r_log10"].iloc[0]
+    found.write(tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES[1:]
+
+
+def test_tables_in_memory_that_can_not_be_compared_are_named():
+    table = counted("d", "AB")
+    foreign = anndata.AnnData(np.ones((1, 2), np.float32))
+    for samples, message in (
+        ([table, table], "samples: found the sample d twice"),
+        ({"d": table}, "samples: found one sample"),
+        ([], "samples: found no sample"),
+        ({"d": table, "other": foreign}, "sample other: found no table that can be read"),
+    ):
+        with pytest.raises(InputError, match=message):
+            compare_samples(samples)

@@ -16,10 +16,12 @@ from geff.validate.data import ValidationConfig, validate_data
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.tracking import TrackParameters, Tracks, track_labels
 from cellsam_core.tracking.corrections import Correction, Operation, correct_frames
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.tracking.ctc import read_ctc
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracker import track_labels
+from cellsam_core.tracking.tracks import Tracks
 
 HEADER = "operation,frame,label,other_frame,other_label,note\n"
 Row = tuple[Operation, int, int] | tuple[Operation, int, int, int, int]
@@ -27,7 +29,7 @@ Row = tuple[Operation, int, int] | tuple[Operation, int, int, int, int]
 
 def corrected(frames: list[np.ndarray], *rows: Row, division: str = "mitosis") -> Tracks:
     corrections = [Correction(f"row {i}", *row) for i, row in enumerate(rows)]
-    return track_labels(frames, TrackParameters(division=division), corrections)  # type: ignore[arg-type]
+    return track_labels(frames, TrackOptions(division=division), corrections)  # type: ignore[arg-type]
 
 
 def track_of(tracks: Tracks, frame: int, label: int) -> int:
@@ -98,7 +100,7 @@ def test_a_false_daughter_is_taken_away_and_the_other_goes_on_as_the_parent() ->
 def test_a_missed_division_is_set(rows: list[Row]) -> None:
     """One row is enough where the parent's track goes on as the other daughter."""
     automatic = track_labels(division_movie())
-    missed = track_labels(division_movie(), TrackParameters(division="none"))
+    missed = track_labels(division_movie(), TrackOptions(division="none"))
     assert missed.divisions.empty
     onward = 2 if track_of(missed, 0, 1) == track_of(missed, 9, 2) else 3
     if len(rows) == 1 and rows[0][2] == onward:

@@ -10,12 +10,13 @@ from disc_movies import budding_movie, crowd, division_movie, draw
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.tracking import TrackParameters, track_labels
 from cellsam_core.tracking.ctc import read_ctc, relabel, write_ctc
 from cellsam_core.tracking.lineage import split_tracks
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracker import track_labels
 
 
-def export(folder: Path, frames: list[np.ndarray], parameters: TrackParameters | None = None):
+def export(folder: Path, frames: list[np.ndarray], parameters: TrackOptions | None = None):
     result = track_labels(frames, parameters)
     write_ctc(folder / "ctc", frames, len(frames), result.objects, result.tracks)
     return result, read_ctc(folder / "ctc")
@@ -32,7 +33,7 @@ def export(folder: Path, frames: list[np.ndarray], parameters: TrackParameters |
     ids=["division", "budding", "gaps", "mostly empty"],
 )
 def test_validator_accepts(tmp_path: Path, frames: list[np.ndarray], division: str) -> None:
-    result, movie = export(tmp_path, frames, TrackParameters(division=division))
+    result, movie = export(tmp_path, frames, TrackOptions(division=division))
     assert validate_sequence(str(tmp_path / "ctc"), threads=1) == {"Valid": 1}
     for t, frame in enumerate(frames):
         assert ((movie.frame(t) > 0) == (frame > 0)).all()
@@ -53,7 +54,7 @@ def test_gap_and_bud_start_a_new_label(tmp_path: Path) -> None:
     frames = [draw([(5, 48, 60, 9)] if t != 2 else []) for t in range(5)]
     _, movie = export(tmp_path, frames)
     assert movie.tracks.tolist() == [[1, 0, 1, 0], [2, 3, 4, 1]]
-    _, movie = export(tmp_path, budding_movie(), TrackParameters(division="budding"))
+    _, movie = export(tmp_path, budding_movie(), TrackOptions(division="budding"))
     mother = int(movie.frame(0)[48, 30])
     children = movie.tracks[movie.tracks[:, 3] == mother]
     assert children[:, 1].tolist() == [2, 2]
@@ -71,7 +72,7 @@ def test_movie_without_cells(tmp_path: Path) -> None:
 
 def test_many_labels_and_long_movies(tmp_path: Path) -> None:
     grid = np.arange(1, 66_001, dtype=np.uint32).reshape(200, 330)
-    _, movie = export(tmp_path, [grid], TrackParameters(registration="none"))
+    _, movie = export(tmp_path, [grid], TrackOptions(registration="none"))
     assert movie.frame(0).dtype == np.uint32
     assert len(np.unique(movie.frame(0))) == 66_000
     few = track_labels([draw([])] * 2)
@@ -80,7 +81,7 @@ def test_many_labels_and_long_movies(tmp_path: Path) -> None:
 
 
 def test_pieces_do_not_branch_for_graphs_without_gaps() -> None:
-    result = track_labels(budding_movie(), TrackParameters(division="budding"))
+    result = track_labels(budding_movie(), TrackOptions(division="budding"))
     piece, pieces = split_tracks(result.objects, result.tracks, at_gaps=False)
     assert piece.index.equals(result.objects.index)
     assert pieces["piece"].tolist() == list(range(1, 6))
@@ -135,7 +136,7 @@ def test_command_passes_options_on(tmp_path: Path) -> None:
     import pandas as pd
 
     tifffile.imwrite(tmp_path / "movie.tif", np.stack(division_movie()))
-    assert run(tmp_path / "movie.tif", tmp_path / "a", "--division-min-symmetry", "1.1") == 0
+    assert run(tmp_path / "movie.tif", tmp_path / "a", "--division-area-max", "0.41") == 0
     assert pd.read_csv(tmp_path / "a" / "divisions.csv").empty
     assert run(tmp_path / "movie.tif", tmp_path / "a", "--division", "none") == 0
 

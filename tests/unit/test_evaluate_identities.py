@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from disc_movies import division_movie
+from identities import Lineage, found_lineage, score_identities
 
-from benchmarks.identities import Lineage, found_lineage, score_identities
 from cellsam_core.simulation.movie import simulate_labels
 from cellsam_core.simulation.options import MovieOptions
-from cellsam_core.tracking import TrackParameters, track_labels
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracker import track_labels
 
 
 def lineage(tracks: dict[int, range], births: list[tuple[int, tuple[int, ...]]]) -> Lineage:
@@ -91,7 +92,7 @@ def test_simulated_labels_are_followed(division: str) -> None:
         frames.append(labels)
         births += [(d.parent_id, d.daughter_ids) for d in divisions]
     assert len(births) > 5
-    result = track_labels(frames, TrackParameters(division=division))  # type: ignore[arg-type]
+    result = track_labels(frames, TrackOptions(division=division))  # type: ignore[arg-type]
     label = result.objects["label"].to_numpy(np.int64)
     truth = Lineage(result.objects["frame"].to_numpy(np.int64), label, births)
     scores = score_identities(found_lineage(result.objects, result.divisions), truth)

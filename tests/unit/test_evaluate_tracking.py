@@ -13,8 +13,9 @@ from cellsam_core.errors import InputError
 from cellsam_core.evaluation.stage import evaluate_tracking
 from cellsam_core.simulation.options import MovieOptions
 from cellsam_core.simulation.stage import simulate_movie
-from cellsam_core.tracking import TrackParameters, track_labels
 from cellsam_core.tracking.ctc import write_ctc
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracker import track_labels
 
 
 def write_result(folder: Path, frames: list[np.ndarray], parameters=None) -> Path:
@@ -99,7 +100,7 @@ def test_shifted_division_counts_only_with_tolerance(tmp_path: Path) -> None:
 
 def test_missed_division(tmp_path: Path) -> None:
     truth = as_truth(write_result(tmp_path / "true", division_movie()), tmp_path / "gt")
-    none = write_result(tmp_path / "res", division_movie(), TrackParameters(division="none"))
+    none = write_result(tmp_path / "res", division_movie(), TrackOptions(division="none"))
     scores = evaluate_tracking(none, truth)
     assert (scores["det"], scores["division_f1"], scores["mbc"]) == (1.0, 0.0, 0.0)
     assert scores["division_fn"] == 1

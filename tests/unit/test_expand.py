@@ -71,4 +71,4 @@ def test_grown_cells_own_what_is_near_and_are_measured_anew(folder):
 @pytest.mark.parametrize("value", ["-1", "nan", "inf"])
 def test_no_length_is_refused(folder, capsys, value):
     assert assign(folder, f"--expand-um={value}") == 1
-    assert "--expand-um" in capsys.readouterr().err
+    assert "option `expand_um`" in capsys.readouterr().err

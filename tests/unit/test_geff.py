@@ -9,8 +9,10 @@ from disc_movies import budding_movie, crowd, division_movie, draw
 from geff.core_io import read_to_memory
 from geff.validate.data import ValidationConfig, validate_data
 
-from cellsam_core.tracking import TrackParameters, Tracks, track_labels
 from cellsam_core.tracking.geff import write_geff
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracker import track_labels
+from cellsam_core.tracking.tracks import Tracks
 
 EVERYTHING = ValidationConfig(graph=True, lineage=True, tracklet=True)
 
@@ -29,7 +31,7 @@ def write(path: Path, result: Tracks, **calibration: float):
     ids=["division", "budding", "gaps"],
 )
 def test_graph_is_valid_and_complete(tmp_path: Path, frames: list, division: str) -> None:
-    result = track_labels(frames, TrackParameters(division=division))
+    result = track_labels(frames, TrackOptions(division=division))
     memory = write(tmp_path / "tracks.geff", result)
     links = (result.objects["link_kind"] != "start").sum()
     assert len(memory["node_ids"]) == len(result.objects)

@@ -13,11 +13,15 @@ from cellsam_core.errors import InputError
 from cellsam_core.simulation.movie import Frame, iter_frames
 from cellsam_core.simulation.optics import expose, illumination
 from cellsam_core.simulation.options import MovieOptions
-from cellsam_core.traces.intensities import TraceOptions
+from cellsam_core.traces.options import TraceOptions
 from cellsam_core.traces.ratios import trace_frames
+from cellsam_core.traces.settings import TraceSettings
 
 MOVIE = MovieOptions(frames=8, size_px=224, cells=12, drug_frame=4, cycle_frames=200)
-KTR = TraceOptions("ktr", ("KTR", "KTR"), baseline_frames=4, background="mode", ring_px=4)
+KTR = TraceSettings(
+    TraceOptions(reporter="ktr", ratio="KTR", baseline_frames=4, background="mode", ring_px=4),
+    ("KTR", "KTR"),
+)
 
 
 def ktr_image(frame: Frame, medium: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -64,8 +68,9 @@ def test_a_ring_without_pixels_is_flagged() -> None:
     tracks = pd.DataFrame({"track_id": [1, 2], "lineage_id": [1, 2], "parent_id": 0})
     tracks = tracks.assign(first_frame=0, last_frame=0)
     frame = (np.full((1, 60, 60), 500.0), labels, objects)
-    options = TraceOptions("ktr", ("KTR", "KTR"), background="none", ring_px=4)
-    table = pd.concat(trace_frames([frame], ["KTR"], tracks, options, None))
+    options = TraceOptions(reporter="ktr", ratio="KTR", background="none", ring_px=4)
+    settings = TraceSettings(options, ("KTR", "KTR"))
+    table = pd.concat(trace_frames([frame], ["KTR"], tracks, settings, None))
     assert table["invalid_reason"].str.startswith("no pixels;").all()
     assert table["ratio"].isna().all()
 
@@ -83,7 +88,7 @@ def test_command(tmp_path) -> None:
     }
     np.testing.assert_allclose(cell["ratio"], (sides["ring"] / sides["nucleus"])[cell.index])
     assert b'"reporter": "ktr"' in pq.read_schema(path).metadata[b"cellsam_traces"]
-    with pytest.raises(InputError, match="--ring-px: found 0"):
+    with pytest.raises(InputError, match="`ring_px`: found 0"):
         run_traces(folder, "--reporter", "ktr", ratio="GFP")
     with pytest.raises(InputError, match="the reporter's channel, one of GFP, ExRai_405"):
         run_traces(folder, *options, ratio="GFP/ExRai_405")

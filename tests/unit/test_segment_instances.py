@@ -191,7 +191,7 @@ def test_batches_of_different_settings_are_refused(tmp_path) -> None:
 
 
 def test_putting_cells_together_needs_no_torch() -> None:
-    code = "import sys, cellsam_core.segmentation.image, cellsam_core.segmentation.batch_files; "
+    code = "import sys, cellsam_core.segmentation.stage, cellsam_core.segmentation.batches; "
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -117,7 +117,7 @@ def test_raw_rounds_are_decoded_from_its_spots(stand_in, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--spotiflow-probability", "0.4"), "the option without --spotiflow"),
+        (("--spotiflow-probability", "0.4"), "the option without `spotiflow`"),
         (("--spotiflow", "general", "--spotiflow-probability", "1.5"), "at most 1"),
         (("--spotiflow", "smfish_3d"), "three-dimensional"),
         (("--spotiflow", "no/such"), "no model that can be opened (URL fetch failure"),

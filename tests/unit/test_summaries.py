@@ -124,7 +124,7 @@ def test_the_control_s_bleaching_is_divided_out(movie, tmp_path):
 
 
 def test_the_drug_comes_after_the_baseline(movie, tmp_path):
-    with pytest.raises(InputError, match="--drug-frame: found 2"):
+    with pytest.raises(InputError, match="`drug_frame`: found 2"):
         run_traces(movie, "--drug-frame", "2", ratio="GFP/ExRai_405")
     options = ["--drug-frame", str(DRUG_FRAME), "-o", str(tmp_path)]
     run_traces(movie, *options, ratio="GFP/ExRai_405")

@@ -7,9 +7,9 @@ from scipy.ndimage import binary_dilation
 
 from cellsam_core.traces.background import fit_surface, mode_of
 from cellsam_core.traces.intensities import measure_frame
+from cellsam_core.traces.options import TraceOptions
 from cellsam_core.traces.pixel_groups import PixelGroups
 from cellsam_core.traces.ratios import (
-    TraceOptions,
     add_ratio,
     baseline_ratios,
     columns_of,
@@ -18,9 +18,11 @@ from cellsam_core.traces.ratios import (
     normalise,
     trace_frames,
 )
+from cellsam_core.traces.settings import TraceSettings
 
 CHANNELS = ("num", "den")
-RATIO = TraceOptions(ratio=CHANNELS)
+OPTIONS = TraceOptions(ratio=CHANNELS)
+RATIO = TraceSettings(OPTIONS, CHANNELS)
 
 
 def two_cells() -> np.ndarray:
@@ -78,7 +80,7 @@ def test_annulus_background_is_local_and_skips_rim_and_other_cells():
     image[1, labels == 7] = 200
     image[0, labels == 3] = 900
     image[1, labels == 3] = 500
-    table = by_label(measure_frame(image, labels, CHANNELS, RATIO))
+    table = by_label(measure_frame(image, labels, CHANNELS, OPTIONS))
     assert table.loc[7, "num_background"] == pytest.approx(100, abs=4)
     assert table.loc[3, "num_background"] == pytest.approx(300, abs=4)
     assert table.loc[7, "num_mean"] == 400
@@ -138,12 +140,13 @@ def test_confluent_frame_has_no_background_and_says_so():
     labels = np.ones((40, 40), np.uint16)
     labels[:, 20:] = 2
     image = np.full((2, 40, 40), 500, np.uint16)
-    table = add_ratio(measure_frame(image, labels, CHANNELS, RATIO), RATIO, np.zeros(2, bool))
+    table = add_ratio(measure_frame(image, labels, CHANNELS, OPTIONS), RATIO, np.zeros(2, bool))
     assert table["num_background"].isna().all()
     assert table["ratio"].isna().all()
     assert table["invalid_reason"].str.contains("no background").all()
-    none = TraceOptions(ratio=CHANNELS, background="none")
-    table = add_ratio(measure_frame(image, labels, CHANNELS, none), none, np.zeros(2, bool))
+    options = TraceOptions(ratio=CHANNELS, background="none")
+    none = TraceSettings(options, CHANNELS)
+    table = add_ratio(measure_frame(image, labels, CHANNELS, options), none, np.zeros(2, bool))
     assert table["ratio"].tolist() == [1, 1]
 
 
@@ -159,7 +162,7 @@ def test_saturation_border_and_weak_denominator_are_named():
     image[0, labels == 11] = 104  # the same in the numerator
     image[1, labels == 3] = 108  # 8 above a background of noise 5
     image[0, 20, 20] = 65535
-    table = add_ratio(measure_frame(image, labels, CHANNELS, RATIO), RATIO, np.zeros(4, bool))
+    table = add_ratio(measure_frame(image, labels, CHANNELS, OPTIONS), RATIO, np.zeros(4, bool))
     reasons = table.set_index("label")["invalid_reason"]
     assert reasons[7] == "saturated"
     assert reasons[3] == "low denominator"
@@ -290,7 +293,9 @@ def test_known_response_is_recovered_within_one_percent():
 
 def test_without_ratio_intensities_remain():
     frames, tracks, _ = synthetic_movie()
-    table = pd.concat(trace_frames(frames, CHANNELS, tracks, TraceOptions(), None))
+    table = pd.concat(
+        trace_frames(frames, CHANNELS, tracks, TraceSettings(TraceOptions(), None), None)
+    )
     assert set(table["invalid_reason"]) == {"no ratio"}
     assert not table["valid"].any()
     assert table["ratio"].isna().all()

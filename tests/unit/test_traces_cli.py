@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from fake_results import DIVISION_FRAME, N_FRAMES, response, run_traces, write_movie
 
-from cellsam_core.cli.traces import parse_ratio
 from cellsam_core.errors import InputError
 from cellsam_core.samples.manifest import Manifest
+from cellsam_core.traces.check import parse_ratio
 from cellsam_core.traces.ratios import columns_of
 
 CONTRACT = ["track_id", "lineage_id", "frame", "time_s", "compartment", "GFP_mean"]
@@ -95,7 +95,7 @@ def test_ratio_names():
 
 
 def test_unusable_input_is_refused_and_leaves_nothing(movie, tmp_path):
-    with pytest.raises(InputError, match="--baseline-frames: found 0"):
+    with pytest.raises(InputError, match="`baseline_frames`: found 0"):
         run_traces(movie, "--baseline-frames", "0")
     other = write_movie(tmp_path / "short/results", n_frames=2)
     masks = str(other / "2_masks/masks.zarr")
@@ -121,7 +121,7 @@ def test_a_movie_without_cells_keeps_its_frame_interval(tmp_path):
 
 
 def test_the_drug_is_given_within_the_movie(movie):
-    with pytest.raises(InputError, match=r"--drug-frame: found 500.*at most 11"):
+    with pytest.raises(InputError, match=r"`drug_frame`: found 500.*at most 11"):
         run_traces(movie, "--drug-frame", "500")
 
 

@@ -6,8 +6,10 @@ import pytest
 from disc_movies import budding_movie, crowd, division_movie, draw
 
 from cellsam_core.errors import InputError
-from cellsam_core.tracking import TrackParameters, Tracks, track_labels
-from cellsam_core.tracking.observe import observe
+from cellsam_core.tracking.link_frames import link_frames
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracker import track_labels
+from cellsam_core.tracking.tracks import Tracks
 
 
 def track_of(tracks: Tracks, frame: int, label: int) -> int:
@@ -86,7 +88,7 @@ def test_a_cell_that_leaves_is_no_daughter_of_itself() -> None:
 
 
 def test_division_can_be_switched_off() -> None:
-    result = track_labels(division_movie(), TrackParameters(division="none"))
+    result = track_labels(division_movie(), TrackOptions(division="none"))
     assert result.divisions.empty
     assert (result.tracks["parent_id"] == 0).all()
 
@@ -133,7 +135,7 @@ def test_stage_jump_is_corrected() -> None:
     # A stage jump of a cell diameter: nothing overlaps itself any more.
     moved = [np.roll(f, (10, 10), (0, 1)) if t >= 6 else f for t, f in enumerate(frames)]
 
-    def kept(parameters: TrackParameters) -> float:
+    def kept(parameters: TrackOptions) -> float:
         identity = track_labels(moved, parameters).objects
         still = track_labels(frames).objects
         keys = ["frame", "y", "x"]
@@ -143,8 +145,8 @@ def test_stage_jump_is_corrected() -> None:
         pairs = both.groupby("track_id_y")["track_id_x"].nunique()
         return float((pairs == 1).mean()) if len(both) > 600 else 0.0
 
-    assert kept(TrackParameters()) == 1.0
-    assert kept(TrackParameters(registration="none")) < 0.5
+    assert kept(TrackOptions()) == 1.0
+    assert kept(TrackOptions(registration="none")) < 0.5
 
 
 def test_tracks_do_not_depend_on_label_values() -> None:
@@ -179,7 +181,7 @@ def test_crowd_is_followed_and_deterministic() -> None:
 
 
 def test_bud_gets_its_mother_who_keeps_her_identity() -> None:
-    result = track_labels(budding_movie(), TrackParameters(division="budding"))
+    result = track_labels(budding_movie(), TrackOptions(division="budding"))
     mother, bud, stray = (track_of(result, 8, label) for label in (1, 3, 4))
     tracks = result.tracks.set_index("track_id")
     assert tracks.loc[mother, ["first_frame", "last_frame", "end_kind"]].tolist() == [
@@ -206,7 +208,7 @@ def test_undecidable_mothers_are_marked() -> None:
         draw([(1, 48, 30, 12), (2, 48, 62, 12), *([(3, 48, 46, 3.6)] if t >= 2 else [])])
         for t in range(8)
     ]
-    result = track_labels(between, TrackParameters(division="budding"))
+    result = track_labels(between, TrackOptions(division="budding"))
     assert result.divisions["status"].tolist() == ["ambiguous"]
     assert result.divisions["parent_id"].iloc[0] > 0
     twins = [
@@ -215,7 +217,7 @@ def test_undecidable_mothers_are_marked() -> None:
         else draw([(1, 48, 60, 12), (2, 20, 20, 12), (3, 48, 76, 3.6), (4, 48, 44, 3.6)])
         for t in range(8)
     ]
-    result = track_labels(twins, TrackParameters(division="budding"))
+    result = track_labels(twins, TrackOptions(division="budding"))
     assert sorted(result.divisions["status"]) == ["ambiguous", "auto"]
     assert (result.divisions["parent_id"] == 0).sum() == 1
 
@@ -228,7 +230,7 @@ def test_bud_points_to_its_mother(turned: bool) -> None:
     along, across = (x - 45, y - 49) if turned else (y - 49, x - 45)
     for frame in frames[2:]:
         frame[((across / 3) ** 2 + (along / 4.5) ** 2 <= 1) & (frame == 0)] = 3
-    result = track_labels(frames, TrackParameters(division="budding"))
+    result = track_labels(frames, TrackOptions(division="budding"))
     assert result.divisions["parent_id"].tolist() == [track_of(result, 0, 1 if turned else 2)]
     assert result.divisions["score"].iloc[0] > 0.9
 
@@ -244,7 +246,7 @@ def test_sure_buds_choose_before_doubtful_ones() -> None:
         if t >= 4:
             discs.append((4, 48, 14.4, 3.6))
         frames.append(draw(discs))
-    result = track_labels(frames, TrackParameters(division="budding"))
+    result = track_labels(frames, TrackOptions(division="budding"))
     mother, other, doubtful, sure = (track_of(result, 9, label) for label in (1, 2, 3, 4))
     parents = result.tracks.set_index("track_id")["parent_id"]
     assert parents[[sure, doubtful]].tolist() == [mother, other]
@@ -263,7 +265,7 @@ def test_mothers_bud_at_the_pace_of_the_movie(n_others: int) -> None:
             discs += [(30 + k, y, x - 15.6, 3.6)] if t >= 2 else []
             discs += [(50 + k, y, x + 15.6, 3.6)] if t >= 16 else []
         frames.append(draw(discs, (200, 200)))
-    result = track_labels(frames, TrackParameters(division="budding", bud_max_area_fraction=1.0))
+    result = track_labels(frames, TrackOptions(division="budding", bud_max_area_fraction=1.0))
     parents = result.tracks.set_index("track_id")["parent_id"]
     mother, other, bud = (track_of(result, 25, label) for label in (1, 2, 4))
     assert parents[bud] == (other if n_others else mother)
@@ -272,7 +274,7 @@ def test_mothers_bud_at_the_pace_of_the_movie(n_others: int) -> None:
 @pytest.mark.parametrize(("x", "found"), [(3.5, True), (0.5, False)])
 def test_newcomers_cut_by_the_border_are_no_buds(x: float, found: bool) -> None:
     frames = [draw([(1, 48, x + 16, 12), *([(3, 48, x, 3.6)] if t >= 2 else [])]) for t in range(8)]
-    result = track_labels(frames, TrackParameters(division="budding"))
+    result = track_labels(frames, TrackOptions(division="budding"))
     assert result.objects.query("label == 3")["touches_border"].all()
     assert len(result.divisions) == found
 
@@ -301,7 +303,7 @@ def test_a_jump_does_not_lose_cells_that_the_border_cuts() -> None:
     scene = np.hstack([crowd()[0], crowd(1, 1)[0] + 100 * (crowd(1, 1)[0] > 0)])
     offsets = [0, 9, 1, 12, 4, 10]
     frames = [scene[10 - o // 2 : 130 - o // 2, o : o + 300] for o in offsets]
-    objects = track_labels(frames, TrackParameters(division="none")).objects
+    objects = track_labels(frames, TrackOptions(division="none")).objects
     whole = objects[objects["area_px"] > 40]
     assert (whole.groupby("label")["track_id"].agg(lambda ids: len(set(ids))) == 1).all()
     assert whole["touches_border"].any()
@@ -311,7 +313,7 @@ def test_a_jump_does_not_lose_cells_that_the_border_cuts() -> None:
 @pytest.mark.parametrize("shown", [[], [0], [3], [0, 5]])
 def test_frames_without_cells(division: str, shown: list[int]) -> None:
     frames = [draw([(5, 48, 60, 9)] if t in shown else []) for t in range(6)]
-    parameters = TrackParameters(division=division)  # type: ignore[arg-type]
+    parameters = TrackOptions(division=division)  # type: ignore[arg-type]
     result = track_labels(frames, parameters)
     full = track_labels(division_movie())
     assert len(result.objects) == len(shown)
@@ -345,7 +347,7 @@ def test_bad_frames_are_refused(frame: np.ndarray, word: str) -> None:
 def test_bad_parameters_are_refused() -> None:
     for wrong in ({"division": "meiosis"}, {"sigma_iou": 1.5}, {"gap_closing_max_frame_count": -1}):
         with pytest.raises(InputError, match=next(iter(wrong))):
-            TrackParameters(**wrong)  # type: ignore[arg-type]
+            TrackOptions(**wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -358,9 +360,9 @@ def test_bad_parameters_are_refused() -> None:
     ],
 )
 def test_limits_that_no_division_fulfils_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=r"division_area_max, which is|a fraction, at most 1"):
-        TrackParameters(**wrong)  # type: ignore[arg-type]
-    TrackParameters(division_area_min=1.0, division_area_max=1.0, division_min_symmetry=1.0)
+    with pytest.raises(InputError, match=r"above `division_area_max`|a number from 0 to 1"):
+        TrackOptions(**wrong)  # type: ignore[arg-type]
+    TrackOptions(division_area_min=1.0, division_area_max=1.0, division_min_symmetry=1.0)
 
 
 def test_only_a_few_frames_are_held() -> None:
@@ -379,16 +381,16 @@ def test_only_a_few_frames_are_held() -> None:
             most = max(most, sum(ref() is not None for ref in alive))
 
     track_labels(stream())
-    assert most <= 1 + TrackParameters().look_back_frames
+    assert most <= 1 + TrackOptions().look_back_frames
 
 
 @pytest.mark.parametrize(("gap", "window"), [(0, 1), (0, 2), (2, 2), (2, 6), (5, 1)])
 def test_no_frame_is_looked_back_at_that_nothing_can_be_linked_to(gap: int, window: int) -> None:
     """Gaps are closed over `gap` missing frames; daughters appear within `window` frames."""
-    parameters = TrackParameters(gap_closing_max_frame_count=gap, division_window_frames=window)
+    parameters = TrackOptions(gap_closing_max_frame_count=gap, division_window_frames=window)
     frames = [draw([(t + 1, 48, 60, 9)] if t % 2 else [(1, 48, 60, 3)]) for t in range(12)]
-    graph = observe(frames, parameters)
-    lags = graph.frame[graph.seen[:, 0]] - graph.frame[graph.seen[:, 1]]
+    graph = link_frames(frames, parameters)
+    lags = graph.frame[graph.earlier_overlaps[:, 0]] - graph.frame[graph.earlier_overlaps[:, 1]]
     assert set(lags.tolist()) == set(range(1, max(gap + 1, window) + 1))
 
 
@@ -397,7 +399,7 @@ def test_thinned_out_movies_tell_which_interval_is_safe() -> None:
     frames = [
         draw([(k, 30.0 * k, 20 + 4.5 * t, 10) for k in (1, 2, 3, 4)], (150, 160)) for t in range(26)
     ]
-    tracks = track_labels(frames, TrackParameters(registration="none"))
+    tracks = track_labels(frames, TrackOptions(registration="none"))
     intervals = tracks.intervals.set_index("every_nth_frame")
     assert intervals["safe"].to_dict() == {1: True, 2: True, 3: False, 4: False}
     assert intervals["found"].tolist() == [1, 1, 0, 0]
@@ -411,7 +413,7 @@ def test_cells_without_overlap_are_rescued_whatever_the_registration(registratio
     still = [(k, y, x, 7.0) for k, (y, x) in enumerate(((15, 15), (15, 110), (80, 60)), start=2)]
     frames = [draw([*still, (1, 48, 50 + 13 * t, 6.0)]) for t in range(4)]
     for radii, tracks in ((2.5, 4), (0, 7)):
-        parameters = TrackParameters(
+        parameters = TrackOptions(
             division="none",
             registration=registration,  # type: ignore[arg-type]
             rescue_max_distance_radii=radii,
@@ -437,7 +439,7 @@ def test_real_cells_keep_their_identity(shared_data) -> None:
 
     files = sorted((shared_data / "movies/PhC-C2DH-U373_02").glob("man_track*.tif"))
     frames = [tifffile.imread(f) for f in files]
-    objects = track_labels(frames, TrackParameters(division="none")).objects
+    objects = track_labels(frames, TrackOptions(division="none")).objects
     # In the truth 6, 7 and 9 are one cell that leaves and returns, and 14 and 18, which touch,
     # are swapped in frame 56: only these may change.
     clear = objects[~objects["label"].isin([6, 7, 9, 14, 18])]
@@ -477,7 +479,7 @@ def test_real_buds_are_found(shared_data) -> None:
     files = sorted((shared_data / "movies/yeastvision_sample/01").glob("man_track*.tif"))
     frames = [tifffile.imread(f) for f in files]
     born = set(np.unique(frames)) - set(np.unique(frames[0]))
-    result = track_labels(frames, TrackParameters(division="budding"))
+    result = track_labels(frames, TrackOptions(division="budding"))
     label = result.objects.drop_duplicates("track_id").set_index("track_id")["label"]
     buds = result.divisions.loc[result.divisions["parent_id"] > 0, "daughter_ids"].astype(int)
     found = set(label[buds])

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from disc_movies import budding_movie, crowd, division_movie, draw
 
-from cellsam_core.tracking import TrackParameters, track_labels
 from cellsam_core.tracking.confidence import event_cues, probability
 from cellsam_core.tracking.graph import Event
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.tracker import track_labels
 
 
 def test_every_link_and_birth_has_a_probability() -> None:
     for movie, division in ((division_movie(), "mitosis"), (budding_movie(), "budding")):
-        parameters = TrackParameters(division=division)  # type: ignore[arg-type]
+        parameters = TrackOptions(division=division)  # type: ignore[arg-type]
         tracks = track_labels(movie, parameters)
         known = tracks.objects["link_probability"].notna()
         assert (known == (tracks.objects["link_kind"] != "start")).all()
@@ -29,7 +30,7 @@ def test_a_close_choice_is_less_probable() -> None:
         draw([(1, 48, 49, 9), (2, 20, 100, 9)]),
     ]
     sure, doubtful = (
-        track_labels(m, TrackParameters(division="none", registration="none")).objects
+        track_labels(m, TrackOptions(division="none", registration="none")).objects
         for m in (alone, rivals)
     )
     found = [t.query("frame == 1")["link_probability"].max() for t in (sure, doubtful)]

@@ -1,4 +1,4 @@
-"""Boxes as ``(n, 4)`` tensors x0, y0, x1, y1 in pixels."""
+"""Boxes: tensors ``(n, 4)`` of x0, y0, x1, y1 in pixels."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def paired_iou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def to_centre(boxes: Tensor) -> Tensor:
-    """Corners to centre x, centre y, width, height."""
+    """Convert corners to centre x, centre y, width, height."""
     low, high = boxes[..., :2], boxes[..., 2:]
     return torch.cat(((low + high) / 2, high - low), -1)
 
 
 def to_corners(boxes: Tensor) -> Tensor:
-    """Centre x, centre y, width, height to corners."""
+    """Convert centre x, centre y, width, height to corners."""
     centre, half = boxes[..., :2], boxes[..., 2:] / 2
     return torch.cat((centre - half, centre + half), -1)

@@ -1,4 +1,4 @@
-"""CellFinder: set-prediction queries over the encoder's features give one box a cell.
+"""CellFinder: queries over the features of the encoder predict one box for each cell.
 
 An Anchor DETR (Wang et al. 2022) in two stages (Zhu et al. 2021, Zhang et al. 2023): every
 position of the stride-8 features is an anchor point that proposes a box; the best proposals
@@ -93,14 +93,14 @@ class QueryLayer(nn.Module):
 
 
 class CellFinder(nn.Module):
-    """Features at stride 8 to boxes with scores.
+    """Network that finds boxes with scores in features at stride 8.
 
     Parameters
     ----------
     width
-        Channels of the features.
+        Number of channels of the features.
     n_layers
-        Query layers.
+        Number of query layers.
     """
 
     def __init__(self, width: int = 128, n_layers: int = 2) -> None:
@@ -120,9 +120,9 @@ class CellFinder(nn.Module):
         Parameters
         ----------
         features
-            ``(n, width, h, w)``.
+            Features ``(n, width, h, w)``.
         n_queries
-            At most this many boxes an image.
+            Largest number of boxes of an image.
         """
         _, c, h, w = features.shape
         tower = self.tower(features)

@@ -27,7 +27,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, c, h, w)`` to the same shape."""
+        """Transform features ``(n, c, h, w)``, keeping their shape."""
         return F.relu(x + self.second(self.first(x)))
 
 
@@ -51,7 +51,7 @@ class AttentionBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, c, h, w)`` to the same shape."""
+        """Transform features ``(n, c, h, w)``, keeping their shape."""
         n, c, h, w = x.shape
         x = x + self.position(x)
         tokens = x.flatten(2).transpose(1, 2)
@@ -113,18 +113,18 @@ def sample_windows(features: Tensor, windows: Tensor, size: int, stride: int) ->
     Parameters
     ----------
     features
-        ``(c, h, w)`` of one image.
+        Features ``(c, h, w)`` of one image.
     windows
-        ``(n, 4)`` x0, y0, x1, y1 in input pixels.
+        Windows ``(n, 4)`` x0, y0, x1, y1 in input pixels.
     size
-        Grid points along each side, at the centres of `size` equal cells.
+        Number of grid points along each side, at the centres of `size` equal cells.
     stride
-        Input pixels per feature.
+        Number of input pixels per feature.
 
     Returns
     -------
     Tensor
-        ``(n, c, size, size)``; zero outside the image.
+        Features ``(n, c, size, size)``; zero outside the image.
     """
     channels, height, width = features.shape
     n = windows.shape[0]

@@ -18,19 +18,19 @@ from cellsam_core.segmentation.tiny.encoder import sample_windows
 STRIDE = 4
 TOKENS = 16
 MASK_PX = 4 * TOKENS
-"""Side of the mask that the decoder draws in a window."""
+"""Side, in pixels, of the mask that the decoder draws in a window."""
 
 MARGIN = 1.4
 MIN_WINDOW_PX = 16.0
 
 
 class WindowMaskDecoder(nn.Module):
-    """Boxes to mask logits in windows and predicted IoU.
+    """Network that predicts mask logits in windows around boxes, and their IoU.
 
     Parameters
     ----------
     width
-        Channels of the features.
+        Number of channels of the features.
     """
 
     def __init__(self, width: int = 128) -> None:
@@ -56,9 +56,9 @@ class WindowMaskDecoder(nn.Module):
         Parameters
         ----------
         features
-            ``(width, h, w)`` at stride 4.
+            Features ``(width, h, w)`` at stride 4.
         boxes
-            ``(n, 4)`` in pixels.
+            Boxes ``(n, 4)`` in pixels.
 
         Returns
         -------

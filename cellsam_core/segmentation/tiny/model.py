@@ -1,4 +1,4 @@
-"""The three parts of CellSAM put together, and the weights that fill them."""
+"""The tiny CellSAM: image encoder, CellFinder and mask decoder put together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CellSAM(nn.Module):
     Parameters
     ----------
     width
-        Channels of the shared features.
+        Number of channels of the shared features.
     """
 
     def __init__(self, width: int = 128) -> None:
@@ -33,12 +33,12 @@ class CellSAM(nn.Module):
 
 
 def fold_batch_norm(model: nn.Module) -> None:
-    """Merge every batch norm into the convolution before it: the same function, fewer passes.
+    """Merge every batch norm into the convolution before it, which saves time.
 
     Parameters
     ----------
     model
-        In inference mode; changed in place and of no further use for training.
+        Network in inference mode; it is changed in place and can no longer be trained.
     """
     for chain in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
         for k in range(len(chain) - 1):

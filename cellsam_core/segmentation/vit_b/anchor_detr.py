@@ -27,7 +27,7 @@ HEAD_WIDTH = D_MODEL // N_HEADS
 N_LAYERS = 6
 FFN_WIDTH = 1024
 QUERIES_AT_ONCE = {torch.float32: 64, torch.bfloat16: 512}
-"""Of one head: their weighted columns, 0.5 and 2 MB, stay in the processor's second cache."""
+"""Queries of one head whose weighted columns (0.5 and 2 MB) stay in the second cache."""
 
 TEMPERATURE = 10000
 
@@ -61,11 +61,11 @@ class RCDA(nn.Module):
         Parameters
         ----------
         query_x, query_y
-            ``(q, 256)``: queries with the embedding of their x and of their y.
+            Queries ``(q, 256)`` with the embedding of their x and of their y.
         source
-            ``(64, 64, 256)``: keys and values, y by x.
+            Keys and values ``(64, 64, 256)``, y by x.
         axis_position
-            ``(64, 256)``: embedding of the 64 positions along either axis.
+            Embedding ``(64, 256)`` of the 64 positions along either axis.
 
         Returns
         -------
@@ -137,14 +137,14 @@ class FeedForward(nn.Module):
         self.norm2 = nn.LayerNorm(D_MODEL)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(..., 256)`` to the same shape."""
+        """Transform features ``(..., 256)``, keeping their shape."""
         inner = F.relu(self.linear1(x.to(self.linear1.weight.dtype)))
         out: Tensor = self.norm2(x + self.linear2(inner).to(x.dtype))
         return out
 
 
 class EncoderLayer(nn.Module):
-    """RCDA of the feature map with itself."""
+    """Row-column decoupled attention of the feature map with itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class EncoderLayer(nn.Module):
         self.ffn = FeedForward()
 
     def forward(self, source: Tensor, axis_position: Tensor) -> Tensor:
-        """``(64, 64, 256)`` to the same shape."""
+        """Transform the feature map ``(64, 64, 256)``, keeping its shape."""
         query_x = (source + axis_position).flatten(0, 1)
         query_y = (source + axis_position[:, None]).flatten(0, 1)
         attended = self.self_attn(query_x, query_y, source, axis_position)
@@ -188,14 +188,14 @@ class DecoderLayer(nn.Module):
 
 
 class BoxHead(nn.Module):
-    """Three linear layers to centre and size."""
+    """Three linear layers that predict centre and size."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(D_MODEL, n) for n in (D_MODEL, D_MODEL, 4))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(q, 256)`` to ``(q, 4)``."""
+        """Predict boxes ``(q, 4)`` from queries ``(q, 256)``."""
         first, second, last = self.layers
         out: Tensor = last(F.relu(second(F.relu(first(x)))))
         return out
@@ -218,9 +218,9 @@ class Transformer(nn.Module):
         self._fixed: tuple[Tensor, ...] | None = None
 
     def forward(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Features ``(64, 64, 256)`` to class logits ``(3500, 2)`` and boxes ``(3500, 4)``.
+        """Turn features ``(64, 64, 256)`` to class logits ``(3500, 2)`` and boxes ``(3500, 4)``.
 
-        Boxes are centre x, y, width, height as shares of the image.
+        Boxes are centre x, y, width and height as fractions of the image.
         """
         if self._fixed is None:
             self._fixed = self._image_independent()
@@ -258,7 +258,7 @@ def _inverse_sigmoid(x: Tensor, eps: float = 1e-5) -> Tensor:
 
 
 class Backbone(nn.Module):
-    """Holds the image encoder under the name that the published weights use."""
+    """Image encoder under the name that the published weights use."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -266,7 +266,7 @@ class Backbone(nn.Module):
 
 
 class AnchorDETR(nn.Module):
-    """Features of its own image encoder, `backbone.body`, to boxes."""
+    """Network that finds boxes with its own image encoder, `backbone.body`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -282,7 +282,7 @@ class AnchorDETR(nn.Module):
         Parameters
         ----------
         features
-            ``(1, 768, 64, 64)`` of the encoder for :func:`inputs.detector_input`.
+            Features ``(1, 768, 64, 64)`` of :func:`inputs.detector_input`.
 
         Returns
         -------

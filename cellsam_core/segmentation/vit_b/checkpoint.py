@@ -1,8 +1,8 @@
-"""Loads the published CellSAM weights, strictly.
+"""Strict loading of the published CellSAM weights.
 
 A checkpoint holds three networks: ``cellfinder`` (Anchor DETR on its own ViT-B), ``model_cp``
-(SAM ViT-B of which the neck was trained) and ``model``, SAM as it came, which is of no use once
-``model_cp`` is there. Weights of version 1.0 lack ``model_cp``; then ``model`` is used.
+(SAM ViT-B with a trained neck) and ``model``, the original SAM, which is not used if there is
+``model_cp``. Weights of version 1.0 lack ``model_cp``; then ``model`` is used.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ class VitB:
     detector, encoder, decoder
         CellFinder, and SAM's two parts for masks.
     stretched
-        The weights expect every channel stretched to 0-1, see :mod:`inputs`.
+        True if the weights expect every channel stretched to 0-1, see :mod:`inputs`.
     refills
-        How to read the weights of an image encoder again, where they need not stay.
+        Functions that read the weights of an image encoder again, where they need not stay in
+        memory.
     """
 
     detector: AnchorDETR
@@ -104,11 +105,11 @@ def load(path: Path, *, device: str, bfloat16: bool = False) -> VitB:
     Parameters
     ----------
     path
-        Of the ``.pt`` file, or of one that wraps its content as ``state_dict``.
+        Path of the ``.pt`` file, or of a file that wraps its content as ``state_dict``.
     device
         ``cpu`` or ``cuda``.
     bfloat16
-        Keep and apply the large layers in bfloat16, see :func:`lower`.
+        True keeps and applies the large layers in bfloat16, see :func:`lower`.
 
     Raises
     ------
@@ -142,8 +143,8 @@ def fill(
 ) -> VitB:
     """Fill the networks with the tensors of a checkpoint, without a copy; see :func:`load`.
 
-    In bfloat16 the checkpoint is let go of after each network and read again for the next, so that
-    of a mapped file no more than one network is in memory.
+    In bfloat16 the checkpoint is released after each network and read again for the next, so that
+    memory holds no more than one network of a mapped file.
     """
     model = build()
     state = read()
@@ -206,7 +207,7 @@ def lower(part: nn.Module) -> None:
 
 
 def _release(part: nn.Module) -> None:
-    """Copy what stayed float32, so that the mapped file leaves memory."""
+    """Copy the tensors that are still float32, so that the mapped file leaves memory."""
     for tensor in (*part.parameters(), *part.buffers()):
         if tensor.dtype == torch.float32:
             tensor.data = tensor.data.clone()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GRID = 64
-"""Tokens along each side."""
+"""Number of tokens along each side of the image."""
 INPUT_PX = 1024
 PATCH_PX = 16
 WIDTH = 768
@@ -32,21 +32,21 @@ GLOBAL_BLOCKS = (2, 5, 8, 11)
 NECK_WIDTH = 256
 
 LANES = 32
-"""Widths of attention are rounded up to these: matrix units are slow on others."""
+"""Multiple that widths of attention are rounded up to, because matrix units need it."""
 
 QUERIES_AT_ONCE = 1024
-"""Of one head of global attention: bounds its memory to 16 MB and stays in the cache."""
+"""Queries of one head of global attention, whose 16 MB stay in the cache."""
 
 
 class PatchEmbed(nn.Module):
-    """Image to tokens."""
+    """Convolution that turns an image to tokens."""
 
     def __init__(self) -> None:
         super().__init__()
         self.proj = nn.Conv2d(3, WIDTH, PATCH_PX, PATCH_PX)
 
     def forward(self, image: Tensor) -> Tensor:
-        """``(n, 3, 1024, 1024)`` to ``(n, 64, 64, 768)``."""
+        """Turn images ``(n, 3, 1024, 1024)`` to tokens ``(n, 64, 64, 768)``."""
         tokens: Tensor = self.proj(image.to(self.proj.weight.dtype)).permute(0, 2, 3, 1)
         # The sums of all blocks keep this order, and norms would copy any other.
         return tokens.contiguous()
@@ -58,7 +58,7 @@ class Attention(nn.Module):
     Parameters
     ----------
     size
-        Tokens along each side of the attended square: 14 in windows, else 64.
+        Number of tokens along each side of the attended square: 14 in windows, else 64.
     """
 
     def __init__(self, size: int) -> None:
@@ -70,7 +70,7 @@ class Attention(nn.Module):
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * size - 1, HEAD_WIDTH))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, 64, 64, 768)`` to the same shape, in the dtype of the weights."""
+        """Attend from tokens ``(n, 64, 64, 768)``; same shape, in the type of the weights."""
         x = x.to(self.qkv.weight.dtype)
         return self._global(x) if self.size == GRID else _by_bands(self._windowed, x)
 
@@ -101,10 +101,10 @@ class Attention(nn.Module):
         return projected
 
     def _widened(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Let the relative positions ride on the product of queries and keys.
+        """Add the relative positions in the product of queries and keys.
 
-        A query is widened by what it adds to each key row and column, a key by its own row and
-        column as ones among zeros: no bias is held. `q`, `k`, `v` and the result are
+        A query is widened by its bias for each row and column of keys, a key by its own row and
+        column as ones among zeros, so that no bias is held. `q`, `k`, `v` and the result are
         ``(n, 12, size * size, 64)``.
         """
         rest = -2 * self.size % LANES
@@ -117,7 +117,7 @@ class Attention(nn.Module):
         return F.scaled_dot_product_attention(queries, keys, values, scale=1.0)[..., :HEAD_WIDTH]
 
     def _banded(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Add the bias band by band: takes a third of the operations, and more memory traffic.
+        """Add the bias band by band, with a third of the operations and more memory traffic.
 
         Shapes are those of :meth:`_widened`.
         """
@@ -138,7 +138,7 @@ class Attention(nn.Module):
         return out
 
     def _relative(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what each query adds to the logits of every key row and key column.
+        """Return the bias that each query adds to the logits of every key row and key column.
 
         Both are ``(n, heads, size * size, size)`` for `q` ``(n, heads, size * size, 64)``.
         """
@@ -152,7 +152,7 @@ class Attention(nn.Module):
 
 
 def _by_bands(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply to rows of windows, on a CPU one by one: what is in between stays in its cache."""
+    """Apply a function to rows of windows, on a CPU one by one, to stay in its cache."""
     rows = WINDOW if x.device.type == "cpu" else GRID
     return torch.cat([function(band) for band in torch.split(x, rows, dim=1)], dim=1)
 
@@ -168,7 +168,7 @@ class Block(nn.Module):
         self.mlp = MLPBlock(WIDTH, 4 * WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, 64, 64, 768)`` float32 to the same."""
+        """Transform tokens ``(n, 64, 64, 768)``, float32, keeping shape and type."""
         # Converted first: a sum of two dtypes is slow.
         x = x + self.attn(self.norm1(x)).to(x.dtype)
         return _by_bands(self._feed_forward, x)
@@ -180,13 +180,13 @@ class Block(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """ViT-B over a 1024 x 1024 px image.
+    """Vision transformer (ViT-B) over a 1024 x 1024 px image.
 
     Parameters
     ----------
     neck
-        End with the convolutions to 256 channels that the mask decoder needs; CellFinder's
-        own encoder has none.
+        True adds the convolutions to 256 channels that the mask decoder needs; CellFinder's own
+        encoder has none.
     """
 
     def __init__(self, *, neck: bool) -> None:
@@ -205,7 +205,7 @@ class ImageEncoder(nn.Module):
             )
 
     def forward(self, image: Tensor) -> Tensor:
-        """``(n, 3, 1024, 1024)`` float32 to features ``(n, 256 or 768, 64, 64)`` float32."""
+        """Turn images ``(n, 3, 1024, 1024)`` to features ``(n, 256 or 768, 64, 64)``."""
         x = self.patch_embed(image) + self.pos_embed
         for block in self.blocks:
             x = block(x)

@@ -1,4 +1,4 @@
-"""Pixels to the inputs of the two encoders of the published CellSAM.
+"""Inputs of the two encoders of the published CellSAM.
 
 Both see the image stretched to 1024 x 1024 px in the channel order (blank, nuclear,
 whole cell). CellFinder's encoder gets 8-bit steps from 0 to 1; the mask encoder gets SAM's
@@ -21,18 +21,18 @@ EPSILON = 1e-6
 
 
 def to_square(pixels: Tensor) -> Tensor:
-    """Place channels and stretch.
+    """Place the channels and resize the image to 1024 x 1024 px.
 
     Parameters
     ----------
     pixels
-        ``(c, y, x)`` float32 in [0, 1] with 1 channel (whole cell or anything grey), 2
+        Image ``(c, y, x)``, float32 in [0, 1], with 1 channel (whole cell or anything grey), 2
         (nuclear, whole cell) or 3.
 
     Returns
     -------
     Tensor
-        ``(3, 1024, 1024)``; channels that are absent come first and are 0.
+        Image ``(3, 1024, 1024)``; channels that are absent come first and are 0.
     """
     placed = F.pad(pixels, (0, 0, 0, 0, 3 - pixels.shape[0], 0))
     if placed.shape[1:] == (INPUT_PX, INPUT_PX):
@@ -43,7 +43,7 @@ def to_square(pixels: Tensor) -> Tensor:
 
 
 def detector_input(square: Tensor, *, stretched: bool = True) -> Tensor:
-    """Return what CellFinder's encoder sees of :func:`to_square`, ``(1, 3, 1024, 1024)``."""
+    """Prepare a square of :func:`to_square` for CellFinder, ``(1, 3, 1024, 1024)``."""
     stepped = (square.clamp(0, 1) * 255).to(torch.uint8).float()
     if not stretched:
         return _sam_normalised(stepped / 255)[None]
@@ -57,7 +57,7 @@ def detector_input(square: Tensor, *, stretched: bool = True) -> Tensor:
 
 
 def encoder_input(square: Tensor, *, stretched: bool = True) -> Tensor:
-    """Return what the mask encoder sees of :func:`to_square`, ``(1, 3, 1024, 1024)``."""
+    """Prepare a square of :func:`to_square` for the mask encoder, ``(1, 3, 1024, 1024)``."""
     present = square[square != 0]
     if len(present) > 0:
         low, high = present.min(), _percentile(present, UPPER_PERCENTILE)

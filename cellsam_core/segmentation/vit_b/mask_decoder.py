@@ -27,7 +27,7 @@ N_HEADS = 8
 INNER = NECK_WIDTH // 2
 N_KEYS = GRID * GRID
 BOXES_AT_ONCE = 4
-"""More would not fit the processor's cache."""
+"""Number of boxes that still fit the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Decoded:
     Attributes
     ----------
     keys
-        ``(64, 64, 256)``: the image as this box sees it, float32 or bfloat16.
+        Features of the image ``(64, 64, 256)`` as this box sees it, float32 or bfloat16.
     weights
-        ``(32,)``: of the upscaled features in the mask's logits.
+        Weights ``(32,)`` of the upscaled features in the mask's logits.
     iou
-        Predicted by the decoder.
+        Intersection over union that the decoder predicts.
     """
 
     keys: Tensor
@@ -51,16 +51,17 @@ class Decoded:
 
 @dataclass(frozen=True)
 class _Image:
-    """What all boxes of an image share, in the dtype of what a box makes of the image.
+    """Projections that all boxes of an image share, in the type of :attr:`Decoded.keys`.
 
     Attributes
     ----------
     keys
-        ``(4096, 256)``.
+        Features of the image ``(4096, 256)``.
     k, v, q
         Projections of the keys in the first layer, ``(4096, 128)``.
     second_k, second_q, final_k
-        Of the positions alone in the second layer and in the last attention, ``(4096, 128)``.
+        Projections ``(4096, 128)`` of the positions alone, in the second layer and in the last
+        attention.
     """
 
     keys: Tensor
@@ -73,12 +74,12 @@ class _Image:
 
 
 class BoxDecoder(nn.Module):
-    """Boxes to masks.
+    """Network that draws masks in boxes.
 
     Attributes
     ----------
     image_dtype
-        Of the image as a box sees it.
+        Type of the features of the image as a box sees it.
     """
 
     def __init__(self) -> None:
@@ -104,9 +105,9 @@ class BoxDecoder(nn.Module):
         Parameters
         ----------
         features
-            ``(256, 64, 64)`` of the image encoder with its neck.
+            Features ``(256, 64, 64)`` of the image encoder with its neck.
         boxes
-            ``(n, 4)``: x0, y0, x1, y1 in px of the encoder's input.
+            Boxes ``(n, 4)`` x0, y0, x1, y1 in pixels of the encoder's input.
         """
         image = self._share(features)
         for first in range(0, len(boxes), BOXES_AT_ONCE):
@@ -195,7 +196,7 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _look_shared(attention: Any, placed: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Tokens of all boxes attend to the same keys, already projected ``(4096, 128)``."""
+    """Let tokens of all boxes attend to the same keys, already projected ``(4096, 128)``."""
     n, n_tokens, _ = placed.shape
     q = _heads(attention.q_proj(placed).flatten(0, 1).to(k.dtype))[None]
     attended = F.scaled_dot_product_attention(q, _heads(k)[None], _heads(v)[None])
@@ -205,7 +206,7 @@ def _look_shared(attention: Any, placed: Tensor, k: Tensor, v: Tensor) -> Tensor
 
 
 def _look(attention: Any, placed: Tensor, keys: Tensor, positions: Tensor) -> Tensor:
-    """Tokens ``(b, 7, 256)`` attend to keys ``(b, 4096, 256)`` of their own box.
+    """Let tokens ``(b, 7, 256)`` attend to keys ``(b, 4096, 256)`` of their own box.
 
     `positions` holds the key projections ``(4096, 128)`` of the keys' positions.
     """

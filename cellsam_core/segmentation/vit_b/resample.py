@@ -1,4 +1,4 @@
-"""From the mask decoder's 256 x 256 px to the pixels of an image, in any window."""
+"""Interpolation of the mask decoder's 256 x 256 px at the pixels of an image, in any window."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor
 from cellsam_core.segmentation.vit_b.encoder import GRID, INPUT_PX
 
 PX_PER_TOKEN = 4
-"""Of the decoder's masks."""
+"""Pixels of the decoder's masks along each side of a token."""
 
 
 class Axis(NamedTuple):
-    """How one axis of an image hangs on that of the decoder's mask.
+    """Interpolation along one axis of an image from the decoder's mask.
 
     Attributes
     ----------
     matrix
-        ``(pixels, 256)`` float32.
+        Weights ``(pixels, 256)``, float32.
     low, high
-        First and last column of each row that is not 0; both rise.
+        First and last column that is not 0 in each row; both increase.
     """
 
     matrix: Tensor
@@ -47,7 +47,7 @@ def make_axis(size: int, device: str) -> Axis:
 
 
 def _bilinear(size: int, wanted: int) -> np.ndarray:
-    """Return ``(wanted, size)``: interpolation at pixel centres, edges repeated."""
+    """Return the matrix ``(wanted, size)`` that interpolates at pixel centres, edges repeated."""
     position = np.clip((np.arange(wanted) + 0.5) * size / wanted - 0.5, 0, size - 1)
     below = np.minimum(position.astype(int), max(size - 2, 0))
     share = position - below

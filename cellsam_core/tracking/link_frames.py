@@ -1,7 +1,8 @@
-"""The one pass over the label images: measure, link frame to frame, note what appears where.
+"""Single pass over the label images: cells are measured and linked from frame to frame.
 
-The runs of the cells of the last ``look_back_frames`` frames, at least 4, are in memory at any
-time.
+Overlaps of newly appeared cells with earlier frames, contacts of possible buds and links of the
+subsampled movie are recorded on the way. The cells of the last ``look_back_frames`` frames, at
+least 4, are held in memory as runs.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.tracking.parameters import TrackParameters
+    from cellsam_core.tracking.options import TrackOptions
 
-# Of a cell's extent along the border: a disc of which a sixth of the diameter is outside.
+# Fraction of a cell's extent along the border: a disc of which a sixth of the diameter is outside.
 MAX_CUT_FRACTION = 0.75
-# The movie is thinned out to every 2nd, 3rd and 4th frame as a trial. To compare one frame of 20
-# with those before costs little.
-THINNED_INTERVALS, THINNED_EVERY = (2, 3, 4), 20
+# The movie is subsampled to every 2nd, 3rd and 4th frame as a trial. One frame in 20 is compared,
+# which costs little time.
+SUBSAMPLED_INTERVALS, SUBSAMPLED_EVERY = (2, 3, 4), 20
 
 
 @dataclass
 class _Frame:
-    """A frame in memory: its cells, their pixels, its first row in the graph, its drift."""
+    """A frame in memory: its cells, their pixels, its first row in the graph and its drift."""
 
     objects: FrameObjects
     runs: CellRuns
@@ -56,48 +57,48 @@ class _Frame:
 
 @dataclass
 class _Columns:
-    """What is gathered frame by frame."""
+    """Columns of the graph, collected frame by frame."""
 
     objects: list[FrameObjects] = field(default_factory=list)
     drift_yx: list[tuple[int, int]] = field(default_factory=list)
     links: list[tuple[Ints, Ints, Links, str]] = field(default_factory=list)
-    seen: list[Ints] = field(default_factory=list)
+    earlier_overlaps: list[Ints] = field(default_factory=list)
     contacts: list[tuple[int, int, int]] = field(default_factory=list)
     pointing: list[float] = field(default_factory=list)
-    thinned: list[Ints] = field(default_factory=list)
+    subsampled_links: list[Ints] = field(default_factory=list)
 
 
-def observe(frames: Iterable[Labels], parameters: TrackParameters) -> LinkGraph:
+def link_frames(frames: Iterable[Labels], options: TrackOptions) -> LinkGraph:
     """Measure and link the cells of a movie.
 
     Parameters
     ----------
     frames
-        ``(y, x)`` label images of any integer type, in order of time; read once.
-    parameters
-        See :class:`TrackParameters`.
+        ``(y, x)`` label images of any integer type, in order of time; each is read once.
+    options
+        Options of tracking.
 
     Raises
     ------
     InputError
-        A frame is not a two-dimensional integer image, has negative labels, or another size
-        than the first.
+        A frame is not a two-dimensional integer image, has negative labels, or differs in size
+        from the first.
     """
-    look_back = parameters.look_back_frames
-    recent: deque[_Frame] = deque(maxlen=max(look_back, *THINNED_INTERVALS))
+    look_back = options.look_back_frames
+    recent: deque[_Frame] = deque(maxlen=max(look_back, *SUBSAMPLED_INTERVALS))
     columns = _Columns()
     n_rows = 0
     for index, raw in enumerate(frames):
         labels = _checked(raw, index, recent[-1].runs.shape if recent else None)
-        current = _open_frame(labels, n_rows, recent, parameters)
+        current = _open_frame(labels, n_rows, recent, options)
         linked = np.zeros(len(current.objects), dtype=bool)
         if recent:
-            linked = _link(recent[-1], current, columns, parameters)
+            linked = _link(recent[-1], current, columns, options)
             _look_back(list(recent)[-look_back:-1], current, linked, columns)
-            if is_thinned(np.int64(index)):
-                _thin_out(recent, current, columns, parameters.sigma_iou)
-        if recent and parameters.division == "budding":
-            _watch_buds(labels, current, linked, columns, parameters)
+            if is_subsampled(np.int64(index)):
+                _link_subsampled(recent, current, columns, options.sigma_iou)
+        if recent and options.division == "budding":
+            _watch_buds(labels, current, linked, columns, options)
         columns.objects.append(current.objects)
         columns.drift_yx.append(current.drift_yx)
         recent.append(current)
@@ -133,11 +134,11 @@ def _checked(raw: Labels, index: int, shape: tuple[int, ...] | None) -> Labels:
 
 
 def _open_frame(
-    labels: Labels, first_row: int, recent: deque[_Frame], parameters: TrackParameters
+    labels: Labels, first_row: int, recent: deque[_Frame], options: TrackOptions
 ) -> _Frame:
     objects, runs = measure_objects(labels)
     drift = recent[-1].drift_yx if recent else (0, 0)
-    foreground = coarse_foreground(labels) if parameters.registration == "auto" else None
+    foreground = coarse_foreground(labels) if options.registration == "auto" else None
     if foreground and recent and recent[-1].foreground:
         dy, dx = estimate_shift(recent[-1].foreground, foreground)
         recent[-1].foreground = None  # of no further use
@@ -151,12 +152,12 @@ def _shift(before: _Frame, after: _Frame) -> tuple[int, int]:
 
 
 def _link(
-    before: _Frame, after: _Frame, columns: _Columns, parameters: TrackParameters
+    before: _Frame, after: _Frame, columns: _Columns, options: TrackOptions
 ) -> NDArray[np.bool_]:
-    """Link two frames; return which cells of the later one have a predecessor."""
+    """Link two frames; return the mask of cells of the later frame that have a predecessor."""
     shift = _shift(before, after)
     overlaps = count_overlaps(before.runs, after.runs, shift)
-    links = link_by_overlap(overlaps, parameters.sigma_iou)
+    links = link_by_overlap(overlaps, options.sigma_iou)
     linked_before = np.zeros(len(before.objects), dtype=bool)
     linked_after = np.zeros(len(after.objects), dtype=bool)
 
@@ -168,56 +169,58 @@ def _link(
         after.bud_age[links.j] = np.where(ages == NONE, NONE, ages + 1)
 
     note(links, "link")
-    if parameters.rescue_max_distance_radii > 0:
+    if options.rescue_max_distance_radii > 0:
         rescued = link_by_distance(
             before.objects,
             after.objects,
             (np.flatnonzero(~linked_before), np.flatnonzero(~linked_after)),
             shift,
-            max_distance_radii=parameters.rescue_max_distance_radii,
-            area_ratio_max=parameters.area_ratio_max,
+            max_distance_radii=options.rescue_max_distance_radii,
+            area_ratio_max=options.area_ratio_max,
         )
         note(rescued, "rescue")
-    _see(before, after, overlaps, ~linked_after, columns)
+    _note_overlaps(before, after, overlaps, ~linked_after, columns)
     return linked_after
 
 
-def _see(
+def _note_overlaps(
     earlier: _Frame,
     later: _Frame,
     overlaps: Overlaps,
     appeared: NDArray[np.bool_],
     columns: _Columns,
 ) -> None:
-    """Note what an earlier frame shows under the masks of appeared cells."""
+    """Record the cells of an earlier frame that lie under the masks of newly appeared cells."""
     new = appeared[overlaps.j]
     rows = later.first_row + overlaps.j[new], earlier.first_row + overlaps.i[new]
-    columns.seen.append(np.stack([*rows, overlaps.n_px[new]], axis=1))
+    columns.earlier_overlaps.append(np.stack([*rows, overlaps.n_px[new]], axis=1))
 
 
 def _look_back(
     frames: list[_Frame], current: _Frame, linked: NDArray[np.bool_], columns: _Columns
 ) -> None:
-    """Compare with the frames before the last, as far as cells have appeared."""
+    """Compare newly appeared cells with the frames before the last."""
     runs = current.runs.of(~linked)
     for earlier in frames:
         overlaps = count_overlaps(earlier.runs, runs, _shift(earlier, current))
-        _see(earlier, current, overlaps, ~linked, columns)
+        _note_overlaps(earlier, current, overlaps, ~linked, columns)
 
 
-def is_thinned(frame: Ints | np.int64) -> NDArray[np.bool_]:
-    """Whether frames are compared with those of the thinned-out movie."""
-    return np.asarray(frame % THINNED_EVERY == max(THINNED_INTERVALS))
+def is_subsampled(frame: Ints | np.int64) -> NDArray[np.bool_]:
+    """Return True for frames that are also compared at longer intervals."""
+    return np.asarray(frame % SUBSAMPLED_EVERY == max(SUBSAMPLED_INTERVALS))
 
 
-def _thin_out(recent: deque[_Frame], current: _Frame, columns: _Columns, sigma_iou: float) -> None:
-    """Link the frame with those of 2 to 4 frames ago by overlap alone, as a trial."""
-    for interval in THINNED_INTERVALS:
+def _link_subsampled(
+    recent: deque[_Frame], current: _Frame, columns: _Columns, sigma_iou: float
+) -> None:
+    """Link the frame by overlap alone with the frames 2 to 4 frames earlier, as a trial."""
+    for interval in SUBSAMPLED_INTERVALS:
         before = recent[-interval]
         overlaps = count_overlaps(before.runs, current.runs, _shift(before, current))
         links = link_by_overlap(overlaps, sigma_iou)
         rows = before.first_row + links.i, current.first_row + links.j
-        columns.thinned.append(np.stack([np.full_like(rows[0], interval), *rows], axis=1))
+        columns.subsampled_links.append(np.stack([np.full_like(rows[0], interval), *rows], axis=1))
 
 
 def _watch_buds(
@@ -225,20 +228,20 @@ def _watch_buds(
     current: _Frame,
     linked: NDArray[np.bool_],
     columns: _Columns,
-    parameters: TrackParameters,
+    options: TrackOptions,
 ) -> None:
-    """Note the neighbours of small new cells while they are young."""
+    """Record the neighbours of small new cells while they are young."""
     objects = current.objects
     if len(objects) == 0:
         return
-    largest = parameters.bud_max_area_fraction * float(np.median(objects.area_px))
+    largest = options.bud_max_area_fraction * float(np.median(objects.area_px))
     for row in np.flatnonzero(~linked & (objects.area_px <= largest)):
         if not (objects.border[row] and _enters(labels, objects, int(row))):
             current.bud_age[row] = 0
-    current.bud_age[current.bud_age >= parameters.bud_window_frames] = NONE
+    current.bud_age[current.bud_age >= options.bud_window_frames] = NONE
     for row in np.flatnonzero(current.bud_age != NONE):
         for neighbour, n_px, pointing in _contacts(
-            labels, objects, int(row), parameters.bud_contact_px
+            labels, objects, int(row), options.bud_contact_px
         ):
             columns.contacts.append(
                 (current.first_row + int(row), current.first_row + neighbour, n_px)
@@ -247,7 +250,7 @@ def _watch_buds(
 
 
 def _enters(labels: Labels, objects: FrameObjects, row: int) -> bool:
-    """Whether the image's border cuts much of a cell off: it comes from outside."""
+    """Return True if the border cuts off much of a cell, which then comes from outside."""
     y0, x0, y1, x1 = objects.bbox[row]
     own = labels[y0:y1, x0:x1] == objects.label[row]
     height, width = labels.shape
@@ -263,7 +266,7 @@ def _enters(labels: Labels, objects: FrameObjects, row: int) -> bool:
 def _contacts(
     labels: Labels, objects: FrameObjects, row: int, contact_px: int
 ) -> list[tuple[int, int, float]]:
-    """Neighbours within `contact_px` of a cell's outline, their pixels there, and pointing."""
+    """Return each neighbour within `contact_px` of a cell's outline, its pixels there, pointing."""
     y0, x0, y1, x1 = objects.bbox[row]
     margin = contact_px + 1
     window = labels[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
@@ -276,10 +279,11 @@ def _contacts(
 
 
 def _pointing(mask: NDArray[np.bool_], directions: Floats) -> Floats:
-    """How far a cell is elongated towards each of ``(n, 2)`` directions.
+    """Measure the elongation of a cell towards each of ``(n, 2)`` directions.
 
-    The elongation (1 - minor / major variance of the pixels' places) times ``cos(2 angle) / 2``,
-    the angle being that of the major axis with the direction: -0.5 to 0.5, 0 for a disc.
+    It is the elongation (1 - minor / major variance of the pixel positions) times
+    ``cos(2 angle) / 2``, where the angle is between the major axis and the direction. It ranges
+    from -0.5 to 0.5 and is 0 for a disc.
     """
     places = np.argwhere(mask).astype(np.float64)
     places -= places.mean(axis=0)
@@ -309,22 +313,22 @@ def _graph(columns: _Columns) -> LinkGraph:
         fixed_yx=yx - drift[frame],
         bbox=np.concatenate([none.reshape(0, 4), *(o.bbox for o in frames)]),
         border=np.concatenate([none.astype(bool), *(o.border for o in frames)]),
-        previous=np.full(n, NONE, dtype=np.int64),
-        following=np.full(n, NONE, dtype=np.int64),
+        predecessor=np.full(n, NONE, dtype=np.int64),
+        successor=np.full(n, NONE, dtype=np.int64),
         parent=np.full(n, NONE, dtype=np.int64),
         iou=np.full(n, np.nan),
         cost=np.full(n, np.nan),
         margin=np.full(n, np.nan),
         kind=np.full(n, "start", dtype=object),
-        seen=np.concatenate([none.reshape(0, 3), *columns.seen]),
+        earlier_overlaps=np.concatenate([none.reshape(0, 3), *columns.earlier_overlaps]),
         contacts=np.array(columns.contacts, dtype=np.int64).reshape(-1, 3),
         pointing=np.array(columns.pointing, dtype=np.float64),
-        thinned=np.concatenate([none.reshape(0, 3), *columns.thinned]),
+        subsampled_links=np.concatenate([none.reshape(0, 3), *columns.subsampled_links]),
         drift_yx=drift,
         n_frames=len(frames),
     )
     for before, after, links, kind in columns.links:
-        graph.previous[after], graph.following[before] = before, after
+        graph.predecessor[after], graph.successor[before] = before, after
         graph.iou[after], graph.cost[after], graph.margin[after] = (
             links.iou,
             links.cost,

@@ -1,0 +1,287 @@
+"""Transcripts and cells -> counts, polygons and quality metrics, as one function."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
+from cellsam_core.assignment.assigned import assign_transcripts
+from cellsam_core.assignment.boundaries import write_boundaries
+from cellsam_core.assignment.cells import open_label_cells, open_polygon_cells
+from cellsam_core.assignment.options import AssignOptions
+from cellsam_core.errors import InputError
+from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.tables import table_errors
+from cellsam_core.labels.image import as_label_image
+from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.options import InspectOptions
+from cellsam_core.samples.placement import place_in_um, place_transcripts
+from cellsam_core.samples.transcripts import TableInMemory
+from cellsam_core.version import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cellsam_core.assignment.assigned import Assigned
+    from cellsam_core.assignment.cells import Cells
+    from cellsam_core.labels.image import LabelImage
+    from cellsam_core.samples.manifest import TranscriptSource
+
+log = logging.getLogger(__name__)
+
+
+def assign(
+    transcripts: pd.DataFrame | str | Path | Manifest,
+    labels: Any = None,
+    options: AssignOptions | None = None,
+    *,
+    polygons: str | Path | None = None,
+    pixel_size_um: float | None = None,
+    cells: pd.DataFrame | str | Path | None = None,
+    nuclei: Any = None,
+    sample: str = "sample",
+    output: str | Path | None = None,
+) -> AnnData:
+    """Give transcripts to cells and count the genes of each cell.
+
+    Parameters
+    ----------
+    transcripts
+        One row a transcript, with the columns ``gene`` and ``x_um, y_um`` or ``x_px, y_px``, and
+        optionally ``z`` and ``feature_type``: a data frame, or the path of a csv or parquet file.
+        Or a manifest, or the path of its ``.json`` file, whose table and transform are used.
+    labels
+        Label image of the cells: integers ``(y, x)``, 0 = background; the path of a TIFF or
+        ``masks.zarr``; or the labels that :func:`cellsam_core.segment_frames` returns.
+    options
+        Options of the assignment; the defaults without it.
+    polygons
+        Outlines of the cells in micrometres instead of `labels`: path of a parquet or csv file.
+    pixel_size_um
+        Side of a pixel in micrometres; not with a manifest, and not needed with labels whose file
+        says it.
+    cells
+        Table ``cells.parquet`` of the segmentation, or its path; without it, scores are unknown.
+    nuclei
+        Labels or mask ``(y, x)`` of the nuclei, or a path, as large as `labels`: transcripts in
+        them are counted in ``layers["nucleus"]``.
+    sample
+        Name of the sample, with which the names of the cells begin.
+    output
+        Folder, such as ``3_cells``, to write ``transcripts.parquet``, ``cells.h5ad``,
+        ``boundaries.parquet`` and ``assign_qc.json`` to; without it nothing is written.
+
+    Returns
+    -------
+    AnnData
+        Counts of cells x genes, as in ``cells.h5ad``. ``uns["quality"]`` has the metrics of
+        ``assign_qc.json`` that are known, which the file ``cells.h5ad`` has not. With `output`,
+        ``obsm["controls"]`` is in the file only: a number for every cell and control can take more
+        memory than all else.
+
+    Raises
+    ------
+    InputError
+        The transcripts or cells can't be used, or don't belong together, or an option would have
+        no effect.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import cellsam_core as cc
+    >>> labels = np.zeros((20, 30), dtype=np.uint32)
+    >>> labels[2:12, 3:13] = 1
+    >>> labels[5:15, 18:28] = 2
+    >>> table = pd.DataFrame(
+    ...     {"gene": ["Gad1", "Gad1", "Actb"], "x_um": [2.0, 4.5, 11.0], "y_um": [3.0, 2.5, 5.0]}
+    ... )
+    >>> adata = cc.assign(table, labels, pixel_size_um=0.5)
+    >>> adata.to_df()
+              Actb  Gad1
+    sample_1     0     2
+    sample_2     1     0
+    >>> adata.uns["quality"]["frac_assigned"]
+    1.0
+    """
+    options = options or AssignOptions()
+    InspectOptions(pixel_size_um=pixel_size_um)  # refuses one that is not positive
+    manifest = _manifest_of(transcripts)
+    given = {"pixel_size_um": pixel_size_um, "cells": cells, "nuclei": nuclei}
+    _refuse_unused(given, options, labels, polygons, has_manifest=manifest is not None)
+    if polygons is not None:
+        source = _place(transcripts, manifest, pixel_size_um, None)
+        owners: Cells = open_polygon_cells(polygons)
+    else:
+        image = as_label_image(labels, "labels")
+        source = _place(transcripts, manifest, pixel_size_um, image)
+        owners = open_label_cells(
+            image,
+            np.array(source.um_to_px),
+            cells,
+            expand_um=options.expand_um,
+            nuclei=None if nuclei is None else as_label_image(nuclei, "nuclei", allow_mask=True),
+            fields=source.fields,
+        )
+    log.info("assigning %d transcripts to %d cells", source.n_rows, len(owners.table))
+    if output is None:
+        assigned = assign_transcripts(source, owners, None, options.localisation_error_um)
+        table = cell_anndata(sample, assigned)
+        table.strings_to_categoricals()
+        if cells is not None:
+            for _ in owners.outlines():  # tells cells that are not those of the labels
+                pass
+    else:
+        table, assigned = _write(Path(output), source, owners, options, sample)
+    quality = assigned.quality
+    log.info(
+        "%d of %d transcripts in %d cells",
+        quality["n_assigned"],
+        quality["n_transcripts"],
+        quality["n_cells"],
+    )
+    # The older formats of AnnData have no None.
+    table.uns["quality"] = {key: value for key, value in quality.items() if value is not None}
+    return table
+
+
+def _manifest_of(transcripts: pd.DataFrame | str | Path | Manifest) -> Manifest | None:
+    """Open the manifest, if it is not a table that is given."""
+    if isinstance(transcripts, str | Path) and Path(transcripts).suffix == ".json":
+        return Manifest.load(transcripts)
+    return transcripts if isinstance(transcripts, Manifest) else None
+
+
+def _refuse_unused(
+    given: dict[str, Any],
+    options: AssignOptions,
+    labels: Any,
+    polygons: str | Path | None,
+    *,
+    has_manifest: bool,
+) -> None:
+    """Refuse options that would have no effect."""
+    if (labels is None) == (polygons is None):
+        raise InputError(
+            "labels, polygons",
+            found="neither" if labels is None else "both",
+            expected="one of the two",
+            remedy="give the cells either as labels or as polygons",
+        )
+    unused = {"pixel_size_um": "a manifest, which has the pixel size"} if has_manifest else {}
+    if polygons is not None:
+        unused |= {
+            "cells": "polygons, which are the cells",
+            "nuclei": "polygons, which no image of nuclei need fit",
+            "expand_um": "polygons, which are not grown",
+        }
+        given = given | {"expand_um": options.expand_um or None}
+    for name, why in unused.items():
+        if given[name] is not None:
+            raise InputError(
+                f"option `{name}`",
+                found=f"the option beside {why}",
+                expected="one of the two",
+                remedy="leave one out",
+            )
+
+
+def _place(
+    transcripts: pd.DataFrame | str | Path | Manifest,
+    manifest: Manifest | None,
+    pixel_size_um: float | None,
+    image: LabelImage | None,
+) -> TranscriptSource:
+    """Find out where on the label image, or among polygons, the transcripts lie."""
+    if manifest is not None:
+        where = f"sample {manifest.sample}" if transcripts is manifest else str(transcripts)
+        return _from_manifest(manifest, where, image)
+    assert not isinstance(transcripts, Manifest)
+    if isinstance(transcripts, pd.DataFrame):
+        with table_errors("transcripts"):
+            table = pa.Table.from_pandas(transcripts, preserve_index=False)
+        path: str | Path = TableInMemory("transcripts", table)
+    else:
+        path = transcripts
+    if image is None:
+        source = place_in_um(path, pixel_size_um)
+    else:
+        source, warnings = place_transcripts(
+            path,
+            shape_yx=image.tiles.shape_yx,
+            pixel_size_um=pixel_size_um or image.pixel_size_um,
+        )
+        for warning in warnings:
+            log.warning(warning)
+    # A source names its table by text, which would lose one in memory.
+    return replace(source, path=path) if isinstance(path, TableInMemory) else source
+
+
+def _from_manifest(manifest: Manifest, where: str, image: LabelImage | None) -> TranscriptSource:
+    if image is not None and image.tiles.shape_yx != manifest.shape_yx:
+        height, width = image.tiles.shape_yx
+        raise InputError(
+            where,
+            found=f"an image of {manifest.shape_yx[1]} x {manifest.shape_yx[0]} px",
+            expected=f"the {width} x {height} px of the labels",
+            remedy="give the labels of this sample",
+        )
+    return manifest.require_transcripts(where)
+
+
+def _write(
+    folder: Path, source: TranscriptSource, cells: Cells, options: AssignOptions, sample: str
+) -> tuple[AnnData, Assigned]:
+    """Assign the transcripts and write the folder ``3_cells``."""
+    # Outlines tell whether cells and labels belong together: before them nothing may appear.
+    with atomic_path(folder / "transcripts.parquet") as path:
+        assigned = assign_transcripts(source, cells, path, options.localisation_error_um)
+        table = cell_anndata(sample, assigned, with_controls=False)
+        write_boundaries(folder / "boundaries.parquet", cells.outlines())
+    write_h5ad(folder / "cells.h5ad", table, assigned)
+    content = {"schema_version": SCHEMA_VERSION, "sample": sample} | assigned.quality
+    with atomic_path(folder / "assign_qc.json") as path:
+        path.write_text(json.dumps(content, indent=1) + "\n")
+    return table, assigned
+
+
+def export_spatialdata(
+    results: str | Path, output: str | Path, options: AssignOptions | None = None
+) -> None:
+    """Write the results of a tissue as one SpatialData store; an optional extra.
+
+    Parameters
+    ----------
+    results
+        Folder of a sample, such as ``results/cortex``.
+    output
+        Zarr folder to write.
+    options
+        Options that the transcripts were assigned with; the defaults without it.
+
+    Raises
+    ------
+    InputError
+        The folder has no manifest of a tissue, a file is missing, or the package spatialdata is
+        not installed.
+    """
+    from cellsam_core.assignment.spatialdata import write_spatialdata
+
+    folder = Path(results)
+    _, source = Manifest.load_tissue(folder / "0_manifest.json")
+    write_spatialdata(
+        Path(output),
+        frames=folder / "1_preprocessed/frames.zarr",
+        masks=folder / "2_masks/masks.zarr",
+        cells=folder / "3_cells",
+        um_to_px=np.array(source.um_to_px),
+        expand_um=(options or AssignOptions()).expand_um,
+    )

@@ -1,0 +1,166 @@
+"""Reporter traces of a movie: tables in memory, or files that are written frame by frame."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cellsam_core.errors import InputError
+from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.tables import table_errors
+from cellsam_core.traces.files import (
+    Responses,
+    ratios_of,
+    read_ratios,
+    responses_of,
+    wide_table,
+    write_traces,
+    write_wide,
+)
+from cellsam_core.traces.ratios import columns_of, trace_frames
+from cellsam_core.tracking.corrections import merged_pieces
+from cellsam_core.tracking.tracks import TRACE_FILES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.labels.source import LabelSource
+    from cellsam_core.traces.inputs import RawMovie, TrackTables
+    from cellsam_core.traces.settings import TraceSettings
+
+    Frame = tuple[NDArray[Any], NDArray[Any], pd.DataFrame]
+
+log = logging.getLogger(__name__)
+PROGRESS_EVERY = 50
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Reporter traces of the tracked cells of a movie.
+
+    The intensities are measured when a table is first used. :meth:`write` measures them frame by
+    frame without holding the whole table in memory, unless it is there already.
+
+    Attributes
+    ----------
+    images
+        Raw frames of the movie.
+    labels
+        Label images of the movie.
+    tracked
+        Tables of the objects and the tracks.
+    settings
+        Options, resolved for this movie.
+    """
+
+    images: RawMovie
+    labels: LabelSource
+    tracked: TrackTables
+    settings: TraceSettings
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Options and frame interval, as the table of traces records them in its metadata."""
+        return self.settings.record(self.images.frame_interval_s)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Long table, one row per track, frame and compartment, as in ``traces.parquet``."""
+        dtypes = columns_of(self.images.channels)
+        tables = [table for table in self._measure() if len(table)]
+        if not tables:
+            return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in dtypes.items()})
+        return pd.concat(tables, ignore_index=True)
+
+    @cached_property
+    def wide(self) -> pd.DataFrame:
+        """R/R0, one row per track and one column per frame, as in ``traces_wide.csv``.
+
+        Invalid values are kept; missing ones are NaN.
+        """
+        ratios, ids = ratios_of(self.table), self.tracked.tracks["track_id"]
+        return wide_table(ratios, ids, self.images.n_frames)
+
+    @cached_property
+    def responses(self) -> Responses:
+        """Valid R/R0 of the cells and their responses to the drug."""
+        return responses_of(ratios_of(self.table), self.record)
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """Response of each track to the drug, as in ``trace_summary.csv``; index track_id.
+
+        The columns are those of :func:`cellsam_core.traces.summaries.summarise_tracks`.
+        """
+        return self.responses.table
+
+    def write(self, folder: str | Path) -> None:
+        """Write ``traces.parquet``, ``traces_wide.csv`` and ``trace_summary.csv``.
+
+        Parameters
+        ----------
+        folder
+            Folder to write, for example ``3_tracks``; it is made if it does not exist.
+
+        Raises
+        ------
+        InputError
+            The tables name an object that is not in the labels, or a file can't be read.
+        """
+        traces, wide, summary = (Path(folder) / name for name in TRACE_FILES)
+        channels, n_frames = self.images.channels, self.images.n_frames
+        with atomic_path(traces) as path:
+            write_traces(path, self._frames(), channels, self.record)
+        ratios = read_ratios(traces)
+        with atomic_path(wide) as path:
+            write_wide(path, ratios, self.tracked.tracks["track_id"], n_frames)
+        with atomic_path(summary) as path:
+            responses_of(ratios, self.record).table.to_csv(path, float_format="%.6g")
+
+    def _frames(self) -> Iterator[pd.DataFrame]:
+        """Return the rows of each frame, from the table if it is in memory already."""
+        if "table" not in self.__dict__:
+            return self._measure()
+        return (rows for _, rows in self.table.groupby("frame", sort=True))
+
+    def _measure(self) -> Iterator[pd.DataFrame]:
+        return trace_frames(
+            self._inputs(),
+            self.images.channels,
+            self.tracked.tracks,
+            self.settings,
+            self.images.frame_interval_s,
+        )
+
+    def _inputs(self) -> Iterator[Frame]:
+        """Read image, labels (merged as the objects say) and objects of each frame."""
+        objects, name = self.tracked.objects, self.tracked.objects_name
+        with table_errors(name):
+            pieces = merged_pieces(objects)
+        by_frame = dict(tuple(objects[["frame", "label", "track_id"]].groupby("frame")))
+        n_frames = self.images.n_frames
+        for index in range(n_frames):
+            labels = self.labels.frame(index)
+            here = pieces[pieces["frame"] == index]
+            for piece, label in zip(here["piece"], here["label"], strict=True):
+                labels = np.where(labels == piece, label, labels)
+            in_frame = by_frame.get(index, objects.iloc[:0])
+            absent = np.setdiff1d(in_frame["label"].to_numpy(), labels)
+            if len(absent):
+                raise InputError(
+                    name,
+                    found=f"label {absent[0]} in frame {index}",
+                    expected="only labels of the masks",
+                    remedy="track these masks again",
+                )
+            if index % PROGRESS_EVERY == 0:
+                log.info("frame %d of %d: %d objects", index + 1, n_frames, len(in_frame))
+            yield self.images.read(index), labels, in_frame

@@ -1,0 +1,182 @@
+"""Tracks of a movie, and the files of ``3_tracks`` that they are written to."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.errors import InputError
+from cellsam_core.tracking.review import advice, review_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from cellsam_core.labels.source import LabelSource
+    from cellsam_core.tracking.corrections import Correction
+
+log = logging.getLogger(__name__)
+PROGRESS_EVERY = 50
+OBJECTS_FILE, TRACKS_FILE = "objects.parquet", "tracks.csv"
+TRACE_FILES = ("traces.parquet", "traces_wide.csv", "trace_summary.csv")
+"""Files beside the tracks that the reporter traces are written to."""
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """The tracks of a movie.
+
+    Attributes
+    ----------
+    objects
+        One row per object: frame, label, track_id, y, x, area_px, bounding box,
+        touches_border, link_kind (start, link, rescue, gap, division, bud), link_iou,
+        link_cost, link_margin, link_probability (probability that the link to the object before,
+        or the birth of a daughter or bud, is correct; NaN at a start and for a corrected link),
+        flags (words joined by ``;``), merged_labels (labels of the masks that a user has merged
+        into the object, joined by ``;``).
+    tracks
+        One row per track: track_id, lineage_id, parent_id and sister_id (0 for none), generation,
+        birth_kind (movie_start, division, bud, border, appeared), first_frame, last_frame,
+        n_obs, n_gaps, end_kind (division, movie_end, border, lost), mean_iou, min_margin,
+        quality (mean IoU of the links times the fraction of frames in which the cell was
+        found; 0 without a link).
+    divisions
+        One row per event: event_id, kind (mitosis, bud), frame (first frame of a daughter),
+        parent_id, daughter_ids (``a;b``), score (probability that parent and daughters are
+        correct, at most one frame off; 0 without a parent), area_ratio, symmetry, overlap,
+        runner_up_parent, status (auto, ambiguous for a score below 2/3, or corrected with a score
+        of 1).
+    n_frames
+        Number of frames of the movie.
+    intervals
+        One row per interval, as :func:`.frame_interval.intervals_table` returns it.
+    drift
+        One row per frame: frame, y_px, x_px, the position of the stage in pixels.
+    labels
+        Label images that were tracked, with pixel size and frame interval; None if unknown.
+    corrections
+        Corrections of the user that were applied.
+    """
+
+    objects: pd.DataFrame
+    tracks: pd.DataFrame
+    divisions: pd.DataFrame
+    n_frames: int
+    intervals: pd.DataFrame
+    drift: pd.DataFrame
+    labels: LabelSource | None = None
+    corrections: tuple[Correction, ...] = ()
+
+    @cached_property
+    def review(self) -> pd.DataFrame:
+        """Links and births that a user should check, the most useful first.
+
+        The columns are those of :func:`cellsam_core.tracking.review.review_table`.
+        """
+        return review_table(self.objects, self.tracks, self.divisions)
+
+    def write(self, folder: str | Path) -> None:
+        """Write all tables and the exports of the tracks into a folder.
+
+        The files are ``objects.parquet``, ``tracks.csv``, ``divisions.csv``, ``intervals.csv``,
+        ``drift.csv``, ``review.csv``, ``ctc/`` (Cell Tracking Challenge) and ``tracks.geff``
+        (Graph Exchange File Format). Reporter traces of earlier tracks in this folder are removed.
+
+        Parameters
+        ----------
+        folder
+            Folder to write, for example ``3_tracks``; it is made if it does not exist.
+
+        Raises
+        ------
+        InputError
+            The label images of the movie are unknown.
+        """
+        if self.labels is None:
+            raise InputError(
+                "Tracks.write",
+                found="tracks without their label images",
+                expected="the tracks that `cellsam_core.track` returns",
+                remedy="track the label images with `cellsam_core.track`",
+            )
+        _remove_traces(Path(folder))
+        _write_tables(Path(folder), self)
+        log.info("%s", advice(self.review, self.tracks["lineage_id"].nunique()))
+        _write_exports(Path(folder), self, self.labels)
+
+
+def frames_of(source: LabelSource, verb: str) -> Iterator[NDArray[Any]]:
+    """Read the label images of a movie in order, and log the progress.
+
+    Parameters
+    ----------
+    source
+        Label images.
+    verb
+        Word for what is done to the frames, such as ``linked``.
+
+    Yields
+    ------
+    ndarray, (y, x)
+        Labels of one frame.
+    """
+    for index in range(source.n_frames):
+        yield source.frame(index)
+        if (index + 1) % PROGRESS_EVERY == 0:
+            log.info("%s %d of %d frames", verb, index + 1, source.n_frames)
+
+
+def _remove_traces(folder: Path) -> None:
+    """Remove traces of earlier tracks, which must not stay beside new ones."""
+    for name in TRACE_FILES:
+        if (folder / name).exists():
+            log.info("%s is of earlier tracks: removed", folder / name)
+            (folder / name).unlink()
+
+
+def _write_tables(folder: Path, tracks: Tracks) -> None:
+    import pyarrow as pa
+
+    from cellsam_core.files.atomic import atomic_path
+    from cellsam_core.files.parquet import parquet_writer
+
+    schema = _schema_of(tracks.objects)
+    rows = pa.Table.from_pandas(tracks.objects, schema, preserve_index=False)
+    with atomic_path(folder / OBJECTS_FILE) as path, parquet_writer(path, schema) as writer:
+        writer.write_table(rows)
+    for name in ("tracks", "divisions", "intervals", "drift", "review"):
+        table: pd.DataFrame = getattr(tracks, name)
+        with atomic_path(folder / f"{name}.csv") as path:
+            table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _schema_of(objects: pd.DataFrame) -> pa.Schema:
+    """Return the schema of a table, in which a column of words is text even without rows."""
+    import pyarrow as pa
+
+    found = pa.Schema.from_pandas(objects, preserve_index=False)
+    fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in found]
+    return pa.schema(fields, found.metadata)
+
+
+def _write_exports(folder: Path, tracks: Tracks, labels: LabelSource) -> None:
+    from cellsam_core.tracking.corrections import correct_frames
+    from cellsam_core.tracking.ctc import write_ctc
+    from cellsam_core.tracking.geff import write_geff
+
+    frames = correct_frames(frames_of(labels, "exported"), tracks.corrections)
+    write_ctc(folder / "ctc", frames, labels.n_frames, tracks.objects, tracks.tracks)
+    write_geff(
+        folder / "tracks.geff",
+        tracks.objects,
+        tracks.tracks,
+        pixel_size_um=labels.pixel_size_um,
+        frame_interval_s=labels.frame_interval_s,
+    )

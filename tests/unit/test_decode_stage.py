@@ -1,0 +1,59 @@
+"""``cellsam_core.decode``: its result and its refusals."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import cellsam_core as cc
+from cellsam_core.errors import InputError
+from cellsam_core.simulation.rounds_folder import write_seqfish_rounds
+from cellsam_core.simulation.spatial import TissueSpec
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw") / "seqfish"
+    spec = TissueSpec(size_px=160, n_cells=6, n_transcripts=250, stains=("DAPI", "membrane"))
+    write_seqfish_rounds(folder, np.random.default_rng(2), spec)
+    return folder
+
+
+def test_the_summary_is_that_of_the_folder(raw, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, logger="cellsam_core"):
+        decoded = cc.decode(str(raw), str(tmp_path / "0_decoded"))
+    assert decoded.folder == tmp_path / "0_decoded"
+    quality = json.loads((decoded.folder / "decode_qc.json").read_text())
+    assert decoded.summary.items() <= quality.items()
+    n_calls = decoded.summary["n_gene_calls"] + decoded.summary["n_blank_calls"]
+    assert pq.read_table(decoded.folder / "transcripts.parquet").num_rows == n_calls > 0
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        f"field {i} of 4: {field['n_candidates']} candidates"
+        for i, field in enumerate(quality["fields"], start=1)
+    ]
+
+
+def test_a_higher_rate_keeps_more_calls(raw, tmp_path):
+    counts = [
+        cc.decode(raw, tmp_path / str(rate), cc.DecodeOptions(misidentification_rate=rate)).summary
+        for rate in (0.01, 1.0)
+    ]
+    assert counts[0]["n_gene_calls"] < counts[1]["n_gene_calls"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"pixel_size_um": -1.0}, "option `pixel_size_um`: found -1.0, expected a number above 0"),
+        ({"format": "merlin"}, "found 0 files for the data organization"),
+    ],
+)
+def test_what_does_not_fit_leaves_nothing(raw, tmp_path, given, message):
+    with pytest.raises(InputError, match=message):
+        cc.decode(raw, tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
