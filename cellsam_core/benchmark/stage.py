@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 SPLITS = "validation,test"
 
+BENCHMARK, MODEL, SEGMENT = BenchmarkOptions(), ModelOptions(), SegmentOptions()
+"""Options where none are given."""
+
 
 @dataclass(frozen=True, eq=False)
 class Benchmark:
@@ -88,12 +91,12 @@ class Benchmark:
 
 def benchmark(
     output: str | Path | None = None,
-    options: BenchmarkOptions | None = None,
+    options: BenchmarkOptions = BENCHMARK,
     *,
     manifest: str | Path | None = None,
     data: str | Path | None = None,
-    model: ModelOptions | None = None,
-    segment: SegmentOptions | None = None,
+    model: ModelOptions = MODEL,
+    segment: SegmentOptions = SEGMENT,
 ) -> Benchmark:
     """Compare segmentation methods on labelled images.
 
@@ -102,8 +105,7 @@ def benchmark(
     output
         Folder for the tables and the page; without it no file is written.
     options
-        Methods, images and what is measured; the defaults of :class:`BenchmarkOptions` without
-        it.
+        Methods, images and diameter; whether the speed is measured.
     manifest
         Table of the labelled images: set, image, label, modality, split; without it, that of the
         shipped weights.
@@ -134,8 +136,6 @@ def benchmark(
     >>> found.summary["f1_50"].mean()  # doctest: +SKIP
     0.37
     """
-    options = options or BenchmarkOptions()
-    model, segment = model or ModelOptions(), segment or SegmentOptions()
     names = choose_methods(_names(options.methods))
     entries = _entries(options, manifest, data)
     if options.clahe and CELLSAM not in names:

@@ -13,11 +13,12 @@ from cellsam_core.evaluation.segmentation import score_pairs
 from cellsam_core.evaluation.tracking import ArrayMovie, Movie, score_movies
 from cellsam_core.labels.by_name import label_files
 from cellsam_core.labels.source import open_labels
+from cellsam_core.tracking.corrections import correct_frames
 from cellsam_core.tracking.ctc import read_ctc, relabel
 from cellsam_core.tracking.lineage import split_tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     Labels = NDArray[np.integer[Any]]
     LabelImages: TypeAlias = str | Path | Labels | Sequence[Labels]
     TrackTable: TypeAlias = Tracks | pd.DataFrame | NDArray[np.integer[Any]]
-    TrackedMovie: TypeAlias = str | Path | tuple[Sequence[Labels] | Labels, TrackTable]
+    TrackedMovie: TypeAlias = str | Path | Tracks | tuple[Sequence[Labels] | Labels, TrackTable]
 
 TRACK_COLUMNS = ["track_id", "first_frame", "last_frame", "parent_id"]
 
@@ -87,11 +88,12 @@ def evaluate_tracking(result: TrackedMovie, truth: TrackedMovie) -> dict[str, fl
     Parameters
     ----------
     result
-        Folder in the format of the challenge, with ``maskNNN.tif`` and ``res_track.txt``, or a
-        pair in memory: label images ``(t, y, x)`` and their tracks. The tracks are what
-        :func:`cellsam_core.track` returned for these label images, or, where the value of a label
-        is that of its track, a table with the columns track_id, first_frame, last_frame and
-        parent_id (0 = none) or an array ``(n, 4)`` of these.
+        Tracks that :func:`cellsam_core.track` returned; or a folder in the format of the
+        challenge, with ``maskNNN.tif`` and ``res_track.txt``; or a pair of label images
+        ``(t, y, x)`` and their tracks. The tracks of a pair are those of
+        :func:`cellsam_core.track`, or, where the value of a label is the id of its track, a table
+        with the columns track_id, first_frame, last_frame and parent_id (0 = none) or an array
+        ``(n, 4)`` of these.
     truth
         Likewise; a folder holds ``man_trackNNN.tif`` and ``man_track.txt``, itself or in ``TRA``,
         and, for the score ``seg``, ``SEG/man_segNNN.tif``.
@@ -118,24 +120,32 @@ def evaluate_tracking(result: TrackedMovie, truth: TrackedMovie) -> dict[str, fl
     >>> cc.evaluate_tracking(truth, truth)["tra"]
     1.0
     """
-    seg_folder = Path(truth) / "SEG" if isinstance(truth, str | Path) else None
-    if isinstance(truth, str | Path):
-        root = Path(truth)
-        true: Movie = read_ctc(root / "TRA" if (root / "TRA").is_dir() else root, "man_track")
-    else:
-        true = _in_memory("the truth", *truth)
-    found: Movie = (
-        read_ctc(result) if isinstance(result, str | Path) else _in_memory("the result", *result)
-    )
-    return score_movies(found, true, seg_folder)
+    if not isinstance(truth, str | Path):
+        return score_movies(_movie("the result", result), _movie("the truth", truth))
+    root = Path(truth)
+    true = read_ctc(root / "TRA" if (root / "TRA").is_dir() else root, "man_track")
+    return score_movies(_movie("the result", result), true, root / "SEG")
 
 
-def _in_memory(
-    name: str,
-    labels: Sequence[Labels] | Labels,
-    tracks: TrackTable,
-) -> ArrayMovie:
-    """Bring label images and their tracks to the conventions of the Cell Tracking Challenge."""
+def _movie(name: str, movie: TrackedMovie) -> Movie:
+    """Bring a tracked movie to the conventions of the Cell Tracking Challenge."""
+    if isinstance(movie, str | Path):
+        return read_ctc(movie)
+    if isinstance(movie, tuple):
+        return _in_memory(name, *movie)
+    labels: Any = getattr(movie, "labels", None)
+    if labels is None:
+        raise InputError(
+            name,
+            found="tracks without their label images",
+            expected="what `cellsam_core.track` returned, or a pair of label images and tracks",
+            remedy="give the pair",
+        )
+    frames = (labels.frame(index) for index in range(labels.n_frames))
+    return _in_memory(name, correct_frames(frames, getattr(movie, "corrections", ())), movie)
+
+
+def _in_memory(name: str, labels: Iterable[Labels] | Labels, tracks: TrackTable) -> ArrayMovie:
     images = list(labels)
     if isinstance(tracks, pd.DataFrame):
         tracks = tracks[TRACK_COLUMNS].to_numpy(np.int64)

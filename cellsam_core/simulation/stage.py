@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["merfish", "seqfish"]
 
+MOVIE, TISSUE = MovieOptions(), TissueOptions()
+"""Options where none are given."""
+
 STAINS = {"merfish": ("DAPI", "PolyT"), "seqfish": ("DAPI", "membrane")}
 N_TRANSCRIPTS_RAW = 2500
 """Transcripts of a section with raw rounds where no number is given."""
@@ -82,7 +85,7 @@ class SimulatedMovie:
     """
 
     seed: int = 0
-    options: MovieOptions = field(default_factory=MovieOptions)
+    options: MovieOptions = MOVIE
     channels: ClassVar[tuple[str, ...]] = CHANNELS
     pixel_size_um: ClassVar[float] = MOVIE_PIXEL_SIZE_UM
     frame_interval_s: ClassVar[float] = MOVIE_FRAME_INTERVAL_S
@@ -252,7 +255,7 @@ class SimulatedTissue:
 
 
 def simulate_movie(
-    output: str | Path | None = None, *, seed: int = 0, options: MovieOptions | None = None
+    output: str | Path | None = None, *, seed: int = 0, options: MovieOptions = MOVIE
 ) -> SimulatedMovie:
     """Simulate a live-cell movie with a nuclear marker and a ratiometric reporter.
 
@@ -265,7 +268,7 @@ def simulate_movie(
     seed
         Seed of the random numbers; the same seed gives the same movie.
     options
-        Options of the movie; the defaults of :class:`MovieOptions` without it.
+        Options of the movie.
 
     Returns
     -------
@@ -287,7 +290,7 @@ def simulate_movie(
     >>> movie.labels.shape
     (2, 64, 64)
     """
-    movie = SimulatedMovie(SeedOptions(seed=seed).seed, options or MovieOptions())
+    movie = SimulatedMovie(SeedOptions(seed=seed).seed, options)
     if output is not None:
         movie.write(output)
     return movie
@@ -298,7 +301,7 @@ def simulate_tissue(
     *,
     kind: Kind = "merfish",
     seed: int = 0,
-    options: TissueOptions | None = None,
+    options: TissueOptions = TISSUE,
     raw_rounds: bool = False,
 ) -> SimulatedTissue:
     """Simulate a tissue section with stains, transcripts and the cell of every transcript.
@@ -312,7 +315,7 @@ def simulate_tissue(
     seed
         Seed of the random numbers; the same seed gives the same section.
     options
-        Options of the section; the defaults of :class:`TissueOptions` without it.
+        Options of the section.
     raw_rounds
         True writes raw rounds of imaging and a codebook instead of transcripts.
 
@@ -345,7 +348,6 @@ def simulate_tissue(
         )
     if output is not None:
         _refuse_data(output)  # before anything is drawn
-    options = options or TissueOptions()
     if raw_rounds and options.transcripts is None:
         options = replace(options, transcripts=N_TRANSCRIPTS_RAW)
     rng = np.random.default_rng(SeedOptions(seed=seed).seed)

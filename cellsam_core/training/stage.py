@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TRAIN, FINETUNE, SPLIT = TrainOptions(), FinetuneOptions(), SplitOptions()
+"""Options where none are given."""
+
 
 def train(
-    manifest: str | Path, data: str | Path, output: str | Path, options: TrainOptions | None = None
+    manifest: str | Path, data: str | Path, output: str | Path, options: TrainOptions = TRAIN
 ) -> Path:
     """Train the tiny model on labelled images, in two stages.
 
@@ -48,7 +51,7 @@ def train(
     output
         Folder for ``weights.safetensors``, the checkpoint and the loss curve.
     options
-        Options of training; the defaults of :class:`TrainOptions` without it.
+        Options of training.
 
     Returns
     -------
@@ -70,7 +73,6 @@ def train(
     from cellsam_core.segmentation.weights import load_trainable, save
     from cellsam_core.training.loop import train as run
 
-    options = options or TrainOptions()
     if options.weights is not None:
         refuse_published(options.weights)
     images = load_manifest(Path(manifest), Path(data), "train")
@@ -85,7 +87,7 @@ def train(
 def finetune(
     folder: str | Path,
     output: str | Path,
-    options: FinetuneOptions | None = None,
+    options: FinetuneOptions = FINETUNE,
     *,
     validation: str | Path | None = None,
 ) -> Tuned:
@@ -100,7 +102,7 @@ def finetune(
     output
         File of the weights to write, ``*.safetensors``.
     options
-        Options of fine-tuning; the defaults of :class:`FinetuneOptions` without it.
+        Options of fine-tuning.
     validation
         Folder of labelled images to validate with; without it, a part of `folder` is held out.
 
@@ -125,7 +127,7 @@ def finetune(
     from cellsam_core.training.finetune import finetune as run
     from cellsam_core.training.finetune import hold_out, tuning_plan
 
-    options, path = options or FinetuneOptions(), Path(output)
+    path = Path(output)
     refuse_published(options.weights)
     _refuse_other_file(path)
     images = read_images(Path(folder), options.stain)
@@ -146,9 +148,7 @@ def finetune(
     return tuned
 
 
-def split(
-    manifest: str | Path, data: str | Path, options: SplitOptions | None = None
-) -> pd.DataFrame:
+def split(manifest: str | Path, data: str | Path, options: SplitOptions = SPLIT) -> pd.DataFrame:
     """Choose which labelled images train and which validate, without a leak.
 
     Images of one source, such as copies and tiles of one field, stay on one side.
@@ -160,7 +160,7 @@ def split(
     data
         Folder that the paths of the manifest start from.
     options
-        Options of the choice; the defaults of :class:`SplitOptions` without it.
+        Options of the choice.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def split(
     """
     from cellsam_core.training.split import choose_split, fill_sources
 
-    options, root = options or SplitOptions(), Path(data)
+    root = Path(data)
     rows = read_manifest(Path(manifest), "source")
     refuse_absent(root, rows["image"].tolist())
     if rows["source"].isna().any():

@@ -14,6 +14,7 @@ from cellsam_core.simulation.options import MovieOptions
 from cellsam_core.simulation.stage import simulate_movie
 from cellsam_core.tracking.ctc import write_ctc
 from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.stage import track
 from cellsam_core.tracking.tracker import track_labels
 
 
@@ -126,6 +127,9 @@ def test_a_movie_in_memory_scores_as_on_disk(tmp_path: Path) -> None:
     on_disk = evaluate_tracking(write_result(tmp_path / "res", seen), truth)
     in_memory = evaluate_tracking((seen, track_labels(seen)), (frames, true))
     assert in_memory == on_disk | {"seg": None}
+    assert evaluate_tracking(track(seen), truth) == on_disk
+    with pytest.raises(InputError, match="tracks without their label images"):
+        evaluate_tracking(true, truth)
 
 
 def test_tracks_of_labels_that_are_track_ids_are_a_table_or_an_array() -> None:
