@@ -99,6 +99,8 @@ def run(args: argparse.Namespace) -> None:
         write_boundaries(args.output / "boundaries.parquet", cells.outlines())
     write_h5ad(args.output / "cells.h5ad", table, assigned)
     quality = assigned.quality
+    for warning in quality["warnings"]:
+        log.warning(warning)
     _write_json(args.output / "assign_qc.json", {"sample": args.sample} | quality)
     log.info(
         "%d of %d transcripts in %d cells",
@@ -134,7 +136,10 @@ def _open(args: argparse.Namespace) -> tuple[TranscriptSource, Cells]:
             if args.transcripts is not None
             else _from_manifest(args.manifest, None)
         )
-        return source, io_cells.open_polygon_cells(args.polygons)
+        known = source if args.manifest is not None else None
+        return source, io_cells.open_polygon_cells(
+            args.polygons, known, pixel_size_um=args.pixel_size_um
+        )
     image = open_label_image(args.labels)
     source = (
         _place(args, image)
