@@ -64,7 +64,12 @@ class Assigned:
 
 
 def assign_transcripts(
-    source: TranscriptSource, cells: Cells, path: Path | None, localisation_error_um: float = 0.0
+    source: TranscriptSource,
+    cells: Cells,
+    path: Path | None,
+    localisation_error_um: float = 0.0,
+    *,
+    outside: str = "refuse",
 ) -> Assigned:
     """Assign, write and count the transcripts of a sample, in memory that their number is not in.
 
@@ -76,22 +81,28 @@ def assign_transcripts(
         Parquet file to write: every row of the table, in its order; None writes none.
     localisation_error_um
         Above 0, the chance of each owner is written too, and its mean goes into the cell table.
+    outside
+        ``"drop"`` where outlines and transcripts need not be of the same place, but one may be a
+        part of the other; ``"refuse"`` refuses that.
 
     Raises
     ------
     InputError
-        The table has changed since it was inspected, or labels are missing in the cell table.
+        The table has changed since it was inspected, labels are missing in the cell table, or
+        cells and transcripts do not belong together.
     """
     index, table, nuclear = FeatureIndex(), CountTable(), CountTable()
     cell_id = cells.table["cell_id"].to_numpy()
     means = CellMeans(cell_id) if localisation_error_um > 0 else None
     schema = _schema(source, cells.has_nuclei, means is not None)
+    fit = cells.fit_check()
     n_outside = n_contested = n_done = 0
     with (
         nullcontext() if path is None else parquet_writer(path, schema, dictionaries=REPEATED)
     ) as writer:
         for batch in iter_transcripts(source):
             owners = cells.owners(batch)
+            fit.add(batch, owners.cell_id)
             feature = _number_features(source, index, batch)
             table.add(owners.cell_id, feature)
             more: list[Any] = [batch[name] for name in schema.names if name in OF_THE_INPUT]
@@ -108,6 +119,7 @@ def assign_transcripts(
             n_done += batch.num_rows
             log.info("%d of %d transcripts", n_done, source.n_rows)
     _check(source, n_done, np.setdiff1d(table.cell_id, cell_id))
+    warnings = [*cells.warnings, *fit.finish(source, may_differ=outside == "drop")]
     if index.names and GENE not in index.types:
         raise InputError(
             source.path,
@@ -126,7 +138,7 @@ def assign_transcripts(
         features,
         counts,
         _matrix(nuclear, cell_id, order) if cells.has_nuclei else None,
-        assignment_quality(features, counts, n_outside, n_contested),
+        assignment_quality(features, counts, n_outside, n_contested) | {"warnings": warnings},
     )
 
 
