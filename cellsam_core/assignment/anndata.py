@@ -66,17 +66,19 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
     obs["n_transcripts"] = _total(genes, axis=1)
     obs["n_genes"] = np.diff(genes.indptr).astype(np.int32)
     obs["n_controls"] = _total(controls, axis=1)
+    # Blanks tell nothing of the genes whose errors they don't measure.
+    kinds = features["feature_type"].where(features["is_measured"], "").to_numpy()
     obs["expected_false_positives"] = expected_false_positives(
-        counts, features["feature_type"].to_numpy(), cells["area_um2"].to_numpy()
+        counts, kinds, cells["area_um2"].to_numpy()
     )
-    var = features[is_gene].astype({"name": object}).set_index("name").rename_axis(None)
+    var = features[is_gene].drop(columns="is_measured").astype({"name": object})
+    var = var.set_index("name").rename_axis(None)
     var["feature_type"] = pd.Categorical(var["feature_type"], categories=[GENE])
     var["n_assigned"] = _total(genes, axis=0)
-    # A feature is in the table because it was seen, so there is no division by zero.
-    var["frac_assigned"] = var["n_assigned"] / var["n_transcripts"]
-    var["expected_false_share"] = expected_false_share(
-        features["n_transcripts"].to_numpy(), features["feature_type"].to_numpy()
-    )[is_gene]
+    # A gene of the panel that was never seen has no share.
+    var["frac_assigned"] = var["n_assigned"] / var["n_transcripts"].replace(0, np.nan)
+    share = expected_false_share(features["n_transcripts"].to_numpy(), kinds)
+    var["expected_false_share"] = np.where(kinds == GENE, share, np.nan)[is_gene]
     table = anndata.AnnData(X=genes, obs=obs, var=var)
     table.obsm["spatial"] = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
     names = features["name"][~is_gene].to_list()

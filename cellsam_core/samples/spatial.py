@@ -46,6 +46,8 @@ def inspect_spatial(
     fov: str | None = None,
     z_plane: int | None = None,
     z_policy: str = "all",
+    min_qv: float | None = None,
+    outside: str = "refuse",
 ) -> Manifest:
     """Find out what a folder of transcripts and stains holds and test that it fits together.
 
@@ -63,6 +65,11 @@ def inspect_spatial(
         Stains to use, in this order; for a multi-channel image without names, the names of all.
     fov, z_plane, z_policy
         See :class:`~cellsam_core.samples.vendors.contract.Choices`.
+    min_qv
+        Transcripts of a lower quality are left out; None for as the vendor does, 0 for none.
+    outside
+        ``"drop"`` leaves transcripts outside the image out; ``"refuse"`` refuses a table with more
+        than half of them there.
 
     Raises
     ------
@@ -88,7 +95,10 @@ def inspect_spatial(
         um_to_px=found.um_to_px,
         columns=found.columns,
         keep=found.keep,
+        min_qv=found.min_qv if min_qv is None else min_qv,
+        outside=outside,
     )
+    source = replace(source, panel=[str(path) for path in found.panel])
     _check_labels(found, source)
     planes, shape_yx = [found.stains.planes], found.stains.shape_yx
     if found.mosaic is not None:
@@ -132,6 +142,9 @@ def _put_on_mosaic(
     um_to_px = mosaic.slide_to_px @ np.array(source.um_to_px)
     placed = replace(source, fields=mosaic.fields, um_to_px=um_to_px.tolist())
     layout = mosaic.fields.layout
+    if source.crop is not None:
+        placed = replace(placed, crop=list(layout.shape_yx))
+        return replace(placed, n_rows=sum(b.num_rows for b in iter_transcripts(placed))), []
     if not any(len(layout.overlapping(field)) for field in range(len(mosaic.planes))):
         return placed, []
     n_rows = sum(batch.num_rows for batch in iter_transcripts(placed))

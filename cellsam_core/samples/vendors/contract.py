@@ -104,6 +104,10 @@ class Found:
         The vendor's own cells, as label image (of the example) and as polygons.
     mosaic
         The fields, where all of several are used; `table` then has pixels of each field.
+    min_qv
+        Least quality of a transcript, as the vendor's own counts have it; None for none.
+    panel
+        Files that name the features of the whole panel.
     warnings
         Sentences for the report.
     """
@@ -117,6 +121,8 @@ class Found:
     labels: Path | None = None
     boundaries: Path | None = None
     mosaic: FieldMosaic | None = None
+    min_qv: float | None = None
+    panel: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 

@@ -17,6 +17,7 @@ import tifffile
 from cellsam_core.errors import InputError
 from cellsam_core.files.planes import READ_ERRORS, unreadable
 from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.panel import matrix_in
 from cellsam_core.samples.transcripts import (
     TABLE_SUFFIXES,
     column_names,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from cellsam_core.samples.vendors.contract import FieldMosaic, Stains
 
 NATIVE = re.compile(r".*_tx_file\.csv(\.gz)?")
+POLYGONS = re.compile(r".*[-_]polygons\.csv(\.gz)?", re.IGNORECASE)
 IMAGE = re.compile(r"(?P<kind>.*?)_?F(?P<fov>\d+)\.tiff?", re.IGNORECASE)
 NATIVE_FOLDER = "Morphology2D"
 KEYS = {"fov", "cell_ID"}
@@ -79,7 +81,9 @@ def read(folder: Path, choices: Choices) -> Found:
         pixel_size_um=choices.pixel_size_um or stains.pixel_size_um or _pixel_size_um(files),
         keep=("fov", float(fov)) if is_one else None,
         labels=labels,
+        boundaries=next((file for file in files if POLYGONS.fullmatch(file.name)), None),
         mosaic=mosaic,
+        panel=matrix_in(files),
         warnings=warnings if len(numbers) > 1 else [],
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.panel import panel_in
 from cellsam_core.samples.transform import read_transform
 from cellsam_core.samples.vendors.contract import Choices, Found, no_images, refuse_fov
 from cellsam_core.samples.vendors.merscope import TRANSFORM_NAME, beside_images
@@ -69,6 +70,7 @@ def read(folder: Path, choices: Choices) -> Found:
         pixel_size_um=choices.pixel_size_um or stains.pixel_size_um,
         keep=keep_plane(table, choices, planes, every_plane),
         boundaries=boundaries,
+        panel=panel_in(folder),
         warnings=[*plane_warnings(choices, planes, len(every_plane)), *warnings, *masks],
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.panel import matrix_in, panel_in
 from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.transform import check_transform, read_transform
 from cellsam_core.samples.vendors.contract import Choices, Found, no_images, refuse_fov
@@ -81,6 +82,7 @@ def read(folder: Path, choices: Choices) -> Found:
         pixel_size_um=choices.pixel_size_um,
         keep=keep_plane(table, choices, planes, every_plane),
         boundaries=boundaries,
+        panel=matrix_in(folder.iterdir()) or panel_in(folder),
         warnings=[*plane_warnings(choices, planes, len(every_plane)), *warnings],
     )
 

@@ -35,6 +35,8 @@ IMAGES = (
     "morphology_focus.ome.tif",
     "morphology_mip.ome.tif",
 )
+PANEL = "gene_panel.json"
+MIN_QV = 20.0  # of the transcripts in the instrument's own matrix
 TYPE_COLUMN = "codeword_category"
 
 
@@ -62,20 +64,23 @@ def read(folder: Path, choices: Choices) -> Found:
     # Bundles hold the same table in several formats.
     table = only(
         folder,
-        [folder / name for name in TABLES if (folder / name).is_file()][:1],
+        [folder / name for name in TABLES if (folder / name).exists()][:1],
         " or ".join(TABLES[:2]),
         "copy the table from the instrument's output",
     )
     columns = find_columns(table, cell=("cell_id",))
     if TYPE_COLUMN in column_names(table):
         columns = replace(columns, feature_type=TYPE_COLUMN)
-    polygons = [folder / name for name in POLYGONS if (folder / name).is_file()]
+    polygons = [folder / name for name in POLYGONS if (folder / name).exists()]
+    panel = folder / PANEL
     return Found(
         stains,
         table,
         columns=columns,
         pixel_size_um=choices.pixel_size_um or _pixel_size_um(folder / EXPERIMENT),
         boundaries=polygons[0] if polygons else None,
+        min_qv=MIN_QV if columns.qv else None,
+        panel=[panel] if panel.is_file() else [],
     )
 
 
