@@ -51,7 +51,7 @@ class Assigned:
     cells
         One row a cell, for the AnnData.
     features
-        One row a feature, sorted by name: ``name``, ``feature_type``, ``n_transcripts`` and
+        One row a feature, sorted by name: ``name``, ``feature_type``, ``n_transcripts``; and maybe
         ``is_measured``, whether blanks measure its errors.
     counts, nuclear_counts
         ``(cells, features)`` int32: of all transcripts, and of those in nuclei; None where nuclei
