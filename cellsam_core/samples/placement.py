@@ -169,7 +169,7 @@ def place_transcripts(
     if n_low:
         total = n_low + survey.n_rows
         warnings.append(
-            f"{n_low} of {total} transcripts ({n_low / total:.2g} of them) have a quality (qv) "
+            f"{n_low} of {total} transcripts ({n_low / total:.1%}) have a quality (qv) "
             f"below {min_qv:g} and are left out."
         )
     source = replace(

@@ -469,3 +469,71 @@ def test_a_field_is_the_same_in_any_chunks(tmp_path, chunk_rows):
     assert sum(batch.num_rows for batch in batches) == found.transcripts.n_rows == 4
     table = pa.Table.from_batches([b.cast(batches[0].schema) for b in batches]).to_pydict()
     assert table == rows(found)
+
+
+# Xenium, a file for each stain
+
+
+STAINS = ("DAPI", "ATP1A1/CD45/E-Cadherin", "18S")
+
+
+def make_xenium_4(folder: Path, stains: tuple[str, ...] = STAINS) -> Path:
+    """Write a bundle of which each stain is a file that names all the others."""
+    make_xenium(folder)
+    next(folder.glob("morphology_focus/*")).unlink()
+    names = [f"ch{i:04d}_{stain.split('/')[0].lower()}.ome.tif" for i, stain in enumerate(stains)]
+    channels = "".join(
+        f'<Channel ID="Channel:{i}" Name="{stain}" SamplesPerPixel="1"/>'
+        for i, stain in enumerate(stains)
+    )
+    data = "".join(
+        f'<TiffData IFD="0" FirstC="{i}" FirstZ="0" FirstT="0" PlaneCount="1">'
+        f'<UUID FileName="{name}">urn:uuid:0000000{i}</UUID></TiffData>'
+        for i, name in enumerate(names)
+    )
+    for i, name in enumerate(names):
+        xml = (
+            '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/'
+            f'Schemas/OME/2016-06" UUID="urn:uuid:0000000{i}"><Image ID="Image:0"><Pixels '
+            'ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="60" SizeY="40" SizeZ="1" '
+            f'SizeC="{len(stains)}" SizeT="1" PhysicalSizeX="0.2125" PhysicalSizeY="0.2125">'
+            f"{channels}{data}</Pixels></Image></OME>"
+        )
+        with tifffile.TiffWriter(folder / "morphology_focus" / name) as tif:
+            image = np.full((40, 60), 100 * (i + 1), np.uint16)
+            options = {"photometric": "minisblack", "metadata": None}
+            tif.write(image, subifds=1, description=xml.encode(), **options)
+            tif.write(image[::2, ::2], subfiletype=1, **options)
+    return folder
+
+
+def test_xenium_with_a_file_for_each_stain(tmp_path):
+    found = inspect(make_xenium_4(tmp_path))
+    assert found.channels == list(STAINS)
+    one = inspect(tmp_path, channels=["18S", "DAPI"])
+    assert one.channels == ["18S", "DAPI"]
+    assert [Path(p.path).name for p in one.planes[0]] == [
+        "ch0002_18s.ome.tif",
+        "ch0000_dapi.ome.tif",
+    ]
+
+
+def test_an_absent_file_of_a_stain_is_named_and_the_remedies_work(tmp_path):
+    folder = make_xenium_4(tmp_path)
+    absent = tmp_path / "morphology_focus/ch0001_atp1a1.ome.tif"
+    content = absent.read_bytes()
+    absent.unlink()
+    for channels in (None, [STAINS[1]]):
+        with pytest.raises(InputError, match=r"no file ch0001_atp1a1\.ome\.tif") as error:
+            inspect(folder, channels=channels)
+    asked = str(error.value).rpartition("are there: ")[2].rstrip(".")
+    assert asked == "DAPI,18S"
+    found = inspect(folder, channels=asked.split(","))
+    assert (found.channels, found.shape_yx) == (["DAPI", "18S"], (40, 60))
+    (tmp_path / "m.json").write_text(found.to_json())
+    image = read_frame(Manifest.load(tmp_path / "m.json"), 0)
+    assert [int(plane.max()) for plane in image] == [100, 300]
+    with pytest.raises(InputError, match="one named 'CD4'"):
+        inspect(folder, channels=["CD4"])
+    absent.write_bytes(content)
+    assert inspect(folder).channels == list(STAINS)
