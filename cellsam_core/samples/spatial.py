@@ -97,9 +97,10 @@ def inspect_spatial(
         keep=found.keep,
         min_qv=found.min_qv if min_qv is None else min_qv,
         outside=outside,
+        is_tested=_can_be_tested(found),
     )
     source = replace(source, panel=[str(path) for path in found.panel])
-    _check_labels(found, source)
+    warnings += _check_labels(found, source)
     planes, shape_yx = [found.stains.planes], found.stains.shape_yx
     if found.mosaic is not None:
         planes, shape_yx = found.mosaic.planes, found.mosaic.fields.layout.shape_yx
@@ -165,13 +166,18 @@ def _refuse_unknown(column: str, value: str, known: Sequence[str]) -> None:
         )
 
 
-def _check_labels(found: Found, source: TranscriptSource) -> None:
-    """Test the placement by the vendor's label image and cell ids, where a folder has both."""
+def _can_be_tested(found: Found) -> bool:
+    """Whether labels and the cells of the transcripts will tell if these are in their place."""
+    return found.labels is not None and found.columns is not None and found.columns.cell is not None
+
+
+def _check_labels(found: Found, source: TranscriptSource) -> list[str]:
+    """Test the placement by the vendor's label image and cell ids; say if that can't be done."""
     from cellsam_core.labels.image import open_label_image
     from cellsam_core.labels.lookup import lookup
 
     if found.labels is None:
-        return
+        return []
     tiles = open_label_image(found.labels).tiles
     if tiles.shape_yx != found.stains.shape_yx:
         height, width = found.stains.shape_yx
@@ -185,12 +191,16 @@ def _check_labels(found: Found, source: TranscriptSource) -> None:
         example = (found.mosaic.fields.column, float(found.mosaic.example))
         source = replace(source, keep=example)
     batch = next((b for b in iter_transcripts(source) if b.num_rows), None)
-    if source.cell is None or batch is None:
-        return
-    batch = batch.filter(batch["vendor_cell_id"].is_valid())
+    if source.cell is not None and batch is not None:
+        batch = batch.filter(batch["vendor_cell_id"].is_valid())
+    if source.cell is None or batch is None or not batch.num_rows:
+        return [
+            f"Transcripts without cells of their own can't be compared with {found.labels.name}: "
+            "that the axes of both run alike could not be tested."
+        ]
     cell_id, _ = lookup(tiles, batch["x_px"].to_numpy(), batch["y_px"].to_numpy())
     agrees = cell_id.astype(str) == batch["vendor_cell_id"].to_pandas().astype(str).to_numpy()
-    agreement = float(agrees.mean()) if len(agrees) else 1.0
+    agreement = float(agrees.mean())
     if agreement < MIN_LABEL_AGREEMENT:
         raise InputError(
             source.path,
@@ -199,3 +209,4 @@ def _check_labels(found: Found, source: TranscriptSource) -> None:
             remedy="check that the y axis of the coordinates points down and that table and "
             "labels are of one segmentation",
         )
+    return []

@@ -537,3 +537,89 @@ def test_an_absent_file_of_a_stain_is_named_and_the_remedies_work(tmp_path):
         inspect(folder, channels=["CD4"])
     absent.write_bytes(content)
     assert inspect(folder).channels == list(STAINS)
+
+
+# Names of Spatial Genomics
+
+
+@pytest.mark.parametrize(
+    ("names", "region"),
+    [
+        (FIRST, "section1"),
+        (SECOND, "Roi1"),
+        (
+            (
+                *("exp1_TranscriptList_section1.csv", "exp1_DAPI_section1.ome.tiff"),
+                "exp1_CellMask_section1.tiff",
+            ),
+            "exp1_section1",
+        ),
+        (
+            (
+                *("Test_Set_TranscriptCoordinates_1.csv", "Test_Set_DAPI_1.ome.tiff"),
+                "Test_Set_CellMask_1.tiff",
+            ),
+            "Test_Set_1",
+        ),
+        (("TranscriptList.csv", "DAPI.tiff", "Segmentation.TIFF"), "TranscriptList"),
+    ],
+)
+def test_seqfish_files_are_named_by_region_run_or_both(tmp_path, names, region):
+    found = inspect(make_seqfish(tmp_path, 1.0, names))
+    assert (found.format, found.channels) == ("spatial_genomics", ["DAPI"])
+    assert found.labels == str(tmp_path / names[2])
+    assert inspect(tmp_path, fov=region) == found
+    (tmp_path / names[2]).unlink()
+    assert "could not be tested" in inspect(tmp_path).warnings[-1]
+
+
+def test_seqfish_names_that_are_expected_are_told(tmp_path):
+    names = ("Roi1_TranscriptList.csv", "Roi1_nuclei.tiff", "Roi1_Segmentation.tiff")
+    folder = make_seqfish(tmp_path, 1.0, names)
+    with pytest.raises(InputError, match=r"one DAPI image of Roi1, Roi1_DAPI\.tiff.*name it so"):
+        inspect(folder)
+    (folder / names[1]).rename(folder / "Roi1_DAPI.tiff")
+    assert inspect(folder).format == "spatial_genomics"
+    (folder / names[0]).rename(folder / "Roi1_spots.csv")
+    with pytest.raises(InputError, match=r"files named <roi>_TranscriptList\.csv"):
+        inspect(folder, format="spatial_genomics")
+    assert inspect(folder, channels=["Roi1_DAPI"]).format == "generic"
+    (folder / "Roi1_spots.csv").rename(folder / names[0])
+    assert inspect(folder, format="spatial_genomics").format == "spatial_genomics"
+
+
+def test_a_label_image_among_stains_is_left_out_as_the_refusal_says(tmp_path):
+    make_generic(tmp_path)
+    tifffile.imwrite(tmp_path / "CellMask_z0.tif", np.zeros((40, 60), np.uint32))
+    with pytest.raises(InputError, match="fill the column channels of the sample sheet"):
+        inspect(tmp_path, pixel_size_um=0.5)
+    found = inspect(tmp_path, pixel_size_um=0.5, channels=["dapi", "polyT"])
+    assert found.channels == ["dapi", "polyT"]
+
+
+def test_a_tissue_in_a_corner_is_placed_by_its_labels(tmp_path):
+    table, stain, mask = SECOND
+    labels = np.zeros((256, 256), np.uint32)
+    labels[150:230, 20:100] = 1
+    x, y = (grid.ravel() for grid in np.meshgrid(np.arange(22, 98, 4), np.arange(152, 228, 4)))
+    rows = pd.DataFrame({"name": "ITGB1", "x": x, "y": y, "cell": 1})
+    rows.to_csv(tmp_path / table, index=False)
+    size = {"axes": "YX", "PhysicalSizeX": 0.107, "PhysicalSizeY": 0.107}
+    tifffile.imwrite(tmp_path / stain, np.ones((256, 256), np.uint16), metadata=size, ome=True)
+    tifffile.imwrite(tmp_path / mask, labels)
+    found = inspect(tmp_path)
+    assert found.transcripts is not None
+    assert found.transcripts.unit == "px"
+    tifffile.imwrite(tmp_path / mask, labels[::-1])
+    with pytest.raises(InputError, match="0 % of transcripts on the label"):
+        inspect(tmp_path)
+    # Without labels to test it by, the unit must be named.
+    rows.drop(columns="cell").to_csv(tmp_path / table, index=False)
+    with pytest.raises(InputError, match=r"neither as um nor px .0% of them inside as um, 100%"):
+        inspect(tmp_path)
+    renamed = rows.rename(columns={"x": "x_px", "y": "y_px"}).drop(columns="cell")
+    renamed.to_csv(tmp_path / table, index=False)
+    found = inspect(tmp_path)
+    assert found.transcripts is not None
+    assert found.transcripts.unit == "px"
+    assert "could not be tested" in found.warnings[-1]

@@ -103,7 +103,8 @@ def one_file_a_stain(stacks: Mapping[str, Stack]) -> Stains:
                 stack.path,
                 found=describe(stack),
                 expected=f"{describe(first)} as in {first.path.name}",
-                remedy="export all stains alike",
+                remedy="fill the column channels of the sample sheet with the stains that are "
+                "alike, which leaves out the others and label images, or export all stains alike",
             )
     sizes = [stack.pixel_size_um for stack in stacks.values() if stack.pixel_size_um is not None]
     return Stains(
