@@ -10,11 +10,12 @@ import numpy as np
 
 from cellsam_core.errors import InputError
 from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.orientation import check_orientation
 from cellsam_core.samples.placement import place_transcripts
 from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
 from cellsam_core.samples.vendors import cosmx, generic, merscope, resolve, seqfish, xenium
-from cellsam_core.samples.vendors.contract import Z_POLICIES, Choices
+from cellsam_core.samples.vendors.contract import ORIENTATIONS, Z_POLICIES, Choices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,6 @@ READERS = {
     "generic": generic,
 }
 FORMATS = tuple(READERS)
-MIN_LABEL_AGREEMENT = 0.5
 
 
 def inspect_spatial(
@@ -48,6 +48,7 @@ def inspect_spatial(
     z_policy: str = "all",
     min_qv: float | None = None,
     outside: str = "refuse",
+    orientation: str = "as_is",
 ) -> Manifest:
     """Find out what a folder of transcripts and stains holds and test that it fits together.
 
@@ -63,7 +64,7 @@ def inspect_spatial(
         Side of a pixel, where the files don't say it.
     channels
         Stains to use, in this order; for a multi-channel image without names, the names of all.
-    fov, z_plane, z_policy
+    fov, z_plane, z_policy, orientation
         See :class:`~cellsam_core.samples.vendors.contract.Choices`.
     min_qv
         Transcripts of a lower quality are left out; None for as the vendor does, 0 for none.
@@ -86,8 +87,10 @@ def inspect_spatial(
         )
     _refuse_unknown("format", format, ("auto", *FORMATS))
     _refuse_unknown("z_policy", z_policy, Z_POLICIES)
+    _refuse_unknown("orientation", orientation, tuple(ORIENTATIONS))
     format = _find_out(folder) if format == "auto" else format
-    found = READERS[format].read(folder, Choices(channels, pixel_size_um, fov, z_plane, z_policy))
+    choices = Choices(channels, pixel_size_um, fov, z_plane, z_policy, orientation)
+    found = READERS[format].read(folder, choices)
     source, warnings = place_transcripts(
         found.table,
         shape_yx=found.stains.shape_yx,
@@ -95,12 +98,13 @@ def inspect_spatial(
         um_to_px=found.um_to_px,
         columns=found.columns,
         keep=found.keep,
+        mirror=found.mirror,
         min_qv=found.min_qv if min_qv is None else min_qv,
         outside=outside,
         is_tested=_can_be_tested(found),
     )
     source = replace(source, panel=[str(path) for path in found.panel])
-    warnings += _check_labels(found, source)
+    warnings += check_orientation(found, source, orientation, can_be_turned=format == "cosmx")
     planes, shape_yx = [found.stains.planes], found.stains.shape_yx
     if found.mosaic is not None:
         planes, shape_yx = found.mosaic.planes, found.mosaic.fields.layout.shape_yx
@@ -169,44 +173,3 @@ def _refuse_unknown(column: str, value: str, known: Sequence[str]) -> None:
 def _can_be_tested(found: Found) -> bool:
     """Whether labels and the cells of the transcripts will tell if these are in their place."""
     return found.labels is not None and found.columns is not None and found.columns.cell is not None
-
-
-def _check_labels(found: Found, source: TranscriptSource) -> list[str]:
-    """Test the placement by the vendor's label image and cell ids; say if that can't be done."""
-    from cellsam_core.labels.image import open_label_image
-    from cellsam_core.labels.lookup import lookup
-
-    if found.labels is None:
-        return []
-    tiles = open_label_image(found.labels).tiles
-    if tiles.shape_yx != found.stains.shape_yx:
-        height, width = found.stains.shape_yx
-        raise InputError(
-            found.labels,
-            found=f"labels of {tiles.shape_yx[1]} x {tiles.shape_yx[0]} px",
-            expected=f"the {width} x {height} px of the stain",
-            remedy="copy image and labels of one and the same field",
-        )
-    if found.mosaic is not None:
-        example = (found.mosaic.fields.column, float(found.mosaic.example))
-        source = replace(source, keep=example)
-    batch = next((b for b in iter_transcripts(source) if b.num_rows), None)
-    if source.cell is not None and batch is not None:
-        batch = batch.filter(batch["vendor_cell_id"].is_valid())
-    if source.cell is None or batch is None or not batch.num_rows:
-        return [
-            f"Transcripts without cells of their own can't be compared with {found.labels.name}: "
-            "that the axes of both run alike could not be tested."
-        ]
-    cell_id, _ = lookup(tiles, batch["x_px"].to_numpy(), batch["y_px"].to_numpy())
-    agrees = cell_id.astype(str) == batch["vendor_cell_id"].to_pandas().astype(str).to_numpy()
-    agreement = float(agrees.mean())
-    if agreement < MIN_LABEL_AGREEMENT:
-        raise InputError(
-            source.path,
-            found=f"{100 * agreement:.0f} % of transcripts on the label of their own cell",
-            expected=f"nearly all, by {found.labels.name}",
-            remedy="check that the y axis of the coordinates points down and that table and "
-            "labels are of one segmentation",
-        )
-    return []

@@ -9,7 +9,13 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import panel_in
 from cellsam_core.samples.transform import read_transform
-from cellsam_core.samples.vendors.contract import Choices, Found, no_images, refuse_fov
+from cellsam_core.samples.vendors.contract import (
+    Choices,
+    Found,
+    no_images,
+    refuse_fov,
+    refuse_orientation,
+)
 from cellsam_core.samples.vendors.merscope import TRANSFORM_NAME, beside_images
 from cellsam_core.samples.vendors.stains import (
     one_file,
@@ -39,6 +45,7 @@ def read(folder: Path, choices: Choices) -> Found:
         Something is missing or contradicts something else; the message names it.
     """
     refuse_fov(folder, choices)
+    refuse_orientation(folder, choices)
     files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in (".tif", ".tiff")]
     images, masks = split_masks(files, choices.channels)
     by_stain = _images(folder, images)

@@ -17,7 +17,14 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import matrix_in
 from cellsam_core.samples.transcripts import find_columns
-from cellsam_core.samples.vendors.contract import Choices, Found, choose, only, refuse_z
+from cellsam_core.samples.vendors.contract import (
+    Choices,
+    Found,
+    choose,
+    only,
+    refuse_orientation,
+    refuse_z,
+)
 from cellsam_core.samples.vendors.stains import one_file
 
 if TYPE_CHECKING:
@@ -50,6 +57,7 @@ def read(folder: Path, choices: Choices) -> Found:
         Something is missing or contradicts something else; the message names it.
     """
     refuse_z(folder, choices)
+    refuse_orientation(folder, choices)
     tables = _tables(folder)
     if not tables:
         raise InputError(

@@ -26,6 +26,7 @@ from cellsam_core.samples.vendors.contract import (
     no_images,
     only,
     refuse_fov,
+    refuse_orientation,
     refuse_z,
 )
 from cellsam_core.samples.vendors.stains import one_file, one_file_a_stain, select
@@ -62,6 +63,7 @@ def read(folder: Path, choices: Choices) -> Found:
         Something is missing or contradicts something else; the message names it.
     """
     refuse_fov(folder, choices)
+    refuse_orientation(folder, choices)
     refuse_z(folder, choices)
     images = next((found for p in IMAGES if (found := sorted(folder.glob(p)))), None)
     if images is None:
