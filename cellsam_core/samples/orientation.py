@@ -50,7 +50,7 @@ class _Spots(NamedTuple):
 
 
 def check_orientation(
-    found: Found, source: TranscriptSource, orientation: str, *, can_be_turned: bool
+    found: Found, source: TranscriptSource, orientation: str | None, *, can_be_turned: bool
 ) -> list[str]:
     """Test the placement by the vendor's cells: by their label image, else by the stains.
 
@@ -59,7 +59,8 @@ def check_orientation(
     found, source
         Of the sample; of the example where there are several fields.
     orientation
-        That was asked for.
+        That was asked for; None for none, and then stains that contradict are no warning but an
+        error.
     can_be_turned
         Images of this vendor may be turned, and then can be turned back.
 
@@ -78,7 +79,7 @@ def check_orientation(
     spots = _spots_in_cells(found, source)
     if found.labels is None:
         return _check_stains(found, source, spots, orientation)
-    return _check_labels(found, source, spots, orientation if can_be_turned else None)
+    return _check_labels(found, source, spots, (orientation or "as_is") if can_be_turned else None)
 
 
 def _spots_in_cells(found: Found, source: TranscriptSource) -> _Spots | None:
@@ -140,7 +141,7 @@ def _check_labels(
 
 
 def _check_stains(
-    found: Found, source: TranscriptSource, spots: _Spots | None, orientation: str
+    found: Found, source: TranscriptSource, spots: _Spots | None, orientation: str | None
 ) -> list[str]:
     """Compare the stain under transcripts in cells with that where a turned image has them."""
     if spots is None or len(spots.x) < MIN_ROWS:
@@ -148,12 +149,16 @@ def _check_stains(
     score = _scores(found, spots)
     better = max(score, key=score.__getitem__)
     gain = score[better] - score["as_is"]
+    lie = f"transcripts in cells on a stain of the mean rank {score['as_is']:.2f} (of 1)"
+    if gain > CLEAR_DIFFERENCE and orientation is not None:
+        return [f"There are {lie}; turned ({better}) it would be {score[better]:.2f}."]
     if gain > CLEAR_DIFFERENCE:
         raise InputError(
             source.path,
-            found=f"transcripts in cells on a stain of the mean rank {score['as_is']:.2f} (of 1)",
+            found=lie,
             expected=f"a rank not much below that with {better}, {score[better]:.2f}",
-            remedy=_turn(orientation, better, "the stain fits"),
+            remedy=_turn("as_is", better, "the stain fits")
+            + "; or with as_is, if the coordinates are right",
         )
     others = max(value for way, value in score.items() if way != "as_is")
     if score["as_is"] - others > CLEAR_DIFFERENCE:

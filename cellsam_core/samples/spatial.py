@@ -48,7 +48,7 @@ def inspect_spatial(
     z_policy: str = "all",
     min_qv: float | None = None,
     outside: str = "refuse",
-    orientation: str = "as_is",
+    orientation: str | None = None,
 ) -> Manifest:
     """Find out what a folder of transcripts and stains holds and test that it fits together.
 
@@ -87,9 +87,9 @@ def inspect_spatial(
         )
     _refuse_unknown("format", format, ("auto", *FORMATS))
     _refuse_unknown("z_policy", z_policy, Z_POLICIES)
-    _refuse_unknown("orientation", orientation, tuple(ORIENTATIONS))
+    _refuse_unknown("orientation", orientation or "as_is", tuple(ORIENTATIONS))
     format = _find_out(folder) if format == "auto" else format
-    choices = Choices(channels, pixel_size_um, fov, z_plane, z_policy, orientation)
+    choices = Choices(channels, pixel_size_um, fov, z_plane, z_policy, orientation or "as_is")
     found = READERS[format].read(folder, choices)
     source, warnings = place_transcripts(
         found.table,

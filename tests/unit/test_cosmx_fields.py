@@ -469,8 +469,16 @@ def test_images_that_are_turned_are_refused_and_turned_as_told(tmp_path, image, 
         np.testing.assert_allclose(y, written["y_global_px"])
     # Turned on top of what was asked for, another one is named.
     other = {"turned_180": "mirrored_x", "mirrored_x": "turned_180"}[image]
-    with pytest.raises(InputError, match=f"orientation of the sample sheet with {image},"):
-        inspect(folder, **options, orientation=other)
+    if with_labels:
+        with pytest.raises(InputError, match=f"orientation of the sample sheet with {image},"):
+            inspect(folder, **options, orientation=other)
+        return
+    # Without labels the user knows better.
+    for way in (other, "as_is"):
+        assert (
+            "transcripts in cells on a stain"
+            in inspect(folder, **options, orientation=way).warnings[-1]
+        )
 
 
 def test_an_orientation_that_could_not_be_tested_is_told(tmp_path):
@@ -508,7 +516,5 @@ def test_stains_of_real_fields_tell_their_orientation(shared_data, tmp_path, fov
             (tmp_path / file.name).symlink_to(file)
     options = {"fov": fov, "pixel_size_um": 0.18, "channels": ["membrane", "PanCK", "DAPI"]}
     assert len(inspect(tmp_path, **options).warnings) <= 2
-    with pytest.raises(
-        InputError, match="fill the column orientation of the sample sheet with as_is"
-    ):
-        inspect(tmp_path, **options, orientation="turned_180")
+    turned = inspect(tmp_path, **options, orientation="turned_180")
+    assert "turned (turned_180) it would be" in turned.warnings[-1]
