@@ -266,9 +266,10 @@ def _summary(groups: list[dict[str, Any]], target_rate: float) -> dict[str, Any]
     for group in groups:
         if measured and not group["n_blanks"]:
             log.warning(
-                "the error rate of %d words of %d bits is not measured: no blank has so many",
+                "the error rate of %d words with %d lit %s is not measured: no blank has so many",
                 group["n_genes"],
                 group["n_bits"],
+                "bit" if group["n_bits"] == 1 else "bits",
             )
     counts = ("n_gene_calls", "n_blank_calls", "n_genes", "n_blanks")
     total = {key: sum(group[key] for group in groups) for key in counts}

@@ -69,13 +69,14 @@ def _not_measured(words: list[dict[str, Any]]) -> list[str]:
     """Say which genes' calls no blank vouches for, where some are vouched for."""
     if not any(group["n_blanks"] for group in words):
         return []
-    return [
-        f"The error rate of {group['n_genes']} genes with {group['n_bits']} lit bits is not "
-        "measured: no blank has so many. Their calls were kept by the model's own posterior of "
-        "0.95 or more."
-        for group in words
-        if not group["n_blanks"]
-    ]
+    told = []
+    for group in (group for group in words if not group["n_blanks"]):
+        bits = "1 lit bit" if group["n_bits"] == 1 else f"{group['n_bits']} lit bits"
+        told.append(
+            f"The error rate of {group['n_genes']} genes with {bits} is not measured: no blank has "
+            "so many. Their calls were kept by the model's own posterior of 0.95 or more."
+        )
+    return told
 
 
 def _by_bits(words: list[dict[str, Any]]) -> Table:

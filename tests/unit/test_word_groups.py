@@ -180,7 +180,7 @@ def test_each_group_has_a_rate_of_its_own_or_none(merfish, mixed, tmp_path, capl
     assert (quality["n_genes"], quality["n_measured_genes"]) == (43, 40)
     assert quality["n_gene_calls"] == sum(group["n_gene_calls"] for group in quality["words"])
     assert one["log_odds_threshold"] == pytest.approx(SURE)
-    assert "the error rate of 2 words of 1 bits is not measured" in caplog.text
+    assert "the error rate of 2 words with 1 lit bit is not measured" in caplog.text
     table = pd.read_parquet(tmp_path / "decoded/transcripts.parquet")
     assert len(table) == quality["n_gene_calls"] + quality["n_blank_calls"]
     assert quality["fields"][0]["n_gene_calls"] == quality["n_gene_calls"]

@@ -134,7 +134,8 @@ def add_positions(offsets: Offsets, files: Sequence[Path]) -> Offsets:
             path,
             found=f"field {field} at another place than the transcripts say, or not at all",
             expected="one and the same distance between both for all fields",
-            remedy="export both files again; or remove this one, if the table is right",
+            remedy="export both files again; or move this one out of the folder, if the table is "
+            "right",
         )
     empty = listed.drop(index=list(offsets.xy), errors="ignore") + corner
     places = zip(empty.index.tolist(), map(tuple, empty.to_numpy().tolist()), strict=True)

@@ -93,7 +93,7 @@ def _images(folder: Path, files: list[Path]) -> dict[str, dict[int, Path]]:
                 file,
                 found=f"the same stain and plane as {found[name][z].name}",
                 expected="one file for a stain and plane",
-                remedy="remove one of them",
+                remedy="move one of them out of the folder",
             )
         found[name][z] = file
     if not found:

@@ -38,7 +38,9 @@ def transcript_table(folder: Path) -> Path:
         if tables
         else "no transcript table",
         expected="one csv, csv.gz, tsv or parquet file with 'transcript' or 'spots' in its name",
-        remedy="rename or remove the other tables" if tables else "add or rename the table",
+        remedy="rename the other tables, or move them out of the folder"
+        if tables
+        else "add or rename the table",
     )
 
 
