@@ -144,7 +144,7 @@ def place_transcripts(
     columns = columns or find_columns(path)
     _refuse_options(path, columns, min_qv, outside)
     source = TranscriptSource(
-        path=str(path),
+        path=path if isinstance(path, str) else str(path),
         x="",
         y="",
         gene=columns.gene,
@@ -264,7 +264,7 @@ def place_in_um(
         )
     matrix = np.diag([1 / scale, 1 / scale, 1.0])
     source = TranscriptSource(
-        str(path),
+        path if isinstance(path, str) else str(path),
         *pair,
         columns.gene,
         columns.z,

@@ -171,5 +171,6 @@ def _inspect_tissue(path: str | Path, name: str, assay: Assay, options: InspectO
 
 def _given_for_transcripts(options: InspectOptions) -> dict[str, Any]:
     """Return the options of transcripts that are given, by name."""
-    values = {key: getattr(options, key) for key in ("fov", "z_plane", "z_policy")}
+    keys = ("fov", "z_plane", "z_policy", "min_qv", "outside", "orientation")
+    values = {key: getattr(options, key) for key in keys}
     return {key: value for key, value in values.items() if value is not None}
