@@ -119,7 +119,8 @@ def assign(
     _refuse_unused(given, options, labels, polygons, has_manifest=manifest is not None)
     if polygons is not None:
         source = _place(transcripts, manifest, pixel_size_um, None)
-        owners: Cells = open_polygon_cells(polygons)
+        known = None if manifest is None else source
+        owners: Cells = open_polygon_cells(polygons, known, pixel_size_um=pixel_size_um)
     else:
         image = as_label_image(labels, "labels")
         source = _place(transcripts, manifest, pixel_size_um, image)
@@ -142,6 +143,8 @@ def assign(
     else:
         table, assigned = _write(Path(output), source, owners, options, sample)
     quality = assigned.quality
+    for warning in quality["warnings"]:
+        log.warning(warning)
     log.info(
         "%d of %d transcripts in %d cells",
         quality["n_assigned"],
