@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cellsam_core.errors import InputError
 from cellsam_core.samples.manifest import TranscriptSource
 from cellsam_core.samples.transcripts import (
+    TableInMemory,
     apply_affine,
     as_shown,
     find_columns,
@@ -144,7 +145,7 @@ def place_transcripts(
     columns = columns or find_columns(path)
     _refuse_options(path, columns, min_qv, outside)
     source = TranscriptSource(
-        path=path if isinstance(path, str) else str(path),
+        path=path if isinstance(path, TableInMemory) else str(path),
         x="",
         y="",
         gene=columns.gene,
@@ -264,7 +265,7 @@ def place_in_um(
         )
     matrix = np.diag([1 / scale, 1 / scale, 1.0])
     source = TranscriptSource(
-        path if isinstance(path, str) else str(path),
+        path if isinstance(path, TableInMemory) else str(path),
         *pair,
         columns.gene,
         columns.z,
