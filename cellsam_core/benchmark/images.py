@@ -68,7 +68,7 @@ def manifest_entries(manifest: Path, root: Path, splits: Sequence[str]) -> list[
     rows = rows.sort_values(["split", "modality", "set", "image"])
     return [
         Entry(row["split"], row["set"], row["modality"], row["image"], partial(load_row, root, row))
-        for row in rows[[*COLUMNS, "weight"]].to_dict("records")
+        for row in rows.to_dict("records")
     ]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
+from cellsam_core.segment.roles import CELL_NAME, NUCLEAR_NAME
 from cellsam_core.segment.segmenter import PRESET_NAMES, is_published
 
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NUCLEAR_NAME = re.compile(r"dapi|hoechst|h2b|h2a|histone|nuc|draq|syto", re.IGNORECASE)
-CELL_NAME = re.compile(
-    r"poly.?t|cell|boundar|memb|phase|ph-?c|bright|transm|cyto|wga|actin|phalloidin|18s|rrna"
-    r"|(^|\W|_)(ph|bf|dic)(\W|_|\d|$)",
-    re.IGNORECASE,
-)
 RGB = ["R", "G", "B"]
 
 

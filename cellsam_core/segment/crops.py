@@ -77,7 +77,7 @@ def collate(items: list[tuple[torch.Tensor, Target]]) -> tuple[torch.Tensor, lis
 def to_target(labels: NDArray[np.int32], min_area_px: int = 12) -> Target:
     """Boxes of all cells of a crop; slivers cut by its border are not asked for."""
     boxes, ids = [], []
-    for index, window in enumerate(ndimage.find_objects(labels), start=1):
+    for index, window in enumerate(ndimage.find_objects(np.maximum(labels, 0)), start=1):
         if window is None or int((labels[window] == index).sum()) < min_area_px:
             continue
         y, x = window

@@ -220,4 +220,5 @@ def _part(image: LabelledImage, axis: int, piece: slice) -> LabelledImage:
         channels=take(image.channels),
         equalised=take(image.equalised),
         labels=labels,
+        unknown=None if image.unknown is None else image.unknown[window],
     )
