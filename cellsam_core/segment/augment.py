@@ -37,7 +37,7 @@ ELASTIC_MAX_PX = 4.0
 """Distance over which the moves of the points change, and their greatest standard deviation."""
 
 CLUTTER_SHARE = 0.4
-UNSTAINED = ("yeast", "bacteria", "phase", "rods", "phase contrast")
+UNSTAINED = ("yeast", "bacteria", "phase", "rods", "phase contrast", "adherent")
 """Of the crops of these kinds: what is no cell is drawn beside the cells."""
 
 ONE_PLANE_SHARE = 0.4
