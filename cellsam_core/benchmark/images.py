@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsam_core.errors import InputError
-from cellsam_core.segment.labelled import COLUMNS, from_planes, load_row, rows_of
+from cellsam_core.segment.labelled import from_planes, load_row, rows_of
 from cellsam_core.simulate.cells import STYLES, render_field
 
 if TYPE_CHECKING:

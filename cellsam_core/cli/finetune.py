@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", type=Path, help="1 to 20 images <id>.tif or .png, each with <id>_label"
+        "folder", type=Path, help="1 to 20 images <id>.tif, .png or .zarr, each with <id>_label"
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="file to write, WEIGHTS.safetensors"
@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="cell",
         help="what the images show, as they will be segmented: the channel they are put in",
     )
+    parser.add_argument(
+        "--nuclear-channel",
+        help="of images of several channels: name or number (from 1) of the nuclear stain; guessed "
+        "from the channels' names if neither channel is named",
+    )
+    parser.add_argument("--cell-channel", help="likewise of the cytoplasm or membrane stain")
     parser.add_argument("--weights", default="tiny", help="to start from: a name or a path")
     parser.add_argument(
         "--device",
@@ -56,11 +62,12 @@ def run(args: argparse.Namespace) -> None:
     from cellsam_core.segment.weights import choose_device, info, load_trainable, save
 
     _check(args)
-    images = read_images(args.folder, args.stain)
+    roles = _roles(args)
+    images = read_images(args.folder, args.stain, roles)
     if args.validation is None:
         training, validation = hold_out(images)
     else:
-        training, validation = images, read_images(args.validation, args.stain)
+        training, validation = images, read_images(args.validation, args.stain, roles)
         _refuse_shared(args.validation, training, validation)
     start, device = info(args.weights), choose_device(args.device)
     log.info("%d images or parts to learn from, %d held out", len(training), len(validation))
@@ -99,13 +106,21 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
-def read_images(folder: Path, stain: str) -> list[LabelledImage]:
+def _roles(args: argparse.Namespace) -> dict[str, str]:
+    """Say which channels are named; a stain is named for images of one channel alone."""
+    given = {"nuclear": args.nuclear_channel, "cell": args.cell_channel}
+    return {role: name for role, name in given.items() if name}
+
+
+def read_images(
+    folder: Path, stain: str, roles: dict[str, str] | None = None
+) -> list[LabelledImage]:
     """Read labelled images with cells and put them in the channel they will be segmented in."""
     from cellsam_core.segment.labelled import load_folder, refuse_without_cells
 
-    images = load_folder(folder)
+    images = load_folder(folder, roles)
     refuse_without_cells(folder, images)
-    if stain == "cell":
+    if stain == "cell" or any(image.channels[0].any() for image in images):
         return images
     return [
         replace(

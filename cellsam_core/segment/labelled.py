@@ -333,9 +333,7 @@ def load_folder(folder: Path, roles: Mapping[str, str] | None = None) -> list[La
     ]
 
 
-def _read(
-    path: Path, *, pages_are_channels: bool = False
-) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _read(path: Path, *, pages_are_channels: bool = False) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Read the channels ``(c, y, x)`` of one image and their names, where the file has them.
 
     Pages whose axis the file does not name are frames, unless the caller knows better.

@@ -77,7 +77,9 @@ def _spread(
     nearest = np.full(shape_yx, np.inf)
     for value, disc in enumerate(discs, start=1):
         ratio = float(rng.uniform(1, longest))
-        shape = shapes.outline(rng, disc, elongation=ratio, roughness=float(rng.uniform(0.04, 0.22)))
+        shape = shapes.outline(
+            rng, disc, elongation=ratio, roughness=float(rng.uniform(0.04, 0.22))
+        )
         if aligned:
             shape = shape._replace(angle=common + rng.normal(0, 0.25))
         soma[value] = shape.y, shape.x, shape.radius_px, np.sqrt(ratio), shape.angle
@@ -100,8 +102,10 @@ def _process(
     end_first = rng.random() < 0.6
     turn = rng.choice([0, np.pi]) + rng.normal(0, 0.3) if end_first else rng.uniform(0, 2 * np.pi)
     angle = soma.angle + float(turn)
-    start = 0.6 * soma.radius_px * np.hypot(
-        np.cos(turn) * np.sqrt(soma.elongation), np.sin(turn) / np.sqrt(soma.elongation)
+    start = (
+        0.6
+        * soma.radius_px
+        * np.hypot(np.cos(turn) * np.sqrt(soma.elongation), np.sin(turn) / np.sqrt(soma.elongation))
     )
     length = diameter_px * float(np.exp(rng.normal(-0.5, 0.5)))
     root, tip = diameter_px * rng.uniform(0.08, 0.36), diameter_px * rng.uniform(0.02, 0.06)
@@ -250,7 +254,8 @@ def _not_cells(rng: np.random.Generator, labels: Labels, diameter_px: float) -> 
 
 def _phase(rng: np.random.Generator, thickness: Image, diameter_px: float) -> Image:
     """Show thickness as phase contrast does: less its local mean, of either sign, saturated."""
-    local = ndi.gaussian_filter(thickness, float(np.exp(rng.uniform(np.log(0.06), np.log(0.4)))) * diameter_px)
+    reach_px = diameter_px * float(np.exp(rng.uniform(np.log(0.06), np.log(0.4))))
+    local = ndi.gaussian_filter(thickness, reach_px)
     shown = thickness - rng.uniform(0.6, 1.0) * local
     shown = ndi.gaussian_filter(shown, float(rng.uniform(0.4, 1.0)))
     gain = float(rng.choice([-1, 1])) * float(np.exp(rng.uniform(np.log(0.2), np.log(0.8))))
@@ -262,6 +267,7 @@ def _slope(rng: np.random.Generator, thickness: Image, diameter_px: float) -> Im
     """Show the slope of thickness along one direction, as DIC does."""
     smooth = ndi.gaussian_filter(thickness, float(rng.uniform(0.5, 1.2)))
     angle = rng.uniform(0, 2 * np.pi)
-    slope = np.sin(angle) * np.gradient(smooth, axis=0) + np.cos(angle) * np.gradient(smooth, axis=1)
+    down, right = np.gradient(smooth)
+    slope = np.sin(angle) * down + np.cos(angle) * right
     gain = 0.04 * diameter_px * float(rng.uniform(0.5, 1.5))
     return np.asarray(0.45 * np.tanh(gain * slope / 0.45), np.float32)

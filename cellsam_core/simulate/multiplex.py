@@ -30,7 +30,7 @@ def multiplex(
     Returns
     -------
     tuple
-        Nuclear and cell scene ``(2, y, x)``, bright parts near 1; labels of cells; labels of nuclei.
+        Nuclear and cell scene ``(2, y, x)``, bright parts near 1; labels of cells, and of nuclei.
     """
     tiles = shapes.tissue(rng, shape_yx, diameter_px, float(rng.uniform(0.55 + 0.4 * density, 1)))
     fraction = float(rng.uniform(0.6, 0.95))
@@ -84,9 +84,7 @@ def _chromatin(rng: np.random.Generator, nuclei: Labels, diameter_px: float) -> 
     return np.asarray(0.7 * amount * body, np.float32)
 
 
-def _out_of_plane(
-    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float
-) -> Image:
+def _out_of_plane(rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float) -> Image:
     """Nuclei above and below: blurred and dim; they are not asked for."""
     other = shapes.tissue(rng, shape_yx, diameter_px, float(rng.uniform(0.05, 0.8)))
     other = shapes.nuclei(rng, other, fraction=0.7, missing=0.3)
