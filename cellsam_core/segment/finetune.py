@@ -20,7 +20,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.evaluate.segmentation import evaluate_segmentation
 from cellsam_core.segment.image import segment_image
 from cellsam_core.segment.instances import paint
-from cellsam_core.segment.model import CellSAM, fold_batch_norm
+from cellsam_core.segment.model import CellSAM, encoder_of, fold_batch_norm
 from cellsam_core.segment.plan import TrainingPlan
 from cellsam_core.segment.predict import Segmenter
 from cellsam_core.segment.segmenter import Thresholds
@@ -132,7 +132,7 @@ def finetune(
 
 def score(state: dict[str, Tensor], images: Sequence[LabelledImage], device: str) -> Score:
     """Segment labelled images at their cell scale, as ``segment`` does, and score the result."""
-    model = CellSAM().eval()
+    model = CellSAM(encoder=encoder_of(state)).eval()
     model.load_state_dict(state)
     fold_batch_norm(model)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
