@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 STYLE_SHARES = {
-    "tissue": 0.1,
-    "fluo": 0.08,
-    "phase": 0.14,
-    "rods": 0.08,
-    "stained": 0.12,
-    "adherent": 0.32,
-    "multiplex": 0.16,
+    "tissue": 0.08,
+    "fluo": 0.06,
+    "phase": 0.1,
+    "rods": 0.06,
+    "stained": 0.1,
+    "adherent": 0.4,
+    "multiplex": 0.2,
 }
 """Of the simulated crops. Adherent cells and tissue are what the real sets hold least of."""
 
