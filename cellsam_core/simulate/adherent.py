@@ -110,7 +110,7 @@ def _process(
     length = diameter_px * float(np.exp(rng.normal(-0.5, 0.5)))
     root, tip = diameter_px * rng.uniform(0.08, 0.36), diameter_px * rng.uniform(0.02, 0.06)
     along = np.linspace(0, 1, max(4, int(length / 2)))
-    bend = angle + rng.normal(0, 0.6) * along
+    bend = angle + rng.normal(0, 0.7) * along
     step = (length + start) / len(along)
     y = soma.y + np.cumsum(np.sin(bend)) * step
     x = soma.x + np.cumsum(np.cos(bend)) * step
@@ -201,8 +201,8 @@ def _thickness(rng: np.random.Generator, cells: Adherent, diameter_px: float) ->
     depth = shapes.depth_px(labels)
     inside = labels > 0
     flat = (1 - np.exp(-depth / (diameter_px * rng.uniform(0.03, 0.12)))) * inside
-    dome = np.exp(-((away / rng.uniform(0.5, 0.9)) ** 2)) * np.minimum(depth / 2, 1)
-    nucleus = 1 / (1 + np.exp(np.minimum(away - rng.uniform(0.35, 0.6), 3) * 14)) * inside
+    dome = np.exp(-((away / rng.uniform(0.25, 0.9)) ** 2)) * np.minimum(depth / 2, 1)
+    nucleus = 1 / (1 + np.exp(np.minimum(away - rng.uniform(0.22, 0.6), 3) * 14)) * inside
     spots = np.clip(smooth_noise(rng, shape_yx, 0.08 * diameter_px) - 1, 0, 2)
     granules = smooth_noise(rng, shape_yx, max(0.03 * diameter_px, 1.2))
     coarse = np.clip(smooth_noise(rng, shape_yx, 0.06 * diameter_px) - 0.8, 0, 2)
