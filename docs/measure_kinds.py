@@ -10,6 +10,7 @@ each image of the manifest once, segments it with every weights file, with the d
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from cellsam_core.benchmark.images import Entry
     from cellsam_core.benchmark.score import Diameter
     from cellsam_core.evaluate.segmentation import ImageMatches
+
+log = logging.getLogger(__name__)
 
 TILE_PX, MIN_AREA_PX = 512, 25
 SHOWN = ["f1_50", "ap_50", "ap_75", "ap_90", "pq", "seg", "n_images", "n_true", "n_predicted"]
@@ -61,10 +64,12 @@ def main() -> None:
     parser.add_argument("--sets", default="", help="only these, comma separated")
     parser.add_argument("--every", type=int, default=1, help="of each set, each so-manyth image")
     args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     compared = methods(args.weights.split(","), args.diameters.split(","))
     wanted = [name for name in args.sets.split(",") if name]
     entries = manifest_entries(args.manifest, args.data, args.split.split(","))
     entries = [e for e in entries if not wanted or e.set_name in wanted]
+    k = len(compared)
     counts: dict[tuple[str, str], int] = {}
     found: list[tuple[Entry, str, ImageMatches, float]] = []
     for entry in entries:
@@ -75,6 +80,7 @@ def main() -> None:
         for name, (method, diameter) in compared.items():
             labels, seconds = segment_timed(image, method, diameter)
             found.append((entry, name, score_image(labels, image), seconds))
+        log.info("%s: %s", entry.name, ", ".join(f"{m.f1_50:.3f}" for _, _, m, _ in found[-k:]))
     args.output.mkdir(parents=True, exist_ok=True)
     images = pd.DataFrame(
         [
