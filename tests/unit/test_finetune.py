@@ -243,4 +243,4 @@ def test_files_that_are_no_one_image_are_refused(one_image: Path, tmp_path: Path
     assert "in: found a.png and a.tif" in capsys.readouterr().err
     (folder / "a.png").unlink()
     assert main(command) == 1
-    assert "a.tif: found 3 frame(s) of 1 channel(s)" in capsys.readouterr().err
+    assert "a.tif: found 3 frames" in capsys.readouterr().err

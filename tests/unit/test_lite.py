@@ -9,7 +9,7 @@ import torch
 
 from cellsam_core.errors import InputError
 from cellsam_core.segmentation.tiny.model import CellSAM, encoder_of, fold_batch_norm
-from cellsam_core.segmentation.weights import info, load_model, load_trainable, save
+from cellsam_core.segmentation.weights import info, load_network, load_trainable, save
 
 
 def test_features_have_the_strides_and_widths_of_the_other_encoder() -> None:
@@ -32,7 +32,7 @@ def test_a_weights_file_names_its_encoder(tmp_path: Path) -> None:
     fold_batch_norm(model)
     with torch.inference_mode():
         for mine, loaded in zip(
-            model.encoder(image), load_model(str(path), "cpu").encoder(image), strict=True
+            model.encoder(image), load_network(str(path), "cpu").encoder(image), strict=True
         ):
             torch.testing.assert_close(mine, loaded, rtol=2e-2, atol=2e-2)
 
