@@ -71,7 +71,7 @@ class Cells(Protocol):
 
     @property
     def has_nuclei(self) -> bool:
-        """Whether it is known which transcripts are in nuclei."""
+        """True if the transcripts in nuclei are known."""
 
     def fit_check(self) -> FitCheck:
         """Test that transcripts and cells belong together."""

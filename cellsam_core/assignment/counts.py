@@ -186,7 +186,7 @@ class CountTable:
 
 
 def _run_starts(values: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-    """Where each run of equal values begins."""
+    """Return the index at which each run of equal values begins."""
     is_start = np.ones(len(values), dtype=bool)
     np.not_equal(values[1:], values[:-1], out=is_start[1:])
     return np.flatnonzero(is_start)

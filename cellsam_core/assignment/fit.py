@@ -1,4 +1,4 @@
-"""Whether cells and transcripts belong together: unit, place, plane and density, tested."""
+"""Test that cells and transcripts belong together: unit, place, plane and density."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LabelFit:
     Attributes
     ----------
     area_cells, area
-        Of the cells and of the image, in one unit.
+        Bounds of the cells and of the image, in one unit.
     """
 
     area_cells: float
@@ -73,7 +73,7 @@ def density_warning(n_in_cells: int, n: int, area_cells: float, area: float) -> 
     n_in_cells, n
         Transcripts in cells, and all of them.
     area_cells, area
-        Of the cells, and of the place that transcripts may lie in.
+        Bounds of the cells, and of the place that transcripts may lie in.
     """
     covered = area_cells / area if area > 0 else 1.0
     if covered > MAX_COVERED or n * covered < MIN_EXPECTED:

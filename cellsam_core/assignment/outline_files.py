@@ -327,7 +327,7 @@ def _keys(table: pa.Table, id_column: str, places: list[str]) -> pa.Array:
 
 
 def _is_split(ids: pa.Array, place: pa.Array) -> bool:
-    """Whether an id stands in more than one place."""
+    """Tell whether an id stands in more than one place."""
     both = pa.table({"id": ids, "place": place})
     n_pairs = both.group_by(["id", "place"]).aggregate([]).num_rows
     return bool(n_pairs > pc.count_distinct(ids, mode="all").as_py())

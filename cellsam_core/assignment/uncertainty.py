@@ -1,4 +1,4 @@
-"""How far transcripts can be trusted: owners near borders, wrong calls in cells and of genes."""
+"""Uncertainty of transcripts: owners near borders, wrong calls in cells and of genes."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class WordGroup:
     words, bits
         Indices of the words and of the bits that are looked at, in the whole codebook.
     codebook
-        Of these words and bits alone.
+        Codebook of these words and bits alone.
     """
 
     weight: int
@@ -148,7 +148,7 @@ def from_pseudocolours(
     colours
         ``(codewords, rounds)``, from 1; 0 where the feature is dark in a round.
     round_names
-        Of the columns; pseudocolour 7 of ``round_2`` becomes the bit ``round_2=7``.
+        Names of the columns; pseudocolour 7 of ``round_2`` becomes the bit ``round_2=7``.
     """
     bit_names, columns = [], []
     for name, column in zip(round_names, colours.T, strict=True):

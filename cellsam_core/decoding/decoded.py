@@ -64,7 +64,7 @@ class DecodedWriter:
     folder
         To write; it appears when complete.
     codebook, mosaic
-        Of the sample.
+        Codebook of the sample.
     stains
         Names; none for a sample that is segmented on its spots.
     """

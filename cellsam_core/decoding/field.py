@@ -68,7 +68,7 @@ def prepare_bits(
     images
         ``(y, x)`` of each bit, read as they are needed.
     drifts
-        Of the round of each bit.
+        Drift of the round of each bit.
     sigma_px
         Standard deviation of a spot.
     detect
@@ -96,7 +96,7 @@ def decode_plane(stack: Image, codebook: Codebook, z: int = 0) -> tuple[Calls, B
     Parameters
     ----------
     stack
-        Of `prepare_bits`.
+        Images of the bits, from `prepare_bits`.
     codebook
         Features and their bits.
     z
@@ -177,7 +177,7 @@ def _spots_in_all_bits(found: Candidates, stack: Image, codebook: Codebook) -> C
 
 
 def drop_duplicates(calls: Calls) -> Calls:
-    """Of calls of one codeword within 2 px, in one plane or two neighbouring ones, keep the surest.
+    """Keep the surest of the calls of one codeword within 2 px, in one plane or two neighbours.
 
     A molecule is seen in each plane that its light reaches, but it is one molecule.
     """

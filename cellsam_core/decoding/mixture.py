@@ -50,7 +50,7 @@ class BitModel:
 
 
 class Scores(NamedTuple):
-    """How well spots fit their codeword.
+    """Return how well spots fit their codeword.
 
     Attributes
     ----------

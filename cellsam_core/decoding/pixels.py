@@ -55,7 +55,7 @@ def nearest_codewords(
     Returns
     -------
     Nearest
-        Of codewords at the same distance the first.
+        The first of the codewords at the same distance.
     """
     n = vectors.shape[1]
     codeword = np.empty(n, dtype=np.int32)

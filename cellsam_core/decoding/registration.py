@@ -22,7 +22,7 @@ MIN_BEADS = 3
 
 
 class Drift(NamedTuple):
-    """Where a round lies against the reference.
+    """Position of a round against the reference.
 
     Attributes
     ----------

@@ -51,7 +51,7 @@ def keep_near(filtered: Image, yx: npt.NDArray[np.float64], radius_px: float) ->
     Parameters
     ----------
     filtered
-        Of `band_pass`.
+        Filtered image, from `band_pass`.
     yx
         ``(n, 2)`` places of the spots in pixels.
     radius_px

@@ -32,7 +32,7 @@ def planes_of(
     pixels
         ``(c, y, x)``.
     names
-        Of the channels; empty where the file names none.
+        Names of the channels; empty where the file names none.
     roles
         Channels of ``nuclear`` and ``cell``, by name or by number from 1, joined by ``+``. Empty:
         one channel is the whole cell, a colour image is read as the workflow reads it, and of

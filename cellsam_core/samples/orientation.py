@@ -1,4 +1,4 @@
-"""Whether images lie to their transcripts as the coordinates say: tested by labels or stains."""
+"""Orientation of images relative to their transcripts, tested by labels or stains."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_orientation(
     Parameters
     ----------
     found, source
-        Of the sample; of the example where there are several fields.
+        Transcripts of the sample; of the example where there are several fields.
     orientation
         That was asked for; None for none, and then stains that contradict are no warning but an
         error.

@@ -1,4 +1,4 @@
-"""How a transcript table meets its image: units resolved, placement tested, never guessed."""
+"""Placement of a transcript table on its image: units resolved and tested, never guessed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _MayLack:
-    """What a reading of plain ``x, y`` may lack: points all over the image, most points on it."""
+    """Properties that a reading of plain ``x, y`` may lack: points all over the image, or on it."""
 
     extent: bool
     inside: bool
@@ -58,7 +58,7 @@ class _MayLack:
 
 @dataclass
 class _Survey:
-    """What one pass over a table says about a candidate."""
+    """Result of one pass over a table for a candidate."""
 
     n_rows: int = 0
     n_inside: int = 0
@@ -79,7 +79,7 @@ class _Survey:
         return self.n_inside / self.n_rows if self.n_rows else 1.0
 
     def spans(self, shape_yx: tuple[int, int]) -> bool:
-        """Whether the points cover `MIN_EXTENT` of the image along both axes."""
+        """Tell whether the points cover `MIN_EXTENT` of the image along both axes."""
         if self.low is None or self.high is None:
             return False
         size = np.array(shape_yx[::-1], dtype=float)
@@ -118,7 +118,7 @@ def place_transcripts(
     um_to_px
         3x3 affine from micrometres to pixel centres, where it is known.
     columns
-        Of the table; None finds them by name.
+        Columns of the table; None finds them by name.
     keep
         Column and number of the rows to place; None for all.
     mirror

@@ -171,5 +171,5 @@ def _refuse_unknown(column: str, value: str, known: Sequence[str]) -> None:
 
 
 def _can_be_tested(found: Found) -> bool:
-    """Whether labels and the cells of the transcripts will tell if these are in their place."""
+    """Tell whether labels and the cells of the transcripts can test the placement."""
     return found.labels is not None and found.columns is not None and found.columns.cell is not None

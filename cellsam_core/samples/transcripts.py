@@ -354,7 +354,7 @@ def parquet_parts(path: str | Path) -> list[Path]:
 
 
 def _is_void(path: str | Path, name: str) -> bool:
-    """Whether a parquet column has rows and no value: our own z of two-dimensional data."""
+    """Tell whether a parquet column has rows and no value: our own z of two-dimensional data."""
     if isinstance(path, TableInMemory):
         return bool(0 < path.table.num_rows == path.table[name].null_count)
     n_rows = n_void = 0

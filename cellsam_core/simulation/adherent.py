@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SHEET_SHARE = 0.35
-"""Of the fields: cells drawn as tiles of a sheet; else one by one."""
+"""Share of the fields whose cells are drawn as tiles of a sheet; the others one by one."""
 
 DIC_SHARE = 0.15
 SOMA_SHARE = 0.8

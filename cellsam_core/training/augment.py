@@ -38,7 +38,7 @@ ELASTIC_MAX_PX = 4.0
 
 CLUTTER_SHARE = 0.4
 UNSTAINED = ("yeast", "bacteria", "phase", "rods", "phase contrast", "adherent")
-"""Of the crops of these kinds: what is no cell is drawn beside the cells."""
+"""Kinds of crops in which objects that are no cells are drawn beside the cells."""
 
 ONE_PLANE_SHARE = 0.4
 """Fraction of the crops of stained sections that show only the grey or the red plane."""

@@ -29,7 +29,7 @@ STYLE_SHARES = {
     "adherent": 0.4,
     "multiplex": 0.2,
 }
-"""Of the simulated crops. Adherent cells and tissue are what the real sets hold least of."""
+"""Share of the simulated crops. Adherent cells and tissue are what the real sets hold least of."""
 
 TISSUE = ("tissue", "fluo", "multiplex")
 """Styles with a nuclear channel."""

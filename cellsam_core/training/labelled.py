@@ -294,7 +294,7 @@ def load_folder(folder: Path, roles: Mapping[str, str] | None = None) -> list[La
     Parameters
     ----------
     folder
-        Of the files.
+        Names of the files.
     roles
         Channels of ``nuclear`` and ``cell`` where the files do not tell; see :mod:`.roles`.
 

@@ -1,4 +1,4 @@
-"""What every reader of a vendor's folder is asked for, and what it gives back."""
+"""Interface of the readers of vendors' folders: choices in, found files out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ORIENTATIONS = {
 
 @dataclass(frozen=True)
 class Choices:
-    """What the sample sheet says where a folder leaves a choice; None for nothing.
+    """Choices of the sample sheet where a folder leaves one; None for no choice.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class FieldMosaic:
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader found in a folder.
+    """Files that a reader found in a folder.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Found:
     table
         Transcripts.
     columns
-        Of `table`, where their names alone don't say it; None to find them by name.
+        Columns of `table`, where their names alone don't say it; None to find them by name.
     um_to_px
         3x3 affine, where the folder has one.
     pixel_size_um

@@ -53,7 +53,7 @@ NM_A_PIXEL = re.compile(r"ImPixel_nm\W+([\d.]+)")
 
 
 def fits(folder: Path) -> bool:
-    """Whether there is a table with a field of view and the cell of each transcript."""
+    """Tell whether there is a table with a field of view and the cell of each transcript."""
     return bool(_tables(folder, _below(folder)))
 
 

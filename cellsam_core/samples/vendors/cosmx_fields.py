@@ -150,13 +150,13 @@ def lay_out(
     Parameters
     ----------
     table
-        Of the transcripts, for errors.
+        Path of the transcripts, for errors.
     offsets
         Places of at least the fields of `planes`.
     planes
         Channels of each field, by its number.
     shape_yx
-        Of a field.
+        Shape of a field, px.
 
     Raises
     ------

@@ -37,7 +37,7 @@ MIDDLE_PLANE = 3  # Of the instrument's seven; what Vizgen's own tools show.
 
 
 def fits(folder: Path) -> bool:
-    """Whether the folder, or a region in it, has mosaic images."""
+    """Tell whether the folder, or a region in it, has mosaic images."""
     return bool(_mosaics(_region(folder)))
 
 

@@ -26,7 +26,7 @@ PIXEL_SIZE_UM = 0.138  # Of the instrument; the files don't say it.
 
 
 def fits(folder: Path) -> bool:
-    """Whether there is a table of results."""
+    """Tell whether there is a table of results."""
     return any(folder.glob(f"*{RESOLVE_SUFFIX}"))
 
 

@@ -44,7 +44,7 @@ NAMES = (
 
 
 def fits(folder: Path) -> bool:
-    """Whether there is a list of transcripts."""
+    """Tell whether there is a list of transcripts."""
     return bool(_tables(folder))
 
 

@@ -50,7 +50,7 @@ TYPE_COLUMN = "codeword_category"
 
 
 def fits(folder: Path) -> bool:
-    """Whether the folder has the file that describes a bundle."""
+    """Tell whether the folder has the file that describes a bundle."""
     return (folder / EXPERIMENT).is_file()
 
 

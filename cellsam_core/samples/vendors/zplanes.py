@@ -1,4 +1,4 @@
-"""Which z planes of the stains are segmented, and which planes' transcripts are counted."""
+"""Choice of the z planes that are segmented, and of those whose transcripts are counted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def choose_planes(
     planes
         Those that the images show, at least one.
     choices
-        Of the sample sheet.
+        Choices of the sample sheet.
     preferred
         Plane to use where none is asked for and this one exists; else the middle one is used,
         the lower of two.
@@ -93,9 +93,9 @@ def keep_plane(
     Parameters
     ----------
     table
-        Of the transcripts.
+        Table of the transcripts.
     choices
-        Of the sample sheet.
+        Choices of the sample sheet.
     planes
         Those that are segmented.
     shown

@@ -22,7 +22,7 @@ STAGES = (
     (3, 2, 6, 40, 80, 3),
     (5, 1, 6, 80, 112, 3),
 )
-"""Of EfficientNet-Lite0 up to stride 16."""
+"""Blocks of EfficientNet-Lite0 up to stride 16."""
 
 TAPS = (3, 5, 11)
 """Blocks after which features of stride 4, 8 and 16 are complete."""
