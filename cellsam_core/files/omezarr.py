@@ -186,11 +186,11 @@ def open_(path: str | Path) -> OmeZarr:
         image = ome["multiscales"][0]
         axes = "".join(axis["name"] for axis in image["axes"])
         array = group[image["datasets"][0]["path"]]
-        steps = _steps(image, axes)
+        steps = steps_of(image, axes)
         channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
         if not isinstance(array, zarr.Array) or axes not in AXES or len(axes) != array.ndim:
             raise ValueError(f"axes {axes}")
-        _check_own(Path(path), group, array)
+        check_own(Path(path), group, array)
     except (LookupError, TypeError, AttributeError, ValueError, OSError) as error:
         raise InputError(
             path,
@@ -198,7 +198,7 @@ def open_(path: str | Path) -> OmeZarr:
             expected="a folder written by this pipeline or an OME-Zarr 0.4 or 0.5 image",
             remedy="check the path or make the file again",
         ) from error
-    _refuse_oblong(path, steps["y"], steps["x"])
+    refuse_oblong(path, steps["y"], steps["x"])
     pixel_size_um, interval_s = steps["x"].within(MICRONS), None
     if "t" in steps:
         interval_s = steps["t"].within(SECONDS)
@@ -206,7 +206,7 @@ def open_(path: str | Path) -> OmeZarr:
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """Distance between neighbours along an axis, in the axis' own unit; None names no unit."""
 
     size: float
@@ -219,7 +219,7 @@ class _Step:
         return self.size * factor if factor and is_length else None
 
 
-def _steps(image: dict[str, Any], axes: str) -> dict[str, _Step]:
+def steps_of(image: dict[str, Any], axes: str) -> dict[str, Step]:
     """Multiply the scales of the first array and of the whole image; shifts do not matter."""
     transformations = [
         *image["datasets"][0]["coordinateTransformations"],
@@ -230,10 +230,10 @@ def _steps(image: dict[str, Any], axes: str) -> dict[str, _Step]:
         math.prod(map(float, factors)) for factors in zip(*scales, [1.0] * len(axes), strict=True)
     ]
     units = [axis.get("unit") for axis in image["axes"]]
-    return {a: _Step(size, unit) for a, size, unit in zip(axes, sizes, units, strict=True)}
+    return {a: Step(size, unit) for a, size, unit in zip(axes, sizes, units, strict=True)}
 
 
-def _refuse_oblong(path: str | Path, y: _Step, x: _Step) -> None:
+def refuse_oblong(path: str | Path, y: Step, x: Step) -> None:
     """Refuse pixels that are not square, also where only their proportion is known."""
     height, width, unit = y.within(MICRONS), x.within(MICRONS), "um"
     if y.unit == x.unit and None in (height, width):
@@ -251,7 +251,7 @@ def _group_files(path: Path) -> list[Path]:
     return [path / name for name in GROUP_FILES]
 
 
-def _check_own(path: Path, group: zarr.Group, array: zarr.Array[Any]) -> None:
+def check_own(path: Path, group: zarr.Group, array: zarr.Array[Any]) -> None:
     """Compare what this pipeline wrote with what is there; others' images have no such record."""
     record: Any = group.attrs.get(OWN_KEY)
     if record is None:

@@ -10,9 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsam_core.errors import InputError
-from cellsam_core.files import omezarr
+from cellsam_core.files import ngff, omezarr
+from cellsam_core.labels.masks import refuse_mask
 from cellsam_core.labels.source import LabelSource, open_labels
 from cellsam_core.labels.tiles import LabelArray, LabelTiles
+
+COARSE_PX = 4096
+"""Images of other programs are looked at with at most so many pixels a side for being a mask."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,17 @@ def open_label_image(path: str | Path) -> LabelImage:
         labels = source.frame(0)
         _check_range(path, labels)
         return LabelImage(LabelArray(labels), source.pixel_size_um)
-    image = omezarr.open_(path)
-    lead = (0,) * (len(image.axes) - 2)
+    image = ngff.open_image(path)
+    if not image.is_own:
+        step = -(-max(source.shape_yx) // COARSE_PX)
+        refuse_mask(path, np.asarray(image.read(0)[::step, ::step]))
 
     def read_window(rows: slice, columns: slice) -> npt.NDArray[Any]:
-        window: npt.NDArray[Any] = image.read((*lead, rows, columns))
+        (y0, y1), (x0, x1) = (
+            each.indices(size)[:2]
+            for each, size in zip((rows, columns), source.shape_yx, strict=True)
+        )
+        window = image.read(0, (y0, y1, x0, x1))
         _check_range(path, window)
         return window
 

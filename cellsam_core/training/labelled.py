@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import same_stem
@@ -29,9 +28,6 @@ FILLED = ["set", "image", "label", "modality"]
 """Columns that must have a value in every row."""
 
 COLUMNS = [*FILLED, "split"]
-
-MASK_PIECES = 5
-"""Label images with one number in so many places are masks: cells have a number each."""
 
 SUFFIXES = (".tif", ".tiff", ".png")
 LABEL_TAIL = "_label"
@@ -306,14 +302,6 @@ def _read_labels(path: Path) -> NDArray[np.int32]:
     labels = source.frame(0)
     ids, numbers = np.unique(labels, return_inverse=True)
     numbers = numbers.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] != 0)
-    n_pieces = ndimage.label(numbers)[1] if numbers.max() == 1 else 0
-    if n_pieces >= MASK_PIECES:
-        raise InputError(
-            path,
-            found=f"one number, {ids[-1]}, in {n_pieces} places",
-            expected="a number of its own for each cell",
-            remedy="number the cells of the mask, for example with skimage.measure.label",
-        )
     return np.asarray(numbers)
 
 
