@@ -83,9 +83,9 @@ def is_microscope_file(path: Path) -> bool:
 def is_readable(path: Path) -> bool:
     """Whether the package of bioio that reads a microscope's file is installed."""
     maker = maker_of(path)
-    return bool(maker and maker.plugin) and all(
-        importlib.util.find_spec(name) is not None for name in ("bioio", maker.plugin) if maker
-    )
+    if maker is None or not maker.plugin:
+        return False
+    return all(importlib.util.find_spec(name) is not None for name in ("bioio", maker.plugin))
 
 
 def refuse_foreign(path: Path) -> None:

@@ -276,7 +276,7 @@ def _read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: _Wish) -> Stack:
     _check_pixels(page, path)
     lead, is_rgb = _leading_axes(series)
     names = image.channels if image is not None else ()
-    lead = _rename_axes(lead, names, wish)
+    lead = lead if is_rgb else _rename_axes(lead, names, wish)
     if page.imagewidth < MIN_WIDTH_PX and series.kind == "shaped" and len(series.shape) > 2:
         return _channels_last(series, path, wish)
     grid = _frames_by_channels(path, lead, wish)
@@ -587,7 +587,7 @@ def _dtype(image: Any, path: Path) -> str:
     if dtype is None or np.dtype(dtype).kind not in "uif":
         raise InputError(
             path,
-            found="pixels of one bit" if dtype == bool else f"pixels of type {dtype}",
+            found="pixels of one bit" if np.dtype(dtype).kind == "b" else f"pixels of type {dtype}",
             expected="8, 16 or 32-bit integers or floating point",
             remedy="number the cells, with skimage.measure.label, if these are their masks, else "
             "convert the image to 16 bit",

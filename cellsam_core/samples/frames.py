@@ -111,6 +111,36 @@ def _darkest(plane: Plane) -> np.generic[Any]:
     return darkest
 
 
+def is_whole(manifest: Manifest, name: str) -> bool:
+    """Whether a channel was imaged in every frame."""
+    index = channel_index(manifest, name)
+    return all(row[index] is not None for row in manifest.planes)
+
+
+def refuse_missing_frames(manifest: Manifest, names: Sequence[str]) -> None:
+    """Refuse channels that some frames lack: cells are segmented and followed in every frame.
+
+    Raises
+    ------
+    InputError
+        It names the first frame without a plane.
+    """
+    for name in names:
+        index = channel_index(manifest, name)
+        lost = next((t for t, row in enumerate(manifest.planes) if row[index] is None), None)
+        if lost is not None:
+            whole = [c for c in manifest.channels if is_whole(manifest, c)]
+            raise InputError(
+                f"sample {manifest.sample}",
+                found=f"no image of channel {name} in frame {lost}",
+                expected="the channels that are segmented in every frame",
+                remedy=f"segment another channel, such as {whole[0]}, with `nuclear_channel` or "
+                "`cell_channel`"
+                if whole
+                else "add the missing images",
+            )
+
+
 def channel_index(manifest: Manifest, name: str) -> int:
     """Position of a channel in ``manifest.planes[frame]``; InputError if there is none."""
     if name not in manifest.channels:

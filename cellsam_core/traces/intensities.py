@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 RING_MARGIN_PX = 2  # skips the blurred rim of the nucleus, where nuclear signal spills over
 ANNULUS_PX = (5, 15)
+MIN_PADDING_PX = 20
+"""Smaller black regions at the border are pixels that happen to be 0."""
 
 
 def measure_frame(
@@ -27,6 +29,7 @@ def measure_frame(
     labels: npt.NDArray[Any],
     channels: Sequence[str],
     options: TraceOptions,
+    ceilings: Sequence[float | None] | None = None,
 ) -> pd.DataFrame:
     """Measure all cells of one frame.
 
@@ -40,6 +43,9 @@ def measure_frame(
         Names along ``c``.
     options
         Options of traces.
+    ceilings
+        Saturation value of each channel, where `options` give none; None is the largest value of
+        the image's dtype.
 
     Returns
     -------
@@ -51,7 +57,7 @@ def measure_frame(
     ids = np.unique(labels).astype(np.int64)
     ids = ids[ids != 0]
     distance, nearest = _distance_to_cells(labels)
-    finite = np.isfinite(image).all(axis=0)
+    usable = usable_pixels(image, labels)
     outer = options.ring_px + RING_MARGIN_PX if options.ring_px else 0
     compartments = {"cell": PixelGroups(labels, ids)}
     if options.ring_px:
@@ -62,9 +68,9 @@ def measure_frame(
     source = np.full(len(ids), options.background, dtype=object)
     if options.background == "annulus":
         near = (distance > outer + ANNULUS_PX[0]) & (distance <= outer + ANNULUS_PX[1])
-        annuli = PixelGroups(np.where(near & finite, nearest, 0), ids)
+        annuli = PixelGroups(np.where(near & usable, nearest, 0), ids)
         source[annuli.counts < MIN_BACKGROUND_PX] = "mode"
-    outside = (distance > outer + ANNULUS_PX[0]) & finite
+    outside = (distance > outer + ANNULUS_PX[0]) & usable
     rims = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     shared: dict[str, Any] = {
         "label": ids,
@@ -73,28 +79,66 @@ def measure_frame(
     }
     for channel, plane in zip(channels, image, strict=True):
         level, sd = np.zeros(1), np.zeros(1)
-        if options.background != "none":
+        if options.background != "none" and not np.isfinite(plane).any():
+            level, sd = np.full(1, np.nan), np.full(1, np.nan)  # not imaged in this frame
+        elif options.background != "none":
             surface = fit_surface(plane, outside)
             level, sd = background_of(plane - surface, annuli, outside)
             level = level + compartments["cell"].mean(compartments["cell"].values(surface))
         shared[f"{channel}_background"] = np.broadcast_to(level, len(ids))
         shared[f"{channel}_background_sd"] = np.broadcast_to(sd, len(ids))
-    ceiling = options.saturation_value
-    if ceiling is None:
-        ceiling = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else np.inf
+    limits = _ceilings(image, options.saturation_value, ceilings)
     tables = []
     for name, groups in compartments.items():
-        intensities = _intensities(image, groups, channels, ceiling)
+        intensities = _intensities(image, groups, channels, limits)
         tables.append(pd.DataFrame(shared | {"compartment": name} | intensities))
     return pd.concat(tables, ignore_index=True)
 
 
+def usable_pixels(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Find the pixels that may be background: finite, and not padding.
+
+    Padding is exactly 0 in all channels, touches the border, and comes from drift correction,
+    rotation or a mask of the field. Frames whose darkest pixels are 0 anyhow have none: there, 0
+    is noise, and has neighbours that are not.
+
+    Parameters
+    ----------
+    image
+        ``(c, y, x)``; a channel of NaN only is one that was not imaged, and does not count.
+    labels
+        ``(y, x)``, 0 = background.
+    """
+    there = [plane for plane in image if np.isfinite(plane).any()]
+    if not there:
+        return np.zeros(labels.shape, bool)
+    usable = np.isfinite(there).all(axis=0)
+    black = np.all([plane == 0 for plane in there], axis=0) & (labels == 0)
+    if not black.any():
+        return np.asarray(usable)
+    regions, _ = ndimage.label(black)
+    rims = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+    areas = np.bincount(regions.ravel())
+    padding = [r for r in np.unique(rims[rims > 0]) if areas[r] >= MIN_PADDING_PX]
+    return np.asarray(usable & ~np.isin(regions, padding))
+
+
+def _ceilings(
+    image: npt.NDArray[Any], given: float | None, ceilings: Sequence[float | None] | None
+) -> list[float]:
+    """Saturation value of each channel: the given one, that of the camera, or of the dtype."""
+    own = float(np.iinfo(image.dtype).max) if image.dtype.kind in "iu" else np.inf
+    if given is not None:
+        return [given] * len(image)
+    return [own if value is None else value for value in ceilings or [None] * len(image)]
+
+
 def _intensities(
-    image: npt.NDArray[Any], groups: PixelGroups, channels: Sequence[str], ceiling: float
+    image: npt.NDArray[Any], groups: PixelGroups, channels: Sequence[str], ceilings: Sequence[float]
 ) -> dict[str, Any]:
     """Return n_px, and for each channel mean, median and n_saturated, of one compartment."""
     columns: dict[str, Any] = {"n_px": groups.counts}
-    for channel, plane in zip(channels, image, strict=True):
+    for channel, plane, ceiling in zip(channels, image, ceilings, strict=True):
         values = groups.values(plane)
         columns[f"{channel}_mean"] = groups.mean(values)
         columns[f"{channel}_median"] = groups.median(values)
