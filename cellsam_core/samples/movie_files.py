@@ -288,8 +288,15 @@ def read_movie(files: MovieFiles, options: MovieOptions) -> tuple[Stack, list[st
     if options.channels and set(options.channels) <= set(groups):
         groups = {name: groups[name] for name in options.channels}
     is_alone = options.format in FOLDER_FORMATS
-    reader = _SeriesReader(options.z, n_channels if len(groups) == 1 else None, is_alone)
-    if len(groups) == 1 and "" in groups:
+    is_only = len(groups) == 1
+    reader = _SeriesReader(options.z, n_channels if is_only else None, is_alone, is_only)
+    if not is_only:
+        used = [image for group in groups.values() for image in group]
+        told = _refuse_missing_frame(used)
+        series = {name: reader.read(group) for name, group in groups.items()}
+        stack, warnings = _merge_channels(files.root, series)
+        return stack, told + warnings
+    if "" in groups:
         series = reader.read(groups[""])
         return series.stack, series.warnings
     return _merge_channels(files.root, {name: reader.read(g) for name, g in groups.items()})
@@ -346,6 +353,7 @@ class _SeriesReader:
     z: ZChoice | None
     n_channels: int | None
     alone: bool
+    is_only: bool
 
     def read(self, images: list[NamedImage]) -> Series:
         """Join files of a time series or of z planes, or take the one file that holds all."""
@@ -360,7 +368,7 @@ class _SeriesReader:
         if len(stacks) == 1:
             return Series(stacks[0], numbers if len(stacks[0].planes) == 1 else None, [])
         if all(len(s.planes) > 1 for s in stacks[:-1]):
-            return self._join(stacks)
+            return self._join(images, stacks)
         for stack in stacks:
             refuse_different(stacks[0], stack, across_channels=False)
             if len(stack.planes) > 1:
@@ -370,7 +378,7 @@ class _SeriesReader:
                     "one frame a file, or several in each",
                     "name one of the stacks as `path`",
                 )
-        warnings = _refuse_missing_frame(images)
+        warnings = _refuse_missing_frame(images) if self.is_only else []
         times, more = _times_of(images, stacks)
         planes = [row for s in stacks for row in s.planes]
         whole = replace(stacks[0], kind="tiff_series", planes=planes, times_s=times)
@@ -414,8 +422,10 @@ class _SeriesReader:
                     "add the missing image, or set `z_policy` to one and `z_plane`",
                 )
 
-    def _join(self, stacks: list[Stack]) -> Series:
+    def _join(self, images: list[NamedImage], stacks: list[Stack]) -> Series:
         """Join stacks in the order of their names, as programs split long movies."""
+        if self.is_only:
+            _refuse_missing_frame(images)
         for stack in stacks:
             refuse_different(stacks[0], stack, across_channels=False)
         names = [s.path.name for s in stacks]

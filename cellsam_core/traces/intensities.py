@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from cellsam_core.statistics import MAD_TO_SD
 from cellsam_core.traces.background import MIN_BACKGROUND_PX, background_of, fit_surface
 from cellsam_core.traces.pixel_groups import PixelGroups
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
 RING_MARGIN_PX = 2  # skips the blurred rim of the nucleus, where nuclear signal spills over
 ANNULUS_PX = (5, 15)
-MIN_PADDING_PX = 20
-"""Smaller black regions at the border are pixels that happen to be 0."""
+PADDING_PX = 5
+"""Padding is solid over squares of this side; single pixels may happen to be 0."""
+MAX_PADDINGS = 20
+MIN_BESIDE_PX = 20
+STEP_SD = 4.0
 
 
 def measure_frame(
@@ -98,10 +102,6 @@ def measure_frame(
 def usable_pixels(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Find the pixels that may be background: finite, and not padding.
 
-    Padding is exactly 0 in all channels, touches the border, and comes from drift correction,
-    rotation or a mask of the field. Frames whose darkest pixels are 0 anyhow have none: there, 0
-    is noise, and has neighbours that are not.
-
     Parameters
     ----------
     image
@@ -113,14 +113,42 @@ def usable_pixels(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDAr
     if not there:
         return np.zeros(labels.shape, bool)
     usable = np.isfinite(there).all(axis=0)
-    black = np.all([plane == 0 for plane in there], axis=0) & (labels == 0)
+    return np.asarray(usable & ~_padding(there, labels))
+
+
+def _padding(planes: list[npt.NDArray[Any]], labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Find what drift correction, rotation or a mask of the field filled with 0.
+
+    Such regions are 0 in all channels, solid, touch the border, and end in a step: the pixels
+    beside them are far above 0, for their spread. Where a background was subtracted, 0 is a
+    background, and its neighbours are small.
+    """
+    black = np.all([plane == 0 for plane in planes], axis=0) & (labels == 0)
+    nothing = np.zeros(labels.shape, bool)
     if not black.any():
-        return np.asarray(usable)
-    regions, _ = ndimage.label(black)
+        return nothing
+    square = np.ones((PADDING_PX, PADDING_PX), bool)
+    core = ndimage.binary_erosion(black, square, border_value=1)
+    solid = ndimage.binary_dilation(core, square) & black
+    regions, n_regions = ndimage.label(solid)
     rims = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
-    areas = np.bincount(regions.ravel())
-    padding = [r for r in np.unique(rims[rims > 0]) if areas[r] >= MIN_PADDING_PX]
-    return np.asarray(usable & ~np.isin(regions, padding))
+    padding = nothing
+    for region in np.unique(rims[rims > 0])[:MAX_PADDINGS] if n_regions else []:
+        inside = regions == region
+        beside = ndimage.binary_dilation(inside, np.ones((3, 3), bool)) & ~black
+        if any(_is_step(plane[beside]) for plane in planes):
+            padding = padding | inside
+    return padding
+
+
+def _is_step(beside: npt.NDArray[Any]) -> bool:
+    """Whether pixels beside a black region are far above 0 for their spread."""
+    values = np.asarray(beside, np.float64)
+    if len(values) < MIN_BESIDE_PX:
+        return False
+    middle = float(np.median(values))
+    spread = MAD_TO_SD * float(np.median(np.abs(values - middle)))
+    return middle > STEP_SD * spread
 
 
 def _ceilings(
