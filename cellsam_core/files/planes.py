@@ -181,10 +181,12 @@ def _read_one(plane: Plane, window: Window | None) -> NDArray[Any]:
 def _read_from_store(plane: Plane, window: Window | None) -> NDArray[Any]:
     """Read a plane of an OME-Zarr, or of a microscope's own file."""
     if Path(plane.path).is_dir():
-        from cellsam_core.files.ngff import read_page
-    else:
-        from cellsam_core.files.bioio_files import read_page
-    return _pick(read_page(plane.path, plane.series, plane.page, window), None, None, None)
+        from cellsam_core.files import ngff
+
+        return ngff.read_page(plane.path, plane.series, plane.page, window)
+    from cellsam_core.files import bioio_files
+
+    return bioio_files.read_page(plane.path, plane.series, plane.page, window)
 
 
 LZW_CLEAR, LZW_END = 256, 257

@@ -70,7 +70,9 @@ def outlines_section(results: Results, objects: pd.DataFrame | None) -> Section:
     colour = "Outlines" if objects is None else "Outlines in the colour of their track, with its id"
     for frame in sorted({0, last // 2, last}):
         rgb, window, here = frame_overlay(image, masks, objects, frame)
-        title = f"frame {frame}" + (f", {units.at(float(units.times(frame)))}" if units.timed else "")
+        title = f"frame {frame}" + (
+            f", {units.at(float(units.times(frame)))}" if units.timed else ""
+        )
         uri = encode(
             partial(figures_tracks.figure_masks, title, rgb, window, units, here), photograph=True
         )

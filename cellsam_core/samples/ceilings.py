@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellsam_core.files.planes import read_plane
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from cellsam_core.files.plane import Plane
@@ -55,7 +57,7 @@ def find_ceilings(stack: Stack) -> tuple[list[float | None], list[str]]:
     return found, warnings
 
 
-def _look(planes: list[Plane | None], name: str, is_float: bool) -> tuple[float | None, str]:
+def _look(planes: Sequence[Plane | None], name: str, is_float: bool) -> tuple[float | None, str]:
     """Look for a pile of pixels at the largest value of a few frames."""
     chosen = sorted({round(i) for i in np.linspace(0, len(planes) - 1, N_FRAMES_SEEN)})
     frames = [read_plane(p) for i in chosen if (p := planes[i]) is not None]
@@ -80,7 +82,7 @@ def _look(planes: list[Plane | None], name: str, is_float: bool) -> tuple[float 
     return None, ""
 
 
-def _count(frames: list[NDArray[np.generic]], largest: float) -> tuple[int, int]:
+def _count(frames: list[NDArray[Any]], largest: float) -> tuple[int, int]:
     at_it = sum(int((f == largest).sum()) for f in frames)
     below = sum(int(((f >= 0.98 * largest) & (f < largest)).sum()) for f in frames)
     return at_it, below

@@ -31,6 +31,8 @@ from cellsam_core.samples.positions import choose_position
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cellsam_core.files.plane import Plane
+
 __all__ = ["FILE_FORMATS", "FOLDER_FORMATS", "FORMATS", "inspect_movie", "movie_root"]
 
 
@@ -85,7 +87,9 @@ def inspect_movie(
     files = find_movie(root, options)
     options = replace(options, position=choose_position(files, position))
     stack, warnings = read_movie(files, options)
+    planes: list[list[Plane | None]] = []
     stack, renamed = _choose_channels(root, stack, list(channels or []))
+    planes += [[*row] for row in stack.planes]
     times, interval, told = _times(stack, frame_interval_s)
     ceilings, seen = find_ceilings(stack)
     return Manifest(
@@ -100,7 +104,7 @@ def inspect_movie(
         dtype=stack.dtype,
         pixel_size_um=stack.pixel_size_um if pixel_size_um is None else pixel_size_um,
         frame_interval_s=interval,
-        planes=stack.planes,
+        planes=planes,
         warnings=[*files.warnings, *warnings, *renamed, *told, *seen],
         frame_times_s=times,
         saturation_values=ceilings,
