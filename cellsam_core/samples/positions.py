@@ -78,8 +78,9 @@ def _positions(files: MovieFiles) -> list[Position]:
         wells = {image.position: image.well for image in files.images}
     names = sorted(wells, key=natural_key)
     keys = [re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_.-") for name in names]
-    if len(set(keys)) < len(keys):
-        keys = [f"{key or 'position'}-{i + 1}" for i, key in enumerate(keys)]
+    if len(names) > 1:
+        keys = [key or "position" for key in keys]
+        keys = [k if keys.count(k) == 1 else f"{k}-{i + 1}" for i, k in enumerate(keys)]
     return [
         Position(name, key, wells[name] or _well_in(name))
         for name, key in zip(names, keys, strict=True)
