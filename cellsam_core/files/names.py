@@ -257,7 +257,7 @@ def _number_clocks(images: list[NamedImage]) -> list[NamedImage]:
         by_channel: dict[str | None, set[float]] = defaultdict(set)
         for image in own:
             by_channel[image.channel].add(image.time_s or 0.0)
-        longest = sorted(max(by_channel.values(), key=lambda times: len(times)))
+        longest = sorted(by_channel[max(by_channel, key=lambda name: len(by_channel[name]))])
         steps = [b - a for a, b in itertools.pairwise(longest)]
         apart = statistics.median(steps) / 2 if steps and len(by_channel) > 1 else 0.0
         frame, start, first = -1, float("-inf"), min(longest)

@@ -64,7 +64,7 @@ class Units:
         return "time (min)" if self.timed else "frame"
 
     def times(self, frames: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Give the times of frames and of places between them; uneven times are interpolated."""
+        """Return the times of frames and of places between them; uneven times are interpolated."""
         at = np.asarray(frames, np.float64)
         if not self.uneven_times_s:
             return at * self.per_frame

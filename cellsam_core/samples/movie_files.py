@@ -297,8 +297,8 @@ def read_movie(files: MovieFiles, options: MovieOptions) -> tuple[Stack, list[st
         stack, warnings = _merge_channels(files.root, series)
         return stack, told + warnings
     if "" in groups:
-        series = reader.read(groups[""])
-        return series.stack, series.warnings
+        only = reader.read(groups[""])
+        return only.stack, only.warnings
     return _merge_channels(files.root, {name: reader.read(g) for name, g in groups.items()})
 
 

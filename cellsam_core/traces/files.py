@@ -216,7 +216,7 @@ def responses_of(ratios: pd.DataFrame, options: dict[str, Any]) -> Responses:
 def _clock(
     ratios: pd.DataFrame, options: dict[str, Any], n_frames: int
 ) -> tuple[str, float, npt.NDArray[np.float64]]:
-    """Unit of time, interval (the median of uneven ones), and the time of each frame."""
+    """Return unit of time, interval (the median of uneven ones) and time of each frame."""
     if options.get("frame_times_s"):
         times = np.asarray(options["frame_times_s"], np.float64)
         return "s", float(np.median(np.diff(times))), times

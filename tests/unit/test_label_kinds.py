@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 import tifffile
 from skimage.measure import label as number_cells
+from test_formats import AXES, write_zarr
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.labels.image import open_label_image
 from cellsam_core.labels.masks import refuse_mask
 from cellsam_core.labels.source import open_labels
-from test_formats import AXES, write_zarr
 
 CENTRES = ((1, 30, 30), (2, 60, 80), (3, 95, 120))
 
@@ -222,7 +222,7 @@ def test_a_mask_is_refused_alike_by_every_command(tmp_path, capsys, kind, comman
 def test_the_remedies_work(tmp_path):
     labels = movie()
     binary = write(tmp_path / "binary.tif", MASKS["binary"](labels).astype(np.uint8))
-    with pytest.raises(InputError, match="skimage.measure.label"):
+    with pytest.raises(InputError, match=r"skimage\.measure\.label"):
         open_labels(binary).frame(0)
     numbered = np.stack([number_cells(frame) for frame in tifffile.imread(binary)])
     check(open_labels(write(tmp_path / "n.tif", numbered.astype(np.uint16))), labels)

@@ -105,7 +105,7 @@ def test_one_position_stays_one_sample(tmp_path):
 
 def test_position_of_a_pattern(tmp_path):
     for p, t in np.ndindex(2, 3):
-        write(tmp_path / "plate" / f"exp_{'left right'.split()[p]}_{t}.tif", 10 * p + t)
+        write(tmp_path / "plate" / f"exp_{['left', 'right'][p]}_{t}.tif", 10 * p + t)
     with pytest.raises(InputError, match=r"\{channel\}_\{time\}"):
         expand_row(ROW, tmp_path)
     rows = expand_row(ROW | {"pattern": "exp_{position}_{time}"}, tmp_path)
@@ -124,7 +124,7 @@ def test_positions_of_folders_and_names(tmp_path, names):
 
 def test_names_of_positions_are_fit_for_samples(tmp_path):
     for p, t in np.ndindex(2, 2):
-        write(tmp_path / f"{'ä b'.split()[p]} ö_t{t}.tif", t)
+        write(tmp_path / f"{['ä', 'b'][p]} ö_t{t}.tif", t)
     found = positions_of(tmp_path, pattern="{position}_t{time}")
     assert len({p.key for p in found}) == 2
     assert all(p.key.isascii() and " " not in p.key and p.key for p in found)
