@@ -169,14 +169,15 @@ def read_samples(path: Path) -> dict[str, Row]:
     for cells in _read_cells(path):
         row = _typed(cells, schema["properties"])
         _check_schema(row, schema, f"{path}, sample {cells.get('sample', '?')!r}")
-        if row["sample"] in samples:
-            raise InputError(
-                f"{path}, sample {row['sample']!r}",
-                found="the name twice",
-                expected="a different name in every row",
-                remedy="rename one of the samples",
-            )
-        samples[row["sample"]] = row
+        for own in _positions_of(path, row):
+            if own["sample"] in samples:
+                raise InputError(
+                    f"{path}, sample {own['sample']!r}",
+                    found="the name twice",
+                    expected="a different name in every row",
+                    remedy="rename one of the samples",
+                )
+            samples[own["sample"]] = own
     if not samples:
         raise InputError(
             path,
@@ -185,6 +186,15 @@ def read_samples(path: Path) -> dict[str, Row]:
             remedy="add a row",
         )
     return samples
+
+
+def _positions_of(path: Path, row: Row) -> list[Row]:
+    """Make a row of each position of a movie; see :func:`cellsam_core.samples.positions`."""
+    if row["assay"] != "movie":
+        return [row]
+    from cellsam_core.samples.positions import expand_row
+
+    return expand_row(row, path.parent, strict=False)
 
 
 def _read_cells(path: Path) -> list[dict[str, str]]:

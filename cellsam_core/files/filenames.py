@@ -29,13 +29,13 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the suffix is that of a readable image, and the file not hidden."""
+    """Tell whether the suffix is that of a readable image, and the file not hidden."""
     suffixes = TIFF_SUFFIXES + RASTER_SUFFIXES
     return path.name.lower().endswith(suffixes) and not path.name.startswith(".") and path.is_file()
 
 
 def is_label(path: Path) -> bool:
-    """Whether the file's name is that of a label image (``man_track000``, ``a_mask``)."""
+    """Tell whether the file's name is that of a label image (``man_track000``, ``a_mask``)."""
     return LABEL_NAME.fullmatch(image_stem(path)) is not None
 
 

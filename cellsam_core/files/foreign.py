@@ -14,7 +14,7 @@ EXTRA = "cellsam_core[bioio]"
 
 
 class Maker(NamedTuple):
-    """Who writes a kind of file.
+    """Company or program that writes a kind of file.
 
     Attributes
     ----------
@@ -76,12 +76,12 @@ def maker_of(path: Path) -> Maker | None:
 
 
 def is_microscope_file(path: Path) -> bool:
-    """Whether a file is of a microscope's own kind, with the suffix of :data:`MICROSCOPES`."""
+    """Tell whether a file is of a microscope's own kind, with the suffix of :data:`MICROSCOPES`."""
     return path.suffix.lower() in MICROSCOPES and not path.name.startswith(".")
 
 
 def is_readable(path: Path) -> bool:
-    """Whether the package of bioio that reads a microscope's file is installed."""
+    """Tell whether the package of bioio that reads a microscope's file is installed."""
     maker = maker_of(path)
     if maker is None or not maker.plugin:
         return False

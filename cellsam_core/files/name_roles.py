@@ -87,7 +87,7 @@ def _role(column: Column, channels: set[str]) -> str:
 
 
 def _are_channels(column: Column, channels: set[str]) -> bool:
-    """Whether words name channels: known ones, or stains that differ in more than digits."""
+    """Tell whether words name channels: known ones, or stains that differ in more than digits."""
     words = {w.rsplit(" - ", 1)[-1] for w in column.texts}
     if words <= channels:
         return True
@@ -160,7 +160,7 @@ def _settle_numbers(
 
 
 def _are_wavelengths(column: Column) -> bool:
-    """Whether numbers of three digits are nm of light, as in ``AMPKAR_405`` and ``AMPKAR_480``."""
+    """Tell whether numbers of three digits are nm of light, as in ``AMPKAR_405`` and ``AMPKAR_480``."""
     if column.kind != "number" or any(len(text) != 3 for text in column.texts):
         return False
     values = sorted({int(text) for text in column.texts})
@@ -194,7 +194,7 @@ def _role_in_group(
 
 
 def is_clock_of_day(texts: tuple[str, ...]) -> bool:
-    """Whether bare numbers are times of day: even by the clock, with steps over full hours."""
+    """Tell whether bare numbers are times of day: even by the clock, with steps over full hours."""
     if any(len(text) not in (4, 6) for text in texts) or len({len(t) for t in texts}) > 1:
         return False
     seconds = sorted({seconds_of(text) or -1.0 for text in texts})

@@ -57,7 +57,7 @@ def match_scheme(names: list[str], level: int) -> list[Column] | None:
     Parameters
     ----------
     names
-        Of the files, without suffix.
+        File names, without suffix.
     level
         Number of folders above them.
 

@@ -91,7 +91,7 @@ class Column:
 
     @property
     def varies(self) -> bool:
-        """Whether it tells names apart."""
+        """True if the column tells names apart."""
         return len(set(self.texts)) > 1
 
 
@@ -127,7 +127,7 @@ def seconds_of(text: str) -> float | None:
 
 
 def is_day(text: str) -> bool:
-    """Whether a clock in a name is a date without a time of day."""
+    """Tell whether a clock in a name is a date without a time of day."""
     return re.fullmatch(_DAY, text) is not None
 
 
@@ -211,7 +211,7 @@ def _key(row: list[Token], i: int) -> str:
 
 
 def _is_glued(row: list[Token], i: int) -> bool:
-    """Whether a number and its key are part of a run such as ``helaxy01t01c1``."""
+    """Tell whether a number and its key are part of a run such as ``helaxy01t01c1``."""
     if row[i].kind != "number" or not i or row[i - 1].kind != "word":
         return False
     before, after = row[i - 2 : i - 1] if i > 1 else [], row[i + 1 : i + 2]

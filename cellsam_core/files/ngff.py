@@ -61,7 +61,7 @@ class Image:
 
     @property
     def is_own(self) -> bool:
-        """Whether this pipeline wrote it."""
+        """Tell whether this pipeline wrote it."""
         return omezarr.OWN_KEY in zarr.open_group(str(self.path), mode="r").attrs
 
     def read(self, page: int, window: Window | None = None) -> NDArray[Any]:
@@ -91,7 +91,7 @@ class Image:
 
 
 def is_ome_zarr(path: Path) -> bool:
-    """Whether a folder is an OME-Zarr, by its metadata."""
+    """Tell whether a folder is an OME-Zarr, by its metadata."""
     return path.is_dir() and any((path / name).is_file() for name in omezarr.GROUP_FILES)
 
 

@@ -35,7 +35,7 @@ class OmeImage:
     times_s
         Seconds of each frame, of its first plane that has any; empty unless all frames have one.
     significant_bits
-        Of each pixel; None where unknown.
+        Bits of a pixel that the camera filled; None where unknown.
     sizes
         Numbers of frames, channels and z planes.
     planes

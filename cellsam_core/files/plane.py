@@ -11,7 +11,7 @@ CHANNELS_LAST = "channels last"
 
 @dataclass(frozen=True)
 class Plane:
-    """Where one ``(y, x)`` plane lives.
+    """Place of one ``(y, x)`` plane on disk.
 
     Attributes
     ----------

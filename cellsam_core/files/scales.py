@@ -21,7 +21,7 @@ EVEN = 0.05
 
 @dataclass(frozen=True)
 class Scales:
-    """What a file says of its pixels and frames; None and empty where it says nothing.
+    """Pixel size and times that a file states; None and empty where it states nothing.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What one image file says of itself: planes, channels, pixel size, times."""
+"""Header of one image file: planes, channels, pixel size, times."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Z_POLICIES = ("max", "mean", "focus", "one")
 
 @dataclass(frozen=True)
 class ZChoice:
-    """How z planes become one plane.
+    """Choice of one plane among z planes, or their projection.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class _Wish:
-    """What the caller of :func:`read_stack` knows of the axes."""
+    """Facts about the axes that the caller of :func:`read_stack` knows."""
 
     n_channels: int | None = None
     pages_are_frames: bool = False

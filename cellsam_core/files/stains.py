@@ -32,6 +32,6 @@ _PARTS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 
 
 def is_stain(text: str) -> bool:
-    """Whether a piece of a name is, or holds, the name of a stain, colour or kind of light."""
+    """Tell whether a piece of a name is, or holds, the name of a stain, colour or kind of light."""
     split = " ".join(_PARTS.findall(text))
     return any(_STAIN.search(each) for each in (text, split))

@@ -30,7 +30,7 @@ def refuse_mask(path: Path, labels: NDArray[Any], index: int | None = None) -> N
     labels
         ``(y, x)``, 0 = background.
     index
-        Of the frame, for the message; None for a single image.
+        Index of the frame, for the message; None for a single image.
 
     Raises
     ------

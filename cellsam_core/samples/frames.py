@@ -112,7 +112,7 @@ def _darkest(plane: Plane) -> np.generic[Any]:
 
 
 def is_whole(manifest: Manifest, name: str) -> bool:
-    """Whether a channel was imaged in every frame."""
+    """Tell whether a channel was imaged in every frame."""
     index = channel_index(manifest, name)
     return all(row[index] is not None for row in manifest.planes)
 

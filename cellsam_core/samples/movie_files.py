@@ -36,7 +36,7 @@ CTC_FOLDER = re.compile(r"\d\d")
 
 @dataclass(frozen=True)
 class MovieOptions:
-    """What the sample sheet says of the files of a movie.
+    """Options of reading the files of a movie, as the sample sheet gives them.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class MovieOptions:
 
 @dataclass(frozen=True)
 class MovieFiles:
-    """Where a movie is: one file or OME-Zarr, or many images.
+    """Files of a movie: one file or OME-Zarr, or many images.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ def _only_container(root: Path, options: MovieOptions) -> tuple[Path | None, lis
 
 
 def _is_ome_set(root: Path, images: list[Path]) -> bool:
-    """Whether the images of a folder are the parts, all of them, of one OME-TIFF."""
+    """Tell whether the images of a folder are the parts, all of them, of one OME-TIFF."""
     first = images[0]
     if any(f.name.lower().endswith(COMPANION) for f in root.iterdir()):
         from cellsam_core.files.ome_xml import parse_ome
@@ -196,7 +196,7 @@ def _named_images(root: Path, options: MovieOptions) -> NamedImages:
 
 
 def _is_challenge(folder: Path) -> bool:
-    """Whether a folder has the layout of the Cell Tracking Challenge."""
+    """Tell whether a folder has the layout of the Cell Tracking Challenge."""
     has_labels = any(f.stem.startswith("man_track") for f in list_images(folder))
     has_truth = folder.with_name(f"{folder.name}_GT").is_dir()
     images = find_images(folder, 0)
@@ -587,7 +587,7 @@ def _column(root: Path, name: str, own: Series, series: dict[str, Series]) -> li
 
 
 def _is_regular(indices: list[int], n_frames: int) -> bool:
-    """Whether frames were left out by plan: all but one, or every n-th up to the end."""
+    """Tell whether frames were left out by plan: all but one, or every n-th up to the end."""
     if len(indices) == 1:
         return True
     steps = {b - a for a, b in pairwise(indices)}

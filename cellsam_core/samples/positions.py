@@ -121,19 +121,26 @@ def choose_position(files: MovieFiles, wanted: str | None) -> str:
 
 
 def expand_row(
-    row: Mapping[str, Any], folder: Path, *, plate_map: Mapping[str, str] | None = None
+    row: Mapping[str, Any],
+    folder: Path,
+    *,
+    plate_map: Mapping[str, str] | None = None,
+    strict: bool = True,
 ) -> list[dict[str, Any]]:
     """Make one row of each position of a sample sheet's row.
 
     Parameters
     ----------
     row
-        Of a movie: ``sample``, ``path`` and, where given, ``format``, ``pattern``, ``channels``,
+        Row of a movie: ``sample``, ``path`` and, where given, ``format``, ``pattern``, ``channels``,
         ``position`` and ``plate_map``.
     folder
         Where relative paths start.
     plate_map
         Condition by well, of :func:`read_plate_map`; read from the row's own file if None.
+    strict
+        False returns a row whose files are missing or not understood as it is: ``inspect`` says
+        what is wrong with them.
 
     Returns
     -------
@@ -146,13 +153,18 @@ def expand_row(
     InputError
         The movie is not understood, or the plate map lacks a well.
     """
-    channels = row.get("channels")
-    found = positions_of(
-        folder / row["path"],
-        format=row.get("format", "auto"),
-        pattern=row.get("pattern"),
-        channels=[c.strip() for c in channels.split(",")] if channels else None,
-    )
+    options = movie_options(row)
+    try:
+        found = positions_of(
+            folder / row["path"],
+            format=options.format,
+            pattern=options.pattern,
+            channels=options.channels,
+        )
+    except InputError:
+        if strict:
+            raise
+        return [dict(row)]
     if "plate_map" in row and plate_map is None:
         plate_map = read_plate_map(folder / row["plate_map"])
     wanted = row.get("position")
@@ -173,6 +185,17 @@ def expand_row(
         | _condition(row, position, plate_map)
         for position in found
     ]
+
+
+def movie_options(row: Mapping[str, Any]) -> MovieOptions:
+    """Take the options of reading a movie from a row of the sample sheet."""
+    channels = row.get("channels") or ""
+    return MovieOptions(
+        row.get("format", "auto"),
+        row.get("pattern"),
+        tuple(name.strip() for name in channels.split(",") if name.strip()),
+        row.get("position", ""),
+    )
 
 
 def _condition(

@@ -43,8 +43,8 @@ def write_traces(
     channels
         Names of the channels, which name the columns.
     record
-        Options and frame interval, or times of uneven frames, stored in the metadata, so that a table without rows also has
-        them.
+        Options and frame interval, or times of uneven frames, stored in the metadata, so that a
+        table without rows also has them.
     """
     arrow = {
         "int64": pa.int64(),

@@ -142,7 +142,7 @@ def _padding(planes: list[npt.NDArray[Any]], labels: npt.NDArray[Any]) -> npt.ND
 
 
 def _is_step(beside: npt.NDArray[Any]) -> bool:
-    """Whether pixels beside a black region are far above 0 for their spread."""
+    """Tell whether pixels beside a black region are far above 0 for their spread."""
     values = np.asarray(beside, np.float64)
     if len(values) < MIN_BESIDE_PX:
         return False

@@ -15,8 +15,10 @@ from cellsam_core.samples.frames import read_frame, refuse_missing_frames
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.traces.files import read_options, read_ratios, responses_of, write_traces
-from cellsam_core.traces.intensities import TraceOptions, measure_frame, usable_pixels
+from cellsam_core.traces.intensities import measure_frame, usable_pixels
+from cellsam_core.traces.options import TraceOptions
 from cellsam_core.traces.ratios import trace_frames
+from cellsam_core.traces.settings import TraceSettings
 
 SHAPE = (64, 64)
 OME = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
@@ -153,11 +155,11 @@ def discs(t, gfp=1000, missing=()):
 TRACKS = pd.DataFrame(
     {"track_id": [1], "lineage_id": [1], "parent_id": [0], "first_frame": [0], "last_frame": [4]}
 )
-OPTIONS = TraceOptions(ratio=("GFP", "RFP"), baseline_frames=3)
+SETTINGS = TraceSettings(TraceOptions(ratio="GFP/RFP", baseline_frames=3), ("GFP", "RFP"))
 
 
 def traces(frames, times=None, interval=None, **more):
-    tables = trace_frames(frames, ["GFP", "RFP"], TRACKS, OPTIONS, interval, times_s=times, **more)
+    tables = trace_frames(frames, ["GFP", "RFP"], TRACKS, SETTINGS, interval, times_s=times, **more)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -166,7 +168,7 @@ def test_uneven_times_reach_tables_and_responses(tmp_path):
     table = traces(frames, UNEVEN)
     assert table["time_s"].tolist() == list(UNEVEN)
     path = tmp_path / "traces.parquet"
-    write_traces(path, iter([table]), ["GFP", "RFP"], OPTIONS, None, times_s=UNEVEN)
+    write_traces(path, iter([table]), ["GFP", "RFP"], SETTINGS.record(None, UNEVEN))
     responses = responses_of(read_ratios(path), read_options(path))
     assert (responses.unit, responses.is_even) == ("s", False)
     assert responses.times.tolist() == list(UNEVEN)
