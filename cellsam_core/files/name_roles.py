@@ -160,7 +160,7 @@ def _settle_numbers(
 
 
 def _are_wavelengths(column: Column) -> bool:
-    """Tell whether numbers of three digits are nm of light, as in ``AMPKAR_405`` and ``AMPKAR_480``."""
+    """Tell whether numbers are nm of light, as in ``AMPKAR_405`` and ``AMPKAR_480``."""
     if column.kind != "number" or any(len(text) != 3 for text in column.texts):
         return False
     values = sorted({int(text) for text in column.texts})

@@ -132,8 +132,8 @@ def expand_row(
     Parameters
     ----------
     row
-        Row of a movie: ``sample``, ``path`` and, where given, ``format``, ``pattern``, ``channels``,
-        ``position`` and ``plate_map``.
+        Row of a movie: ``sample``, ``path`` and, where given, ``format``, ``pattern``,
+        ``channels``, ``position`` and ``plate_map``.
     folder
         Where relative paths start.
     plate_map
