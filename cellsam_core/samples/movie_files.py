@@ -527,8 +527,22 @@ def _merge_channels(root: Path, series: dict[str, Series]) -> tuple[Stack, list[
             warnings.append(f"Channel {name} is there in {n_there} of {len(column)} frames.")
     dtype = str(np.result_type(*(s.stack.dtype for s in series.values())))
     planes = [list(frame) for frame in zip(*columns, strict=True)]
-    whole = replace(first.stack, planes=planes, channels=tuple(series), dtype=dtype)
+    times = _common_times(list(series.values()), len(planes))
+    whole = replace(first.stack, planes=planes, channels=tuple(series), dtype=dtype, times_s=times)
     return whole, list(dict.fromkeys(warnings))
+
+
+def _common_times(series: list[Series], n_frames: int) -> tuple[float, ...]:
+    """Return the times of all frames, of which a channel may have a part."""
+    whole = next((s.stack.times_s for s in series if len(s.stack.times_s) == n_frames), ())
+    if whole or any(s.numbers is None or not s.stack.times_s for s in series):
+        return whole
+    times: dict[int, float] = {}
+    for each in series:
+        times |= dict(zip(each.numbers or [], each.stack.times_s, strict=True))
+    ordered = [times[number] for number in sorted(times)]
+    is_rising = all(b > a for a, b in pairwise(ordered))
+    return tuple(ordered) if len(ordered) == n_frames and is_rising else ()
 
 
 def _zoomed(stacks: list[Stack], warnings: list[str]) -> list[Stack]:

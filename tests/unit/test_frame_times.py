@@ -254,6 +254,19 @@ def test_a_binned_channel_is_enlarged(tmp_path):
     assert inspect(tmp_path, channels=["phase"]).channels == ["phase"]
 
 
+def test_clocks_of_channels_that_alternate(tmp_path):
+    for t in range(6):
+        name = ("GFP", "RFP")[t % 2]
+        write(tmp_path / f"{name}_00d00h{10 * t:02d}m.tif", frame(100 + t))
+    manifest = inspect(tmp_path)
+    assert manifest.channels == ["GFP", "RFP"]
+    assert manifest.frame_times_s == [0, 1200, 2400]
+    write(tmp_path / "GFP_00d01h00m.tif", frame())
+    with pytest.raises(InputError, match=r"00d01h00m.tif of channel GFP without its like"):
+        inspect(tmp_path)
+    assert inspect(tmp_path, channels=["GFP"]).n_frames == 4
+
+
 # Saturation, padding.
 
 
