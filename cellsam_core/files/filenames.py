@@ -21,6 +21,9 @@ LABEL_FOLDER = re.compile(
     r"(.*_)?(GT|ST|RES|SEG|TRA|ERR_SEG|SEG_pred|labels?|masks?)", re.IGNORECASE
 )
 
+STORE_FILES = ("zarr.json", ".zgroup")
+"""Files that make a folder a Zarr group, of Zarr v3 and v2."""
+
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key which puts ``t2`` before ``t10``."""
@@ -42,6 +45,11 @@ def is_label(path: Path) -> bool:
 def image_stem(path: Path) -> str:
     """File name without suffix, ``.ome.tif`` included."""
     return re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)
+
+
+def is_ome_zarr(path: Path) -> bool:
+    """Tell whether a folder is an OME-Zarr, by its metadata."""
+    return path.is_dir() and any((path / name).is_file() for name in STORE_FILES)
 
 
 def list_images(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ import zarr
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files import omezarr
+from cellsam_core.files.filenames import STORE_FILES
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.stack import Stack, ZChoice, z_error
 
@@ -88,11 +89,6 @@ class Image:
         lead = self.axes[:-2]
         sizes = [self.sizes[a] for a in lead]
         return int(np.ravel_multi_index([at[a] for a in lead], sizes)) if lead else 0
-
-
-def is_ome_zarr(path: Path) -> bool:
-    """Tell whether a folder is an OME-Zarr, by its metadata."""
-    return path.is_dir() and any((path / name).is_file() for name in omezarr.GROUP_FILES)
 
 
 def list_images(path: Path) -> list[str]:
@@ -263,7 +259,7 @@ def _array(path: str, series: str, _version: int) -> Any:
 def read_page(path: str, series: str, page: int, window: Window | None) -> NDArray[Any]:
     """Read one plane, or a window of it; only the chunks that it touches are read."""
     root = Path(path)
-    file = next(f for f in (root / name for name in omezarr.GROUP_FILES) if f.exists())
+    file = next(f for f in (root / name for name in STORE_FILES) if f.exists())
     array = _array(path, series, file.stat().st_mtime_ns)
     lead = array.shape[:-2]
     if page >= math.prod(lead):

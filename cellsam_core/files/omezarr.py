@@ -16,12 +16,12 @@ import numpy as np
 import zarr
 
 from cellsam_core.errors import InputError, first_line
+from cellsam_core.files.filenames import STORE_FILES
 
 AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
 AXES = ("yx", "cyx", "tyx", "tcyx")
 CHUNK_PX = 1024
 OWN_KEY = "cellsam_core"
-GROUP_FILES = ("zarr.json", ".zgroup")  # of Zarr v3 and v2
 # Factors to micrometres and seconds of the units that NGFF knows; others are not known.
 PREFIXES = {"yotta": 24, "zetta": 21, "exa": 18, "peta": 15, "tera": 12, "giga": 9, "mega": 6}
 PREFIXES |= {"kilo": 3, "hecto": 2, "": 0, "deci": -1, "centi": -2, "milli": -3, "micro": -6}
@@ -116,7 +116,8 @@ def create(
     path
         Folder to make, inside an :func:`cellsam_core.files.atomic.atomic_path`.
     shape, axes, dtype
-        Of the full-resolution array, e.g. ``(60, 2, 512, 512)``, ``"tcyx"``, ``"uint16"``.
+        Shape, axes and pixel type of the full-resolution array, such as ``(60, 2, 512, 512)``,
+        ``"tcyx"`` and ``"uint16"``.
     channels
         Names along ``c``.
     pixel_size_um, frame_interval_s
@@ -248,7 +249,7 @@ def refuse_oblong(path: str | Path, y: Step, x: Step) -> None:
 
 
 def _group_files(path: Path) -> list[Path]:
-    return [path / name for name in GROUP_FILES]
+    return [path / name for name in STORE_FILES]
 
 
 def check_own(path: Path, group: zarr.Group, array: zarr.Array[Any]) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsam_core.errors import InputError
-from cellsam_core.files import ngff
 from cellsam_core.files.filenames import (
     find_images,
+    is_ome_zarr,
     list_folders,
     list_images,
     missing_frame,
@@ -95,7 +95,7 @@ def find_movie(root: Path, options: MovieOptions) -> MovieFiles:
         choices = ", ".join(FORMATS)
         found = f"format {options.format!r}"
         raise error(root, found, f"one of {choices}", "correct the column `format`")
-    if root.is_file() or ngff.is_ome_zarr(root):
+    if root.is_file() or is_ome_zarr(root):
         if options.format in FOLDER_FORMATS:
             expected = f"a folder for format {options.format}"
             what = "a file" if root.is_file() else "an OME-Zarr"
@@ -119,7 +119,7 @@ def _only_container(root: Path, options: MovieOptions) -> tuple[Path | None, lis
     own = sorted(f for f in root.iterdir() if f.is_file() and is_microscope_file(f))
     if options.format in FOLDER_FORMATS or options.pattern is not None:
         return None, []
-    stores = [] if images else sorted(f for f in root.iterdir() if ngff.is_ome_zarr(f))
+    stores = [] if images else sorted(f for f in root.iterdir() if is_ome_zarr(f))
     if len(stores) == 1 and not own:
         return stores[0], []
     if own and len(images) <= 1:

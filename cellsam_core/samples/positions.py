@@ -10,7 +10,6 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import natural_key
 from cellsam_core.files.name_pattern import WELL
 from cellsam_core.files.stack import list_series
-from cellsam_core.files.tables import read_table
 from cellsam_core.samples.movie_files import MovieFiles, MovieOptions, find_movie
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ def expand_row(
             pattern=options.pattern,
             channels=options.channels,
         )
-    except InputError:
+    except (InputError, OSError):  # OSError: a folder that may not be read
         if strict:
             raise
         return [dict(row)]
@@ -173,7 +172,7 @@ def expand_row(
         if not chosen:
             names = ", ".join(p.key for p in found)
             raise InputError(
-                f"sample {row['sample']}",
+                "position",
                 found=f"position {wanted}",
                 expected=f"one of {names}",
                 remedy="correct the column `position`",
@@ -234,6 +233,8 @@ def read_plate_map(path: str | Path) -> dict[str, str]:
     InputError
         It is neither, or names a well twice.
     """
+    from cellsam_core.files.tables import read_table  # pandas takes a second to load
+
     table = read_table(path, dtype=str, keep_default_na=False)
     names = {str(name).strip().lower(): name for name in table.columns}
     if {"well", "condition"} <= set(names):

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from cellsam_core.errors import InputError
-from cellsam_core.reporting.figures_common import Units
+from cellsam_core.reporting.units import Units
 from cellsam_core.samples.frames import read_frame, refuse_missing_frames
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.movies import inspect_movie

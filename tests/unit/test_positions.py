@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from cellsam_core.config.sheet import read_samples
 from cellsam_core.errors import InputError
 from cellsam_core.run_plan.extent import read_extent
 from cellsam_core.samples.frames import read_frame
@@ -137,3 +138,53 @@ def test_stacks_of_positions(tmp_path):
     extent = read_extent(tmp_path, is_movie=True, movie=MovieOptions(position="s2"))
     assert extent.n_images == 4
     assert read_extent(tmp_path, is_movie=True) is None
+
+
+def sheet(folder, columns, *rows):
+    path = folder / "sheet.tsv"
+    lines = ["\t".join(["sample", "assay", "path", *columns]), *("\t".join(row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_sheet_has_a_sample_of_each_position(tmp_path):
+    plate(tmp_path / "plate")
+    (tmp_path / "map.csv").write_text("well,condition\nB02,DMSO\nC03,drug\n")
+    rows = [("exp", "movie", "plate", "map.csv"), ("gone", "movie", "nowhere", "")]
+    samples = read_samples(sheet(tmp_path, ["plate_map"], *rows))
+    assert list(samples) == ["exp-B02-s1", "exp-B02-s2", "exp-C03-s1", "exp-C03-s2", "gone"]
+    assert samples["exp-C03-s2"] == {
+        **{"sample": "exp-C03-s2", "assay": "movie", "path": "plate", "plate_map": "map.csv"},
+        **{"position": "C03-s2", "condition": "drug"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "found"),
+    [
+        (["corrections"], ["map.csv"], "exp', corrections: found one table for 4 positions"),
+        (["plate_map"], ["map.csv"], "exp-B02-s1', condition: found 'a=b'"),
+        (["position"], ["Z9"], "exp', position: found position Z9, expected one of B02-s1"),
+        (["plate_map"], ["gone.csv"], "exp'.*gone.csv"),
+    ],
+)
+def test_a_wrong_row_of_several_positions(tmp_path, columns, row, found):
+    plate(tmp_path / "plate")
+    (tmp_path / "map.csv").write_text("well,condition\nB02,a=b\nC03,drug\n")
+    with pytest.raises(InputError, match=found):
+        read_samples(sheet(tmp_path, columns, ["exp", "movie", "plate", *row]))
+
+
+def test_two_rows_must_not_give_the_same_sample(tmp_path):
+    plate(tmp_path / "plate")
+    rows = [("exp", "movie", "plate", ""), ("exp-B02-s2", "movie", "plate", "B02-s2")]
+    with pytest.raises(InputError, match="'exp-B02-s2': found the name twice"):
+        read_samples(sheet(tmp_path, ["position"], *rows))
+
+
+def test_a_folder_that_may_not_be_read_is_left_to_inspect(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError("no access")
+
+    monkeypatch.setattr("cellsam_core.samples.positions.find_movie", refuse)
+    assert list(read_samples(sheet(tmp_path, [], ["exp", "movie", "plate"]))) == ["exp"]
