@@ -20,17 +20,21 @@ MIN_PIECE = 0.25
 MIN_BACKGROUND = 0.4
 
 
-def refuse_mask(path: Path, labels: NDArray[Any], index: int | None = None) -> None:
+def refuse_mask(
+    path: str | Path, labels: NDArray[Any], index: int | None = None, *, one_number: bool = False
+) -> None:
     """Refuse an image that tells cells from background, but not from each other.
 
     Parameters
     ----------
     path
-        For the message.
+        Path or name of the image, for the message.
     labels
         ``(y, x)``, 0 = background.
     index
         Index of the frame, for the message; None for a single image.
+    one_number
+        Accept one number for all cells; only a background without 0 is refused.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def refuse_mask(path: Path, labels: NDArray[Any], index: int | None = None) -> N
     if not (labels == 0).any():
         _refuse_background(path, labels, where)
         return
-    if ((labels != 0) & (labels != largest)).any():
+    if one_number or ((labels != 0) & (labels != largest)).any():
         return
     pieces, n_pieces = ndimage.label(labels, np.ones((3, 3)))
     areas = np.sort(np.bincount(pieces.ravel())[1:])[::-1]
@@ -62,7 +66,7 @@ def refuse_mask(path: Path, labels: NDArray[Any], index: int | None = None) -> N
     )
 
 
-def _refuse_background(path: Path, labels: NDArray[Any], where: str) -> None:
+def _refuse_background(path: str | Path, labels: NDArray[Any], where: str) -> None:
     """Refuse an image without 0 in which one number reaches all four sides."""
     sides = [set(np.unique(side).tolist()) for side in (*labels[[0, -1]], *labels[:, [0, -1]].T)]
     for number in set.intersection(*sides):

@@ -45,9 +45,9 @@ class LabelSource:
     read
         Function of the frame index.
     pixel_size_um, frame_interval_s
-        As the files say; None where they don't.
+        Pixel size and frame interval as the files say; None where they do not.
     is_own
-        Whether this pipeline wrote them: its labels are no mask.
+        True if this pipeline wrote them: its labels are no mask.
     """
 
     path: Path

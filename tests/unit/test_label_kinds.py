@@ -11,7 +11,7 @@ from test_formats import AXES, write_zarr
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
-from cellsam_core.labels.image import open_label_image
+from cellsam_core.labels.image import as_label_image, open_label_image
 from cellsam_core.labels.masks import refuse_mask
 from cellsam_core.labels.source import open_labels
 
@@ -217,6 +217,18 @@ def test_a_mask_is_refused_alike_by_every_command(tmp_path, capsys, kind, comman
     told = capsys.readouterr().err
     assert SENTENCES[kind] in told
     assert "number the cells" in told or "set the pixels of number 1 to 0" in told
+
+
+def test_nuclei_may_be_a_mask(tmp_path):
+    mask = MASKS["binary"](movie())[0].astype(np.uint8)
+    path = write(tmp_path / "mask.tif", mask)
+    for nuclei in (path, mask):
+        tiles = as_label_image(nuclei, "nuclei", allow_mask=True).tiles
+        assert tiles.shape_yx == mask.shape
+        with pytest.raises(InputError, match="one number, 255, in 3 places"):
+            as_label_image(nuclei, "labels")
+    with pytest.raises(InputError, match="no 0"):
+        as_label_image(MASKS["ilastik"](movie())[0], "nuclei", allow_mask=True)
 
 
 def test_the_remedies_work(tmp_path):
