@@ -73,7 +73,7 @@ class Column:
     key, unit
         Letters before and behind a number, the same in all names; else empty.
     follows_well, is_glued
-        Whether it comes right after the name of a well; whether it is part of a run of letters
+        True if it comes right after the name of a well; true if it is part of a run of letters
         and numbers such as ``helaxy01t01c1``.
     role
         Meaning, where an acquisition program's scheme gives it; else empty.

@@ -1,4 +1,4 @@
-"""What a sample's files say of themselves: written once by ``inspect``, read by every stage."""
+"""Manifest of a sample, the contents of its files: ``inspect`` writes it, every stage reads it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Fields:
     Attributes
     ----------
     column
-        Of the transcript table: the number of a row's field.
+        Column of the transcript table with the number of the field.
     numbers
-        Of the fields, ascending.
+        Numbers of the fields, ascending.
     offset_yx
         First pixel of each field in the image.
     shape_yx
-        Of a field.
+        Height and width of a field in pixels.
     """
 
     column: str
@@ -42,7 +42,7 @@ class Fields:
 
     @functools.cached_property
     def layout(self) -> Layout:
-        """Where the fields lie, for reckoning."""
+        """Places of the fields as arrays."""
         import numpy as np
 
         from cellsam_core.mosaic import Layout
@@ -114,9 +114,10 @@ class Manifest:
     channels
         Names of the image channels, in file order.
     n_frames, shape_yx, dtype
-        Of the image; `dtype` in native byte order.
+        Number of frames, height and width in pixels, and pixel type in native byte order.
     pixel_size_um, frame_interval_s
-        None where neither the files nor the sample sheet say.
+        Side of a pixel in micrometres and time between frames in seconds; None where neither the
+        files nor the sample sheet say.
     planes
         ``planes[frame][channel]``; ``planes[field][channel]`` where `fields` make up the image.
         None where a channel was not imaged in a frame.
