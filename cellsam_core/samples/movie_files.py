@@ -192,7 +192,22 @@ def _named_images(root: Path, options: MovieOptions) -> NamedImages:
         if not challenge:
             raise error(root, "no images tNNN.tif", "them", "set the column `format` to auto")
         return _challenge_images(root, challenge)
+    if options.format == "channel_folders":
+        return _channel_folders(root, found, options)
     return parse_names(found, root, channels=options.channels)
+
+
+def _channel_folders(root: Path, found: list[Path], options: MovieOptions) -> NamedImages:
+    """Take the names of folders as channels where the user says so, whatever they are."""
+    folders = list_folders(root)
+    known = (*options.channels, *(folder.name for folder in folders))
+    try:
+        return parse_names(found, root, channels=known)
+    except InputError:
+        own = {f.name: parse_names(find_images(f, 0), f).images for f in folders}
+        if any(image.channel for images in own.values() for image in images):
+            raise
+    return NamedImages([replace(i, channel=name) for name, images in own.items() for i in images])
 
 
 def _is_challenge(folder: Path) -> bool:

@@ -112,6 +112,19 @@ def test_channel_folders(tmp_path):
         inspect(tmp_path, channels=["DAPI", "TRITC", "YPF"])
 
 
+@pytest.mark.parametrize(
+    "names", [("den", "num"), ("my dye 1", "other"), ("a_405", "b_488"), ("1", "2")]
+)
+def test_channel_folders_of_any_name(tmp_path, names):
+    for c, t in np.ndindex(2, 3):
+        write(tmp_path / names[c] / f"t{t:03d}.tif", image(10 * t + c))
+    with pytest.raises(InputError, match="pattern"):
+        inspect(tmp_path)
+    manifest = inspect(tmp_path, format="channel_folders")
+    assert manifest.channels == list(names)
+    assert values(manifest) == [[0, 1], [10, 11], [20, 21]]
+
+
 def test_channel_folders_with_other_frames(tmp_path):
     for name in ("DAPI", "YFP"):
         for t in range(3):
