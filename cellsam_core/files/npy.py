@@ -24,7 +24,7 @@ _SAFE = {
 }
 _ERRORS = (
     *(OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, MemoryError),
-    *(pickle.UnpicklingError, ImportError),
+    *(pickle.UnpicklingError, ImportError, ArithmeticError, RecursionError),
 )
 
 

@@ -22,6 +22,7 @@ from cellsam_core.files.filenames import (
 )
 from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of, refuse_foreign
 from cellsam_core.files.names import NamedImage, NamedImages, guess_pattern, parse_names
+from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.stack import COMPANION, Stack, ZChoice, list_series, read_stack
 
 if TYPE_CHECKING:
@@ -151,14 +152,13 @@ def _only_container(root: Path, options: MovieOptions) -> tuple[Path | None, lis
 def _is_ome_set(root: Path, images: list[Path]) -> bool:
     """Tell whether the images of a folder are the parts, all of them, of one OME-TIFF."""
     first = images[0]
-    if any(f.name.lower().endswith(COMPANION) for f in root.iterdir()):
-        from cellsam_core.files.ome_xml import parse_ome
-
-        text = next(f for f in root.iterdir() if f.name.lower().endswith(COMPANION)).read_text()
+    companion = next((f for f in root.iterdir() if f.name.lower().endswith(COMPANION)), None)
+    if companion is not None:
         try:
-            return {n for i in parse_ome(text) for n, _, _ in i.planes} >= {f.name for f in images}
-        except ValueError:
+            parts = parse_ome(companion.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return False
+        return {name for i in parts for name, _, _ in i.planes} >= {f.name for f in images}
     if not first.name.lower().endswith((".ome.tif", ".ome.tiff")):
         return False
     if list_series(first) != [""]:
