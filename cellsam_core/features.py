@@ -7,6 +7,18 @@ from functools import lru_cache
 
 GENE = "gene"
 BLANK = "blank"
+UNDECODED = "undecoded"
+# What programs write in the place of a gene or a cell where there is none. Flies have genes `nan`
+# and `na`: a table's column of feature types, or its panel, wins over this.
+PLACEHOLDERS = frozenset(
+    (
+        *("nan", "NaN", "NAN", "NA", "N/A", "#N/A", "<NA>", "None", "none", "NONE"),
+        *("null", "Null", "NULL", "unknown", "Unknown", "UNKNOWN"),
+        *("unassigned", "Unassigned", "UNASSIGNED", "undecoded", "Undecoded", "UNDECODED"),
+        *("background", "Background", "BACKGROUND", "infeasible", "Infeasible", "INFEASIBLE"),
+        *("-1", "-1.0", "4294967295", "4294967295.0", "18446744073709551615"),
+    )
+)
 GENE_TYPES = {
     *("gene", "gene_expression", "predesigned_gene", "custom_gene", "protein_coding"),
     *("rna", "mrna", "transcript", "target", "endogenous"),
@@ -39,6 +51,17 @@ def classify_feature(name: str) -> str:
         ``"gene"``, or the class of the control: ``"blank"``, ``"negative_control_probe"``, ...
     """
     return next((kind for kind, pattern in CONTROL_PATTERNS if pattern.fullmatch(name)), GENE)
+
+
+def classify_found(name: str) -> str:
+    """Tell what a name in the column of genes is, where nothing but the name tells.
+
+    Returns
+    -------
+    str
+        As `classify_feature`, or ``"undecoded"`` for a placeholder.
+    """
+    return UNDECODED if name in PLACEHOLDERS else classify_feature(name)
 
 
 def normalise_type(feature_type: str) -> str:

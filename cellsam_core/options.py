@@ -280,6 +280,10 @@ def add_options(
             continue
         kind, limits = cls.kinds[item.name], _limits(item)
         is_required = item.default is MISSING
+        if kind.types == ("boolean",):
+            flag = f"--{item.name.replace('_', '-')}"
+            parser.add_argument(flag, action="store_true", help=_help(kind, limits))
+            continue
         parser.add_argument(
             f"--{item.name.replace('_', '-')}",
             type=_parser_of(kind),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import IO, TYPE_CHECKING, Any
 
 import anndata
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 REGION = "cells"
 COMPRESSION = {"compression": "gzip"}
+RESERVED_KEYS = (".", "..", "_index")
 
 
 def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True) -> anndata.AnnData:
@@ -51,7 +53,8 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
         ``obs.n_controls`` the transcripts of ``obsm["controls"]``,
         ``obs.expected_false_positives`` and ``var.expected_false_share`` are estimated from the
         blanks; ``var`` has the transcripts of each gene in the input and in cells;
-        ``layers["nucleus"]`` the nuclear counts.
+        ``layers["nucleus"]`` the nuclear counts; ``uns["controls"]`` the name and class of each
+        column of ``obsm["controls"]``, in which a name that HDF5 can't hold is changed.
     """
     cells, features, counts = assigned.cells, assigned.features, assigned.counts
     is_gene = (features["feature_type"] == GENE).to_numpy()
@@ -63,22 +66,31 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
     obs["n_transcripts"] = _total(genes, axis=1)
     obs["n_genes"] = np.diff(genes.indptr).astype(np.int32)
     obs["n_controls"] = _total(controls, axis=1)
+    # Blanks tell nothing of the genes whose errors they don't measure.
+    is_measured = features.get("is_measured", np.full(len(features), True))
+    kinds = features["feature_type"].where(is_measured, "").to_numpy()
     obs["expected_false_positives"] = expected_false_positives(
-        counts, features["feature_type"].to_numpy(), cells["area_um2"].to_numpy()
+        counts, kinds, cells["area_um2"].to_numpy()
     )
-    var = features[is_gene].astype({"name": object}).set_index("name").rename_axis(None)
+    var = features[is_gene].drop(columns="is_measured", errors="ignore").astype({"name": object})
+    var = var.set_index("name").rename_axis(None)
     var["feature_type"] = pd.Categorical(var["feature_type"], categories=[GENE])
     var["n_assigned"] = _total(genes, axis=0)
-    # A feature is in the table because it was seen, so there is no division by zero.
-    var["frac_assigned"] = var["n_assigned"] / var["n_transcripts"]
-    var["expected_false_share"] = expected_false_share(
-        features["n_transcripts"].to_numpy(), features["feature_type"].to_numpy()
-    )[is_gene]
+    # A gene of the panel that was never seen has no share.
+    var["frac_assigned"] = var["n_assigned"] / var["n_transcripts"].replace(0, np.nan)
+    share = expected_false_share(features["n_transcripts"].to_numpy(), kinds)
+    var["expected_false_share"] = np.where(kinds == GENE, share, np.nan)[is_gene]
     table = anndata.AnnData(X=genes, obs=obs, var=var)
     table.obsm["spatial"] = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
+    names = features["name"][~is_gene].to_list()
+    columns = _storable(names)
     if with_controls:
-        names = features["name"][~is_gene].to_list()
-        table.obsm["controls"] = pd.DataFrame(controls.toarray(), index=obs.index, columns=names)
+        table.obsm["controls"] = pd.DataFrame(controls.toarray(), index=obs.index, columns=columns)
+    table.uns["controls"] = pd.DataFrame(
+        {"name": names, "feature_type": features["feature_type"][~is_gene].to_list()},
+        index=pd.Index(columns, dtype=object),
+        dtype=object,
+    )
     if assigned.nuclear_counts is not None:
         table.layers["nucleus"] = assigned.nuclear_counts[:, is_gene]
     table.uns["spatialdata_attrs"] = {
@@ -110,6 +122,8 @@ def write_h5ad(path: str | Path, table: anndata.AnnData, assigned: Assigned | No
         disk = _Disk(file)
         with h5py.File(disk, "w", **options) as store:
             write_elem(store, "/", table, dataset_kwargs=COMPRESSION)
+            # Written as an empty element, it keeps anndata before 0.12 from opening the file.
+            store.pop("raw", None)
             if assigned is not None:
                 _write_controls(store["obsm"], table.obs_names, assigned)
         if disk.error is not None:
@@ -119,7 +133,7 @@ def write_h5ad(path: str | Path, table: anndata.AnnData, assigned: Assigned | No
 def _write_controls(obsm: h5py.Group, obs_names: pd.Index[str], assigned: Assigned) -> None:
     """Write the data frame ``controls``, of which only a column at a time is in memory."""
     is_control = (assigned.features["feature_type"] != GENE).to_numpy()
-    names = assigned.features["name"][is_control].to_list()
+    names = _storable(assigned.features["name"][is_control].to_list())
     counts = assigned.counts[:, is_control].tocsc()
     write_elem(obsm, "controls", pd.DataFrame(index=obs_names), dataset_kwargs=COMPRESSION)
     frame = obsm["controls"]
@@ -222,6 +236,22 @@ def _gene_counts(where: str | Path, var: pd.DataFrame) -> pd.Series[Any]:
     remedy = "give the table as `cellsam-core assign` wrote it"
     refuse_repeated(where, counts.index.to_series(), "gene", remedy)
     return counts
+
+
+def _storable(names: list[str]) -> list[str]:
+    """Change the names that HDF5 or AnnData can't hold as keys, so that all still differ.
+
+    A slash parts groups, one dot is the group itself, and ``_index`` is AnnData's own.
+    """
+    keys, taken = [], {*names, *RESERVED_KEYS}
+    for name in names:
+        key = re.sub(r"[/\0]", "_", name)
+        if key != name or name in RESERVED_KEYS:
+            while key in taken:
+                key += "_"
+            taken.add(key)
+        keys.append(key)
+    return keys
 
 
 def _total(counts: scipy.sparse.csr_matrix, axis: int) -> npt.NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +15,13 @@ import pyarrow as pa
 from cellsam_core.assignment.counts import CountTable, FeatureIndex, assignment_quality
 from cellsam_core.assignment.uncertainty import CellMeans
 from cellsam_core.errors import InputError
-from cellsam_core.features import GENE
+from cellsam_core.features import GENE, UNDECODED
 from cellsam_core.files.parquet import parquet_writer
+from cellsam_core.samples.panel import read_panel, unmeasured_in
 from cellsam_core.samples.transcripts import iter_transcripts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import scipy.sparse
@@ -35,7 +37,8 @@ COLUMNS = {
     **dict.fromkeys(("feature", "feature_type"), TEXT),
     "cell_id": pa.uint32(),
 }
-OF_THE_INPUT = ("fov", "vendor_cell_id")  # kept as they are, where the sample has them
+OF_THE_INPUT = ("fov", "vendor_cell_id", "qv")  # kept as they are, where the sample has them
+MAX_NAMED = 10
 REPEATED = ["feature", "feature_type", "cell_id"]  # no coordinate is worth a dictionary
 
 
@@ -48,7 +51,8 @@ class Assigned:
     cells
         One row a cell, for the AnnData.
     features
-        One row a feature, sorted by name: ``name``, ``feature_type``, ``n_transcripts``.
+        One row a feature, sorted by name: ``name``, ``feature_type``, ``n_transcripts``; and maybe
+        ``is_measured``, whether blanks measure its errors.
     counts, nuclear_counts
         ``(cells, features)`` int32: of all transcripts, and of those in nuclei; None where nuclei
         are not known.
@@ -64,7 +68,13 @@ class Assigned:
 
 
 def assign_transcripts(
-    source: TranscriptSource, cells: Cells, path: Path | None, localisation_error_um: float = 0.0
+    source: TranscriptSource,
+    cells: Cells,
+    path: Path | None,
+    localisation_error_um: float = 0.0,
+    *,
+    outside: str = "refuse",
+    panel: Sequence[str | Path] = (),
 ) -> Assigned:
     """Assign, write and count the transcripts of a sample, in memory that their number is not in.
 
@@ -76,23 +86,34 @@ def assign_transcripts(
         Parquet file to write: every row of the table, in its order; None writes none.
     localisation_error_um
         Above 0, the chance of each owner is written too, and its mean goes into the cell table.
+    outside
+        ``"drop"`` where outlines and transcripts need not be of the same place, but one may be a
+        part of the other; ``"refuse"`` refuses that.
+    panel
+        More files that name features of the panel, beside those of `source`; see
+        :func:`~cellsam_core.samples.panel.read_panel`. Features that no transcript is of are
+        counted, too: sections of one panel have the same genes.
 
     Raises
     ------
     InputError
-        The table has changed since it was inspected, or labels are missing in the cell table.
+        The table has changed since it was inspected, labels are missing in the cell table, or
+        cells and transcripts do not belong together.
     """
-    index, table, nuclear = FeatureIndex(), CountTable(), CountTable()
+    panel = [*panel, *source.panel]
+    index, table, nuclear = FeatureIndex(read_panel(panel)), CountTable(), CountTable()
     cell_id = cells.table["cell_id"].to_numpy()
     means = CellMeans(cell_id) if localisation_error_um > 0 else None
     schema = _schema(source, cells.has_nuclei, means is not None)
+    fit = cells.fit_check()
     n_outside = n_contested = n_done = 0
     with (
         nullcontext() if path is None else parquet_writer(path, schema, dictionaries=REPEATED)
     ) as writer:
         for batch in iter_transcripts(source):
-            owners = cells.owners(batch)
             feature = _number_features(source, index, batch)
+            owners = _without_undecoded(cells.owners(batch), feature, index)
+            fit.add(batch, owners.cell_id)
             table.add(owners.cell_id, feature)
             more: list[Any] = [batch[name] for name in schema.names if name in OF_THE_INPUT]
             if owners.in_nucleus is not None:
@@ -108,6 +129,7 @@ def assign_transcripts(
             n_done += batch.num_rows
             log.info("%d of %d transcripts", n_done, source.n_rows)
     _check(source, n_done, np.setdiff1d(table.cell_id, cell_id))
+    warnings = [*cells.warnings, *fit.finish(source, may_differ=outside == "drop")]
     if index.names and GENE not in index.types:
         raise InputError(
             source.path,
@@ -115,19 +137,61 @@ def assign_transcripts(
             expected="genes among the features",
             remedy="write `gene` into the column feature_type, or correct the features' names",
         )
-    features = pd.DataFrame(
-        {"name": index.names, "feature_type": index.types, "n_transcripts": index.counts}
-    )
-    order = features["name"].argsort(kind="stable").to_numpy()
-    features = features.iloc[order].reset_index(drop=True)
+    features, order = _features(index, unmeasured_in(panel))
     counts = _matrix(table, cell_id, order)
+    quality = assignment_quality(features, counts, n_outside, n_contested)
+    n_undecoded = sum(_undecoded(index).values())
     return Assigned(
         cells.table if means is None else cells.table.assign(owner_probability=means.means),
         features,
         counts,
         _matrix(nuclear, cell_id, order) if cells.has_nuclei else None,
-        assignment_quality(features, counts, n_outside, n_contested),
+        quality | {"n_undecoded": n_undecoded, "warnings": [*warnings, *_told(index)]},
     )
+
+
+def _without_undecoded(
+    owners: Owners, feature: npt.NDArray[np.int32], index: FeatureIndex
+) -> Owners:
+    """Take the cell from what decoded to nothing: it is no transcript."""
+    if UNDECODED not in index.types:
+        return owners
+    is_undecoded = np.array([kind == UNDECODED for kind in index.types])[feature]
+    return replace(owners, cell_id=np.where(is_undecoded, np.uint32(0), owners.cell_id))
+
+
+def _features(
+    index: FeatureIndex, unmeasured: set[str]
+) -> tuple[pd.DataFrame, npt.NDArray[np.integer[Any]]]:
+    """Tabulate genes and controls by name; also give the number of each in the index."""
+    features = pd.DataFrame(
+        {"name": index.names, "feature_type": index.types, "n_transcripts": index.counts}
+    )
+    features["is_measured"] = ~features["name"].isin(unmeasured)
+    order = features["name"].argsort(kind="stable").to_numpy()
+    order = order[(features["feature_type"] != UNDECODED).to_numpy()[order]]
+    return features.iloc[order].reset_index(drop=True), order
+
+
+def _undecoded(index: FeatureIndex) -> dict[str, int]:
+    """Count what stands in the place of a gene where none was decoded."""
+    counts = zip(index.names, index.types, index.counts.tolist(), strict=True)
+    return {name: n for name, kind, n in counts if kind == UNDECODED and n}
+
+
+def _told(index: FeatureIndex) -> list[str]:
+    warnings = []
+    if undecoded := _undecoded(index):
+        n, total = sum(undecoded.values()), int(index.counts.sum())
+        warnings.append(
+            f"{n} of {total} transcripts ({n / total:.1%}) have {', '.join(sorted(undecoded))} in "
+            "the place of a gene, as programs write where nothing was decoded: they are in no cell "
+            "and no count. If it is a gene, write `gene` into a column feature_type."
+        )
+    if index.stripped:
+        listed = ", ".join(repr(name) for name in sorted(index.stripped)[:MAX_NAMED])
+        warnings.append(f"Spaces around the names of {listed} are not part of them.")
+    return warnings
 
 
 def _matrix(
@@ -144,6 +208,8 @@ def _schema(source: TranscriptSource, has_nuclei: bool, has_probability: bool) -
         columns["fov"] = pa.int32()
     if source.cell is not None:
         columns["vendor_cell_id"] = TEXT
+    if source.qv is not None:
+        columns["qv"] = pa.float32()
     if has_nuclei:
         columns["in_nucleus"] = pa.bool_()
     if has_probability:

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 import shapely
 
+from cellsam_core.assignment.geojson import SUFFIXES as GEOJSON_SUFFIXES
+from cellsam_core.assignment.outline_files import no_outlines, read_outlines
 from cellsam_core.assignment.polygons import CellPolygons
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.files.parquet import open_parquet, parquet_writer
-from cellsam_core.samples.vendors.tables import HDF5_NAME
+from cellsam_core.files.parquet import parquet_writer
+from cellsam_core.samples.transcripts import apply_affine, pixel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy.typing as npt
 
-ID_COLUMNS = ("EntityID", "cell_id", "ID")
-PLANE_COLUMN = "ZIndex"
-GEOMETRY_COLUMNS = ("geometry", "Geometry")
-VERTEX_COLUMNS = ("vertex_x", "vertex_y")
-HDF5_PLANE = "zIndex_"
+    from cellsam_core.assignment.outline_files import OutlineRows
+    from cellsam_core.samples.manifest import TranscriptSource
+
 ROWS_A_GROUP = 10_000
+MAX_NAMED = 10
+CORNER_TO_CENTRE = -0.5
 # GeoParquet 1.1; a null crs says that coordinates are no place on earth.
 GEO_METADATA = {
     "version": "1.1.0",
@@ -71,140 +72,128 @@ def write_boundaries(path: str | Path, cells: Iterable[tuple[int, shapely.Geomet
             writer.write_batch(pa.RecordBatch.from_arrays([ids, wkb], schema=schema))
 
 
-def read_polygons(path: str | Path) -> tuple[CellPolygons, list[str]]:
-    """Read a vendor's cells: MERSCOPE's GeoParquet or HDF5, or Xenium's table of vertices.
+@dataclass(frozen=True)
+class Outlines:
+    """Cells of a file of outlines.
+
+    Attributes
+    ----------
+    polygons
+        In micrometres; cells are numbered from 1 in the order of their ids.
+    vendor_ids
+        ``vendor_ids[cell_id - 1]`` is the vendor's id as text: MERSCOPE's 19 digits fit neither
+        uint32 nor a float.
+    warnings
+        Sentences for the report.
+    """
+
+    polygons: CellPolygons
+    vendor_ids: list[str]
+    warnings: list[str] = field(default_factory=list)
+
+
+def open_outlines(
+    path: str | Path,
+    *,
+    source: TranscriptSource | None = None,
+    pixel_size_um: float | None = None,
+    unit: str = "um",
+    all_planes: bool = False,
+) -> Outlines:
+    """Read cells that are drawn as outlines.
 
     Parameters
     ----------
     path
-        Parquet with an id (``EntityID``, ``cell_id`` or ``ID``), WKB polygons in micrometres, and
-        ``ZIndex`` where the polygons belong to z planes; or Parquet or csv with ``cell_id``,
-        ``vertex_x``, ``vertex_y``, one row for each vertex; or MERSCOPE's older
-        ``feature_data_<fov>.hdf5``, or a folder of them.
-
-    Returns
-    -------
-    polygons, vendor_ids
-        Cells are numbered from 1 in the order of their ids, and ``vendor_ids[cell_id - 1]`` is
-        the vendor's id as text: MERSCOPE's 19 digits fit neither uint32 nor a float.
+        Parquet with an id (``EntityID``, ``cell_id``, ``ID`` or the index of a data frame), WKB
+        polygons, and ``ZIndex`` where they belong to z planes (MERSCOPE, sopa, SpatialData);
+        Parquet or csv with ``cell_id``, ``vertex_x``, ``vertex_y``, one row for each vertex
+        (Xenium), or with ``fov``, ``cellID``, ``x_global_px``, ``y_global_px`` (CosMx); GeoJSON;
+        ``feature_data_<fov>.hdf5`` or a folder of them (MERSCOPE); ``cells.zarr.zip`` (Xenium).
+        One id may have several outlines: they are all that cell.
+    source
+        The sample's transcripts, as its manifest has them; None for a table without an image.
+    pixel_size_um
+        Side of a pixel, for outlines in pixels and no `source`.
+    unit
+        ``"um"``, or ``"px"`` for outlines in pixels of the image where the file doesn't say so.
+    all_planes
+        Outlines hold for all z planes, whatever plane the file says that they are of.
 
     Raises
     ------
     InputError
-        The file can't be read, a column is missing, or ids were stored as floats.
+        The file can't be read, a column is missing, ids were stored as floats, no outline can be
+        used, or outlines in pixels come without the size of a pixel.
     """
     path = Path(path)
-    try:
-        table, geometry = _read(path)
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        pa.ArrowException,
-        shapely.errors.GEOSException,
-        TypeError,
-    ) as error:
-        if isinstance(error, InputError):
-            raise
-        raise _no_polygons(path, f"a file that can't be read ({error})") from error
-    if pa.types.is_floating(table["id"].type):
-        raise InputError(
-            path,
-            found="ids of cells stored as floating point",
-            expected="whole numbers or text: floats have lost the last digits",
-            remedy="export the polygons again",
-        )
-    # An empty plane of a cell is no polygon, and a cell without any polygon is no cell.
-    # Vendors' outlines cross themselves now and then: the crossing's parts are kept.
-    geometry = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
-    usable = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
-    table = table.filter(pa.array(usable))
-    if table["id"].null_count:
-        raise InputError(
-            path,
-            found=f"{table['id'].null_count} polygons without an id",
-            expected="the id of its cell beside each polygon",
-            remedy="export the polygons again or remove these rows",
-        )
-    encoded = table["id"].combine_chunks().dictionary_encode()
+    # Of a mosaic, all fields count; of one field, its own rows in its own pixels.
+    fov = source.keep[1] if source and source.keep and source.keep[0] == "fov" else None
+    rows = read_outlines(path, fov)
+    warnings = _told(path, rows)
+    usable = rows.take(~rows.is_bad)
+    in_um = _to_um(path, usable, source, pixel_size_um, unit)
+    encoded = usable.ids.dictionary_encode()
     vendor_ids = encoded.dictionary.to_pylist()
     rank = np.empty(len(vendor_ids), dtype=np.uint32)
     rank[sorted(range(len(vendor_ids)), key=vendor_ids.__getitem__)] = np.arange(len(vendor_ids))
     cell_id = rank[encoded.indices.to_numpy()] + np.uint32(1)
-    plane = None
-    if PLANE_COLUMN in table.schema.names:
-        plane = table[PLANE_COLUMN].to_numpy().astype(np.int64)
-    polygons = CellPolygons(geometry[usable], cell_id, plane)
-    return polygons, [str(vendor_id) for vendor_id in sorted(vendor_ids)]
+    polygons = CellPolygons(in_um, cell_id, None if all_planes else usable.plane)
+    return Outlines(polygons, [str(vendor_id) for vendor_id in sorted(vendor_ids)], warnings)
 
 
-def _read(path: Path) -> tuple[pa.Table, npt.NDArray[np.object_]]:
-    if path.is_dir() or path.suffix == ".hdf5":
-        return _read_hdf5(sorted(path.glob(HDF5_NAME)) if path.is_dir() else [path])
-    return _read_vertices(path) if _has_vertices(path) else _read_geoparquet(path)
+def read_polygons(path: str | Path) -> tuple[CellPolygons, list[str]]:
+    """Read outlines in micrometres; see :func:`open_outlines`."""
+    outlines = open_outlines(path)
+    return outlines.polygons, outlines.vendor_ids
 
 
-def _read_hdf5(files: list[Path]) -> tuple[pa.Table, npt.NDArray[np.object_]]:
-    """Read ``featuredata/<cell>/zIndex_<plane>/p_<part>/coordinates``, ``(1, n, 2)`` in um."""
-    import h5py
-
-    if not files:
-        raise FileNotFoundError(f"no {HDF5_NAME} in it")
-    ids, planes, parts = [], [], []
-    for file in files:
-        with h5py.File(file) as store:
-            for cell_id, cell in store["featuredata"].items():
-                for name, plane in cell.items():
-                    # A plane that the cell is not in holds no parts.
-                    if not name.startswith(HDF5_PLANE) or not isinstance(plane, h5py.Group):
-                        continue
-                    for part in plane.values():
-                        ids.append(cell_id)
-                        planes.append(int(name.removeprefix(HDF5_PLANE)))
-                        parts.append(shapely.Polygon(part["coordinates"][0]))
-    table = pa.table({"id": pa.array(ids, pa.string()), PLANE_COLUMN: pa.array(planes, pa.int64())})
-    return table, np.array(parts, dtype=object)
+def _told(path: Path, rows: OutlineRows) -> list[str]:
+    """Say which outlines are left out; refuse a file where none is left."""
+    n_bad = int(rows.is_bad.sum())
+    if not n_bad:
+        return []
+    if n_bad == len(rows.is_bad):
+        raise no_outlines(path, f"{n_bad} outlines, none of which encloses an area")
+    ids = rows.ids.filter(pa.array(rows.is_bad)).unique().to_pylist()
+    listed = ", ".join(map(str, ids[:MAX_NAMED])) + (", ..." if len(ids) > MAX_NAMED else "")
+    return [
+        f"{n_bad} of {len(rows.is_bad)} outlines in {path.name} enclose no area or have broken "
+        f"coordinates and are left out: cells {listed}."
+    ]
 
 
-def _read_geoparquet(path: Path) -> tuple[pa.Table, npt.NDArray[np.object_]]:
-    """Ids as column ``id``, with ``ZIndex`` if there is one; polygons in the same order."""
-    schema = pq.read_schema(path)
-    names = set(schema.names)
-    id_column = next((name for name in ID_COLUMNS if name in names), None)
-    geometry_column = _geometry_column(schema)
-    if id_column is None or geometry_column is None:
-        raise _no_polygons(path, f"the columns {', '.join(schema.names)}")
-    wanted = [id_column, geometry_column] + [PLANE_COLUMN] * (PLANE_COLUMN in names)
-    table = open_parquet(path).read(columns=wanted)
-    geometry = shapely.from_wkb(table[geometry_column].to_numpy())
-    return table.rename_columns(["id", *wanted[1:]]), geometry
-
-
-def _has_vertices(path: Path) -> bool:
-    if path.suffix != ".parquet":
-        return True
-    return set(VERTEX_COLUMNS) <= set(pq.read_schema(path).names)
-
-
-def _read_vertices(path: Path) -> tuple[pa.Table, npt.NDArray[np.object_]]:
-    """Join the vertices of each cell, in their order, to a polygon."""
-    if path.suffix == ".parquet":
-        table = open_parquet(path).read(columns=["cell_id", *VERTEX_COLUMNS])
-        if pa.types.is_binary(table["cell_id"].type):  # text in some versions' files
-            table = table.set_column(0, "cell_id", table["cell_id"].cast(pa.string()))
-    else:
-        # Read as text, ids keep every digit.
-        convert = pa_csv.ConvertOptions(
-            column_types={"cell_id": pa.string(), **dict.fromkeys(VERTEX_COLUMNS, pa.float64())},
-            include_columns=["cell_id", *VERTEX_COLUMNS],
+def _to_um(
+    path: Path,
+    rows: OutlineRows,
+    source: TranscriptSource | None,
+    pixel_size_um: float | None,
+    unit: str,
+) -> npt.NDArray[np.object_]:
+    """Bring outlines to micrometres, whatever they are drawn in."""
+    unit = unit if rows.unit == "um" else rows.unit
+    if unit == "um":
+        return rows.geometry
+    um_to_px = None if source is None else np.array(source.um_to_px)
+    if um_to_px is None and pixel_size_um is not None:
+        um_to_px = np.diag([1 / pixel_size_um, 1 / pixel_size_um, 1.0])
+    if um_to_px is None:
+        raise InputError(
+            path,
+            found="outlines in pixels and no pixel size",
+            expected="the size of a pixel, to know where the outlines lie",
+            remedy="give the option --pixel-size-um, or the sample's manifest",
         )
-        table = pa_csv.read_csv(path, convert_options=convert)
-    encoded = table["cell_id"].combine_chunks().dictionary_encode()
-    owner = encoded.indices.to_numpy()
-    order = np.argsort(owner, kind="stable")
-    xy = np.stack([table[name].to_numpy() for name in VERTEX_COLUMNS], axis=1)
-    rings = shapely.linearrings(xy[order], indices=owner[order]) if len(order) else []
-    return pa.table({"id": encoded.dictionary}), np.atleast_1d(shapely.polygons(rings))
+    if unit == "slide_px":
+        to_um = np.diag([pixel_size_of(um_to_px), pixel_size_of(um_to_px), 1.0])
+    else:
+        to_um = np.linalg.inv(um_to_px)
+    # Programs that write GeoJSON count from the corner of a pixel.
+    shift = CORNER_TO_CENTRE if path.name.endswith(GEOJSON_SUFFIXES) else 0.0
+    moved: npt.NDArray[np.object_] = shapely.transform(
+        rows.geometry, lambda xy: apply_affine(to_um, xy.T + shift).T
+    )
+    return moved
 
 
 def footprints(polygons: CellPolygons) -> list[shapely.Geometry]:
@@ -213,19 +202,3 @@ def footprints(polygons: CellPolygons) -> list[shapely.Geometry]:
     starts = np.flatnonzero(np.diff(polygons.cell_id[order], prepend=0))
     groups = np.split(polygons.geometry[order], starts[1:]) if len(order) else []
     return [shapely.union_all(group) if len(group) > 1 else group[0] for group in groups]
-
-
-def _geometry_column(schema: pa.Schema) -> str | None:
-    geo: dict[str, Any] = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
-    candidates = [geo.get("primary_column"), *GEOMETRY_COLUMNS]
-    return next((name for name in candidates if name in schema.names), None)
-
-
-def _no_polygons(path: Path, found: str) -> InputError:
-    return InputError(
-        path,
-        found=found,
-        expected="a Parquet file of cell polygons with the columns EntityID or cell_id, and "
-        "geometry as WKB in micrometres, or cell_id, vertex_x, vertex_y; or MERSCOPE's HDF5",
-        remedy="check the path or export the polygons again",
-    )

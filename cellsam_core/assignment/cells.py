@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from cellsam_core.assignment.boundaries import footprints, read_polygons
-from cellsam_core.assignment.polygons import CellPolygons, assign_polygons
+from cellsam_core.assignment.boundaries import footprints, open_outlines
+from cellsam_core.assignment.fit import LabelFit, OutlineFit
+from cellsam_core.assignment.polygons import assign_polygons
 from cellsam_core.assignment.uncertainty import owner_probability
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import read_table, refuse_missing, refuse_repeated
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from cellsam_core.assignment.boundaries import Outlines
+    from cellsam_core.assignment.fit import FitCheck
     from cellsam_core.labels.image import LabelImage
-    from cellsam_core.samples.manifest import Fields
+    from cellsam_core.samples.manifest import Fields, TranscriptSource
 
 BBOX_COLUMNS = ["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
 
@@ -63,8 +66,15 @@ class Cells(Protocol):
         """One row a cell, sorted by ``cell_id``, for the AnnData."""
 
     @property
+    def warnings(self) -> list[str]:
+        """Sentences for the report."""
+
+    @property
     def has_nuclei(self) -> bool:
         """Whether it is known which transcripts are in nuclei."""
+
+    def fit_check(self) -> FitCheck:
+        """Test that transcripts and cells belong together."""
 
     def owners(self, transcripts: pa.RecordBatch) -> Owners:
         """Give each transcript of a chunk its one owner."""
@@ -87,7 +97,10 @@ class LabelCells:
         measured: pd.DataFrame,
         um_to_px: npt.NDArray[np.float64],
         nuclei: LabelTiles | None = None,
+        area_px: float | None = None,
     ) -> None:
+        self.warnings: list[str] = []
+        self._area_px = float(np.prod(tiles.shape_yx)) if area_px is None else area_px
         self._tiles = tiles
         self._nuclei = nuclei
         self.has_nuclei = nuclei is not None
@@ -113,6 +126,10 @@ class LabelCells:
     def _map(self, xy_px: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         mapped: npt.NDArray[np.float64] = xy_px @ self._px_to_um[:2, :2].T + self._px_to_um[:2, 2]
         return mapped
+
+    def fit_check(self) -> FitCheck:
+        """Test that transcripts are denser in the cells than between them."""
+        return LabelFit(float(self._boxes["area_px"].sum()), self._area_px)
 
     def owners(self, transcripts: pa.RecordBatch) -> Owners:
         """Look up the label of the pixel under each transcript."""
@@ -151,9 +168,11 @@ class PolygonCells:
 
     has_nuclei = False
 
-    def __init__(self, polygons: CellPolygons, vendor_ids: list[str]) -> None:
-        self._polygons = polygons
-        self._footprints = footprints(polygons)
+    def __init__(self, outlines: Outlines) -> None:
+        self.warnings = outlines.warnings
+        self._polygons, vendor_ids = outlines.polygons, outlines.vendor_ids
+        self._vendor_ids = vendor_ids
+        self._footprints = footprints(self._polygons)
         centres = shapely.get_coordinates(shapely.centroid(self._footprints)).reshape(-1, 2)
         self.table = pd.DataFrame(
             {
@@ -167,6 +186,10 @@ class PolygonCells:
                 "vendor_cell_id": pd.array(vendor_ids, dtype=object),
             }
         )
+
+    def fit_check(self) -> FitCheck:
+        """Test unit, place and plane."""
+        return OutlineFit(self._polygons, self._vendor_ids)
 
     def owners(self, transcripts: pa.RecordBatch) -> Owners:
         """Find the cell whose polygon in the transcript's plane covers it."""
@@ -185,7 +208,8 @@ class PolygonCells:
                 found="no z plane index for some transcripts",
                 expected="the index of the z plane in a column z or global_z, since the "
                 "polygons belong to z planes (ZIndex)",
-                remedy="add the column or give polygons without ZIndex",
+                remedy="add the column, or give --outlines-in-all-planes for outlines that hold "
+                "for every plane",
             )
         return plane
 
@@ -208,9 +232,20 @@ class PolygonCells:
         yield from zip(self.table["cell_id"].to_list(), self._footprints, strict=True)
 
 
-def open_polygon_cells(path: str | Path) -> PolygonCells:
-    """Open a vendor's polygons; see :func:`cellsam_core.assignment.boundaries.read_polygons`."""
-    return PolygonCells(*read_polygons(path))
+def open_polygon_cells(
+    path: str | Path,
+    source: TranscriptSource | None = None,
+    *,
+    pixel_size_um: float | None = None,
+    unit: str = "um",
+    all_planes: bool = False,
+) -> PolygonCells:
+    """Open a vendor's outlines; see :func:`cellsam_core.assignment.boundaries.open_outlines`."""
+    return PolygonCells(
+        open_outlines(
+            path, source=source, pixel_size_um=pixel_size_um, unit=unit, all_planes=all_planes
+        )
+    )
 
 
 def read_measured(path: str | Path | pd.DataFrame) -> pd.DataFrame:
@@ -287,7 +322,10 @@ def open_label_cells(
         measured = _measured_anew(_name_of(cells), measured, tiles)
     if fields is not None:
         measured = _in_fields(measured, fields)
-    return LabelCells(tiles, measured, um_to_px, nuclear)
+    area_px = (
+        None if fields is None else sum(map(fields.layout.area_px, range(len(fields.numbers))))
+    )
+    return LabelCells(tiles, measured, um_to_px, nuclear, area_px)
 
 
 def _in_fields(measured: pd.DataFrame, fields: Fields) -> pd.DataFrame:

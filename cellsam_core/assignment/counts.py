@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from cellsam_core.features import BLANK, GENE, classify_feature, normalise_type
+from cellsam_core.features import BLANK, GENE, classify_found, normalise_type
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -24,12 +24,26 @@ MIN_MERGE = 4_000_000  # transcripts: 32 MB of keys
 
 
 class FeatureIndex:
-    """Numbers features as they come, and remembers what each one is and how often it was seen."""
+    """Numbers features as they come, and remembers what each one is and how often it was seen.
 
-    def __init__(self) -> None:
-        self._codes: dict[str, int] = {}
-        self._types: list[str] = []
-        self._counts = np.empty(0, dtype=np.int64)
+    Parameters
+    ----------
+    panel
+        Features that are known before, and what they are.
+
+    Attributes
+    ----------
+    stripped
+        Names that stood with spaces around them.
+    """
+
+    def __init__(self, panel: Mapping[str, str] | None = None) -> None:
+        panel = panel or {}
+        self._codes = {name: number for number, name in enumerate(panel)}
+        self._types = list(panel.values())
+        self._counts = np.zeros(len(panel), dtype=np.int64)
+        self._not_seen = set(panel)
+        self.stripped: set[str] = set()
 
     @property
     def names(self) -> list[str]:
@@ -60,7 +74,7 @@ class FeatureIndex:
             ``(n,)`` indices into `names`.
         names, types
             Features that the chunk may have, those that it has are numbered; a type is None where
-            the table doesn't say what a feature is, which then follows from its name.
+            the table doesn't say what a feature is, which then follows from the panel or its name.
 
         Returns
         -------
@@ -76,18 +90,27 @@ class FeatureIndex:
         # Dictionaries name more than their rows have: features of other planes or chunks, or a
         # whole panel. Those become no feature.
         for i in np.flatnonzero(np.bincount(codes, minlength=len(names))).tolist():
-            name, type_ = names[i], types[i]
-            kind = classify_feature(name) if type_ is None else normalise_type(type_)
-            numbers[i] = self._codes.setdefault(name, len(self._codes))
-            if numbers[i] == len(self._types):
-                self._types.append(kind)
-            elif self._types[numbers[i]] != kind:
-                raise ValueError(f"{name!r} is both {self._types[numbers[i]]!r} and {kind!r}")
+            numbers[i] = self._number(names[i], types[i])
         features: npt.NDArray[np.int32] = numbers[codes]
         counts = np.bincount(features, minlength=len(self._codes))
         counts[: len(self._counts)] += self._counts
         self._counts = counts
         return features
+
+    def _number(self, given: str, type_: str | None) -> int:
+        name = given.strip()
+        if name != given:
+            self.stripped.add(name)
+        kind = classify_found(name) if type_ is None else normalise_type(type_)
+        number = self._codes.setdefault(name, len(self._codes))
+        if number == len(self._types):
+            self._types.append(kind)
+        elif type_ is not None and name in self._not_seen:
+            self._types[number] = kind  # the table knows better than the panel
+        elif type_ is not None and self._types[number] != kind:
+            raise ValueError(f"{name!r} is both {self._types[number]!r} and {kind!r}")
+        self._not_seen.discard(name)
+        return number
 
 
 class CountTable:
@@ -175,13 +198,14 @@ def assignment_quality(
     """Figures for the report, none of which hides what was left out.
 
     The misidentification rate is (blank counts / blanks) / (gene counts / genes), as MERlin's,
-    over all transcripts of the input. Only features that were seen are known here, so blanks and
-    genes are those with at least one transcript; without either the rate is None.
+    over all transcripts of the input. Blanks and genes are those of the panel; where it is not
+    known, those with at least one transcript. Genes whose errors no blank measures don't count.
+    Without blanks or genes the rate is None.
 
     Parameters
     ----------
     features
-        One row a feature: ``name``, ``feature_type``, ``n_transcripts``.
+        One row a feature: ``name``, ``feature_type``, ``n_transcripts``, ``is_measured``.
     counts
         ``(cells, features)``.
     n_outside
@@ -197,8 +221,9 @@ def assignment_quality(
     per_cell = np.asarray(counts[:, is_gene].sum(axis=1)).ravel()
     genes_per_cell = np.diff(counts[:, is_gene].indptr)
     rate = None
-    if len(blanks) and len(genes):
-        rate = float(blanks["n_transcripts"].mean() / genes["n_transcripts"].mean())
+    measured = genes[genes["is_measured"]] if "is_measured" in genes else genes
+    if len(blanks) and measured["n_transcripts"].sum() > 0:
+        rate = float(blanks["n_transcripts"].mean() / measured["n_transcripts"].mean())
     return {
         "n_transcripts": n_rows,
         "n_assigned": n_assigned,
@@ -206,11 +231,13 @@ def assignment_quality(
         "n_outside_image": n_outside,
         "n_contested": n_contested,
         "n_genes": len(genes),
+        "n_genes_seen": int((genes["n_transcripts"] > 0).sum()),
         "n_transcripts_by_type": {str(name): int(n) for name, n in sorted(n_by_type.items())},
         "controls": features["name"][~is_gene].to_list(),
         "n_control_transcripts": int(features["n_transcripts"][~is_gene].sum()),
         "n_control_transcripts_assigned": int(counts[:, ~is_gene].sum()),
-        "n_blanks_seen": len(blanks),
+        "n_blanks": len(blanks),
+        "n_blanks_seen": int((blanks["n_transcripts"] > 0).sum()),
         "max_blank_transcripts": int(blanks["n_transcripts"].max()) if len(blanks) else None,
         "misidentification_rate": rate,
         "n_cells": counts.shape[0],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cellsam_core.options import Options, option, options
 
 
@@ -20,4 +22,24 @@ class AssignOptions(Options):
         "Standard deviation of the position of a transcript, in micrometres. Above 0, the"
         " probability that a transcript belongs to its cell is computed.",
         minimum=0,
+    )
+
+
+@options
+class AssignInputOptions(Options):
+    """Options of transcripts and outlines given by hand; a manifest states those of a table."""
+
+    min_qv: float | None = option(
+        None, "Transcripts of a lower quality (column qv) are left out.", minimum=0
+    )
+    polygons_unit: Literal["um", "px"] = option(
+        "um", "Unit of the coordinates of the outlines: micrometres, or pixels of the image."
+    )
+    outlines_in_all_planes: bool = option(
+        False, "Outlines of one z plane own the transcripts of all planes."
+    )
+    outside: Literal["refuse", "drop"] = option(
+        "refuse",
+        "drop allows that transcripts or outlines show only a part of the other; refuse stops if"
+        " they hardly meet.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
 from cellsam_core.assignment.assigned import assign_transcripts
 from cellsam_core.assignment.boundaries import write_boundaries
 from cellsam_core.assignment.cells import open_label_cells, open_polygon_cells
-from cellsam_core.assignment.options import AssignOptions
+from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.tables import table_errors
@@ -28,6 +29,8 @@ from cellsam_core.samples.transcripts import TableInMemory
 from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from anndata import AnnData
 
     from cellsam_core.assignment.assigned import Assigned
@@ -47,6 +50,8 @@ def assign(
     pixel_size_um: float | None = None,
     cells: pd.DataFrame | str | Path | None = None,
     nuclei: Any = None,
+    inputs: AssignInputOptions | None = None,
+    panel: Sequence[str | Path] = (),
     sample: str = "sample",
     output: str | Path | None = None,
 ) -> AnnData:
@@ -73,6 +78,11 @@ def assign(
     nuclei
         Labels or mask ``(y, x)`` of the nuclei, or a path, as large as `labels`: transcripts in
         them are counted in ``layers["nucleus"]``.
+    inputs
+        Unit and planes of the outlines, and what is done where transcripts and cells hardly meet.
+    panel
+        Files that name the genes of the whole panel: genes that no transcript has are counted,
+        too, so that sections of one panel have the same genes.
     sample
         Name of the sample, with which the names of the cells begin.
     output
@@ -112,17 +122,23 @@ def assign(
     >>> adata.uns["quality"]["frac_assigned"]
     1.0
     """
-    options = options or AssignOptions()
+    options, inputs = options or AssignOptions(), inputs or AssignInputOptions()
     InspectOptions(pixel_size_um=pixel_size_um)  # refuses one that is not positive
     manifest = _manifest_of(transcripts)
     given = {"pixel_size_um": pixel_size_um, "cells": cells, "nuclei": nuclei}
     _refuse_unused(given, options, labels, polygons, has_manifest=manifest is not None)
     if polygons is not None:
-        source = _place(transcripts, manifest, pixel_size_um, None)
-        owners: Cells = open_polygon_cells(polygons)
+        source = _place(transcripts, manifest, pixel_size_um, None, inputs)
+        owners: Cells = open_polygon_cells(
+            polygons,
+            source if manifest is not None else None,
+            pixel_size_um=pixel_size_um,
+            unit=inputs.polygons_unit,
+            all_planes=inputs.outlines_in_all_planes,
+        )
     else:
         image = as_label_image(labels, "labels")
-        source = _place(transcripts, manifest, pixel_size_um, image)
+        source = _place(transcripts, manifest, pixel_size_um, image, inputs)
         owners = open_label_cells(
             image,
             np.array(source.um_to_px),
@@ -133,15 +149,25 @@ def assign(
         )
     log.info("assigning %d transcripts to %d cells", source.n_rows, len(owners.table))
     if output is None:
-        assigned = assign_transcripts(source, owners, None, options.localisation_error_um)
+        assigned = assign_transcripts(
+            source,
+            owners,
+            None,
+            options.localisation_error_um,
+            outside=inputs.outside,
+            panel=panel,
+        )
         table = cell_anndata(sample, assigned)
         table.strings_to_categoricals()
         if cells is not None:
             for _ in owners.outlines():  # tells cells that are not those of the labels
                 pass
     else:
-        table, assigned = _write(Path(output), source, owners, options, sample)
+        with_panel = partial(assign_transcripts, outside=inputs.outside, panel=panel)
+        table, assigned = _write(Path(output), source, owners, options, sample, with_panel)
     quality = assigned.quality
+    for warning in quality["warnings"]:
+        log.warning(warning)
     log.info(
         "%d of %d transcripts in %d cells",
         quality["n_assigned"],
@@ -199,6 +225,7 @@ def _place(
     manifest: Manifest | None,
     pixel_size_um: float | None,
     image: LabelImage | None,
+    inputs: AssignInputOptions,
 ) -> TranscriptSource:
     """Find out where on the label image, or among polygons, the transcripts lie."""
     if manifest is not None:
@@ -212,12 +239,14 @@ def _place(
     else:
         path = transcripts
     if image is None:
-        source = place_in_um(path, pixel_size_um)
+        source = place_in_um(path, pixel_size_um, min_qv=inputs.min_qv)
     else:
         source, warnings = place_transcripts(
             path,
             shape_yx=image.tiles.shape_yx,
             pixel_size_um=pixel_size_um or image.pixel_size_um,
+            min_qv=inputs.min_qv,
+            outside=inputs.outside,
         )
         for warning in warnings:
             log.warning(warning)
@@ -238,12 +267,17 @@ def _from_manifest(manifest: Manifest, where: str, image: LabelImage | None) -> 
 
 
 def _write(
-    folder: Path, source: TranscriptSource, cells: Cells, options: AssignOptions, sample: str
+    folder: Path,
+    source: TranscriptSource,
+    cells: Cells,
+    options: AssignOptions,
+    sample: str,
+    count: Callable[..., Assigned],
 ) -> tuple[AnnData, Assigned]:
     """Assign the transcripts and write the folder ``3_cells``."""
     # Outlines tell whether cells and labels belong together: before them nothing may appear.
     with atomic_path(folder / "transcripts.parquet") as path:
-        assigned = assign_transcripts(source, cells, path, options.localisation_error_um)
+        assigned = count(source, cells, path, options.localisation_error_um)
         table = cell_anndata(sample, assigned, with_controls=False)
         write_boundaries(folder / "boundaries.parquet", cells.outlines())
     write_h5ad(folder / "cells.h5ad", table, assigned)

@@ -144,5 +144,7 @@ def expected_false_share(
     if not is_blank.any():
         return np.full(len(n_transcripts), np.nan)
     of_a_blank = n_transcripts[is_blank].mean()
+    if of_a_blank == 0:
+        return np.zeros(len(n_transcripts))
     share: npt.NDArray[np.float64] = of_a_blank / np.maximum(n_transcripts, of_a_blank)
     return share

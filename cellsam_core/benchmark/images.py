@@ -11,7 +11,7 @@ import numpy as np
 
 from cellsam_core.errors import InputError
 from cellsam_core.simulation.cells import STYLES, render_field
-from cellsam_core.training.labelled import COLUMNS, from_planes, load_row, rows_of
+from cellsam_core.training.labelled import from_planes, load_row, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ def manifest_entries(manifest: Path, root: Path, splits: Sequence[str]) -> list[
     rows = rows.sort_values(["split", "modality", "set", "image"])
     return [
         Entry(row["split"], row["set"], row["modality"], row["image"], partial(load_row, root, row))
-        for row in rows[[*COLUMNS, "weight"]].to_dict("records")
+        for row in rows.to_dict("records")
     ]
 
 

@@ -62,6 +62,18 @@ def segment_timed(
     return labels, time.perf_counter() - start
 
 
+def score_image(labels: NDArray[np.integer], image: LabelledImage) -> ImageMatches:
+    """Match what was found with the truth.
+
+    Where the truth is partial, a cell found mostly where it may lack labels is left out.
+    """
+    if image.unknown is not None and labels.any():
+        areas = np.bincount(labels.ravel())
+        open_areas = np.bincount(labels[image.unknown], minlength=len(areas))
+        labels = np.where(open_areas[labels] > areas[labels] / 2, 0, labels)
+    return match_image(labels, image.labels)
+
+
 def run_methods(
     entries: Iterable[Entry], methods: Mapping[str, Method], diameter_px: Diameter
 ) -> list[Result]:
@@ -71,7 +83,7 @@ def run_methods(
         image = entry.read()
         for name, method in methods.items():
             labels, seconds = segment_timed(image, method, diameter_px)
-            result = Result(entry, name, match_image(labels, image.labels), seconds)
+            result = Result(entry, name, score_image(labels, image), seconds)
             log.info("%s, %s: F1 %.3f", entry.name, name, result.matches.f1_50)
             results.append(result)
     return results

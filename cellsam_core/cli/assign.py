@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cellsam_core.assignment.options import AssignOptions
+from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
 from cellsam_core.options import add_options, from_arguments
 
 if TYPE_CHECKING:
@@ -13,17 +13,11 @@ if TYPE_CHECKING:
 
 FILES = {
     "labels": ("TIF|ZARR", "label image of the cells, 0 = background"),
-    "polygons": (
-        "PARQUET|CSV",
-        "cell polygons in um, per z plane where they have ZIndex; or Xenium's vertices",
-    ),
+    "polygons": ("FILE", "outlines of the cells of a vendor or program, see docs/spatial.md"),
     "manifest": ("JSON", "0_manifest.json of the sample"),
     "transcripts": ("CSV|PARQUET", "table with gene and x_um, y_um or x_px, y_px"),
     "cells": ("PARQUET", "cells.parquet of the segmentation; without it scores are unknown"),
-    "nuclei": (
-        "TIF|ZARR",
-        "labels or mask of the nuclei, as large as the labels: nuclear counts as a layer",
-    ),
+    "nuclei": ("TIF|ZARR", "labels or mask of the nuclei, as large as the labels"),
 }
 
 
@@ -38,12 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pixel-size-um", type=float, metavar="F", help="side of a pixel in um, for --transcripts"
     )
     add_options(parser, AssignOptions)
+    add_options(parser, AssignInputOptions)
+    parser.add_argument(
+        "--panel", type=Path, nargs="+", default=[], help="files with the genes of the panel"
+    )
     parser.add_argument("--sample", default="sample", help="goes into the names of the cells")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder, e.g. 3_cells")
 
 
 def run(args: argparse.Namespace) -> None:
     options = from_arguments(AssignOptions, args)
+    inputs = from_arguments(AssignInputOptions, args)
     from cellsam_core.assignment.stage import assign
     from cellsam_core.samples.manifest import Manifest
 
@@ -51,5 +50,5 @@ def run(args: argparse.Namespace) -> None:
     if args.manifest and args.manifest.suffix != ".json":  # by which `assign` knows a manifest
         transcripts = Manifest.load(args.manifest)
     given = vars(args)
-    names = ("labels", "polygons", "pixel_size_um", "cells", "nuclei", "sample", "output")
-    assign(transcripts, options=options, **{name: given[name] for name in names})
+    names = ("labels", "polygons", "pixel_size_um", "cells", "nuclei", "panel", "sample", "output")
+    assign(transcripts, options=options, inputs=inputs, **{name: given[name] for name in names})

@@ -13,6 +13,7 @@ from cellsam_core.features import classify_feature
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MAX_DENSITY = 0.5  # of lit bits in the words of a group
 MIN_CORRECTING_DISTANCE = 4  # Hamming: a word with one wrong bit is then nearest to one codeword
 
 
@@ -38,6 +39,34 @@ class Codebook:
     def is_blank(self) -> npt.NDArray[np.bool_]:
         """``(codewords,)``: codewords given to no gene, which measure the errors."""
         return np.array([classify_feature(name) == "blank" for name in self.names])
+
+    @property
+    def weight(self) -> npt.NDArray[np.int64]:
+        """``(codewords,)``: lit bits of each."""
+        weight: npt.NDArray[np.int64] = self.bits.sum(axis=1)
+        return weight
+
+    def by_weight(self) -> list[WordGroup]:
+        """Part the codewords by their number of bits, the most bits first.
+
+        Words of another number of bits are wrong in another way and number: none can tell how
+        often another is. A group looks at the bits that its words use; where those hardly differ,
+        at all bits, since a word then shows in what is dark.
+        """
+        groups = []
+        for weight in np.unique(self.weight)[::-1].tolist():
+            words = np.flatnonzero(self.weight == weight)
+            used = self.bits[words].any(axis=0)
+            if weight > 1 and self.bits[np.ix_(words, used)].mean() > MAX_DENSITY:
+                used = np.ones(len(self.bit_names), dtype=bool)
+            bits = np.flatnonzero(used)
+            book = Codebook(
+                tuple(self.names[i] for i in words),
+                tuple(self.bit_names[i] for i in bits),
+                self.bits[np.ix_(words, bits)],
+            )
+            groups.append(WordGroup(weight, words.astype(np.int32), bits, book))
+        return groups
 
     @property
     def unit_vectors(self) -> npt.NDArray[np.float32]:
@@ -66,8 +95,9 @@ class Codebook:
         """
         if self.min_hamming_distance < MIN_CORRECTING_DISTANCE:
             return self.correctable_distance / 2
-        # At the very cut nothing may hang on rounding.
-        return self._distance_without(2) + 1e-3
+        # Of two bits none can be missing. At the very cut nothing may hang on rounding.
+        far = self._distance_without(2) + 1e-3
+        return np.where(self.weight > 2, far, self.correctable_distance / 2)
 
     def _distance_without(self, n_bits: int) -> npt.NDArray[np.float64]:
         """Distance for weight w with n bits missing: ``sqrt(2 - 2 sqrt((w - n) / w))``."""
@@ -84,6 +114,26 @@ class Codebook:
         distance = weight[:, None] + weight - 2 * bits @ bits.T
         np.fill_diagonal(distance, bits.shape[1] + 1)
         return int(distance.min(initial=bits.shape[1] + 1))
+
+
+@dataclass(frozen=True)
+class WordGroup:
+    """Codewords of one number of bits.
+
+    Attributes
+    ----------
+    weight
+        Lit bits of each word.
+    words, bits
+        Indices of the words and of the bits that are looked at, in the whole codebook.
+    codebook
+        Of these words and bits alone.
+    """
+
+    weight: int
+    words: npt.NDArray[np.int32]
+    bits: npt.NDArray[np.intp]
+    codebook: Codebook
 
 
 def from_pseudocolours(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import logging
 import os
 import re
 from contextlib import ExitStack
@@ -14,8 +16,10 @@ import pyarrow.parquet as pq
 import tifffile
 
 from cellsam_core.decoding.calibrate import rate_of_counts, threshold_for_rate
+from cellsam_core.features import BLANK, GENE
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.parquet import parquet_writer
+from cellsam_core.samples.panel import MEASURED_COLUMN
 from cellsam_core.samples.vendors.merscope import TRANSFORM_NAME
 from cellsam_core.version import SCHEMA_VERSION
 
@@ -25,10 +29,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.decoding.codebook import Codebook
+    from cellsam_core.decoding.codebook import Codebook, WordGroup
     from cellsam_core.decoding.field import Calls
     from cellsam_core.mosaic import Mosaic
 
+log = logging.getLogger(__name__)
+
+CODEBOOK_NAME = "codebook.csv"
+BLANKS_AND_GENES = ("n_blank_calls", "n_gene_calls", "n_blanks", "n_genes")
 TRANSCRIPTS_NAME = "transcripts.parquet"
 QUALITY_NAME = "decode_qc.json"
 SPOTS_NAME = "spots"
@@ -49,7 +57,7 @@ SCHEMA = pa.schema(
 class DecodedWriter:
     """Writes mosaics field by field, keeps candidates on disk, and filters them at the end.
 
-    Memory holds one field and, for the threshold, five bytes a candidate.
+    Memory holds one field and, for the thresholds, eight bytes a candidate.
 
     Parameters
     ----------
@@ -68,7 +76,11 @@ class DecodedWriter:
         self._exit = ExitStack()
         self._images: dict[str, NDArray[Any]] = {}
         self._log_odds: list[NDArray[np.float32]] = []
-        self._is_blank: list[NDArray[np.bool_]] = []
+        self._codeword: list[NDArray[np.int32]] = []
+        self._groups = codebook.by_weight()
+        self._group_of_word = np.zeros(len(codebook.names), dtype=np.int8)
+        for number, group in enumerate(self._groups):
+            self._group_of_word[group.words] = number
 
     def __enter__(self) -> Self:
         self._root = self._exit.enter_context(atomic_path(self._folder))
@@ -144,11 +156,14 @@ class DecodedWriter:
         ]
         self._candidates.write_batch(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA))
         self._log_odds.append(calls.log_odds)
-        self._is_blank.append(self._codebook.is_blank[calls.codeword])
+        self._codeword.append(calls.codeword)
         return n
 
     def finish(self, target_rate: float) -> dict[str, Any]:
         """Write the transcripts that keep the rate, and what the report needs.
+
+        Words of one number of bits have a threshold and a rate of their own: blanks tell nothing
+        of words with more or fewer bits.
 
         Returns
         -------
@@ -156,51 +171,124 @@ class DecodedWriter:
             Numbers of calls and the rate that they have.
         """
         self._candidates.close()
-        log_odds = np.concatenate(self._log_odds)
-        is_blank = np.concatenate(self._is_blank)
-        n_blanks = int(self._codebook.is_blank.sum())
-        n_genes = len(self._codebook.names) - n_blanks
-        threshold = threshold_for_rate(log_odds, is_blank, n_blanks, n_genes, target_rate)
-        self._write_transcripts(threshold)
-        kept = log_odds >= threshold
-        n_blank_calls, n_gene_calls = int((kept & is_blank).sum()), int((kept & ~is_blank).sum())
-        rate = None
-        if n_blanks and n_gene_calls:
-            rate = float(rate_of_counts(n_blank_calls, n_gene_calls, n_blanks, n_genes))
-        summary: dict[str, Any] = {
-            "n_gene_calls": n_gene_calls,
-            "n_blank_calls": n_blank_calls,
-            "n_genes": n_genes,
-            "n_blanks": n_blanks,
-            "target_misidentification_rate": target_rate,
-            "misidentification_rate": rate,
-            "log_odds_threshold": threshold if np.isfinite(threshold) else None,
-        }
-        self._count_by_field(threshold)
+        log_odds, codeword = np.concatenate(self._log_odds), np.concatenate(self._codeword)
+        is_blank = self._codebook.is_blank[codeword]
+        number = self._group_of_word[codeword]
+        groups, thresholds = [], []
+        for i, group in enumerate(self._groups):
+            here = number == i
+            found, threshold = _judge(group, log_odds[here], is_blank[here], target_rate)
+            groups.append(found)
+            thresholds.append(threshold)
+        self._threshold_of_word = np.array(thresholds)[self._group_of_word]
+        self._write_transcripts()
+        summary = _summary(groups, target_rate)
+        self._count_by_field()
+        # The curve of the words that blanks measure; of the largest group without any.
+        main = _main(groups)
+        here = number == groups.index(main)
+        curve = _curve(log_odds[here], is_blank[here])
         content = {"schema_version": SCHEMA_VERSION} | summary
-        content |= {"curve": _curve(log_odds, is_blank), "fields": self.fields}
+        content |= {"curve": curve, "fields": self.fields}
         (self._root / QUALITY_NAME).write_text(json.dumps(content, indent=1) + "\n")
+        self._write_codebook(groups)
         return summary
 
-    def _count_by_field(self, threshold: float) -> None:
+    def _count_by_field(self) -> None:
         """Add to each field its area and the calls of genes that were kept."""
-        calls = zip(self.fields, self._log_odds, self._is_blank, strict=True)
-        for index, (field, log_odds, is_blank) in enumerate(calls):
+        calls = zip(self.fields, self._log_odds, self._codeword, strict=True)
+        for index, (field, log_odds, codeword) in enumerate(calls):
+            is_kept = log_odds >= self._threshold_of_word[codeword]
+            is_gene = ~self._codebook.is_blank[codeword]
             field["area_um2"] = self._mosaic.area_um2(index)
-            field["n_gene_calls"] = int(((log_odds >= threshold) & ~is_blank).sum())
+            field["n_gene_calls"] = int((is_kept & is_gene).sum())
 
-    def _write_transcripts(self, threshold: float) -> None:
-        """Copy the candidates of at least the threshold, and remove the rest."""
+    def _write_transcripts(self) -> None:
+        """Copy the candidates of at least their threshold, and remove the rest."""
         path = self._root / CANDIDATES_NAME
         target = self._root / TRANSCRIPTS_NAME
+        threshold = dict(zip(self._codebook.names, self._threshold_of_word, strict=True))
         with (
             pq.ParquetFile(path) as file,
             parquet_writer(target, SCHEMA) as writer,
         ):
             for batch in file.iter_batches():
-                is_kept = pa.array(batch["log_odds"].to_numpy() >= threshold)
-                writer.write_batch(batch.filter(is_kept).cast(SCHEMA))
+                gene = batch["gene"].dictionary_encode()
+                least = np.array([threshold[name] for name in gene.dictionary.to_pylist()])
+                odds = batch["log_odds"].to_numpy()
+                is_kept = odds >= (least[gene.indices.to_numpy()] if len(least) else np.inf)
+                writer.write_batch(batch.filter(pa.array(is_kept)).cast(SCHEMA))
         path.unlink()
+
+    def _write_codebook(self, groups: list[dict[str, Any]]) -> None:
+        """Name the whole panel, and which genes' errors the blanks measure."""
+        book = self._codebook
+        is_measured = np.array([group["n_blanks"] > 0 for group in groups])[self._group_of_word]
+        with (self._root / CODEBOOK_NAME).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["name", "feature_type", "n_bits", MEASURED_COLUMN])
+            for name, blank, n_bits, measured in zip(
+                book.names, book.is_blank, book.weight, is_measured, strict=True
+            ):
+                writer.writerow([name, BLANK if blank else GENE, int(n_bits), int(measured)])
+
+
+def _judge(
+    group: WordGroup,
+    log_odds: NDArray[np.float32],
+    is_blank: NDArray[np.bool_],
+    target_rate: float,
+) -> tuple[dict[str, Any], float]:
+    """Find the threshold of a group of words, and what it gives."""
+    n_blanks = int(group.codebook.is_blank.sum())
+    n_genes = len(group.words) - n_blanks
+    threshold = threshold_for_rate(log_odds, is_blank, n_blanks, n_genes, target_rate)
+    kept = log_odds >= threshold
+    n_blank_calls, n_gene_calls = int((kept & is_blank).sum()), int((kept & ~is_blank).sum())
+    rate = None
+    if n_blanks and n_gene_calls:
+        rate = float(rate_of_counts(n_blank_calls, n_gene_calls, n_blanks, n_genes))
+    found = {
+        "n_bits": group.weight,
+        "n_gene_calls": n_gene_calls,
+        "n_blank_calls": n_blank_calls,
+        "n_genes": n_genes,
+        "n_blanks": n_blanks,
+        "misidentification_rate": rate,
+        "log_odds_threshold": threshold if np.isfinite(threshold) else None,
+    }
+    return found, threshold
+
+
+def _summary(groups: list[dict[str, Any]], target_rate: float) -> dict[str, Any]:
+    """Sum up the groups; the rate is that of the words that blanks measure."""
+    measured = [group for group in groups if group["n_blanks"]]
+    for group in groups:
+        if measured and not group["n_blanks"]:
+            log.warning(
+                "the error rate of %d words with %d lit %s is not measured: no blank has so many",
+                group["n_genes"],
+                group["n_bits"],
+                "bit" if group["n_bits"] == 1 else "bits",
+            )
+    counts = ("n_gene_calls", "n_blank_calls", "n_genes", "n_blanks")
+    total = {key: sum(group[key] for group in groups) for key in counts}
+    of_measured = {key: sum(group[key] for group in measured) for key in counts}
+    rate = None
+    if of_measured["n_gene_calls"]:
+        rate = float(rate_of_counts(*(of_measured[key] for key in BLANKS_AND_GENES)))
+    main = _main(groups)
+    return total | {
+        "target_misidentification_rate": target_rate,
+        "misidentification_rate": rate,
+        "log_odds_threshold": main["log_odds_threshold"],
+        "n_measured_genes": of_measured["n_genes"],
+        "words": groups,
+    }
+
+
+def _main(groups: list[dict[str, Any]]) -> dict[str, Any]:
+    return max(groups, key=lambda group: (group["n_blanks"] > 0, group["n_genes"]))
 
 
 def _curve(log_odds: NDArray[np.float32], is_blank: NDArray[np.bool_]) -> list[dict[str, Any]]:

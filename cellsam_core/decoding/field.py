@@ -9,8 +9,9 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from cellsam_core.decoding import mixture
-from cellsam_core.decoding.pixels import brightness_scale, find_candidates
+from cellsam_core.decoding.pixels import Candidates, brightness_scale, find_candidates
 from cellsam_core.decoding.registration import Drift, undo_drift
+from cellsam_core.decoding.singles import MIN_SPOT, find_singles
 from cellsam_core.decoding.spots import band_pass, keep_near, noise_level, refine
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.float32]
 
 DUPLICATE_RADIUS_PX = 2.0
+MAX_UNCORRECTED = 2  # bits of a word of which none can be missing
 
 
 class Calls(NamedTuple):
@@ -89,7 +91,7 @@ def prepare_bits(
 
 
 def decode_plane(stack: Image, codebook: Codebook, z: int = 0) -> tuple[Calls, BitModel]:
-    """Decode one plane.
+    """Decode one plane; words of one number of bits apart from those of another.
 
     Parameters
     ----------
@@ -103,10 +105,54 @@ def decode_plane(stack: Image, codebook: Codebook, z: int = 0) -> tuple[Calls, B
     Returns
     -------
     calls, model
-        Calls in the order of rows; what the mixture model learned of the bits.
+        Calls in the order of rows, those of words with the most bits first; what the mixture model
+        learned of the bits of the largest group, with NaN for what single bits don't tell.
     """
+    calls: list[Calls] = []
+    models: dict[int, BitModel] = {}
+    for group in codebook.by_weight():
+        part = stack[group.bits] if len(group.bits) < len(stack) else stack
+        if group.weight == 1:
+            found = _decode_singles(part, group.codebook, z)
+        else:
+            found, model = _decode_words(part, group.codebook, z)
+            models[len(group.words)] = model
+        found = found._replace(codeword=group.words[found.codeword])
+        calls.append(_without_explained(found, calls, codebook))
+    return join(calls), models[max(models)] if models else mixture.unknown(len(stack))
+
+
+def _decode_singles(stack: Image, codebook: Codebook, z: int) -> Calls:
+    """Take the spots of each bit for molecules of its gene."""
+    calls = []
+    for word, bit in enumerate(codebook.bits.argmax(axis=1).tolist()):
+        found = find_singles(stack[bit])
+        n = len(found.y_px)
+        numbers = np.full(n, z, np.int64), np.full(n, word, np.int32)
+        distance = np.zeros(n, np.float32)
+        calls.append(Calls(found.y_px, found.x_px, *numbers, found.log_odds, distance))
+    return drop_duplicates(join(calls))
+
+
+def _without_explained(found: Calls, surer: Sequence[Calls], codebook: Codebook) -> Calls:
+    """Leave out calls that only show some bits of a molecule with more bits in the same place."""
+    explained = np.zeros(len(found.codeword), dtype=bool)
+    tree = cKDTree(np.stack([found.y_px, found.x_px], axis=1))
+    for calls in surer:
+        likely = calls.take(calls.log_odds > 0)
+        there = cKDTree(np.stack([likely.y_px, likely.x_px], axis=1))
+        near = tree.sparse_distance_matrix(there, DUPLICATE_RADIUS_PX, output_type="ndarray")
+        i, j = near["i"], near["j"]
+        word, other = codebook.bits[found.codeword[i]], codebook.bits[likely.codeword[j]]
+        explained[i[~(word & ~other).any(axis=1)]] = True
+    return found.take(~explained)
+
+
+def _decode_words(stack: Image, codebook: Codebook, z: int) -> tuple[Calls, BitModel]:
     scale = brightness_scale(stack, codebook)
     found = find_candidates(stack, scale, codebook)
+    if codebook.weight.max(initial=0) <= MAX_UNCORRECTED:
+        found = _spots_in_all_bits(found, stack, codebook)
     values = mixture.compress(stack[:, found.row, found.column].T)
     model = mixture.fit(values, codebook, scale)
     scores = mixture.score(values, codebook, model)
@@ -116,6 +162,18 @@ def decode_plane(stack: Image, codebook: Codebook, z: int = 0) -> tuple[Calls, B
     plane = np.full(len(y), z, dtype=np.int64)
     calls = Calls(y, x, plane, scores.codeword, scores.log_odds, found.distance)
     return drop_duplicates(calls.take(agree)), model
+
+
+def _spots_in_all_bits(found: Candidates, stack: Image, codebook: Codebook) -> Candidates:
+    """Keep the candidates of which each bit alone would be a spot: of two bits none may be dark."""
+    values = stack[:, found.row, found.column].T
+    is_spot = ((values >= MIN_SPOT) | ~codebook.bits[found.codeword]).all(axis=1)
+    return found._replace(
+        row=found.row[is_spot],
+        column=found.column[is_spot],
+        codeword=found.codeword[is_spot],
+        distance=found.distance[is_spot],
+    )
 
 
 def drop_duplicates(calls: Calls) -> Calls:

@@ -112,6 +112,12 @@ def fit(values: Array, codebook: Codebook, scale: Array) -> BitModel:
     return model
 
 
+def unknown(n_bits: int) -> BitModel:
+    """Model of bits of which nothing was learned."""
+    nothing = np.full(n_bits, np.nan, np.float32)
+    return BitModel(nothing, nothing, nothing, nothing, float("nan"), float("nan"))
+
+
 def score(values: Array, codebook: Codebook, model: BitModel) -> Scores:
     """Most likely codeword of each spot and its log odds.
 

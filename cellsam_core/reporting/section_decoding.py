@@ -43,6 +43,10 @@ def decoding_section(results: Results) -> Section | None:
             f"Misidentification rate {rate:.1%}, asked for: {target:.1%}. That is the mean count "
             "of a blank of the codebook over the mean count of a gene."
         )
+    words = quality.get("words", [])
+    section.paragraphs += _not_measured(words)
+    if len(words) > 1:
+        section.tables.append(_by_bits(words))
     if quality["curve"] and quality["n_blanks"]:
         uri = encode(lambda: figure_curve(quality))
         caption = (
@@ -61,11 +65,37 @@ def decoding_section(results: Results) -> Section | None:
     return section
 
 
+def _not_measured(words: list[dict[str, Any]]) -> list[str]:
+    """Say which genes' calls no blank vouches for, where some are vouched for."""
+    if not any(group["n_blanks"] for group in words):
+        return []
+    told = []
+    for group in (group for group in words if not group["n_blanks"]):
+        bits = "1 lit bit" if group["n_bits"] == 1 else f"{group['n_bits']} lit bits"
+        told.append(
+            f"The error rate of {group['n_genes']} genes with {bits} is not measured: no blank has "
+            "so many. Their calls were kept by the model's own posterior of 0.95 or more."
+        )
+    return told
+
+
+def _by_bits(words: list[dict[str, Any]]) -> Table:
+    header = ("lit bits", "genes", "blanks", "calls of genes", "calls of blanks", "error rate")
+    rows = []
+    for group in words:
+        rate = group["misidentification_rate"]
+        told = "not measured" if rate is None else f"{rate:.1%}"
+        names = ("n_bits", "n_genes", "n_blanks", "n_gene_calls", "n_blank_calls")
+        rows.append((*(group[name] for name in names), told))
+    return Table("Words of each number of lit bits, which are decoded apart.", header, rows)
+
+
 def figure_curve(quality: dict[str, Any]) -> Figure:
     """Draw the misidentification rate against the number of calls."""
     n_calls = np.array([point["n_calls"] for point in quality["curve"]])
     n_blank = np.array([point["n_blank_calls"] for point in quality["curve"]])
-    rate = rate_of_counts(n_blank, n_calls - n_blank, quality["n_blanks"], quality["n_genes"])
+    n_genes = quality.get("n_measured_genes", quality["n_genes"])
+    rate = rate_of_counts(n_blank, n_calls - n_blank, quality["n_blanks"], n_genes)
     figure = new_figure(3.0)
     axes = figure.add_subplot(xlabel="calls, the surest first", ylabel="misidentification rate")
     axes.plot(n_calls, rate)

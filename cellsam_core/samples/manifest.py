@@ -87,6 +87,15 @@ class TranscriptSource:
         Column and the number that a row must have in it; None keeps all rows.
     fields
         Where `x` and `y` are pixels of a field of view's own image; None for one image.
+    qv, min_qv
+        Column name of the quality of each transcript; rows with less are left out. None for none.
+    crop
+        Height and width of the image, of which rows outside are left out; None leaves none out.
+    mirror
+        For x and y, the sum of a pixel and the one that it is in the image; None where they are
+        the same.
+    panel
+        Files that name the features of the whole panel.
     """
 
     path: str
@@ -101,6 +110,11 @@ class TranscriptSource:
     cell: str | None = None
     keep: tuple[str, float] | None = None
     fields: Fields | None = None
+    qv: str | None = None
+    min_qv: float | None = None
+    crop: list[int] | None = None
+    mirror: list[float | None] = field(default_factory=lambda: [None, None])
+    panel: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -296,6 +310,11 @@ def _is_sound(source: TranscriptSource) -> bool:
         and isinstance(source.z, str | None)
         and source.unit in ("um", "px")
         and _is_count(source.n_rows)
+        and (source.min_qv is None or (isinstance(source.qv, str) and _is_number(source.min_qv)))
+        and (source.crop is None or (len(source.crop) == 2 and all(map(_is_count, source.crop))))
+        and len(source.mirror) == 2
+        and all(value is None or _is_number(value) for value in source.mirror)
+        and all(isinstance(path, str) for path in source.panel)
         and is_affine
         and rows[2] == [0, 0, 1]
         and rows[0][0] * rows[1][1] != rows[0][1] * rows[1][0]

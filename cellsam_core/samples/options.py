@@ -96,6 +96,22 @@ class InspectOptions(Options):
         " plane. `max` gives them to the cells of the maximum projection. `one` uses only the"
         " transcripts of the z plane on which cells are segmented.",
     )
+    min_qv: float | None = option(
+        None,
+        "Transcripts - those of a lower quality (column qv) are left out. If it is not given, the"
+        " limit of the vendor is used (Xenium: 20); 0 keeps all.",
+        minimum=0,
+    )
+    outside: Literal["refuse", "drop"] | None = option(
+        None,
+        "Transcripts - drop leaves out the transcripts outside the image, for an image that shows"
+        " a part of the tissue; refuse (default) stops if more than half of them are outside.",
+    )
+    orientation: Literal["as_is", "turned_180", "mirrored_x", "mirrored_y"] | None = option(
+        None,
+        "Transcripts (CosMx) - orientation of the images relative to the coordinates; found by"
+        " labels or stains if it is not given.",
+    )
 
 
 @options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,17 @@ import numpy.typing as npt
 
 from cellsam_core.errors import InputError
 from cellsam_core.samples.manifest import TranscriptSource
-from cellsam_core.samples.transcripts import apply_affine, find_columns, iter_columns, pixel_size_of
+from cellsam_core.samples.transcripts import (
+    TableInMemory,
+    apply_affine,
+    as_shown,
+    find_columns,
+    good_enough,
+    is_inside,
+    iter_columns,
+    iter_transcripts,
+    pixel_size_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
 
 Affine = npt.NDArray[np.float64]
 
+OUTSIDE = ("refuse", "drop")
 MIN_FRACTION_INSIDE = 0.5
 # Coordinates in the right unit span most of the image; in the wrong one they are crowded into a
 # corner or lie outside.
@@ -37,6 +48,14 @@ class _Candidate:
     um_to_px: Affine
 
 
+@dataclass(frozen=True)
+class _MayLack:
+    """What a reading of plain ``x, y`` may lack: points all over the image, most points on it."""
+
+    extent: bool
+    inside: bool
+
+
 @dataclass
 class _Survey:
     """What one pass over a table says about a candidate."""
@@ -48,10 +67,8 @@ class _Survey:
 
     def add(self, px: npt.NDArray[np.float64], shape_yx: tuple[int, int]) -> None:
         """Take in points ``(2, n)`` in pixels."""
-        height, width = shape_yx
-        size = np.array([[width], [height]])
         self.n_rows += px.shape[1]
-        self.n_inside += int(np.count_nonzero(((px >= -0.5) & (px < size - 0.5)).all(axis=0)))
+        self.n_inside += int(np.count_nonzero(is_inside(px, shape_yx)))
         if px.shape[1]:
             low, high = px.min(axis=1), px.max(axis=1)
             self.low = low if self.low is None else np.minimum(low, self.low)
@@ -78,6 +95,10 @@ def place_transcripts(
     um_to_px: Affine | None = None,
     columns: TranscriptColumns | None = None,
     keep: tuple[str, float] | None = None,
+    mirror: tuple[float | None, float | None] = (None, None),
+    min_qv: float | None = None,
+    outside: str = "refuse",
+    is_tested: bool = False,
 ) -> tuple[TranscriptSource, list[str]]:
     """Resolve the unit of a table's coordinates and test that they fall on the image.
 
@@ -100,6 +121,16 @@ def place_transcripts(
         Of the table; None finds them by name.
     keep
         Column and number of the rows to place; None for all.
+    mirror
+        See :class:`~cellsam_core.samples.manifest.TranscriptSource`.
+    min_qv
+        Transcripts of a lower quality (column ``qv``) are left out; None leaves none out.
+    outside
+        What is done with transcripts outside the image: ``"refuse"`` refuses a table with more
+        than half of them there, ``"drop"`` leaves them out, for an image that is a part of what
+        the table is of.
+    is_tested
+        The place is going to be tested by labels: transcripts may then be crowded in a corner.
 
     Returns
     -------
@@ -112,26 +143,65 @@ def place_transcripts(
         fewer than half of the transcripts are on the image.
     """
     columns = columns or find_columns(path)
-    candidates = _candidates(path, columns, pixel_size_um, um_to_px)
-    surveys = _survey(path, columns, candidates, shape_yx, keep)
-    chosen = 0 if len(candidates) == 1 else _decide(path, surveys, shape_yx)
-    candidate, survey = candidates[chosen], surveys[chosen]
-    _check_pixel_size(path, pixel_size_um, candidate.um_to_px)
+    _refuse_options(path, columns, min_qv, outside)
     source = TranscriptSource(
-        path=str(path),
-        x=candidate.columns[0],
-        y=candidate.columns[1],
+        path=path if isinstance(path, TableInMemory) else str(path),
+        x="",
+        y="",
         gene=columns.gene,
         z=columns.z,
-        unit=candidate.unit,
-        um_to_px=candidate.um_to_px.tolist(),
-        n_rows=survey.n_rows,
+        unit="",
+        um_to_px=[],
+        n_rows=0,
         feature_type=columns.feature_type,
         cell=columns.cell,
         keep=keep,
+        qv=columns.qv,
+        min_qv=min_qv,
+        mirror=list(mirror),
     )
-    warnings = _check_inside(path, survey, shape_yx)
+    candidates = _candidates(path, columns, pixel_size_um, um_to_px)
+    surveys, n_low = _survey(source, candidates, shape_yx)
+    may_lack = _MayLack(extent=is_tested, inside=outside == "drop")
+    chosen = 0 if len(candidates) == 1 else _decide(path, surveys, shape_yx, may_lack)
+    candidate, survey = candidates[chosen], surveys[chosen]
+    _check_pixel_size(path, pixel_size_um, candidate.um_to_px)
+    warnings = _check_inside(path, survey, shape_yx, outside)
+    if n_low:
+        total = n_low + survey.n_rows
+        warnings.append(
+            f"{n_low} of {total} transcripts ({n_low / total:.1%}) have a quality (qv) "
+            f"below {min_qv:g} and are left out."
+        )
+    source = replace(
+        source,
+        x=candidate.columns[0],
+        y=candidate.columns[1],
+        unit=candidate.unit,
+        um_to_px=candidate.um_to_px.tolist(),
+        n_rows=survey.n_inside if outside == "drop" else survey.n_rows,
+        crop=list(shape_yx) if outside == "drop" else None,
+    )
     return source, [*warnings, *_warn_unused(columns, candidate)]
+
+
+def _refuse_options(
+    path: str | Path, columns: TranscriptColumns, min_qv: float | None, outside: str
+) -> None:
+    if outside not in OUTSIDE:
+        raise InputError(
+            "outside",
+            found=repr(outside),
+            expected=f"one of {', '.join(OUTSIDE)}",
+            remedy="correct the column outside of the sample sheet, or the option --outside",
+        )
+    if min_qv is not None and columns.qv is None:
+        raise InputError(
+            path,
+            found="no column qv",
+            expected="the quality of each transcript, for min_qv",
+            remedy="leave min_qv empty in the sample sheet, or the option --min-qv out",
+        )
 
 
 def refuse_scattered(where: str | Path, xy_px: Affine, field_shape_yx: tuple[int, int]) -> None:
@@ -162,8 +232,19 @@ def refuse_scattered(where: str | Path, xy_px: Affine, field_shape_yx: tuple[int
         )
 
 
-def place_in_um(path: str | Path, pixel_size_um: float | None = None) -> TranscriptSource:
+def place_in_um(
+    path: str | Path, pixel_size_um: float | None = None, *, min_qv: float | None = None
+) -> TranscriptSource:
     """Describe a table that meets polygons in micrometres and no image.
+
+    Parameters
+    ----------
+    path
+        The table.
+    pixel_size_um
+        Side of a pixel, for a table in pixels.
+    min_qv
+        As of :func:`place_transcripts`.
 
     Raises
     ------
@@ -171,7 +252,7 @@ def place_in_um(path: str | Path, pixel_size_um: float | None = None) -> Transcr
         The table has no column in um, nor px columns and a pixel size.
     """
     columns = find_columns(path)
-    n_rows = sum(batch.num_rows for batch in iter_columns(path, [], [columns.gene]))
+    _refuse_options(path, columns, min_qv, "refuse")
     pair, unit, scale = columns.um, "um", pixel_size_um or 1.0
     if pair is None and columns.px is not None and pixel_size_um is not None:
         pair, unit = columns.px, "px"
@@ -183,16 +264,19 @@ def place_in_um(path: str | Path, pixel_size_um: float | None = None) -> Transcr
             remedy="rename the columns, or give --pixel-size-um for columns x_px, y_px",
         )
     matrix = np.diag([1 / scale, 1 / scale, 1.0])
-    return TranscriptSource(
-        str(path),
+    source = TranscriptSource(
+        path if isinstance(path, TableInMemory) else str(path),
         *pair,
         columns.gene,
         columns.z,
         unit,
         matrix.tolist(),
-        n_rows,
+        0,
         columns.feature_type,
+        qv=columns.qv,
+        min_qv=min_qv,
     )
+    return replace(source, n_rows=sum(batch.num_rows for batch in iter_transcripts(source)))
 
 
 def _candidates(
@@ -288,38 +372,50 @@ def _least_squares(um: npt.NDArray[Any], px: npt.NDArray[Any]) -> Affine | None:
 
 
 def _survey(
-    path: str | Path,
-    columns: TranscriptColumns,
-    candidates: list[_Candidate],
-    shape_yx: tuple[int, int],
-    keep: tuple[str, float] | None,
-) -> list[_Survey]:
-    surveys = [_Survey() for _ in candidates]
-    names = candidates[0].columns
-    floats = [*names, columns.z] if columns.z else list(names)
-    for batch in iter_columns(path, floats, [columns.gene], keep=keep):
-        xy = np.stack([batch[name].to_numpy() for name in names])
+    source: TranscriptSource, candidates: list[_Candidate], shape_yx: tuple[int, int]
+) -> tuple[list[_Survey], int]:
+    """Go through a table once; also count the rows of too low a quality."""
+    surveys, n_low = [_Survey() for _ in candidates], 0
+    x, y = candidates[0].columns
+    extra = [source.qv] if source.qv and source.min_qv is not None else []
+    floats = [x, y, source.z] if source.z else [x, y]
+    for batch in iter_columns(
+        source.path, floats, [source.gene], keep=source.keep, may_be_missing=extra
+    ):
+        rows = good_enough(source, batch)
+        n_low += batch.num_rows - rows.num_rows
+        xy = as_shown(source, np.stack([rows[x].to_numpy(), rows[y].to_numpy()]))
         for candidate, survey in zip(candidates, surveys, strict=True):
             is_px = candidate.unit == "px"
             survey.add(xy if is_px else apply_affine(candidate.um_to_px, xy), shape_yx)
-    return surveys
+    return surveys, n_low
 
 
-def _decide(path: str | Path, surveys: list[_Survey], shape_yx: tuple[int, int]) -> int:
+def _decide(
+    path: str | Path, surveys: list[_Survey], shape_yx: tuple[int, int], may_lack: _MayLack
+) -> int:
     """Choose between um (0) and px (1) for plain ``x, y`` columns."""
     if surveys[0].n_rows == 0:
         return 0
-    fits = [s.fraction_inside >= MIN_FRACTION_INSIDE and s.spans(shape_yx) for s in surveys]
+    on_image = [s.fraction_inside >= MIN_FRACTION_INSIDE or may_lack.inside for s in surveys]
+    fits = [on and s.spans(shape_yx) for on, s in zip(on_image, surveys, strict=True)]
+    if not any(fits) and may_lack.extent:
+        fits = on_image
     if sum(fits) != 1:
         low, high = surveys[1].low, surveys[1].high
         assert low is not None
         assert high is not None
+        um, px = (
+            f"{survey.fraction_inside:.0%} of them inside as {unit}"
+            for survey, unit in zip(surveys, ("um", "px"), strict=True)
+        )
         raise InputError(
             path,
             found=f"plain columns x, y from ({low[0]:.6g}, {low[1]:.6g}) to ({high[0]:.6g}, "
             f"{high[1]:.6g}), which fit the image of {shape_yx[1]} x {shape_yx[0]} px "
-            f"{'both as' if all(fits) else 'neither as'} um {'and' if all(fits) else 'nor'} px",
-            expected="coordinates whose unit is clear",
+            f"{'both as' if all(fits) else 'neither as'} um {'and' if all(fits) else 'nor'} px "
+            f"({um}, {px})",
+            expected="coordinates that lie on the image, and all over it, in one unit alone",
             remedy="rename the columns to x_um, y_um or x_px, y_px and check pixel_size_um",
         )
     return fits.index(True)
@@ -345,10 +441,13 @@ def _warn_unused(columns: TranscriptColumns, candidate: _Candidate) -> list[str]
     return ["The columns x, y are not used: the table does not say what their unit is."]
 
 
-def _check_inside(path: str | Path, survey: _Survey, shape_yx: tuple[int, int]) -> list[str]:
+def _check_inside(
+    path: str | Path, survey: _Survey, shape_yx: tuple[int, int], outside: str
+) -> list[str]:
     fraction = survey.fraction_inside
     n_outside = survey.n_rows - survey.n_inside
-    if fraction < MIN_FRACTION_INSIDE:
+    is_dropped = outside == "drop" and survey.n_inside > 0
+    if fraction < MIN_FRACTION_INSIDE and not is_dropped:
         assert survey.low is not None
         assert survey.high is not None
         raise InputError(
@@ -357,11 +456,13 @@ def _check_inside(path: str | Path, survey: _Survey, shape_yx: tuple[int, int]) 
             f"x {shape_yx[0]} px (they span x {survey.low[0]:.6g} to {survey.high[0]:.6g}, "
             f"y {survey.low[1]:.6g} to {survey.high[1]:.6g} px)",
             expected="transcripts on the image",
-            remedy="check the transform, the pixel size and the columns' units: they don't fit",
+            remedy="correct the transform, the pixel size or the columns' unit, which do not fit; "
+            "or, if the image is a part of what the table is of, fill the column outside of the "
+            "sample sheet (--outside) with drop",
         )
     if n_outside == 0:
         return []
     return [
         f"{n_outside} of {survey.n_rows} transcripts ({100 * n_outside / survey.n_rows:.2g} %) lie "
-        "outside the image and are counted in no cell."
+        f"outside the image and are {'left out' if is_dropped else 'counted in no cell'}."
     ]

@@ -10,11 +10,12 @@ import numpy as np
 
 from cellsam_core.errors import InputError
 from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.orientation import check_orientation
 from cellsam_core.samples.placement import place_transcripts
 from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
 from cellsam_core.samples.vendors import cosmx, generic, merscope, resolve, seqfish, xenium
-from cellsam_core.samples.vendors.contract import Z_POLICIES, Choices
+from cellsam_core.samples.vendors.contract import ORIENTATIONS, Z_POLICIES, Choices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,6 @@ READERS = {
     "generic": generic,
 }
 FORMATS = tuple(READERS)
-MIN_LABEL_AGREEMENT = 0.5
 
 
 def inspect_spatial(
@@ -46,6 +46,9 @@ def inspect_spatial(
     fov: str | None = None,
     z_plane: int | None = None,
     z_policy: str = "all",
+    min_qv: float | None = None,
+    outside: str = "refuse",
+    orientation: str | None = None,
 ) -> Manifest:
     """Find out what a folder of transcripts and stains holds and test that it fits together.
 
@@ -61,8 +64,13 @@ def inspect_spatial(
         Side of a pixel, where the files don't say it.
     channels
         Stains to use, in this order; for a multi-channel image without names, the names of all.
-    fov, z_plane, z_policy
+    fov, z_plane, z_policy, orientation
         See :class:`~cellsam_core.samples.vendors.contract.Choices`.
+    min_qv
+        Transcripts of a lower quality are left out; None for as the vendor does, 0 for none.
+    outside
+        ``"drop"`` leaves transcripts outside the image out; ``"refuse"`` refuses a table with more
+        than half of them there.
 
     Raises
     ------
@@ -79,8 +87,10 @@ def inspect_spatial(
         )
     _refuse_unknown("format", format, ("auto", *FORMATS))
     _refuse_unknown("z_policy", z_policy, Z_POLICIES)
+    _refuse_unknown("orientation", orientation or "as_is", tuple(ORIENTATIONS))
     format = _find_out(folder) if format == "auto" else format
-    found = READERS[format].read(folder, Choices(channels, pixel_size_um, fov, z_plane, z_policy))
+    choices = Choices(channels, pixel_size_um, fov, z_plane, z_policy, orientation or "as_is")
+    found = READERS[format].read(folder, choices)
     source, warnings = place_transcripts(
         found.table,
         shape_yx=found.stains.shape_yx,
@@ -88,8 +98,13 @@ def inspect_spatial(
         um_to_px=found.um_to_px,
         columns=found.columns,
         keep=found.keep,
+        mirror=found.mirror,
+        min_qv=found.min_qv if min_qv is None else min_qv,
+        outside=outside,
+        is_tested=_can_be_tested(found),
     )
-    _check_labels(found, source)
+    source = replace(source, panel=[str(path) for path in found.panel])
+    warnings += check_orientation(found, source, orientation, can_be_turned=format == "cosmx")
     planes, shape_yx = [found.stains.planes], found.stains.shape_yx
     if found.mosaic is not None:
         planes, shape_yx = found.mosaic.planes, found.mosaic.fields.layout.shape_yx
@@ -132,6 +147,9 @@ def _put_on_mosaic(
     um_to_px = mosaic.slide_to_px @ np.array(source.um_to_px)
     placed = replace(source, fields=mosaic.fields, um_to_px=um_to_px.tolist())
     layout = mosaic.fields.layout
+    if source.crop is not None:
+        placed = replace(placed, crop=list(layout.shape_yx))
+        return replace(placed, n_rows=sum(b.num_rows for b in iter_transcripts(placed))), []
     if not any(len(layout.overlapping(field)) for field in range(len(mosaic.planes))):
         return placed, []
     n_rows = sum(batch.num_rows for batch in iter_transcripts(placed))
@@ -152,37 +170,6 @@ def _refuse_unknown(column: str, value: str, known: Sequence[str]) -> None:
         )
 
 
-def _check_labels(found: Found, source: TranscriptSource) -> None:
-    """Test the placement by the vendor's label image and cell ids, where a folder has both."""
-    from cellsam_core.labels.image import open_label_image
-    from cellsam_core.labels.lookup import lookup
-
-    if found.labels is None:
-        return
-    tiles = open_label_image(found.labels).tiles
-    if tiles.shape_yx != found.stains.shape_yx:
-        height, width = found.stains.shape_yx
-        raise InputError(
-            found.labels,
-            found=f"labels of {tiles.shape_yx[1]} x {tiles.shape_yx[0]} px",
-            expected=f"the {width} x {height} px of the stain",
-            remedy="copy image and labels of one and the same field",
-        )
-    if found.mosaic is not None:
-        example = (found.mosaic.fields.column, float(found.mosaic.example))
-        source = replace(source, keep=example)
-    batch = next((b for b in iter_transcripts(source) if b.num_rows), None)
-    if source.cell is None or batch is None:
-        return
-    batch = batch.filter(batch["vendor_cell_id"].is_valid())
-    cell_id, _ = lookup(tiles, batch["x_px"].to_numpy(), batch["y_px"].to_numpy())
-    agrees = cell_id.astype(str) == batch["vendor_cell_id"].to_pandas().astype(str).to_numpy()
-    agreement = float(agrees.mean()) if len(agrees) else 1.0
-    if agreement < MIN_LABEL_AGREEMENT:
-        raise InputError(
-            source.path,
-            found=f"{100 * agreement:.0f} % of transcripts on the label of their own cell",
-            expected=f"nearly all, by {found.labels.name}",
-            remedy="check that the y axis of the coordinates points down and that table and "
-            "labels are of one segmentation",
-        )
+def _can_be_tested(found: Found) -> bool:
+    """Whether labels and the cells of the transcripts will tell if these are in their place."""
+    return found.labels is not None and found.columns is not None and found.columns.cell is not None

@@ -133,12 +133,15 @@ def _name_of(path: str | Path) -> str:
 def _inspect_movie(path: str | Path, name: str, assay: Assay, options: InspectOptions) -> Manifest:
     from cellsam_core.samples.movies import inspect_movie
 
-    if options.fov is not None:
+    of_planes = ("z_plane", "z_policy")  # movies have these, too
+    given = {k: v for k, v in _given_for_transcripts(options).items() if k not in of_planes}
+    if given:
+        chosen = "; the column `position` chooses one of a movie" if "fov" in given else ""
         raise InputError(
-            "fov",
-            found=f"{options.fov} for a movie",
-            expected="nothing, because it chooses fields of transcripts",
-            remedy="leave it empty; the column `position` chooses one of a movie",
+            ", ".join(given),
+            found=f"{', '.join(map(str, given.values()))} for a movie",
+            expected="nothing, because these options choose fields and transcripts of tissues",
+            remedy=f"leave the columns empty{chosen}",
         )
     return inspect_movie(
         path,
@@ -185,5 +188,6 @@ def _inspect_tissue(path: str | Path, name: str, assay: Assay, options: InspectO
 
 def _given_for_transcripts(options: InspectOptions) -> dict[str, Any]:
     """Return the options of transcripts that are given, by name."""
-    values = {key: getattr(options, key) for key in ("fov", "z_plane", "z_policy")}
+    keys = ("fov", "z_plane", "z_policy", "min_qv", "outside", "orientation")
+    values = {key: getattr(options, key) for key in keys}
     return {key: value for key, value in values.items() if value is not None}

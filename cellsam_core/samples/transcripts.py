@@ -17,6 +17,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
+from cellsam_core.features import PLACEHOLDERS
+from cellsam_core.files.filenames import natural_key
 from cellsam_core.files.parquet import open_parquet
 from cellsam_core.files.tables import READ_ERRORS
 from cellsam_core.samples.fields import onto_image
@@ -38,7 +40,9 @@ UNITLESS_COLUMNS = ("x", "y")
 GENE_COLUMNS = ("gene", "target", "feature_name", "feature", "name")
 Z_COLUMNS = ("z", "global_z", "z_location")
 TYPE_COLUMN = "feature_type"
-NO_CELL = ("", "0", "-1", "UNASSIGNED")  # What vendors write for a transcript in no cell.
+QUALITY_COLUMN = "qv"  # Xenium
+# What programs write for a transcript in no cell.
+NO_CELL = ("", "0", *sorted(PLACEHOLDERS))
 BLOCK_BYTES = 16 << 20
 BUFFER_BYTES = 1 << 20
 CHUNK_ROWS = 1_000_000
@@ -78,6 +82,8 @@ class TranscriptColumns:
         Feature name, z plane, and class of the feature (gene or a kind of control).
     cell
         The vendor's id of the cell; only looked for by readers of vendors' folders.
+    qv
+        Quality of the transcript.
     """
 
     um: tuple[str, str] | None
@@ -87,6 +93,7 @@ class TranscriptColumns:
     z: str | None
     feature_type: str | None
     cell: str | None = None
+    qv: str | None = None
 
 
 def find_columns(
@@ -131,6 +138,7 @@ def find_columns(
         z=next((name for name in Z_COLUMNS if name in present and not _is_void(path, name)), None),
         feature_type=TYPE_COLUMN if TYPE_COLUMN in present else None,
         cell=next((name for name in cell if name in present), None),
+        qv=QUALITY_COLUMN if QUALITY_COLUMN in present else None,
     )
     if columns.um is columns.px is columns.unitless is None:
         raise InputError(
@@ -169,8 +177,8 @@ def iter_transcripts(
         At most `chunk_rows` rows with ``x_um``, ``y_um``, ``x_px``, ``y_px`` (float64, finite),
         ``z`` (float64, null for two-dimensional tables), ``feature`` (string dictionary) and,
         where the table has them, ``feature_type`` and ``vendor_cell_id`` (string dictionaries;
-        null for a transcript that the vendor gave to no cell), and ``fov`` (int32) of a sample
-        of several fields.
+        null for a transcript that the vendor gave to no cell), ``fov`` (int32) of a sample of
+        several fields, and ``qv`` (float32).
 
     Raises
     ------
@@ -188,8 +196,13 @@ def iter_transcripts(
     names = ["x_um", "y_um", "x_px", "y_px", "z", "feature"]
     names += ["feature_type"] * (len(strings) - 1) + ["vendor_cell_id"] * len(ids)
     names += ["fov"] if fields else []
-    for batch in iter_columns(source.path, floats, strings, chunk_rows, ids, source.keep):
-        xy = np.stack([batch[source.x].to_numpy(), batch[source.y].to_numpy()])
+    names += ["qv"] if source.qv else []
+    extra = [source.qv] if source.qv else []
+    for batch in iter_columns(
+        source.path, floats, strings, chunk_rows, ids, source.keep, may_be_missing=extra
+    ):
+        batch = good_enough(source, batch)
+        xy = as_shown(source, np.stack([batch[source.x].to_numpy(), batch[source.y].to_numpy()]))
         if fields is not None:
             batch, xy = onto_image(source.path, fields, batch, xy)
         um = xy if source.unit == "um" else apply_affine(px_to_um, xy)
@@ -198,7 +211,32 @@ def iter_transcripts(
         arrays = [pa.array(um[0]), pa.array(um[1]), pa.array(px[0]), pa.array(px[1]), z]
         arrays += [batch[name] for name in strings] + [_null_if_none(batch[name]) for name in ids]
         arrays += [batch[fields.column].cast(pa.int32())] if fields else []
-        yield pa.RecordBatch.from_arrays(arrays, names=names)
+        arrays += [batch[name].cast(pa.float32()) for name in extra]
+        rows = pa.RecordBatch.from_arrays(arrays, names=names)
+        yield rows if source.crop is None else rows.filter(pa.array(is_inside(px, source.crop)))
+
+
+def is_inside(px: np.ndarray[Any, Any], shape_yx: Sequence[int]) -> np.ndarray[Any, Any]:
+    """Tell which points ``(2, n)`` in pixels ``(x, y)`` are on an image."""
+    height, width = shape_yx
+    inside = (px >= -0.5) & (px < np.array([[width - 0.5], [height - 0.5]]))
+    return np.asarray(inside.all(axis=0))
+
+
+def good_enough(source: TranscriptSource, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Leave out the rows of too low a quality; one of unknown quality stays."""
+    if source.qv is None or source.min_qv is None:
+        return batch
+    is_low = batch[source.qv].to_numpy(zero_copy_only=False) < source.min_qv
+    return batch.filter(pa.array(~is_low)) if is_low.any() else batch
+
+
+def as_shown(source: TranscriptSource, xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Turn coordinates as their image is turned."""
+    for axis, total in enumerate(source.mirror):
+        if total is not None:
+            xy[axis] = total - xy[axis]
+    return xy
 
 
 def apply_affine(matrix: np.ndarray[Any, Any], xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -220,6 +258,8 @@ def iter_columns(
     chunk_rows: int = CHUNK_ROWS,
     ids: Sequence[str] = (),
     keep: tuple[str, float] | None = None,
+    *,
+    may_be_missing: Sequence[str] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Stream some columns of a csv or parquet table; see :func:`iter_transcripts` for errors.
 
@@ -235,11 +275,13 @@ def iter_columns(
         Columns of text or whole numbers, as text with all digits; values may be missing.
     keep
         Column, and the number in it of the rows to keep; None keeps all.
+    may_be_missing
+        Columns of numbers that some rows may lack.
     """
     held = path.table if isinstance(path, TableInMemory) else None
     path = Path(path)
     floats = [*floats, keep[0]] if keep and keep[0] not in floats else floats
-    types = {name: pa.float64() for name in floats}
+    types = {name: pa.float64() for name in [*floats, *may_be_missing]}
     types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in [*strings, *ids]}
     _refuse_floats(path, ids)
     first_row = 1
@@ -271,11 +313,18 @@ def column_names(path: str | Path) -> list[str]:
     if isinstance(path, TableInMemory):
         return list(path.table.column_names)
     path = Path(path)
-    if not path.is_file():
+    if path.is_dir() and not parquet_parts(path):
+        raise InputError(
+            path,
+            found="a folder without parquet files",
+            expected="a transcript table, or a folder of its parts",
+            remedy="give the table itself",
+        )
+    if not path.exists():
         raise InputError(
             path, found="no file", expected="a transcript table", remedy="check the path"
         )
-    if not path.name.endswith(TABLE_SUFFIXES):
+    if not path.is_dir() and not path.name.endswith(TABLE_SUFFIXES):
         raise InputError(
             path,
             found="an unknown kind of table",
@@ -283,8 +332,8 @@ def column_names(path: str | Path) -> list[str]:
             remedy="convert the table or correct its name",
         )
     try:
-        if path.suffix == ".parquet":
-            return list(pq.read_schema(path).names)
+        if parts := parquet_parts(path):
+            return list(pq.read_schema(parts[0]).names)
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             first = next(csv.reader(file, delimiter=_delimiter(path)), [])
@@ -296,18 +345,27 @@ def column_names(path: str | Path) -> list[str]:
     return first
 
 
+def parquet_parts(path: str | Path) -> list[Path]:
+    """List the files of a parquet table, which may be a folder of parts; none for another kind."""
+    path = Path(path)
+    if path.is_dir():
+        return sorted(path.glob("*.parquet"), key=lambda part: natural_key(part.name))
+    return [path] if path.suffix == ".parquet" else []
+
+
 def _is_void(path: str | Path, name: str) -> bool:
     """Whether a parquet column has rows and no value: our own z of two-dimensional data."""
     if isinstance(path, TableInMemory):
         return bool(0 < path.table.num_rows == path.table[name].null_count)
-    if Path(path).suffix != ".parquet":
-        return False
-    metadata = pq.read_metadata(path)
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    chunks = [group.column(i) for group in groups for i in range(metadata.num_columns)]
-    statistics = [chunk.statistics for chunk in chunks if chunk.path_in_schema == name]
-    n_void = sum(int(s.null_count) for s in statistics if s is not None and s.has_null_count)
-    return bool(0 < metadata.num_rows == n_void)
+    n_rows = n_void = 0
+    for part in parquet_parts(path):
+        metadata = pq.read_metadata(part)
+        groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+        chunks = [group.column(i) for group in groups for i in range(metadata.num_columns)]
+        statistics = [chunk.statistics for chunk in chunks if chunk.path_in_schema == name]
+        n_void += sum(int(s.null_count) for s in statistics if s is not None and s.has_null_count)
+        n_rows += int(metadata.num_rows)
+    return 0 < n_rows == n_void
 
 
 def _null_if_none(ids: pa.Array) -> pa.Array:
@@ -324,29 +382,22 @@ def _delimiter(path: Path) -> str:
 
 def _refuse_floats(path: Path, ids: Sequence[str]) -> None:
     """Ids in a parquet column of floats have lost their last digits."""
-    if path.suffix != ".parquet" or not ids:
-        return
-    schema = pq.read_schema(path)
+    schemas = [pq.read_schema(part) for part in parquet_parts(path)] if ids else []
     for name in ids:
-        if pa.types.is_floating(schema.field(name).type):
+        if any(pa.types.is_floating(schema.field(name).type) for schema in schemas):
             raise InputError(
                 path,
                 found=f"ids of cells in column {name!r} stored as floating point",
                 expected="whole numbers or text: floats have lost the last digits",
-                remedy="export the table again or remove the column",
+                remedy="remove the column, or store the ids as text",
             )
 
 
 def _open(path: Path, types: dict[str, pa.DataType], chunk_rows: int) -> Iterator[pa.RecordBatch]:
-    if path.suffix == ".parquet":
-        text = [name for name, type_ in types.items() if pa.types.is_dictionary(type_)]
-        # Buffering ahead would keep all that was read until the end, the whole file at last.
-        with open_parquet(
-            path, pre_buffer=False, buffer_size=BUFFER_BYTES, read_dictionary=text
-        ) as file:
-            for batch in file.iter_batches(batch_size=chunk_rows, columns=list(types)):
-                arrays = [_convert(batch[name], type_) for name, type_ in types.items()]
-                yield pa.RecordBatch.from_arrays(arrays, names=list(types))
+    parts = parquet_parts(path)
+    for part in parts:
+        yield from _open_part(part, types, chunk_rows)
+    if parts:
         return
     # Only empty fields are missing features: "NA" and "nan" are names like any other.
     convert = pa_csv.ConvertOptions(
@@ -366,6 +417,19 @@ def _slice(table: pa.Table, types: dict[str, pa.DataType]) -> Iterator[pa.Record
     for batch in table.select(list(types)).to_batches():
         arrays = [_convert(batch[name], type_) for name, type_ in types.items()]
         yield pa.RecordBatch.from_arrays(arrays, names=list(types))
+
+
+def _open_part(
+    path: Path, types: dict[str, pa.DataType], chunk_rows: int
+) -> Iterator[pa.RecordBatch]:
+    text = [name for name, type_ in types.items() if pa.types.is_dictionary(type_)]
+    # Buffering ahead would keep all that was read until the end, the whole file at last.
+    with open_parquet(
+        path, pre_buffer=False, buffer_size=BUFFER_BYTES, read_dictionary=text
+    ) as file:
+        for batch in file.iter_batches(batch_size=chunk_rows, columns=list(types)):
+            arrays = [_convert(batch[name], type_) for name, type_ in types.items()]
+            yield pa.RecordBatch.from_arrays(arrays, names=list(types))
 
 
 def _convert(column: pa.Array, type_: pa.DataType) -> pa.Array:
@@ -427,7 +491,7 @@ def _check(
 
 def _first_unparsable_row(path: Path, floats: Sequence[str]) -> tuple[int, str, str] | None:
     """Find the row that made a conversion fail: Arrow's own message doesn't say."""
-    if path.suffix == ".parquet":
+    if parquet_parts(path):
         return None
     first_row = 1
     try:

@@ -8,6 +8,8 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from cellsam_core.simulation import shapes
+from cellsam_core.simulation.adherent import adherent
+from cellsam_core.simulation.multiplex import multiplex
 from cellsam_core.simulation.optics import debris, expose, illumination, smooth_noise
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
     Labels = NDArray[np.int32]
 
-STYLES = ("tissue", "fluo", "phase", "rods", "stained")
+STYLES = ("tissue", "fluo", "phase", "rods", "stained", "adherent", "multiplex")
 
 
 class Field(NamedTuple):
@@ -54,7 +56,9 @@ def render_field(
         ``tissue`` (membrane or polyT stain over nuclei), ``fluo`` (reporter-bearing single
         and touching cells), ``phase`` (budding yeast or spread mammalian cells in
         phase contrast or bright field), ``rods`` (bacteria) or ``stained`` (dark nuclei of a
-        section in transmitted light, as haematoxylin shows them).
+        section in transmitted light, as haematoxylin shows them), ``adherent`` (animal cells
+        in phase contrast or DIC: spread, in sheets, and round ones among them) or ``multiplex``
+        (tissue with a nuclear stain and a membrane stain of some cells).
     diameter_px
         Mean diameter of the circle of a cell's area.
     density
@@ -78,6 +82,10 @@ def render_field(
         return _unstained(_rods(rng, shape_yx, diameter_px, density))
     if style == "stained":
         return _unstained(_section(rng, shape_yx, diameter_px, density))
+    if style == "adherent":
+        return _unstained(_adherent(rng, shape_yx, diameter_px, density))
+    if style == "multiplex":
+        return _multiplex(rng, shape_yx, diameter_px, density)
     raise ValueError(f"style {style!r} is none of {', '.join(STYLES)}")
 
 
@@ -140,6 +148,15 @@ def _tissue(
         cell = cell + np.float32(rng.uniform(0.05, 0.4)) * nuclear
     psf_px = float(rng.uniform(0.5, max(0.06 * diameter_px, 0.8)))
     channels = [photograph(rng, s, diameter_px=diameter_px, psf_px=psf_px) for s in (nuclear, cell)]
+    return Field(np.stack(channels), labels, nucleus_labels)
+
+
+def _multiplex(
+    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
+) -> Field:
+    scenes, labels, nucleus_labels = multiplex(rng, shape_yx, diameter_px, density)
+    psf_px = float(rng.uniform(0.5, max(0.06 * diameter_px, 0.8)))
+    channels = [photograph(rng, s, diameter_px=diameter_px, psf_px=psf_px) for s in scenes]
     return Field(np.stack(channels), labels, nucleus_labels)
 
 
@@ -271,6 +288,14 @@ def _spread(
     contrast += rng.uniform(0.05, 0.2) * fringe - rng.uniform(0.06, 0.3) * edge
     contrast = (contrast * rng.uniform(0.5, 1.1)).astype(np.float32)
     psf_px = float(rng.uniform(0.5, 1.1))
+    return _transmitted(rng, contrast, diameter_px=diameter_px, psf_px=psf_px), labels
+
+
+def _adherent(
+    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
+) -> tuple[Image, Labels]:
+    contrast, labels = adherent(rng, shape_yx, diameter_px, density)
+    psf_px = float(rng.uniform(0.3, 0.9))
     return _transmitted(rng, contrast, diameter_px=diameter_px, psf_px=psf_px), labels
 
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 CROP_PX = 256
 
-SCALE_SPREAD = 0.33
+UNKNOWN = -1
+"""Label of a crop's pixels that may be of a cell: nothing is asked for there."""
+
+SCALE_SPREAD = 0.42
 """Standard deviation of the log of the scale: cells differ, and the autopilot errs."""
 
 CLAHE_SHARE = 0.25
@@ -34,8 +37,8 @@ ELASTIC_MAX_PX = 4.0
 """Distance over which the moves of the points change, and their greatest standard deviation."""
 
 CLUTTER_SHARE = 0.4
-UNSTAINED = ("yeast", "bacteria", "phase", "rods")
-"""Kinds of crops in which `CLUTTER_SHARE` show objects that are no cells beside the cells."""
+UNSTAINED = ("yeast", "bacteria", "phase", "rods", "phase contrast", "adherent")
+"""Of the crops of these kinds: what is no cell is drawn beside the cells."""
 
 ONE_PLANE_SHARE = 0.4
 """Fraction of the crops of stained sections that show only the grey or the red plane."""
@@ -46,6 +49,7 @@ INVERTED = {
     "brightfield": 0.15,
     "yeast": 0.08,
     "bacteria": 0.08,
+    "phase contrast": 0.12,
 }
 """Share of crops whose polarity is turned. Too many, and dark holes are taken for cells."""
 
@@ -59,7 +63,7 @@ def random_crop(
     -------
     tuple
         Image ``(3, 256, 256)`` float32 in [0, 1] in CellSAM's order (blank, nuclear, whole
-        cell) and labels ``(256, 256)``.
+        cell) and labels ``(256, 256)``, :data:`UNKNOWN` where there may be a cell without label.
     """
     wanted = REFERENCE_PX * float(np.exp(rng.normal(0, SCALE_SPREAD)))
     scale = float(np.clip(wanted / image.diameter_px, 0.15, 6.0))
@@ -90,17 +94,21 @@ def random_crop(
     pixels = F.grid_sample(
         torch.from_numpy(smooth)[None], grid, align_corners=False, padding_mode=outside
     )[0].numpy()
+    known = image.labels
+    if image.unknown is not None:
+        known = np.where(image.unknown, UNKNOWN, image.labels)
     truth = F.grid_sample(
-        torch.from_numpy(image.labels.astype(np.float32))[None, None],
+        torch.from_numpy(known.astype(np.float32))[None, None],
         grid,
         mode="nearest",
         align_corners=False,
         padding_mode=outside,
     )[0, 0].numpy()
-    labels = split_reflections(truth.astype(np.int32))
+    labels = split_reflections(np.maximum(truth, 0).astype(np.int32))
     if image.modality in UNSTAINED and rng.random() < CLUTTER_SHARE:
         added = clutter(rng, labels, REFERENCE_PX)
         pixels = np.where(pixels.max(axis=(1, 2), keepdims=True) > 0, pixels + added, pixels)
+    labels[truth < 0] = UNKNOWN
     return relight(pixels, image.modality, rng), labels
 
 

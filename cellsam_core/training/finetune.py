@@ -20,14 +20,9 @@ from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import score_pairs
 from cellsam_core.segmentation.image import segment_image
 from cellsam_core.segmentation.instances import draw_labels
-from cellsam_core.segmentation.tiny.model import CellSAM, fold_batch_norm
+from cellsam_core.segmentation.tiny.model import CellSAM, encoder_of, fold_batch_norm
 from cellsam_core.segmentation.tiny.predict import Segmenter
-from cellsam_core.training.loop import (
-    batches,
-    descend,
-    parameter_groups,
-    update_average,
-)
+from cellsam_core.training.loop import batches, descend, parameter_groups, update_average
 from cellsam_core.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
@@ -131,7 +126,7 @@ def finetune(
 
 def score(state: dict[str, Tensor], images: Sequence[LabelledImage], device: str) -> Score:
     """Segment labelled images at their cell scale, as ``segment`` does, and score the result."""
-    model = CellSAM().eval()
+    model = CellSAM(encoder=encoder_of(state)).eval()
     model.load_state_dict(state)
     fold_batch_norm(model)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -219,4 +214,5 @@ def _part(image: LabelledImage, axis: int, piece: slice) -> LabelledImage:
         channels=take(image.channels),
         equalised=take(image.equalised),
         labels=labels,
+        unknown=None if image.unknown is None else image.unknown[window],
     )

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from cellsam_core.errors import InputError
+from cellsam_core.files import omezarr
 from cellsam_core.files.filenames import same_stem
 from cellsam_core.files.planes import read_plane
-from cellsam_core.files.stack import RGB, read_stack
+from cellsam_core.files.stack import read_stack
 from cellsam_core.files.tables import read_table
 from cellsam_core.labels.source import open_labels
 from cellsam_core.models import PUBLISHED_CLAHE_CLIP_LIMIT
+from cellsam_core.preprocessing.channels import RGB, ROLES
 from cellsam_core.preprocessing.contrast import preprocess_plane, to_grey
+from cellsam_core.preprocessing.roles import planes_of
 from cellsam_core.segmentation.tiles import REFERENCE_PX
 
 if TYPE_CHECKING:
@@ -30,7 +34,16 @@ FILLED = ["set", "image", "label", "modality"]
 COLUMNS = [*FILLED, "split"]
 
 SUFFIXES = (".tif", ".tiff", ".png")
+ZARR = ".zarr"
 LABEL_TAIL = "_label"
+
+PARTIAL = {"yes": True, "no": False, "": False}
+"""Values of the column `partial`: whether some cells of the image have no label."""
+
+PARTIAL_REACH = 0.5
+"""Distance from a labelled cell, in diameters, within which a partial truth knows its background.
+
+Who draws a cell has looked at what touches it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,8 @@ class LabelledImage:
         Median diameter of the disc with a cell's area.
     weight
         Training draws images in proportion to it.
+    unknown
+        ``(y, x)`` bool: pixels without a label that may be of a cell. None: there are none.
     """
 
     name: str
@@ -65,6 +80,7 @@ class LabelledImage:
     labels: NDArray[np.int32]
     diameter_px: float
     weight: float = 1.0
+    unknown: NDArray[np.bool_] | None = None
 
 
 def median_diameter_px(labels: NDArray[np.integer]) -> float:
@@ -82,8 +98,11 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
     manifest
         Tab-separated: ``set``, ``image``, ``label`` (paths below `root`), ``modality``,
         ``source``, ``split`` (``train``, ``validation`` or ``test``), ``licence``,
-        ``pixel_size_um`` and ``weight``, of which the columns after ``split`` may be absent;
-        see :mod:`cellsam_core.training.split`.
+        ``pixel_size_um``, ``weight``, ``nuclear``, ``cell`` and ``partial``, of which the
+        columns after ``split`` may be absent; see :mod:`cellsam_core.training.split`.
+        ``nuclear`` and ``cell`` tell the channels of an image of several (see :mod:`.roles`).
+        ``partial`` is ``yes`` where some cells have no label. Rows of one image are truths of
+        it by several experts; where only another has a cell, it may be one.
     root
         Folder of the data.
     split
@@ -95,19 +114,42 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
         A column is missing, the split is empty, or an image and its labels differ in shape.
     """
     rows = rows_of(manifest, root, [split])
-    return [load_row(root, row) for row in rows.to_dict("records")]
+    images = [load_row(root, row) for row in rows.to_dict("records")]
+    for index in rows.reset_index().groupby("image").indices.values():
+        truths = [images[k] for k in index]
+        for k in index if len(index) > 1 else ():
+            images[k] = _beside_others(images[k], truths)
+    return images
 
 
 def load_row(root: Path, row: Mapping[Hashable, Any]) -> LabelledImage:
     """Read the image of a manifest's row; its paths are below `root`."""
-    return load_image(
+    image = load_image(
         root / row["image"],
         root / row["label"],
         name=row["image"],
         set_name=row["set"],
         modality=row["modality"],
         weight=row["weight"],
+        roles={role: row[role] for role in ROLES if isinstance(row.get(role), str)},
     )
+    if not PARTIAL[row.get("partial", "")]:
+        return image
+    return replace(image, unknown=far_from_cells(image.labels, image.diameter_px))
+
+
+def far_from_cells(labels: NDArray[np.int32], diameter_px: float) -> NDArray[np.bool_]:
+    """Find the pixels that are too far from labelled cells for a partial truth to know them."""
+    if not labels.any():
+        return np.ones(labels.shape, bool)
+    away: NDArray[np.float64] = ndimage.distance_transform_edt(labels == 0)
+    return away > PARTIAL_REACH * diameter_px
+
+
+def _beside_others(image: LabelledImage, truths: Sequence[LabelledImage]) -> LabelledImage:
+    """Leave open where another expert has a cell and this one has none."""
+    others = np.any([truth.labels > 0 for truth in truths], axis=0) & (image.labels == 0)
+    return replace(image, unknown=others if image.unknown is None else others | image.unknown)
 
 
 def rows_of(manifest: Path, root: Path, splits: Sequence[str]) -> pd.DataFrame:
@@ -129,12 +171,25 @@ def rows_of(manifest: Path, root: Path, splits: Sequence[str]) -> pd.DataFrame:
         )
     rows = rows[rows["split"].isin(splits)]
     refuse_absent(root, [*rows["image"], *rows["label"]])
-    return rows.assign(weight=_weights(manifest, rows))
+    return rows.assign(weight=_weights(manifest, rows), partial=_partial(manifest, rows))
+
+
+def _partial(manifest: Path, rows: pd.DataFrame) -> pd.Series[str]:
+    given = rows["partial"] if "partial" in rows else pd.Series("", rows.index)
+    given = given.fillna("")
+    if not given.isin(PARTIAL).all():
+        raise InputError(
+            manifest,
+            found=f"partial {given[~given.isin(PARTIAL)].iloc[0]}",
+            expected="yes where some cells have no label, else no or nothing",
+            remedy="correct the column `partial`",
+        )
+    return given
 
 
 def refuse_absent(root: Path, names: Sequence[str]) -> None:
     """Refuse a manifest of which a file is not there, before anything is read."""
-    absent = next((name for name in names if not (root / name).is_file()), None)
+    absent = next((name for name in names if not _is_image(root / name)), None)
     if absent is not None:
         raise InputError(
             root / absent,
@@ -142,6 +197,10 @@ def refuse_absent(root: Path, names: Sequence[str]) -> None:
             expected="the file that the manifest lists",
             remedy="correct the option `data` or the manifest",
         )
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_dir() if path.suffix.lower() == ZARR else path.is_file()
 
 
 def _weights(manifest: Path, rows: pd.DataFrame) -> pd.Series[float]:
@@ -191,7 +250,11 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
         raise InputError(
             folder, found="no folder", expected="a folder of images", remedy="check the path"
         )
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in (*SUFFIXES, ZARR) and _is_image(path)
+    )
     if (twins := same_stem(files)) is not None:
         raise InputError(
             folder,
@@ -199,7 +262,7 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
             expected="one file for each image and each label image",
             remedy="remove one of the two",
         )
-    return {path.stem: path for path in files}
+    return {path.stem.removesuffix(".ome"): path for path in files}
 
 
 def labels_of(files: Mapping[str, Path]) -> dict[str, Path]:
@@ -222,8 +285,15 @@ def refuse_without_cells(where: Path, images: Sequence[LabelledImage]) -> None:
         )
 
 
-def load_folder(folder: Path) -> list[LabelledImage]:
-    """Read a user's labelled images: ``<id>.tif`` or ``.png`` with ``<id>_label``.
+def load_folder(folder: Path, roles: Mapping[str, str] | None = None) -> list[LabelledImage]:
+    """Read a user's labelled images: ``<id>.tif``, ``.png`` or ``.zarr`` with ``<id>_label``.
+
+    Parameters
+    ----------
+    folder
+        Of the files.
+    roles
+        Channels of ``nuclear`` and ``cell`` where the files do not tell; see :mod:`.roles`.
 
     Raises
     ------
@@ -250,40 +320,55 @@ def load_folder(folder: Path) -> list[LabelledImage]:
             remedy="add the missing file or remove the other",
         )
     return [
-        load_image(path, labels[name], name=name, set_name=folder.name, modality="own")
+        load_image(
+            path,
+            labels[name],
+            name=name,
+            set_name=folder.name,
+            modality="own",
+            roles=dict(roles or {}),
+        )
         for name, path in pixels.items()
     ]
 
 
-def _read(path: Path) -> NDArray[Any]:
-    """Read one grey ``(1, y, x)`` or RGB ``(3, y, x)`` image."""
-    stack = read_stack(path)
-    channels = stack.planes[0]
-    if len(stack.planes) > 1 or (len(channels) > 1 and stack.channels != RGB):
+def _read(path: Path, *, pages_are_channels: bool = False) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Read the channels ``(c, y, x)`` of one image and their names, where the file has them.
+
+    Pages whose axis the file does not name are frames, unless the caller knows better.
+    """
+    if path.suffix.lower() == ZARR:
+        source = omezarr.open_(path)
+        n_frames, names = source.n_frames, source.channels
+        pixels = source.frame(0)
+        pixels = pixels if "c" in source.axes else pixels[None]
+    else:
+        stack = read_stack(path)
+        planes, names = stack.planes, stack.channels
+        if pages_are_channels and len(planes[0]) == 1:
+            planes = [[page for (page,) in planes]]
+        n_frames = len(planes)
+        pixels = np.stack([read_plane(plane) for plane in planes[0]])
+    if n_frames > 1:
         raise InputError(
             path,
-            found=f"{len(stack.planes)} frame(s) of {len(channels)} channel(s)",
-            expected="one grey or RGB image",
-            remedy="save each plane as a file of its own",
+            found=f"{n_frames} frames",
+            expected="one image",
+            remedy="save each frame as a file of its own; if they are channels, name the nuclear "
+            "and the cell channel by number: in the columns `nuclear` and `cell` of the manifest, "
+            "or in the options of `finetune`",
         )
-    return np.stack([read_plane(plane) for plane in channels])
+    return pixels, names
 
 
 def read_grey(path: Path) -> NDArray[Any]:
-    """Read an image, colours as grey: ``(y, x)``."""
-    return _grey(_read(path))
-
-
-def _grey(pixels: NDArray[Any]) -> NDArray[Any]:
-    return to_grey(pixels) if len(pixels) == 3 else pixels[0]
-
-
-def _planes(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Bring an image to nuclear and cell planes ``(2, y, x)``, as the workflow does."""
-    grey = _grey(pixels)
-    is_coloured = len(pixels) == 3 and (pixels[0] != pixels[1]).any()
-    red = pixels[0] if is_coloured else np.zeros_like(grey)
-    return np.stack((red.astype(grey.dtype), grey))
+    """Read an image, colours as grey, of other channels the mean: ``(y, x)``."""
+    pixels, names = _read(path, pages_are_channels=True)
+    if len(pixels) == 1:
+        return np.asarray(pixels[0])
+    if list(names) == RGB:
+        return to_grey(pixels)
+    return np.asarray(pixels.mean(0, dtype=np.float32))
 
 
 def _read_labels(path: Path) -> NDArray[np.int32]:
@@ -306,16 +391,25 @@ def _read_labels(path: Path) -> NDArray[np.int32]:
 
 
 def load_image(
-    image: Path, label: Path, *, name: str, set_name: str, modality: str, weight: float = 1.0
+    image: Path,
+    label: Path,
+    *,
+    name: str,
+    set_name: str,
+    modality: str,
+    weight: float = 1.0,
+    roles: dict[str, str] | None = None,
 ) -> LabelledImage:
-    """Read one grey or RGB image with its labels.
+    """Read one image with its labels; `roles` tell its channels, see :func:`.planes_of`.
 
     Raises
     ------
     InputError
-        One can't be read, has more planes, or is a mask of all cells; or their shapes differ.
+        One can't be read, has channels of unknown roles, or is a mask of all cells; or their
+        shapes differ.
     """
-    planes, labels = _planes(_read(image)), _read_labels(label)
+    pixels, names = _read(image, pages_are_channels=bool(roles))
+    planes, labels = planes_of(image, pixels, names, roles or {}), _read_labels(label)
     if planes.shape[1:] != labels.shape:
         raise InputError(
             label,
@@ -323,7 +417,7 @@ def load_image(
             expected=f"{planes.shape[1:]}, that of {image.name}",
             remedy="fix the label image",
         )
-    if labels.any() and (planes == planes[:, :1, :1]).all():
+    if labels.any() and bool((planes == planes[:, :1, :1]).all()):
         raise InputError(
             image,
             found=f"all pixels alike where {label.name} has {labels.max()} cells",

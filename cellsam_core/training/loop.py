@@ -127,6 +127,8 @@ def _digest(images: Sequence[LabelledImage]) -> str:
     for image in images:
         digest.update(f"{image.name} {image.weight} {image.labels.shape}".encode())
         digest.update(image.channels.tobytes() + image.labels.tobytes())
+        if image.unknown is not None:
+            digest.update(image.unknown.tobytes())
     return digest.hexdigest()
 
 

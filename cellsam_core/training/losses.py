@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
-from cellsam_core.segmentation.tiny.boxes import area, paired_iou, pairwise_iou
+from cellsam_core.segmentation.tiny.boxes import area, paired_iou, pairwise_iou, to_centre
 from cellsam_core.segmentation.tiny.cellfinder import STRIDE, Boxes, anchor_points
 from cellsam_core.segmentation.tiny.encoder import sample_windows
 from cellsam_core.segmentation.tiny.masks import MASK_PX, TOKENS, WindowMaskDecoder, mask_windows
@@ -20,19 +20,34 @@ COST_CLASS, COST_L1, COST_GIOU = 2.0, 1.0, 2.0
 
 
 class Target(NamedTuple):
-    """Truth of one image: boxes ``(g, 4)`` px, their labels ``(g,)``, label image ``(h, w)``."""
+    """Truth of one image: boxes ``(g, 4)`` px, their labels ``(g,)``, label image ``(h, w)``.
+
+    Where the label image is negative, there may be a cell without a label.
+    """
 
     boxes: Tensor
     ids: Tensor
     labels: Tensor
 
 
-def quality_focal(logits: Tensor, quality: Tensor) -> Tensor:
-    """Sum the quality focal loss (Li et al. 2020, eq. 4, beta 2); its target is the IoU."""
+def quality_focal(logits: Tensor, quality: Tensor, asked: Tensor) -> Tensor:
+    """Sum of the quality focal loss (Li et al. 2020, eq. 4, beta 2); target is the IoU.
+
+    Only what is `asked` counts: not a box without a cell where there may be an unlabelled one.
+    """
     return (
         F.binary_cross_entropy_with_logits(logits, quality, reduction="none")
         * (quality - logits.sigmoid()).abs().square()
+        * asked
     ).sum()
+
+
+@torch.no_grad()
+def is_known(boxes: Tensor, labels: Tensor) -> Tensor:
+    """Tell which boxes ``(n, 4)`` have their middle where the truth is known ``(n,)``."""
+    centre = to_centre(boxes)[:, :2].floor().long()
+    height, width = labels.shape
+    return labels[centre[:, 1].clamp(0, height - 1), centre[:, 0].clamp(0, width - 1)] >= 0
 
 
 def box_loss(boxes: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -105,15 +120,16 @@ def detection_loss(
         zero = found.logits.new_zeros(())
         total_class, total_box, norm = zero, zero, zero + 1e-6
         for boxes, logits, target in zip(found.boxes, found.logits, targets, strict=True):
+            known = is_known(boxes, target.labels)
             if len(target.ids) == 0:
-                total_class = total_class + quality_focal(logits, torch.zeros_like(logits))
+                total_class = total_class + quality_focal(logits, torch.zeros_like(logits), known)
                 continue
             if found is dense:
                 owner, quality = assign_one_to_many(boxes, logits, target, n_candidates)
             else:
                 owner, quality = assign_one_to_one(boxes, logits, target)
-            total_class = total_class + quality_focal(logits, quality)
             hit = owner >= 0
+            total_class = total_class + quality_focal(logits, quality, known | hit)
             weight = quality[hit] if found is dense else torch.ones_like(quality[hit])
             total_box = total_box + box_loss(boxes[hit], target.boxes[owner[hit]], weight)
             norm = norm + weight.sum()

@@ -50,6 +50,15 @@ class TrainOptions(Options):
 class FinetuneOptions(Options):
     """Options of adapting weights to a few labelled images."""
 
+    nuclear_channel: str | None = option(
+        None,
+        "Images of several channels: name or number (from 1) of the nuclear stain. The names of the"
+        " channels tell it if neither channel is given.",
+    )
+    cell_channel: str | None = option(
+        None,
+        "Images of several channels: name or number (from 1) of the cytoplasm or membrane stain.",
+    )
     stain: Literal["cell", "nuclear"] = option(
         "cell",
         "Stain that the images show, which is the channel in which they will be segmented.",

@@ -130,11 +130,11 @@ def finetune(
     path = Path(output)
     refuse_published(options.weights)
     _refuse_other_file(path)
-    images = read_images(Path(folder), options.stain)
+    images = read_images(Path(folder), options)
     if validation is None:
         training, held_out = hold_out(images)
     else:
-        training, held_out = images, read_images(Path(validation), options.stain)
+        training, held_out = images, read_images(Path(validation), options)
         _refuse_shared(Path(validation), training, held_out)
     start, device = info(options.weights), choose_device(options.device)
     log.info("%d images or parts to learn from, %d held out", len(training), len(held_out))
@@ -189,11 +189,12 @@ def split(manifest: str | Path, data: str | Path, options: SplitOptions = SPLIT)
     return rows
 
 
-def read_images(folder: Path, stain: str) -> list[LabelledImage]:
+def read_images(folder: Path, options: FinetuneOptions) -> list[LabelledImage]:
     """Read labelled images with cells and put them in the channel they will be segmented in."""
-    images = load_folder(folder)
+    given = {"nuclear": options.nuclear_channel, "cell": options.cell_channel}
+    images = load_folder(folder, {role: name for role, name in given.items() if name})
     refuse_without_cells(folder, images)
-    if stain == "cell":
+    if options.stain == "cell" or any(image.channels[0].any() for image in images):
         return images
     return [
         replace(

@@ -385,3 +385,136 @@ def test_real_fields_beside_each_other(shared_data, tmp_path):
     ours = np.where((out["fov"] == 3) & (out["cell_id"] > 0), out["cell_id"] - n, out["cell_id"])
     theirs = out["vendor_cell_id"].astype(str).replace("nan", "0").astype(int)
     assert (ours == theirs).mean() > 0.998
+
+
+# Slides and images that are turned
+
+
+def labels_askew() -> np.ndarray:
+    """Label two cells that no turn brings onto each other."""
+    labels = np.zeros((80, 120), np.uint16)
+    labels[8:24, 8:32], labels[44:72, 46:80] = 1, 2
+    return labels
+
+
+def make_turned(
+    folder: Path, *, slide: bool = False, image: str | None = None, with_labels: bool = True
+) -> Path:
+    """Write two fields side by side, of which the slide or the images are turned."""
+    stains, cells = folder / "Morphology2D", folder / "CellLabels"
+    stains.mkdir(parents=True)
+    cells.mkdir()
+    labels, rng, table = labels_askew(), np.random.default_rng(0), []
+    turns = {"turned_180": np.s_[::-1, ::-1], "mirrored_x": np.s_[:, ::-1]}
+    shown = labels[turns[image]] if image else labels
+    for i, fov in enumerate((1, 2)):
+        stain = (shown > 0) * 500 + rng.integers(20, 40, labels.shape)
+        path = stains / f"x_S1_F{fov:05d}.TIF"
+        tifffile.imwrite(path, stain.astype(np.uint16), photometric="minisblack", metadata={})
+        if with_labels:
+            tifffile.imwrite(cells / f"CellLabels_F{fov:05d}.tif", shown)
+        y, x = np.nonzero(labels)
+        sign = -1 if slide else 1
+        for k in rng.integers(len(y), size=80):
+            place = (2000 + sign * (120 * i + x[k]), 9000 - sign * y[k])
+            table.append((fov, labels[y[k], x[k]], x[k], y[k], *place, "APOA1"))
+    names = ["fov", "cell_ID", "x_local_px", "y_local_px", "x_global_px", "y_global_px", "target"]
+    pd.DataFrame(table, columns=names).to_csv(folder / "S_tx_file.csv", index=False)
+    return folder
+
+
+def share_on_cells(found: Manifest) -> float:
+    """Share of the transcripts that lie on bright pixels of the image as laid out."""
+    frame = read_frame(found, 0)[0]
+    table = rows(found)
+    y, x = (np.rint(table[name]).astype(int) for name in ("y_px", "x_px"))
+    return float((frame[y, x] > 400).mean())
+
+
+CHOICES = {"channels": ["DNA"], "pixel_size_um": 0.12}
+
+
+def test_a_slide_that_is_turned_against_its_images_is_laid_out(tmp_path):
+    found = inspect(make_turned(tmp_path, slide=True), **CHOICES)
+    assert found.shape_yx == (80, 240)
+    assert found.warnings[-1].startswith("The slide's x runs to the left on the images")
+    assert share_on_cells(found) == 1
+    table = rows(found)
+    written = pd.read_csv(tmp_path / "S_tx_file.csv")
+    np.testing.assert_allclose(np.array(table["x_um"]) / 0.12, written["x_global_px"])
+    np.testing.assert_allclose(np.array(table["y_um"]) / 0.12, written["y_global_px"])
+
+
+@pytest.mark.parametrize("fov", [None, "2"])
+@pytest.mark.parametrize("with_labels", [True, False])
+@pytest.mark.parametrize("image", ["turned_180", "mirrored_x"])
+def test_images_that_are_turned_are_refused_and_turned_as_told(tmp_path, image, with_labels, fov):
+    folder = make_turned(tmp_path, image=image, with_labels=with_labels)
+    options = CHOICES | {"fov": fov}
+    message = "on the label of their own cell" if with_labels else "on a stain of the mean rank"
+    with pytest.raises(InputError, match=message) as error:
+        inspect(folder, **options)
+    asked = str(error.value).partition("column orientation of the sample sheet with ")[2]
+    asked = asked.partition(",")[0]
+    assert asked == image
+    found = inspect(folder, **options, orientation=asked)
+    assert share_on_cells(found) == 1
+    assert found.shape_yx == ((80, 120) if fov else (80, 240))
+    (tmp_path / "m.json").write_text(found.to_json())
+    assert Manifest.load(tmp_path / "m.json") == found
+    if fov is None:  # places on the slide are what they were
+        written = pd.read_csv(tmp_path / "S_tx_file.csv")
+        x, y = (np.array(rows(found)[name]) / 0.12 for name in ("x_um", "y_um"))
+        np.testing.assert_allclose(x, written["x_global_px"])
+        np.testing.assert_allclose(y, written["y_global_px"])
+    # Turned on top of what was asked for, another one is named.
+    other = {"turned_180": "mirrored_x", "mirrored_x": "turned_180"}[image]
+    if with_labels:
+        with pytest.raises(InputError, match=f"orientation of the sample sheet with {image},"):
+            inspect(folder, **options, orientation=other)
+        return
+    # Without labels the user knows better.
+    for way in (other, "as_is"):
+        assert (
+            "transcripts in cells on a stain"
+            in inspect(folder, **options, orientation=way).warnings[-1]
+        )
+
+
+def test_an_orientation_that_could_not_be_tested_is_told(tmp_path):
+    folder = make_turned(tmp_path, with_labels=False)
+    assert inspect(folder, **CHOICES).warnings == ["2 fields of view are laid out on one image."]
+    for path in folder.glob("Morphology2D/*"):
+        tifffile.imwrite(
+            path, np.full((80, 120), 100, np.uint16), photometric="minisblack", metadata={}
+        )
+    found = inspect(folder, **CHOICES)
+    assert "much the same in all orientations" in found.warnings[-1]
+    table = pd.read_csv(folder / "S_tx_file.csv")
+    table.assign(cell_ID=0).to_csv(folder / "S_tx_file.csv", index=False)
+    assert "few transcripts are in cells" in inspect(folder, **CHOICES).warnings[-1]
+
+
+def test_orientation_is_for_images_that_may_be_turned(tmp_path):
+    folder = make_turned(tmp_path)
+    with pytest.raises(InputError, match=r"orientation: found 'left', expected one of as_is"):
+        inspect(folder, **CHOICES, orientation="left")
+    from test_spatial import make_merscope
+
+    region = make_merscope(tmp_path / "region")
+    with pytest.raises(InputError, match="leave this column of the sample sheet empty"):
+        inspect(region, orientation="turned_180")
+    assert inspect(region).format == "merscope"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("fov", ["2", "3"])
+def test_stains_of_real_fields_tell_their_orientation(shared_data, tmp_path, fov):
+    source = shared_data / "spatial" / "cosmx_lung12_mini"
+    for file in source.iterdir():
+        if "label" not in file.name:
+            (tmp_path / file.name).symlink_to(file)
+    options = {"fov": fov, "pixel_size_um": 0.18, "channels": ["membrane", "PanCK", "DAPI"]}
+    assert len(inspect(tmp_path, **options).warnings) <= 2
+    turned = inspect(tmp_path, **options, orientation="turned_180")
+    assert "turned (turned_180) it would be" in turned.warnings[-1]

@@ -21,6 +21,7 @@ from cellsam_core.training.augment import random_crop
 from cellsam_core.training.crops import simulated_image
 from cellsam_core.training.finetune import Score, cut, finetune, hold_out, tuning_plan
 from cellsam_core.training.labelled import LabelledImage
+from cellsam_core.training.options import FinetuneOptions
 from cellsam_core.training.stage import read_images
 
 
@@ -156,7 +157,7 @@ def test_the_start_is_kept_in_plain_words_when_nothing_beats_it(
 
 def test_nuclear_images_are_put_in_the_nuclear_channel(one_image: Path) -> None:
     for stain, filled in (("cell", [0, 1]), ("nuclear", [1, 0])):
-        (image,) = read_images(one_image, stain)
+        (image,) = read_images(one_image, FinetuneOptions(stain=stain))
         for planes in (image.channels, image.equalised):
             assert [int(plane.max() > 0) for plane in planes] == filled
         crop, _ = random_crop(image, np.random.default_rng(0))
@@ -242,4 +243,4 @@ def test_files_that_are_no_one_image_are_refused(one_image: Path, tmp_path: Path
     assert "in: found a.png and a.tif" in capsys.readouterr().err
     (folder / "a.png").unlink()
     assert main(command) == 1
-    assert "a.tif: found 3 frame(s) of 1 channel(s)" in capsys.readouterr().err
+    assert "a.tif: found 3 frames" in capsys.readouterr().err

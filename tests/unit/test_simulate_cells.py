@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from skimage.measure import label as components
 
+from cellsam_core.simulation import adherent as adherent_module
 from cellsam_core.simulation import shapes
 from cellsam_core.simulation.cells import STYLES, render_field
+from cellsam_core.simulation.multiplex import multiplex
 
 
 def assert_connected(labels: np.ndarray) -> None:
@@ -69,7 +71,7 @@ def test_stains_are_brighter_where_they_belong(style):
         assert cell[field.labels > 0].mean() > 1.2 * cell[field.labels == 0].mean()
 
 
-@pytest.mark.parametrize("style", ["phase", "rods"])
+@pytest.mark.parametrize("style", ["phase", "rods", "adherent"])
 def test_unstained_styles_have_no_nuclear_channel(style):
     field = render_field(np.random.default_rng(0), (96, 96), style=style, diameter_px=20)
     assert not field.image[0].any()
@@ -122,3 +124,33 @@ def test_depth_is_zero_outside_and_grows_inwards():
     assert not depth[labels == 0].any()
     assert depth[5, 8] == depth[5, 9] == 0.5
     assert depth[5, 5] == 3.5
+
+
+def test_what_is_no_cell_is_drawn_beside_adherent_cells_not_on_them():
+    rng = np.random.default_rng(3)
+    labels = np.zeros((160, 160), np.int32)
+    labels[40:120, 40:120] = 1
+    drawn = adherent_module._not_cells(rng, labels, 30.0)
+    assert np.abs(drawn[labels == 0]).max() > 0.2
+    assert np.abs(drawn[60:100, 60:100]).max() < np.abs(drawn).max() / 5
+
+
+def test_round_cells_lie_among_flat_ones():
+    shares = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        flat = adherent_module._sheet(rng, (160, 160), 30.0, 0.9)
+        cells = adherent_module._with_round(rng, flat, 30.0)
+        assert len(cells.soma) == len(cells.is_round) == cells.labels.max() + 1
+        assert not cells.is_round[0]
+        shares.append(cells.is_round.mean())
+    assert min(shares) == 0
+    assert max(shares) > 0.1
+
+
+def test_of_cells_without_membrane_stain_the_nucleus_tells():
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        _, labels, nuclei = multiplex(rng, (160, 160), 26.0, 0.7)
+        assert labels.max() > 5
+        assert (labels[nuclei > 0] == nuclei[nuclei > 0]).all()

@@ -469,3 +469,157 @@ def test_a_field_is_the_same_in_any_chunks(tmp_path, chunk_rows):
     assert sum(batch.num_rows for batch in batches) == found.transcripts.n_rows == 4
     table = pa.Table.from_batches([b.cast(batches[0].schema) for b in batches]).to_pydict()
     assert table == rows(found)
+
+
+# Xenium, a file for each stain
+
+
+STAINS = ("DAPI", "ATP1A1/CD45/E-Cadherin", "18S")
+
+
+def make_xenium_4(folder: Path, stains: tuple[str, ...] = STAINS) -> Path:
+    """Write a bundle of which each stain is a file that names all the others."""
+    make_xenium(folder)
+    next(folder.glob("morphology_focus/*")).unlink()
+    names = [f"ch{i:04d}_{stain.split('/')[0].lower()}.ome.tif" for i, stain in enumerate(stains)]
+    channels = "".join(
+        f'<Channel ID="Channel:{i}" Name="{stain}" SamplesPerPixel="1"/>'
+        for i, stain in enumerate(stains)
+    )
+    data = "".join(
+        f'<TiffData IFD="0" FirstC="{i}" FirstZ="0" FirstT="0" PlaneCount="1">'
+        f'<UUID FileName="{name}">urn:uuid:0000000{i}</UUID></TiffData>'
+        for i, name in enumerate(names)
+    )
+    for i, name in enumerate(names):
+        xml = (
+            '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/'
+            f'Schemas/OME/2016-06" UUID="urn:uuid:0000000{i}"><Image ID="Image:0"><Pixels '
+            'ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="60" SizeY="40" SizeZ="1" '
+            f'SizeC="{len(stains)}" SizeT="1" PhysicalSizeX="0.2125" PhysicalSizeY="0.2125">'
+            f"{channels}{data}</Pixels></Image></OME>"
+        )
+        with tifffile.TiffWriter(folder / "morphology_focus" / name) as tif:
+            image = np.full((40, 60), 100 * (i + 1), np.uint16)
+            options = {"photometric": "minisblack", "metadata": None}
+            tif.write(image, subifds=1, description=xml.encode(), **options)
+            tif.write(image[::2, ::2], subfiletype=1, **options)
+    return folder
+
+
+def test_xenium_with_a_file_for_each_stain(tmp_path):
+    found = inspect(make_xenium_4(tmp_path))
+    assert found.channels == list(STAINS)
+    one = inspect(tmp_path, channels=["18S", "DAPI"])
+    assert one.channels == ["18S", "DAPI"]
+    assert [Path(p.path).name for p in one.planes[0]] == [
+        "ch0002_18s.ome.tif",
+        "ch0000_dapi.ome.tif",
+    ]
+
+
+def test_an_absent_file_of_a_stain_is_named_and_the_remedies_work(tmp_path):
+    folder = make_xenium_4(tmp_path)
+    absent = tmp_path / "morphology_focus/ch0001_atp1a1.ome.tif"
+    content = absent.read_bytes()
+    absent.unlink()
+    for channels in (None, [STAINS[1]]):
+        with pytest.raises(InputError, match=r"no file ch0001_atp1a1\.ome\.tif") as error:
+            inspect(folder, channels=channels)
+    asked = str(error.value).rpartition("are there: ")[2].rstrip(".")
+    assert asked == "DAPI,18S"
+    found = inspect(folder, channels=asked.split(","))
+    assert (found.channels, found.shape_yx) == (["DAPI", "18S"], (40, 60))
+    (tmp_path / "m.json").write_text(found.to_json())
+    image = read_frame(Manifest.load(tmp_path / "m.json"), 0)
+    assert [int(plane.max()) for plane in image] == [100, 300]
+    with pytest.raises(InputError, match="one named 'CD4'"):
+        inspect(folder, channels=["CD4"])
+    absent.write_bytes(content)
+    assert inspect(folder).channels == list(STAINS)
+
+
+# Names of Spatial Genomics
+
+
+@pytest.mark.parametrize(
+    ("names", "region"),
+    [
+        (FIRST, "section1"),
+        (SECOND, "Roi1"),
+        (
+            (
+                *("exp1_TranscriptList_section1.csv", "exp1_DAPI_section1.ome.tiff"),
+                "exp1_CellMask_section1.tiff",
+            ),
+            "exp1_section1",
+        ),
+        (
+            (
+                *("Test_Set_TranscriptCoordinates_1.csv", "Test_Set_DAPI_1.ome.tiff"),
+                "Test_Set_CellMask_1.tiff",
+            ),
+            "Test_Set_1",
+        ),
+        (("TranscriptList.csv", "DAPI.tiff", "Segmentation.TIFF"), "TranscriptList"),
+    ],
+)
+def test_seqfish_files_are_named_by_region_run_or_both(tmp_path, names, region):
+    found = inspect(make_seqfish(tmp_path, 1.0, names))
+    assert (found.format, found.channels) == ("spatial_genomics", ["DAPI"])
+    assert found.labels == str(tmp_path / names[2])
+    assert inspect(tmp_path, fov=region) == found
+    (tmp_path / names[2]).unlink()
+    assert "could not be tested" in inspect(tmp_path).warnings[-1]
+
+
+def test_seqfish_names_that_are_expected_are_told(tmp_path):
+    names = ("Roi1_TranscriptList.csv", "Roi1_nuclei.tiff", "Roi1_Segmentation.tiff")
+    folder = make_seqfish(tmp_path, 1.0, names)
+    with pytest.raises(InputError, match=r"one DAPI image of Roi1, Roi1_DAPI\.tiff.*name it so"):
+        inspect(folder)
+    (folder / names[1]).rename(folder / "Roi1_DAPI.tiff")
+    assert inspect(folder).format == "spatial_genomics"
+    (folder / names[0]).rename(folder / "Roi1_spots.csv")
+    with pytest.raises(InputError, match=r"files named <roi>_TranscriptList\.csv"):
+        inspect(folder, format="spatial_genomics")
+    assert inspect(folder, channels=["Roi1_DAPI"]).format == "generic"
+    (folder / "Roi1_spots.csv").rename(folder / names[0])
+    assert inspect(folder, format="spatial_genomics").format == "spatial_genomics"
+
+
+def test_a_label_image_among_stains_is_left_out_as_the_refusal_says(tmp_path):
+    make_generic(tmp_path)
+    tifffile.imwrite(tmp_path / "CellMask_z0.tif", np.zeros((40, 60), np.uint32))
+    with pytest.raises(InputError, match="fill the column channels of the sample sheet"):
+        inspect(tmp_path, pixel_size_um=0.5)
+    found = inspect(tmp_path, pixel_size_um=0.5, channels=["dapi", "polyT"])
+    assert found.channels == ["dapi", "polyT"]
+
+
+def test_a_tissue_in_a_corner_is_placed_by_its_labels(tmp_path):
+    table, stain, mask = SECOND
+    labels = np.zeros((256, 256), np.uint32)
+    labels[150:230, 20:100] = 1
+    x, y = (grid.ravel() for grid in np.meshgrid(np.arange(22, 98, 4), np.arange(152, 228, 4)))
+    rows = pd.DataFrame({"name": "ITGB1", "x": x, "y": y, "cell": 1})
+    rows.to_csv(tmp_path / table, index=False)
+    size = {"axes": "YX", "PhysicalSizeX": 0.107, "PhysicalSizeY": 0.107}
+    tifffile.imwrite(tmp_path / stain, np.ones((256, 256), np.uint16), metadata=size, ome=True)
+    tifffile.imwrite(tmp_path / mask, labels)
+    found = inspect(tmp_path)
+    assert found.transcripts is not None
+    assert found.transcripts.unit == "px"
+    tifffile.imwrite(tmp_path / mask, labels[::-1])
+    with pytest.raises(InputError, match="0 % of transcripts on the label"):
+        inspect(tmp_path)
+    # Without labels to test it by, the unit must be named.
+    rows.drop(columns="cell").to_csv(tmp_path / table, index=False)
+    with pytest.raises(InputError, match=r"neither as um nor px .0% of them inside as um, 100%"):
+        inspect(tmp_path)
+    renamed = rows.rename(columns={"x": "x_px", "y": "y_px"}).drop(columns="cell")
+    renamed.to_csv(tmp_path / table, index=False)
+    found = inspect(tmp_path)
+    assert found.transcripts is not None
+    assert found.transcripts.unit == "px"
+    assert "could not be tested" in found.warnings[-1]

@@ -27,6 +27,9 @@ rule inspect:
             "fov",
             "z_plane",
             "z_policy",
+            "min_qv",
+            "outside",
+            "orientation",
         ),
     shell:
         "python -m cellsam_core inspect {input.raw:q} {params.sample} -o {output:q} > {log:q} 2>&1"

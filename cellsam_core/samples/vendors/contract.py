@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from cellsam_core.samples.transcripts import TranscriptColumns
 
 Z_POLICIES = ("all", "max", "one")
+# Which axes of a field's images run against the coordinates of its transcripts: x, y.
+ORIENTATIONS = {
+    "as_is": (False, False),
+    "turned_180": (True, True),
+    "mirrored_x": (True, False),
+    "mirrored_y": (False, True),
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,8 @@ class Choices:
         ``"all"``: cells of one plane own the transcripts of all planes; ``"max"``: cells of the
         maximum projection do; ``"one"``: cells of one plane own those of their plane, the others
         are left out.
+    orientation
+        One of `ORIENTATIONS`: how images lie to the coordinates of transcripts (CosMx).
     """
 
     channels: Sequence[str] | None = None
@@ -46,6 +55,7 @@ class Choices:
     fov: str | None = None
     z_plane: int | None = None
     z_policy: str = "all"
+    orientation: str = "as_is"
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,12 @@ class Found:
         The vendor's own cells, as label image (of the example) and as polygons.
     mosaic
         The fields, where all of several are used; `table` then has pixels of each field.
+    mirror
+        See :class:`~cellsam_core.samples.manifest.TranscriptSource`.
+    min_qv
+        Least quality of a transcript, as the vendor's own counts have it; None for none.
+    panel
+        Files that name the features of the whole panel.
     warnings
         Sentences for the report.
     """
@@ -117,6 +133,9 @@ class Found:
     labels: Path | None = None
     boundaries: Path | None = None
     mosaic: FieldMosaic | None = None
+    mirror: tuple[float | None, float | None] = (None, None)
+    min_qv: float | None = None
+    panel: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -128,6 +147,17 @@ def refuse_z(folder: Path, choices: Choices) -> None:
             found="one image of each stain, without z planes",
             expected="no z_plane and no z_policy for it",
             remedy="leave these columns of the sample sheet empty",
+        )
+
+
+def refuse_orientation(folder: Path, choices: Choices) -> None:
+    """Refuse a choice of the orientation where images have only one."""
+    if choices.orientation != "as_is":
+        raise InputError(
+            folder,
+            found=f"orientation {choices.orientation} asked for",
+            expected="orientation only for CosMx folders",
+            remedy="leave this column of the sample sheet empty",
         )
 
 

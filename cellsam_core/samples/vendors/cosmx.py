@@ -17,13 +17,21 @@ import tifffile
 from cellsam_core.errors import InputError
 from cellsam_core.files.planes import READ_ERRORS, unreadable
 from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.panel import matrix_in
 from cellsam_core.samples.transcripts import (
     TABLE_SUFFIXES,
     column_names,
     find_columns,
     iter_columns,
 )
-from cellsam_core.samples.vendors.contract import Choices, Found, choose, only, refuse_z
+from cellsam_core.samples.vendors.contract import (
+    ORIENTATIONS,
+    Choices,
+    Found,
+    choose,
+    only,
+    refuse_z,
+)
 from cellsam_core.samples.vendors.cosmx_fields import add_positions, lay_out, measure_offsets
 from cellsam_core.samples.vendors.stains import one_file
 from cellsam_core.samples.vendors.tables import TRANSCRIPTS
@@ -34,11 +42,13 @@ if TYPE_CHECKING:
     from cellsam_core.samples.vendors.contract import FieldMosaic, Stains
 
 NATIVE = re.compile(r".*_tx_file\.csv(\.gz)?")
+POLYGONS = re.compile(r".*[-_]polygons\.csv(\.gz)?", re.IGNORECASE)
 IMAGE = re.compile(r"(?P<kind>.*?)_?F(?P<fov>\d+)\.tiff?", re.IGNORECASE)
 NATIVE_FOLDER = "Morphology2D"
 KEYS = {"fov", "cell_ID"}
 NO_STAIN = re.compile(r"label|mask|segmentation|boundar|overlay", re.IGNORECASE)
 LABELS = ("celllabels", "cells_label")
+UNNAMED = "stain"
 NM_A_PIXEL = re.compile(r"ImPixel_nm\W+([\d.]+)")
 
 
@@ -72,6 +82,7 @@ def read(folder: Path, choices: Choices) -> Found:
         fov = mosaic.example
     image, labels = _images(folder, files, fov)
     stains = _stains(image, choices)
+    mirror = _mirror(stains, choices)
     return Found(
         stains,
         table,
@@ -79,7 +90,10 @@ def read(folder: Path, choices: Choices) -> Found:
         pixel_size_um=choices.pixel_size_um or stains.pixel_size_um or _pixel_size_um(files),
         keep=("fov", float(fov)) if is_one else None,
         labels=labels,
+        mirror=mirror,
+        boundaries=next((file for file in files if POLYGONS.fullmatch(file.name)), None),
         mosaic=mosaic,
+        panel=matrix_in(files),
         warnings=warnings if len(numbers) > 1 else [],
     )
 
@@ -111,15 +125,29 @@ def _all_fields(
                 remedy="name one field in the column fov of the sample sheet",
             )
     planes = {number: found.planes for number, found in stains.items()}
-    mosaic = lay_out(table, offsets, planes, first.shape_yx)
-    n_lost = len(pictured - set(stains))
-    lost = [f"{n_lost} fields without transcripts have no place and are left out."] * bool(n_lost)
-    return mosaic, [f"{len(stains)} fields of view are laid out on one image.", *lost]
+    turned = offsets.turned(_mirror(first, choices))
+    mosaic = lay_out(table, turned, planes, first.shape_yx)
+    told = [f"{len(stains)} fields of view are laid out on one image."]
+    if n_lost := len(pictured - set(stains)):
+        told.append(f"{n_lost} fields without transcripts have no place and are left out.")
+    if turned.signs[0] < 0:
+        told.append("The slide's x runs to the left on the images: they are laid out accordingly.")
+    return mosaic, told
+
+
+def _mirror(stains: Stains, choices: Choices) -> tuple[float | None, float | None]:
+    """Add up the pixels of transcripts and of images, where they run against each other."""
+    height, width = stains.shape_yx
+    along_x, along_y = ORIENTATIONS[choices.orientation]
+    return (width - 1.0 if along_x else None, height - 1.0 if along_y else None)
 
 
 def _stains(image: Path, choices: Choices) -> Stains:
     names = _channel_names(image)
     stack = read_stack(image, n_channels=len(names or choices.channels or []) or None)
+    if not names and not stack.channels and len(stack.planes[0]) == 1:
+        # Its file is named by its field, which is no name of a stain.
+        names = list(choices.channels or [])[:1] or [UNNAMED]
     return one_file(stack, choices.channels, names)
 
 

@@ -2,7 +2,7 @@
 
 The table of transcripts gives each place twice, in pixels of its field and of the slide: their
 difference is the place of the field. Fields are laid out with rows downwards, as their images have
-them; the slide's y may point up or down.
+them; the slide's y may point up or down, and its x to the right or the left.
 """
 
 from __future__ import annotations
@@ -42,12 +42,21 @@ class Offsets(NamedTuple):
     xy
         Pixels ``(x, y)`` of the slide at which each field's first pixel lies, by its number; the
         fields with transcripts first.
-    y_sign
-        1 where the slide's y points down like the rows of the images, else -1.
+    signs
+        For x and y, 1 where the slide's axis runs like that of the images, else -1.
     """
 
     xy: dict[int, tuple[float, float]]
-    y_sign: int
+    signs: tuple[int, int]
+
+    def turned(self, mirror: Sequence[float | None]) -> Offsets:
+        """Give the places for images that are mirrored; see `TranscriptSource`."""
+        step_x, step_y = (s * (total or 0.0) for s, total in zip(self.signs, mirror, strict=True))
+        sign_x, sign_y = (
+            s if total is None else -s for s, total in zip(self.signs, mirror, strict=True)
+        )
+        xy = {number: (x + step_x, y + step_y) for number, (x, y) in self.xy.items()}
+        return Offsets(xy, (sign_x, sign_y))
 
 
 def measure_offsets(table: Path) -> Offsets:
@@ -71,12 +80,13 @@ def measure_offsets(table: Path) -> Offsets:
     for batch in iter_columns(table, [FOV, *LOCAL, *GLOBAL], []):
         x, y, slide_x, slide_y = (batch[name].to_numpy() for name in (*LOCAL, *GLOBAL))
         number = batch[FOV].to_numpy().astype(np.int64)
-        rows = pd.DataFrame({"x": slide_x - x, "down": slide_y - y, "up": slide_y + y})
+        rows = pd.DataFrame({"right": slide_x - x, "left": slide_x + x})
+        rows = rows.assign(down=slide_y - y, up=slide_y + y)
         lows.append(rows.groupby(number).min())
         highs.append(rows.groupby(number).max())
     low, high = pd.concat(lows).groupby(level=0).min(), pd.concat(highs).groupby(level=0).max()
     fits = high - low <= TOLERANCE_PX
-    for axis, ways in (("x", ["x"]), ("y", ["down", "up"])):
+    for axis, ways in (("x", ["right", "left"]), ("y", ["down", "up"])):
         wrong = fits.index[~fits[ways].any(axis=1)]
         if len(wrong):
             raise _no_one_place(table, f"no one offset of {axis} in field {wrong[0]}")
@@ -84,11 +94,13 @@ def measure_offsets(table: Path) -> Offsets:
     if len(ways) != 1:
         found = "too few transcripts to tell the direction of y"
         raise _no_one_place(table, found if ways else "y up in some fields and down in others")
-    middle = (low + high)[["x", ways[0]]] / 2
+    across = next((way for way in ("right", "left") if fits[way].all()), None)
+    if across is None:
+        raise _no_one_place(table, "x to the right in some fields and to the left in others")
+    middle = (low + high)[[across, ways[0]]] / 2
     places = map(tuple, middle.to_numpy().tolist())
-    return Offsets(
-        dict(zip(middle.index.tolist(), places, strict=True)), 1 if ways == ["down"] else -1
-    )
+    signs = (1 if across == "right" else -1, 1 if ways == ["down"] else -1)
+    return Offsets(dict(zip(middle.index.tolist(), places, strict=True)), signs)
 
 
 def add_positions(offsets: Offsets, files: Sequence[Path]) -> Offsets:
@@ -122,7 +134,8 @@ def add_positions(offsets: Offsets, files: Sequence[Path]) -> Offsets:
             path,
             found=f"field {field} at another place than the transcripts say, or not at all",
             expected="one and the same distance between both for all fields",
-            remedy="export both files again; or remove this one, if the table is right",
+            remedy="export both files again; or move this one out of the folder, if the table is "
+            "right",
         )
     empty = listed.drop(index=list(offsets.xy), errors="ignore") + corner
     places = zip(empty.index.tolist(), map(tuple, empty.to_numpy().tolist()), strict=True)
@@ -151,7 +164,7 @@ def lay_out(
         Two fields lie on top of each other, or one is absurdly far off.
     """
     numbers = sorted(planes)
-    xy = np.array([offsets.xy[number] for number in numbers]) * [1, offsets.y_sign]
+    xy = np.array([offsets.xy[number] for number in numbers]) * offsets.signs
     refuse_scattered(table, xy, shape_yx)
     low = xy.min(axis=0)
     offset_yx = np.rint(xy - low).astype(np.int64)[:, ::-1]
@@ -162,7 +175,7 @@ def lay_out(
         if len(others) > 1:
             both = f"the fields {number} and {numbers[others[others != index][0]]}"
             raise _no_one_place(table, f"{both} on top of each other")
-    slide_to_px = np.diag([1.0, offsets.y_sign, 1.0])
+    slide_to_px = np.diag([*map(float, offsets.signs), 1.0])
     slide_to_px[:2, 2] = -low
     of_fields = [planes[number] for number in numbers]
     return FieldMosaic(fields, of_fields, slide_to_px, example=next(iter(offsets.xy)))

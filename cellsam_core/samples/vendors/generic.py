@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.panel import panel_in
 from cellsam_core.samples.transform import read_transform
-from cellsam_core.samples.vendors.contract import Choices, Found, no_images, refuse_fov
+from cellsam_core.samples.vendors.contract import (
+    Choices,
+    Found,
+    no_images,
+    refuse_fov,
+    refuse_orientation,
+)
 from cellsam_core.samples.vendors.merscope import TRANSFORM_NAME, beside_images
 from cellsam_core.samples.vendors.stains import (
     one_file,
@@ -38,6 +45,7 @@ def read(folder: Path, choices: Choices) -> Found:
         Something is missing or contradicts something else; the message names it.
     """
     refuse_fov(folder, choices)
+    refuse_orientation(folder, choices)
     files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in (".tif", ".tiff")]
     images, masks = split_masks(files, choices.channels)
     by_stain = _images(folder, images)
@@ -69,6 +77,7 @@ def read(folder: Path, choices: Choices) -> Found:
         pixel_size_um=choices.pixel_size_um or stains.pixel_size_um,
         keep=keep_plane(table, choices, planes, every_plane),
         boundaries=boundaries,
+        panel=panel_in(folder),
         warnings=[*plane_warnings(choices, planes, len(every_plane)), *warnings, *masks],
     )
 
@@ -84,7 +93,7 @@ def _images(folder: Path, files: list[Path]) -> dict[str, dict[int, Path]]:
                 file,
                 found=f"the same stain and plane as {found[name][z].name}",
                 expected="one file for a stain and plane",
-                remedy="remove one of them",
+                remedy="move one of them out of the folder",
             )
         found[name][z] = file
     if not found:

@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.panel import matrix_in, panel_in
 from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.transform import check_transform, read_transform
-from cellsam_core.samples.vendors.contract import Choices, Found, no_images, refuse_fov
+from cellsam_core.samples.vendors.contract import (
+    Choices,
+    Found,
+    no_images,
+    refuse_fov,
+    refuse_orientation,
+)
 from cellsam_core.samples.vendors.stains import one_file_a_stain, select
 from cellsam_core.samples.vendors.tables import transcript_table, vendor_polygons
 from cellsam_core.samples.vendors.zplanes import choose_planes, keep_plane, plane_warnings, project
@@ -43,6 +50,7 @@ def read(folder: Path, choices: Choices) -> Found:
         Something is missing or contradicts something else; the message names it.
     """
     refuse_fov(folder, choices)
+    refuse_orientation(folder, choices)
     folder = _region(folder)
     mosaics = _mosaics(folder)
     if not mosaics:
@@ -81,6 +89,7 @@ def read(folder: Path, choices: Choices) -> Found:
         pixel_size_um=choices.pixel_size_um,
         keep=keep_plane(table, choices, planes, every_plane),
         boundaries=boundaries,
+        panel=matrix_in(folder.iterdir()) or panel_in(folder),
         warnings=[*plane_warnings(choices, planes, len(every_plane)), *warnings],
     )
 

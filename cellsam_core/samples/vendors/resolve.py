@@ -14,6 +14,7 @@ from cellsam_core.samples.vendors.contract import (
     Found,
     choose,
     no_images,
+    refuse_orientation,
     refuse_z,
 )
 from cellsam_core.samples.vendors.stains import one_file_a_stain, select, split_masks
@@ -38,6 +39,7 @@ def read(folder: Path, choices: Choices) -> Found:
         Something is missing or contradicts something else; the message names it.
     """
     refuse_z(folder, choices)
+    refuse_orientation(folder, choices)
     tables = {
         file.name.removesuffix(RESOLVE_SUFFIX): file
         for file in sorted(folder.glob(f"*{RESOLVE_SUFFIX}"))

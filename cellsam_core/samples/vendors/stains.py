@@ -96,14 +96,16 @@ def one_file_a_stain(stacks: Mapping[str, Stack]) -> Stains:
                 stack.path,
                 found=f"{n_planes} planes in one of {len(stacks)} stain images",
                 expected="one image with all channels or one image a channel",
-                remedy="remove the images that are not stains or split their channels",
+                remedy="fill the column channels of the sample sheet with the stains, which leaves "
+                "out the other images, or split the channels of this one",
             )
         if (stack.shape_yx, stack.dtype) != (first.shape_yx, first.dtype):
             raise InputError(
                 stack.path,
                 found=describe(stack),
                 expected=f"{describe(first)} as in {first.path.name}",
-                remedy="export all stains alike",
+                remedy="fill the column channels of the sample sheet with the stains that are "
+                "alike, which leaves out the others and label images, or export all stains alike",
             )
     sizes = [stack.pixel_size_um for stack in stacks.values() if stack.pixel_size_um is not None]
     return Stains(

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import table_errors
-from cellsam_core.samples.transcripts import TABLE_SUFFIXES
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-from typing import TYPE_CHECKING
+from cellsam_core.samples.transcripts import TABLE_SUFFIXES, parquet_parts
 
 TRANSCRIPTS = re.compile(r"transcript|spots", re.IGNORECASE)
 
@@ -31,7 +25,8 @@ def transcript_table(folder: Path) -> Path:
     tables = [
         file
         for file in sorted(folder.iterdir())
-        if file.name.endswith(TABLE_SUFFIXES) and TRANSCRIPTS.search(file.name)
+        if TRANSCRIPTS.search(file.name)
+        and (parquet_parts(file) if file.is_dir() else file.name.endswith(TABLE_SUFFIXES))
     ]
     native = [file for file in tables if file.name.split(".")[0] == "detected_transcripts"]
     tables = native or tables
@@ -43,14 +38,16 @@ def transcript_table(folder: Path) -> Path:
         if tables
         else "no transcript table",
         expected="one csv, csv.gz, tsv or parquet file with 'transcript' or 'spots' in its name",
-        remedy="rename or remove the other tables" if tables else "add or rename the table",
+        remedy="rename the other tables, or move them out of the folder"
+        if tables
+        else "add or rename the table",
     )
 
 
 def vendor_polygons(folder: Path) -> tuple[Path | None, list[str]]:
     """Find the vendor's own cells in um, as GeoParquet or a folder of HDF5; and give warnings."""
     files = []
-    for file in sorted(folder.glob("*.parquet")):
+    for file in filter(Path.is_file, sorted(folder.glob("*.parquet"))):
         with table_errors(file):
             metadata = pq.read_schema(file).metadata or {}
         # The vendor's tool writes the same polygons in pixels as well.
