@@ -114,7 +114,7 @@ def compare_conditions(samples: Mapping[str, Sequence[Sample]]) -> Conditions:
     curves, summaries = [], []
     for condition, pooled in responses.items():
         cells = [
-            resample(s.matrix.to_numpy(), (times - drug_time + s.drug_time) / s.interval)
+            resample(s.matrix.to_numpy(), s.frames_at(times - drug_time + s.drug_time))
             for s in pooled
         ]
         curve = condition_curve(np.concatenate(cells))
@@ -157,7 +157,7 @@ def _common_times(samples: list[Responses]) -> tuple[FloatArray, float]:
     """Return a time axis of the longest frame interval, and the common time of the drug on it."""
     step = max(sample.interval for sample in samples)
     drug_time = max(sample.drug_time for sample in samples)
-    last = max((s.matrix.shape[1] - 1) * s.interval - s.drug_time for s in samples)
+    last = max((float(s.times[-1]) if len(s.times) else 0.0) - s.drug_time for s in samples)
     before, after = (np.floor(span / step + 1e-6) for span in (drug_time, last))
     return drug_time + step * np.arange(-before, after + 1), drug_time
 
@@ -166,7 +166,10 @@ def _how_pooled(samples: list[Responses]) -> str:
     """Describe the treatment of samples that were not imaged alike; empty if all were."""
     intervals = sorted({sample.interval for sample in samples})
     words = []
-    if len(intervals) > 1:
+    is_even = all(sample.is_even for sample in samples)
+    if not is_even:
+        words.append(f"frames that are unevenly spaced, interpolated to every {intervals[-1]:g} s")
+    if len(intervals) > 1 and is_even:
         every = " and ".join(f"{interval:g}" for interval in intervals)
         words.append(f"frames every {every} s, interpolated to every {intervals[-1]:g} s")
     if len({sample.drug_time for sample in samples}) > 1:

@@ -141,7 +141,7 @@ def load_config(given: Mapping[str, Any], folders: Sequence[Path]) -> Config:
     config = Config(path, read_samples(path), values)
     _check_options(config)
     _check_controls(config)
-    _check_corrections(config)
+    _check_movies_only(config)
     return config
 
 
@@ -169,14 +169,16 @@ def read_samples(path: Path) -> dict[str, Row]:
     for cells in _read_cells(path):
         row = _typed(cells, schema["properties"])
         _check_schema(row, schema, f"{path}, sample {cells.get('sample', '?')!r}")
-        if row["sample"] in samples:
-            raise InputError(
-                f"{path}, sample {row['sample']!r}",
-                found="the name twice",
-                expected="a different name in every row",
-                remedy="rename one of the samples",
-            )
-        samples[row["sample"]] = row
+        for own in _positions_of(path, row):
+            _check_schema(own, schema, f"{path}, sample {own['sample']!r}")
+            if own["sample"] in samples:
+                raise InputError(
+                    f"{path}, sample {own['sample']!r}",
+                    found="the name twice",
+                    expected="a different name in every row",
+                    remedy="rename one of the samples",
+                )
+            samples[own["sample"]] = own
     if not samples:
         raise InputError(
             path,
@@ -185,6 +187,28 @@ def read_samples(path: Path) -> dict[str, Row]:
             remedy="add a row",
         )
     return samples
+
+
+def _positions_of(path: Path, row: Row) -> list[Row]:
+    """Make a row of each position of a movie; see :func:`.positions.expand_row`."""
+    if row["assay"] != "movie":
+        return [row]
+    from cellsam_core.samples.positions import expand_row  # only movies wait for its imports
+
+    where = f"{path}, sample {row['sample']!r}"
+    try:
+        rows = expand_row(row, path.parent, strict=False)
+    except InputError as error:
+        raise InputError.within(where, error) from error
+    if len(rows) > 1 and "corrections" in row:
+        raise InputError(
+            f"{where}, corrections",
+            found=f"one table for {len(rows)} positions",
+            expected="a table for each position, because each is tracked alone",
+            remedy="give each position that is corrected a row with its name in the column"
+            f" `position`, such as {rows[0]['position']}",
+        )
+    return rows
 
 
 def _read_cells(path: Path) -> list[dict[str, str]]:
@@ -320,13 +344,18 @@ def _check_controls(config: Config) -> None:
             )
 
 
-def _check_corrections(config: Config) -> None:
-    """Refuse a table of corrections for a sample that is not tracked."""
+def _check_movies_only(config: Config) -> None:
+    """Refuse corrections and plate maps for a sample that is no movie."""
+    reasons = {
+        "corrections": "no corrections, since only movies are tracked",
+        "plate_map": "no plate map, since only movies have wells",
+    }
     for name, row in config.samples.items():
-        if "corrections" in row and row["assay"] != "movie":
-            raise InputError(
-                f"{config.sheet}, sample {name!r}, corrections",
-                found=f"a table for a {row['assay']} sample",
-                expected="no corrections, since only movies are tracked",
-                remedy="empty the cell",
-            )
+        for column, expected in reasons.items():
+            if column in row and row["assay"] != "movie":
+                raise InputError(
+                    f"{config.sheet}, sample {name!r}, {column}",
+                    found=f"a table for a {row['assay']} sample",
+                    expected=expected,
+                    remedy="empty the cell",
+                )

@@ -16,12 +16,12 @@ import numpy as np
 import zarr
 
 from cellsam_core.errors import InputError, first_line
+from cellsam_core.files.filenames import STORE_FILES
 
 AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
 AXES = ("yx", "cyx", "tyx", "tcyx")
 CHUNK_PX = 1024
 OWN_KEY = "cellsam_core"
-GROUP_FILES = ("zarr.json", ".zgroup")  # of Zarr v3 and v2
 # Factors to micrometres and seconds of the units that NGFF knows; others are not known.
 PREFIXES = {"yotta": 24, "zetta": 21, "exa": 18, "peta": 15, "tera": 12, "giga": 9, "mega": 6}
 PREFIXES |= {"kilo": 3, "hecto": 2, "": 0, "deci": -1, "centi": -2, "milli": -3, "micro": -6}
@@ -116,7 +116,8 @@ def create(
     path
         Folder to make, inside an :func:`cellsam_core.files.atomic.atomic_path`.
     shape, axes, dtype
-        Of the full-resolution array, e.g. ``(60, 2, 512, 512)``, ``"tcyx"``, ``"uint16"``.
+        Shape, axes and pixel type of the full-resolution array, such as ``(60, 2, 512, 512)``,
+        ``"tcyx"`` and ``"uint16"``.
     channels
         Names along ``c``.
     pixel_size_um, frame_interval_s
@@ -186,11 +187,11 @@ def open_(path: str | Path) -> OmeZarr:
         image = ome["multiscales"][0]
         axes = "".join(axis["name"] for axis in image["axes"])
         array = group[image["datasets"][0]["path"]]
-        steps = _steps(image, axes)
+        steps = steps_of(image, axes)
         channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
         if not isinstance(array, zarr.Array) or axes not in AXES or len(axes) != array.ndim:
             raise ValueError(f"axes {axes}")
-        _check_own(Path(path), group, array)
+        check_own(Path(path), group, array)
     except (LookupError, TypeError, AttributeError, ValueError, OSError) as error:
         raise InputError(
             path,
@@ -198,7 +199,7 @@ def open_(path: str | Path) -> OmeZarr:
             expected="a folder written by this pipeline or an OME-Zarr 0.4 or 0.5 image",
             remedy="check the path or make the file again",
         ) from error
-    _refuse_oblong(path, steps["y"], steps["x"])
+    refuse_oblong(path, steps["y"], steps["x"])
     pixel_size_um, interval_s = steps["x"].within(MICRONS), None
     if "t" in steps:
         interval_s = steps["t"].within(SECONDS)
@@ -206,7 +207,7 @@ def open_(path: str | Path) -> OmeZarr:
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """Distance between neighbours along an axis, in the axis' own unit; None names no unit."""
 
     size: float
@@ -219,7 +220,7 @@ class _Step:
         return self.size * factor if factor and is_length else None
 
 
-def _steps(image: dict[str, Any], axes: str) -> dict[str, _Step]:
+def steps_of(image: dict[str, Any], axes: str) -> dict[str, Step]:
     """Multiply the scales of the first array and of the whole image; shifts do not matter."""
     transformations = [
         *image["datasets"][0]["coordinateTransformations"],
@@ -230,10 +231,10 @@ def _steps(image: dict[str, Any], axes: str) -> dict[str, _Step]:
         math.prod(map(float, factors)) for factors in zip(*scales, [1.0] * len(axes), strict=True)
     ]
     units = [axis.get("unit") for axis in image["axes"]]
-    return {a: _Step(size, unit) for a, size, unit in zip(axes, sizes, units, strict=True)}
+    return {a: Step(size, unit) for a, size, unit in zip(axes, sizes, units, strict=True)}
 
 
-def _refuse_oblong(path: str | Path, y: _Step, x: _Step) -> None:
+def refuse_oblong(path: str | Path, y: Step, x: Step) -> None:
     """Refuse pixels that are not square, also where only their proportion is known."""
     height, width, unit = y.within(MICRONS), x.within(MICRONS), "um"
     if y.unit == x.unit and None in (height, width):
@@ -248,10 +249,10 @@ def _refuse_oblong(path: str | Path, y: _Step, x: _Step) -> None:
 
 
 def _group_files(path: Path) -> list[Path]:
-    return [path / name for name in GROUP_FILES]
+    return [path / name for name in STORE_FILES]
 
 
-def _check_own(path: Path, group: zarr.Group, array: zarr.Array[Any]) -> None:
+def check_own(path: Path, group: zarr.Group, array: zarr.Array[Any]) -> None:
     """Compare what this pipeline wrote with what is there; others' images have no such record."""
     record: Any = group.attrs.get(OWN_KEY)
     if record is None:

@@ -16,13 +16,14 @@ import numpy as np
 import tifffile
 
 from cellsam_core.errors import InputError, first_line
+from cellsam_core.files.plane import CHANNELS_LAST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.files.plane import Plane
 
-TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".stk", ".lsm")
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
 # What tifffile, imagecodecs (RuntimeError) and zlib raise on damaged files.
 READ_ERRORS = (
@@ -45,7 +46,7 @@ def unreadable(path: str | Path, found: str) -> InputError:
         path,
         found=found,
         expected="a complete TIFF or PNG image",
-        remedy="copy the file again from the microscope or remove it",
+        remedy="copy the file again from the microscope",
     )
 
 
@@ -94,15 +95,76 @@ def read_plane(plane: Plane, window: Window | None = None) -> NDArray[Any]:
     InputError
         The file is missing, damaged or truncated.
     """
+    if plane.zoom > 1:
+        return _zoomed(plane, window)
     pixels = _read_one(plane, window)
     for path in plane.also:
         pixels = np.maximum(pixels, _read_one(replace(plane, path=path), window))
-    return pixels
+    return _project(plane, pixels, window) if plane.stack else pixels
+
+
+def _zoomed(plane: Plane, window: Window | None) -> NDArray[Any]:
+    """Repeat each pixel of a plane whose camera binned them."""
+    zoom, plain = plane.zoom, replace(plane, zoom=1)
+    if window is None:
+        return read_plane(plain).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    y0, y1, x0, x1 = window
+    coarse = (y0 // zoom, -(-y1 // zoom), x0 // zoom, -(-x1 // zoom))
+    pixels = read_plane(plain, coarse).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    top, left = y0 - coarse[0] * zoom, x0 - coarse[2] * zoom
+    return pixels[top : top + y1 - y0, left : left + x1 - x0]
+
+
+def _project(plane: Plane, pixels: NDArray[Any], window: Window | None) -> NDArray[Any]:
+    """Project the z planes of which `pixels` is the first."""
+    if plane.projection == "focus":
+        return _read_one(_z_planes(plane)[sharpest(plane)], window)
+    others = _z_planes(plane)[1:]
+    if plane.projection == "max":
+        for other in others:
+            pixels = np.maximum(pixels, _read_one(other, window))
+        return pixels
+    total = pixels.astype(np.float64)
+    for other in others:
+        total += _read_one(other, window)
+    mean = total / (len(others) + 1)
+    return (mean if pixels.dtype.kind == "f" else np.rint(mean)).astype(pixels.dtype)
+
+
+def _z_planes(plane: Plane) -> list[Plane]:
+    first = replace(plane, stack=(), also=())
+    return [first, *(replace(first, path=p or plane.path, page=page) for p, page in plane.stack)]
+
+
+@functools.lru_cache(maxsize=4096)
+def sharpest(plane: Plane) -> int:
+    """Find the z plane in best focus: the one whose Laplacian varies most, for its brightness.
+
+    Parameters
+    ----------
+    plane
+        With its `stack`.
+
+    Returns
+    -------
+    int
+        Index among all z planes; the plane itself is 0.
+    """
+    scores = []
+    for each in _z_planes(plane):
+        pixels = _read_one(each, None).astype(np.float32)
+        laplacian = (
+            pixels[:-2, 1:-1] + pixels[2:, 1:-1] + pixels[1:-1, :-2] + pixels[1:-1, 2:]
+        ) - 4 * pixels[1:-1, 1:-1]
+        scores.append(float(laplacian.var() / max(float(pixels.mean()), 1e-6)))
+    return int(np.argmax(scores))
 
 
 def _read_one(plane: Plane, window: Window | None) -> NDArray[Any]:
     try:
-        if plane.path.lower().endswith(RASTER_SUFFIXES):
+        if plane.series and plane.series != CHANNELS_LAST:
+            pixels = _read_from_store(plane, window)
+        elif plane.path.lower().endswith(RASTER_SUFFIXES):
             image = read_raster(plane.path)
             sample_axis = 2 if image.ndim == 3 else None
             pixels = _pick(image, sample_axis, plane.sample, window)
@@ -114,6 +176,17 @@ def _read_one(plane: Plane, window: Window | None) -> NDArray[Any]:
         found = f"an unreadable image ({first_line(error)})"
         raise unreadable(plane.path, found) from error
     return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+
+
+def _read_from_store(plane: Plane, window: Window | None) -> NDArray[Any]:
+    """Read a plane of an OME-Zarr, or of a microscope's own file."""
+    if Path(plane.path).is_dir():
+        from cellsam_core.files import ngff
+
+        return ngff.read_page(plane.path, plane.series, plane.page, window)
+    from cellsam_core.files import bioio_files
+
+    return bioio_files.read_page(plane.path, plane.series, plane.page, window)
 
 
 LZW_CLEAR, LZW_END = 256, 257
@@ -199,6 +272,8 @@ def refuse_absurd_size(path: str | Path, claimed_bytes: int, n_bytes: int) -> No
 
 def _read_tiff(plane: Plane, window: Window | None) -> NDArray[Any]:
     tif = _OPEN_TIFFS.get(plane.path)
+    if plane.series == CHANNELS_LAST:
+        return _read_channels_last(tif, plane, window)
     if plane.page >= len(tif.pages):
         return _read_virtual_page(tif, plane, window)
     page = tif.pages[plane.page]
@@ -213,6 +288,18 @@ def _read_tiff(plane: Plane, window: Window | None) -> NDArray[Any]:
 
         source = zarr.open_array(page.aszarr(), mode="r")
     return _pick(source, sample_axis, plane.sample, window)
+
+
+def _read_channels_last(
+    tif: tifffile.TiffFile, plane: Plane, window: Window | None
+) -> NDArray[Any]:
+    """Read a channel of an array ``(frame, y, x, channel)`` whose pages are its rows."""
+    series = tif.series[0]
+    for page in tif.pages:
+        check_page(page, plane.path, tif.filehandle.size)
+    array = series.asarray(out="memmap") if series.dataoffset is not None else series.asarray()
+    frames = array.reshape(-1, *series.shape[-3:])
+    return _pick(frames[plane.page], 2, plane.sample, window)
 
 
 def _read_virtual_page(tif: tifffile.TiffFile, plane: Plane, window: Window | None) -> NDArray[Any]:

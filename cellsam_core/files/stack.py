@@ -1,40 +1,77 @@
-"""What one image file says of itself: planes, channels, pixel size, frame interval."""
+"""Header of one image file: planes, channels, pixel size, times."""
 
 from __future__ import annotations
 
 import logging
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
 
 from cellsam_core.errors import InputError, first_line
-from cellsam_core.files.plane import Plane
+from cellsam_core.files.foreign import is_readable, refuse_foreign
+from cellsam_core.files.ome_xml import OmeImage, companion_of, parse_ome
+from cellsam_core.files.plane import CHANNELS_LAST, Plane
 from cellsam_core.files.planes import (
     RASTER_SUFFIXES,
     READ_ERRORS,
     check_page,
+    read_plane,
     read_raster,
     unreadable,
 )
+from cellsam_core.files.scales import Scales, scales_of_ome, scales_of_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-MICRONS = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
-SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0, "h": 3600.0, "hour": 3600.0}
-IMAGEJ_MICRON = {"micron", "microns", "micrometer", "um", "µm", "μm", "\\u00b5m"}
 RGB = ("R", "G", "B")
 # A page this narrow holds channels or a line scan along its last axis, not pixels.
 MIN_WIDTH_PX = 9
 MAX_UNNAMED_CHANNELS = 7
+COMPANION = ".companion.ome"
+Z_POLICIES = ("max", "mean", "focus", "one")
+
+
+@dataclass(frozen=True)
+class ZChoice:
+    """Choice of one plane among z planes, or their projection.
+
+    Attributes
+    ----------
+    policy
+        ``max`` or ``mean`` projection, ``focus`` (the sharpest plane of each frame and channel)
+        or ``one`` (always the same plane).
+    plane
+        Index of that plane, counted from 0; None takes the middle one.
+    """
+
+    policy: str
+    plane: int | None = None
+
+    def apply(self, planes: list[Plane]) -> Plane:
+        """Choose or project the z planes of one frame and channel."""
+        if len(planes) == 1:
+            return planes[0]
+        if self.policy == "one":
+            index = len(planes) // 2 if self.plane is None else self.plane
+            if index >= len(planes):
+                raise InputError(
+                    planes[0].path,
+                    found=f"z planes 0 to {len(planes) - 1}",
+                    expected=f"plane {index}",
+                    remedy="correct the column `z_plane` of the sample sheet",
+                )
+            return planes[index]
+        first = planes[0]
+        others = tuple((p.path if p.path != first.path else "", p.page) for p in planes[1:])
+        return replace(first, stack=others, projection=self.policy)
 
 
 @dataclass(frozen=True)
@@ -46,7 +83,8 @@ class Stack:
     path
         For messages.
     kind
-        ``image`` (one plane or RGB), ``tiff_stack`` or ``ome_tiff``.
+        ``image`` (one plane or RGB), ``tiff_stack``, ``ome_tiff``, ``ome_zarr`` or the suffix of
+        a microscope's file.
     planes
         ``planes[frame][channel]``.
     channels
@@ -55,6 +93,10 @@ class Stack:
         `dtype` in native byte order.
     pixel_size_um, frame_interval_s
         None where the file does not say.
+    times_s
+        Seconds of each frame; empty where the file does not say.
+    significant_bits
+        Bits of a pixel that the camera filled; None where the file does not say.
     """
 
     path: Path
@@ -65,37 +107,127 @@ class Stack:
     dtype: str
     pixel_size_um: float | None = None
     frame_interval_s: float | None = None
+    times_s: tuple[float, ...] = ()
+    significant_bits: int | None = None
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """Facts about the axes that the caller of :func:`read_stack` knows."""
+
+    n_channels: int | None = None
+    pages_are_frames: bool = False
+    z: ZChoice | None = None
+    series: str = ""
+    alone: bool = False
 
 
 def read_stack(
-    path: Path, *, n_channels: int | None = None, pages_are_frames: bool = False
+    path: Path,
+    *,
+    n_channels: int | None = None,
+    pages_are_frames: bool = False,
+    z: ZChoice | None = None,
+    series: str = "",
+    alone: bool = False,
 ) -> Stack:
-    """Read the header of a TIFF, PNG or JPEG and check that all of its data is there.
+    """Read the header of an image file and check that all of its data is there.
 
     Parameters
     ----------
     path
-        The file.
+        TIFF, PNG, JPEG, the companion file of an OME-TIFF, an OME-Zarr folder, or a microscope's
+        own file where the extra ``bioio`` is installed.
     n_channels
         Number of channels that the caller knows of; splits pages whose axis the file does
         not name into frames x channels, channels varying fastest.
     pages_are_frames
         Take a z axis as time: many programs write movies so.
+    z
+        What to do with z planes; None refuses them.
+    series
+        Name of the image to read, of several in the file; see :func:`list_series`.
+    alone
+        Read only what is in this file, even if it belongs to a set of files.
 
     Raises
     ------
     InputError
         The file is unreadable or truncated, or its axes are not time, channel, y and x.
     """
+    wish = _Wish(n_channels, pages_are_frames, z, series, alone)
+    if path.is_dir():
+        from cellsam_core.files.ngff import read_header
+
+        return read_header(path, series, z)
     if path.name.lower().endswith(RASTER_SUFFIXES):
         return _read_raster_header(path)
+    if is_readable(path):
+        from cellsam_core.files.bioio_files import read_header as read_vendor_header
+
+        return read_vendor_header(path, series, z)
+    refuse_foreign(path)
+    if path.name.lower().endswith(COMPANION):
+        with _read_errors(path):
+            return _read_companion(path, wish)
+    with _read_errors(path), _page_errors(path), _open_tiff(path, alone) as tif:
+        return _read_tiff_header(tif, path, wish)
+
+
+def list_series(path: Path) -> list[str]:
+    """Name the images in one file or OME-Zarr, such as positions; one empty name for only one.
+
+    Raises
+    ------
+    InputError
+        The file can't be read.
+    """
+    if path.is_dir():
+        from cellsam_core.files.ngff import list_images as list_zarr_images
+
+        return list_zarr_images(path)
+    if is_readable(path):
+        from cellsam_core.files.bioio_files import list_scenes
+
+        return list_scenes(path)
+    if path.name.lower().endswith(RASTER_SUFFIXES):
+        return [""]
+    refuse_foreign(path)
+    with _read_errors(path):
+        if path.name.lower().endswith(COMPANION):
+            return _names_of(parse_ome(path.read_text(encoding="utf-8")))
+        with _page_errors(path), _open_tiff(path, alone=False) as tif:
+            if not tif.is_ome:
+                return [""]
+            images, own = _own_images(tif, path)
+            return _names_of([image for image, _ in own]) if own else _names_of(images[:1])
+
+
+def _names_of(images: list[OmeImage]) -> list[str]:
+    if len(images) == 1:
+        return [""]
+    names = [image.name or f"series{i + 1}" for i, image in enumerate(images)]
+    return [n if names.count(n) == 1 else f"{n}-{i + 1}" for i, n in enumerate(names)]
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
     try:
-        with _page_errors(path), tifffile.TiffFile(path) as tif:
-            return _read_tiff_header(tif, path, n_channels, pages_are_frames)
+        yield
     except InputError:
         raise
     except READ_ERRORS as error:
         raise unreadable(path, f"an unreadable TIFF ({first_line(error)})") from error
+
+
+def _open_tiff(path: Path, alone: bool) -> tifffile.TiffFile:
+    """Open a TIFF; where its metadata are in a companion file, for itself."""
+    tif = tifffile.TiffFile(path)
+    is_pointer = tif.is_ome and companion_of(tif.ome_metadata or "<OME/>") is not None
+    if alone or is_pointer:
+        tif.close()
+        tif = tifffile.TiffFile(path, is_ome=False)
+    return tif
 
 
 @contextmanager
@@ -131,42 +263,215 @@ def _read_raster_header(path: Path) -> Stack:
     return Stack(path, "image", [planes], RGB if is_rgb else (), shape_yx, _dtype(image, path))
 
 
-def _read_tiff_header(
-    tif: tifffile.TiffFile, path: Path, n_channels: int | None, pages_are_frames: bool
-) -> Stack:
+def _read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: _Wish) -> Stack:
     if len(tif.pages) == 0 or not tif.series:
         raise unreadable(path, "no image")
-    series = tif.series[0]
-    if len(tif.series) > 1:
-        shapes = ", ".join("x".join(map(str, s.shape)) for s in tif.series[:3])
-        raise _axes_error(path, f"{len(tif.series)} separate images of {shapes} px", "one image")
+    companion = None if wish.alone else _companion_file(tif, path)
+    if companion is not None:
+        return _read_companion(companion, wish)
+    image, series = _choose_series(tif, path, wish.series)
     page = series.keyframe
     for each in tif.pages:
         check_page(each, path, tif.filehandle.size)
     _check_pixels(page, path)
     lead, is_rgb = _leading_axes(series)
-    names = _channel_names(tif)
-    if not names and [axis for axis, _ in lead] == ["C"]:
-        count = lead[0][1]
-        is_other = pages_are_frames and n_channels not in (None, count)
-        # Some programs write the frames of a movie as ImageJ channels, of which it knows 7.
-        if count > MAX_UNNAMED_CHANNELS or is_other:
-            lead = [("Q", count)]
-    grid = _frames_by_channels(path, lead, n_channels, pages_are_frames)
+    names = image.channels if image is not None else ()
+    lead = lead if is_rgb else _rename_axes(lead, names, wish)
+    if page.imagewidth < MIN_WIDTH_PX and series.kind == "shaped" and len(series.shape) > 2:
+        return _channels_last(series, path, wish)
+    grid = _frames_by_channels(path, lead, wish)
     n_found = grid.size // page.samplesperpixel
     n_declared = int((tif.imagej_metadata or {}).get("images", 1))
     if n_declared > n_found:
         raise unreadable(path, f"a truncated stack ({n_found} of {n_declared} ImageJ planes)")
+    if is_rgb and grid.shape[1] == 4 and _has_four_stains(series, path, wish.n_channels):
+        is_rgb = False
     if is_rgb:
         grid, names = grid[:, :3], RGB  # a fourth sample is opacity
     if grid.size > 1 and page.imagewidth < MIN_WIDTH_PX:
         found = f"{grid.size} pages of {page.imagelength} x {page.imagewidth} px"
         raise _axes_error(path, found, "channels before y and x")
-    planes = [[_locate(series, int(i), path) for i in row] for row in grid]
+    project = wish.z or ZChoice("one")
+    planes = [
+        [project.apply([_locate(series, int(i), path) for i in cell]) for cell in row]
+        for row in grid
+    ]
     shape_yx = (int(page.imagelength), int(page.imagewidth))
     is_image = is_rgb or grid.size == 1
-    kind = "ome_tiff" if tif.is_ome else ("image" if is_image else "tiff_stack")
-    return Stack(path, kind, planes, names, shape_yx, _dtype(page, path), *_scales(tif, path))
+    kind = "ome_tiff" if image is not None else ("image" if is_image else "tiff_stack")
+    scales = scales_of_ome(image) if image is not None else scales_of_tiff(tif, len(planes))
+    return _with_scales(Stack(path, kind, planes, names, shape_yx, _dtype(page, path)), scales)
+
+
+def _with_scales(stack: Stack, scales: Scales) -> Stack:
+    is_whole = len(scales.times_s) == len(stack.planes)
+    return replace(
+        stack,
+        pixel_size_um=scales.pixel_size_um(stack.path),
+        frame_interval_s=scales.interval_s,
+        times_s=scales.times_s if is_whole else (),
+        significant_bits=scales.significant_bits,
+    )
+
+
+def _own_images(
+    tif: tifffile.TiffFile, path: Path
+) -> tuple[list[OmeImage], list[tuple[OmeImage, Any]]]:
+    """Read the images of an OME-TIFF, and which of them, with their series, are in this file.
+
+    A file of one position may hold the metadata of its neighbours, too.
+    """
+    images = parse_ome(tif.ome_metadata or "")
+    if len(images) != len(tif.series):
+        return images, []
+    pairs = list(zip(images, tif.series, strict=True))
+    own = [
+        (image, series)
+        for image, series in pairs
+        if any(p is not None and path.samefile(p.parent.filehandle.path) for p in series.pages)
+    ]
+    return images, own
+
+
+def _choose_series(tif: tifffile.TiffFile, path: Path, wanted: str) -> tuple[OmeImage | None, Any]:
+    """Choose the image to read, of one or several in a file; OME metadata, if any, with it."""
+    if tif.is_ome:
+        images, own = _own_images(tif, path)
+        names = _names_of([image for image, _ in own])
+        if len(own) == 1:
+            return own[0]
+        if wanted in names:
+            return own[names.index(wanted)]
+        if own:
+            raise InputError(
+                path,
+                found=f"{len(own)} images ({', '.join(names[:5])})",
+                expected="one image",
+                remedy="fill the column `position` of the sample sheet with one of these names",
+            )
+        return images[0], tif.series[0]
+    if len(tif.series) > 1 and not tif.is_lsm:  # Zeiss adds a thumbnail
+        shapes = ", ".join("x".join(map(str, s.shape)) for s in tif.series[:3])
+        raise _axes_error(path, f"{len(tif.series)} separate images of {shapes} px", "one image")
+    return None, tif.series[0]
+
+
+def _companion_file(tif: tifffile.TiffFile, path: Path) -> Path | None:
+    """Find the file with the metadata of an OME-TIFF that has a pointer only."""
+    description = tif.pages[0].description
+    if not description.lstrip().startswith("<") or "BinaryOnly" not in description:
+        return None
+    name = companion_of(description)
+    companion = path.with_name(name) if name else None
+    if companion is None or not companion.is_file():
+        raise InputError(
+            path,
+            found=f"OME-TIFF whose metadata are in {name}, which is not there",
+            expected="that file beside it",
+            remedy="copy it there, or set the column `format` to channel_files or tiff_series",
+        )
+    return companion
+
+
+def _read_companion(companion: Path, wish: _Wish) -> Stack:
+    """Read a set of OME-TIFFs by the file that has their metadata."""
+    if companion.suffix.lower() in (".tif", ".tiff"):
+        with tifffile.TiffFile(companion, is_ome=False) as tif:
+            text = tif.pages[0].description
+    else:
+        text = companion.read_text(encoding="utf-8")
+    images = parse_ome(text)
+    names = _names_of(images)
+    if wish.series not in names:
+        raise InputError(
+            companion,
+            found=f"{len(images)} images ({', '.join(names[:5])})",
+            expected="one image",
+            remedy="fill the column `position` of the sample sheet with one of these names",
+        )
+    image = images[names.index(wish.series)]
+    places = {place: (companion.with_name(name), page) for name, page, place in image.planes}
+    n_frames, n_channels, n_z = image.sizes
+    if n_z > 1 and wish.z is None:
+        raise z_error(companion, n_z)
+    project = wish.z or ZChoice("one")
+    planes = [
+        [
+            project.apply([_placed(companion, places, (t, c, z)) for z in range(n_z)])
+            for c in range(n_channels)
+        ]
+        for t in range(n_frames)
+    ]
+    pages = {(p.path, p.page) for row in planes for p in row}
+    first = None
+    for name in sorted({name for name, _ in pages}):
+        file = Path(name)
+        with _read_errors(file), _page_errors(file), tifffile.TiffFile(file, is_ome=False) as tif:
+            for _, index in sorted(page for page in pages if page[0] == name):
+                check_page(tif.pages[index], file, tif.filehandle.size)
+                first = first or (tif.pages[index].shape, _dtype(tif.pages[index], file))
+    assert first is not None
+    shape_yx, dtype = (int(first[0][0]), int(first[0][1])), first[1]
+    stack = Stack(companion, "ome_tiff", planes, image.channels, shape_yx, dtype)
+    return _with_scales(stack, scales_of_ome(image))
+
+
+def _placed(
+    companion: Path,
+    places: dict[tuple[int, int, int], tuple[Path, int]],
+    place: tuple[int, int, int],
+) -> Plane:
+    found = places.get(place)
+    if found is None or not found[0].is_file():
+        missing = "no file" if found is None else f"no {found[0].name}"
+        raise InputError(
+            companion,
+            found=f"{missing} for frame {place[0]}, channel {place[1]}, z plane {place[2]}",
+            expected="all files of the OME-TIFF set",
+            remedy="copy the missing file to the others",
+        )
+    return Plane(str(found[0]), found[1])
+
+
+def _rename_axes(
+    lead: list[tuple[str, int]], names: tuple[str, ...], wish: _Wish
+) -> list[tuple[str, int]]:
+    """Take unnamed channels as pages where they can't be channels.
+
+    Some programs write the frames of a movie as ImageJ channels, of which it knows 7.
+    """
+    if not names and [axis for axis, _ in lead] == ["C"]:
+        count = lead[0][1]
+        is_other = wish.pages_are_frames and wish.n_channels != count
+        if count > MAX_UNNAMED_CHANNELS or is_other:
+            return [("Q", count)]
+    return lead
+
+
+def _channels_last(series: Any, path: Path, wish: _Wish) -> Stack:
+    """Read an array ``([frame,] y, x, channel)`` that was written as it is."""
+    n_channels, width = int(series.shape[-1]), int(series.shape[-2])
+    height = int(series.shape[-3]) if len(series.shape) > 2 else 0
+    if width < MIN_WIDTH_PX or height < MIN_WIDTH_PX or len(series.shape) > 4:
+        found = f"{len(series.pages)} pages of {width} x {n_channels} px"
+        raise _axes_error(path, found, "channels before y and x")
+    if wish.n_channels not in (None, n_channels):
+        found = f"{n_channels} channels along the last axis"
+        raise _axes_error(path, found, f"the {wish.n_channels} channels given")
+    n_frames = int(series.shape[0]) if len(series.shape) == 4 else 1
+    planes = [
+        [Plane(str(path), t, c, series=CHANNELS_LAST) for c in range(n_channels)]
+        for t in range(n_frames)
+    ]
+    return Stack(path, "tiff_stack", planes, (), (height, width), _dtype(series, path))
+
+
+def _has_four_stains(series: Any, path: Path, n_channels: int | None) -> bool:
+    """Tell four stains from red, green, blue and opacity, which has one value, or 0 and another."""
+    if n_channels is not None:
+        return n_channels == 4
+    fourth = read_plane(_locate(series, 3, path))
+    return bool(((fourth != 0) & (fourth != fourth.max())).any())
 
 
 def _leading_axes(series: Any) -> tuple[list[tuple[str, int]], bool]:
@@ -206,10 +511,8 @@ def _locate(series: Any, index: int, path: Path) -> Plane:
     return Plane(str(file), int(page.index), sample)
 
 
-def _frames_by_channels(
-    path: Path, lead: list[tuple[str, int]], n_channels: int | None, pages_are_frames: bool
-) -> NDArray[np.int64]:
-    """Arrange the indices of a file's planes as ``(frame, channel)``.
+def _frames_by_channels(path: Path, lead: list[tuple[str, int]], wish: _Wish) -> NDArray[np.int64]:
+    """Arrange the indices of a file's planes as ``(frame, channel, z)``.
 
     Parameters
     ----------
@@ -217,29 +520,43 @@ def _frames_by_channels(
         For messages.
     lead
         Axes before y and x, longer than 1, with their length.
-    n_channels, pages_are_frames
-        See :func:`read_stack`.
+    wish
+        What is known of the axes.
     """
+    if wish.pages_are_frames and not any(axis == "T" for axis, _ in lead):
+        lead = [("T" if axis == "Z" else axis, size) for axis, size in lead]
     axes = "".join(axis for axis, _ in lead)
     sizes = [size for _, size in lead]
     indices = np.arange(int(np.prod(sizes)), dtype=np.int64).reshape(sizes)
-    if axes in ("", "T", "C", "TC", "CT"):
-        indices = indices.T if axes == "CT" else indices
-        n_time = sizes[axes.index("T")] if "T" in axes else 1
-        return indices.reshape(n_time, -1)
-    if "Z" in axes and not (pages_are_frames and len(lead) == 1):
-        found = f"a z axis of {dict(lead)['Z']} planes"
-        raise _axes_error(path, found, "time and channels", "project it or choose one plane")
-    if len(lead) > 1 and sizes[-1] != n_channels:
+    if set(axes) <= set("TCZ") and len(set(axes)) == len(axes):
+        if "Z" in axes and wish.z is None:
+            raise z_error(path, dict(lead)["Z"])
+        order = [axes.index(axis) for axis in "TCZ" if axis in axes]
+        size = dict(lead)
+        return indices.transpose(order).reshape([size.get(axis, 1) for axis in "TCZ"])
+    if "Z" in axes:
+        raise z_error(path, dict(lead)["Z"])
+    if len(lead) > 1 and sizes[-1] != wish.n_channels:
         sizes_text = " x ".join(map(str, sizes))
         raise _axes_error(
             path, f"{sizes_text} pages with unnamed axes", "axes TCYX in its metadata"
         )
-    per_frame = n_channels or 1
+    per_frame = wish.n_channels or 1
     if indices.size % per_frame:
         found = f"{indices.size} pages"
         raise _axes_error(path, found, f"a multiple of the {per_frame} channels given")
-    return indices.reshape(-1, per_frame)
+    return indices.reshape(-1, per_frame, 1)
+
+
+def z_error(path: Path, n_planes: int) -> InputError:
+    """Make the error for z planes that nobody said what to do with."""
+    return InputError(
+        path,
+        found=f"a z axis of {n_planes} planes",
+        expected="one plane of each frame and channel",
+        remedy="fill the column `z_policy` of the sample sheet with max, mean, focus or one; if "
+        "the planes are time points, set the column `format` to tiff_stack instead",
+    )
 
 
 def _axes_error(path: Path, found: str, expected: str, remedy: str = "") -> InputError:
@@ -270,61 +587,9 @@ def _dtype(image: Any, path: Path) -> str:
     if dtype is None or np.dtype(dtype).kind not in "uif":
         raise InputError(
             path,
-            found=f"pixels of type {dtype}",
+            found="pixels of one bit" if np.dtype(dtype).kind == "b" else f"pixels of type {dtype}",
             expected="8, 16 or 32-bit integers or floating point",
-            remedy="convert the image to 16 bit",
+            remedy="number the cells, with skimage.measure.label, if these are their masks, else "
+            "convert the image to 16 bit",
         )
     return str(np.dtype(dtype).newbyteorder("=").name)
-
-
-def _channel_names(tif: tifffile.TiffFile) -> tuple[str, ...]:
-    if tif.is_ome:
-        channels = _ome_pixels(tif).findall("{*}Channel")
-        names = tuple(c.get("Name") or f"channel_{i + 1}" for i, c in enumerate(channels))
-        return names if any(c.get("Name") for c in channels) else ()
-    return ()
-
-
-def _ome_pixels(tif: tifffile.TiffFile) -> ElementTree.Element:
-    try:
-        pixels = ElementTree.fromstring(tif.ome_metadata or "").find(".//{*}Pixels")
-    except ElementTree.ParseError as error:
-        raise ValueError(f"broken OME metadata, {error}") from error
-    if pixels is None:
-        raise ValueError("OME metadata without a Pixels element")
-    return pixels
-
-
-def _scales(tif: tifffile.TiffFile, path: Path) -> tuple[float | None, float | None]:
-    """Pixel size in micrometres and frame interval in seconds."""
-    if tif.is_ome:
-        pixels = _ome_pixels(tif)
-        height, width = (_ome_length(pixels, f"PhysicalSize{a}", MICRONS, "µm") for a in "YX")
-        interval = _ome_length(pixels, "TimeIncrement", SECONDS, "s")
-    elif tif.is_imagej:
-        info: dict[str, Any] = tif.imagej_metadata or {}
-        is_micron = str(info.get("unit", "")).strip().lower() in IMAGEJ_MICRON
-        x_per_unit, y_per_unit = tif.pages[0].resolution
-        height = 1 / y_per_unit if is_micron and y_per_unit > 0 else None
-        width = 1 / x_per_unit if is_micron and x_per_unit > 0 else None
-        unit = SECONDS.get(str(info.get("tunit", "s")).strip().lower())
-        interval = unit * float(info.get("finterval") or 0) if unit else None
-    else:
-        return None, None
-    if height and width and abs(height / width - 1) > 0.01:
-        raise InputError(
-            path,
-            found=f"pixels of {height:g} x {width:g} um",
-            expected="square pixels",
-            remedy="resample the images",
-        )
-    return width, interval or None
-
-
-def _ome_length(
-    pixels: ElementTree.Element, name: str, units: dict[str, float], default: str
-) -> float | None:
-    """Read an OME quantity with its unit; None if absent, zero or in arbitrary units."""
-    factor = units.get(pixels.get(f"{name}Unit", default))
-    value = float(pixels.get(name) or 0)
-    return value * factor if factor and value > 0 else None

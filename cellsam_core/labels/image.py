@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsam_core.errors import InputError
-from cellsam_core.files import omezarr
+from cellsam_core.files import ngff, omezarr
+from cellsam_core.labels.masks import refuse_mask
 from cellsam_core.labels.source import LabelSource, open_labels
 from cellsam_core.labels.tiles import LabelArray, LabelTiles
+
+COARSE_PX = 4096
+"""Images of other programs are looked at with at most so many pixels a side for being a mask."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,20 @@ class LabelImage:
     pixel_size_um: float | None
 
 
-def open_label_image(path: str | Path) -> LabelImage:
+def open_label_image(path: str | Path, *, allow_mask: bool = False) -> LabelImage:
     """Open a single label image: Zarr tile by tile, TIFF whole, uncompressed TIFF mapped.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    allow_mask
+        Accept a mask too, with one number for all cells.
 
     Raises
     ------
     InputError
-        It is no label image, or has several frames, or labels beyond 32 bits.
+        It is no label image, or a mask, or has several frames, or labels beyond 32 bits.
     """
     path = Path(path)
     source = open_labels(path)
@@ -41,14 +52,19 @@ def open_label_image(path: str | Path) -> LabelImage:
             remedy="give a single label image",
         )
     if not omezarr.is_omezarr(path):
-        labels = source.frame(0)
-        _check_range(path, labels)
+        labels = replace(source, is_own=True).frame(0)
+        _check(path, labels, allow_mask or source.is_own)
         return LabelImage(LabelArray(labels), source.pixel_size_um)
-    image = omezarr.open_(path)
-    lead = (0,) * (len(image.axes) - 2)
+    image = ngff.open_image(path)
+    if not image.is_own:
+        _refuse_mask(path, np.asarray(image.read(0)), allow_mask)
 
     def read_window(rows: slice, columns: slice) -> npt.NDArray[Any]:
-        window: npt.NDArray[Any] = image.read((*lead, rows, columns))
+        (y0, y1), (x0, x1) = (
+            each.indices(size)[:2]
+            for each, size in zip((rows, columns), source.shape_yx, strict=True)
+        )
+        window = image.read(0, (y0, y1, x0, x1))
         _check_range(path, window)
         return window
 
@@ -66,7 +82,7 @@ def as_label_image(labels: Any, where: str, *, allow_mask: bool = False) -> Labe
     where
         Name of an array, for errors.
     allow_mask
-        Accept an array of bool as well.
+        Accept a mask too: an array of bool, or one number for all cells.
 
     Raises
     ------
@@ -75,9 +91,9 @@ def as_label_image(labels: Any, where: str, *, allow_mask: bool = False) -> Labe
         :func:`open_label_image`.
     """
     if isinstance(labels, str | Path):
-        return open_label_image(labels)
+        return open_label_image(labels, allow_mask=allow_mask)
     if isinstance(labels, omezarr.OmeZarr | LabelSource):
-        return open_label_image(labels.path)
+        return open_label_image(labels.path, allow_mask=allow_mask)
     array = np.asarray(labels)
     if array.ndim == 3 and len(array) == 1:
         array = array[0]
@@ -88,8 +104,19 @@ def as_label_image(labels: Any, where: str, *, allow_mask: bool = False) -> Labe
             expected="a label image: whole numbers (y, x), 0 = background",
             remedy="give one plane of labels, such as those that `segment` returns",
         )
-    _check_range(where, array)
+    _check(where, array, allow_mask)
     return LabelImage(LabelArray(array), None)
+
+
+def _check(path: str | Path, labels: npt.NDArray[Any], allow_mask: bool) -> None:
+    _check_range(path, labels)
+    _refuse_mask(path, labels, allow_mask)
+
+
+def _refuse_mask(path: str | Path, labels: npt.NDArray[Any], allow_mask: bool) -> None:
+    """Refuse a mask by some of the image's rows and columns."""
+    step = max(1, -(-max(labels.shape) // COARSE_PX))
+    refuse_mask(path, labels[::step, ::step], one_number=allow_mask)
 
 
 def _check_range(path: str | Path, labels: npt.NDArray[Any]) -> None:

@@ -13,9 +13,13 @@ import tifffile
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.files.filenames import is_label, list_images, missing_frame
+from cellsam_core.files.filenames import is_label, list_images, missing_frame, natural_key
+from cellsam_core.files.foreign import refuse_foreign
+from cellsam_core.files.names import NamedImage, parse_names
+from cellsam_core.files.npy import SEGMENTATION, SUFFIX, read_array
 from cellsam_core.files.planes import read_plane
 from cellsam_core.files.stack import read_stack
+from cellsam_core.labels.masks import refuse_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.files.stack import Stack
+
+EXACT_FLOAT32 = 1 << 24
+"""Whole numbers from here on are not all different in 32-bit floating point."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,9 @@ class LabelSource:
     read
         Function of the frame index.
     pixel_size_um, frame_interval_s
-        As the files say; None where they don't.
+        Pixel size and frame interval as the files say; None where they do not.
+    is_own
+        True if this pipeline wrote them: its labels are no mask.
     """
 
     path: Path
@@ -47,6 +56,7 @@ class LabelSource:
     read: Callable[[int], NDArray[Any]]
     pixel_size_um: float | None = None
     frame_interval_s: float | None = None
+    is_own: bool = False
 
     def frame(self, index: int) -> NDArray[Any]:
         """Read the labels of one frame.
@@ -59,11 +69,15 @@ class LabelSource:
         Raises
         ------
         InputError
-            The file is damaged or has negative labels.
+            The file is damaged, has negative or broken numbers, or is a mask of all cells.
         """
         labels = self.read(index)
+        if labels.dtype.kind == "f":
+            labels = _whole(self.path, labels, index)
         if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
             raise _not_labels(self.path, f"negative labels in frame {index}")
+        if not self.is_own:
+            refuse_mask(self.path, labels, index if self.n_frames > 1 else None)
         return labels
 
 
@@ -73,15 +87,15 @@ def open_labels(path: str | Path) -> LabelSource:
     Parameters
     ----------
     path
-        A folder of single-plane images in natural order (where label images such as
-        ``man_track000.tif`` lie beside raw images, only they are taken), one multi-page
-        TIFF, one image, or a ``masks.zarr``.
+        A folder of single-plane images, told in order by their names (where label images such as
+        ``man_track000.tif`` or ``t0_seg.npy`` lie beside raw images, only they are taken), one
+        multi-page TIFF, one image, an array of NumPy, a ``masks.zarr`` or another OME-Zarr.
 
     Raises
     ------
     InputError
-        Nothing there, several planes in a file of a folder, mixed shapes, pixels that are
-        not integers, or damaged files.
+        Nothing there, several planes in a file of a folder, mixed shapes, several positions or
+        kinds of labels, pixels that are no numbers, or damaged files.
     """
     root = Path(path)
     if not root.exists():
@@ -89,12 +103,10 @@ def open_labels(path: str | Path) -> LabelSource:
     if omezarr.is_omezarr(root):
         return _open_zarr(root)
     if root.is_dir():
-        images = list_images(root)
-        files = [f for f in images if is_label(f)] or images
-        if not files:
-            raise _not_labels(root, "no images")
-        _refuse_gap(root, files)
-        return _open_stacks(root, [_only_plane(f, len(files)) for f in files])
+        return _open_folder(root)
+    if root.suffix.lower() == SUFFIX:
+        return _open_arrays(root, [root])
+    refuse_foreign(root)
     stack = read_stack(root, pages_are_frames=True)
     by_channel = len(stack.planes) == 1 and stack.planes[0][0].sample is None
     if by_channel:  # programs that know no time axis call the frames of a stack its channels
@@ -102,6 +114,25 @@ def open_labels(path: str | Path) -> LabelSource:
     if len(stack.planes[0]) > 1:
         raise _not_labels(root, f"{len(stack.planes[0])} channels")
     return _open_stacks(root, [stack])
+
+
+def _open_folder(root: Path) -> LabelSource:
+    """Open the label images of a folder, one a frame."""
+    images = list_images(root)
+    arrays = sorted(
+        (f for f in root.iterdir() if f.name.lower().endswith(SUFFIX) and f.name[0] != "."),
+        key=lambda f: natural_key(f.name),
+    )
+    segmented = [f for f in arrays if f.name.lower().endswith(SEGMENTATION)]
+    files = [f for f in images if is_label(f)] or segmented or images or arrays
+    if not files:
+        for file in sorted(root.iterdir()):
+            refuse_foreign(file)
+        raise _not_labels(root, "no images")
+    files = _in_order(root, files)
+    if files[0].suffix.lower() == SUFFIX:
+        return _open_arrays(root, files)
+    return _open_stacks(root, [_only_plane(f, len(files)) for f in files])
 
 
 def write_label_tiff(path: str | Path, labels: NDArray[Any]) -> None:
@@ -124,6 +155,25 @@ def write_label_tiff(path: str | Path, labels: NDArray[Any]) -> None:
         )
 
 
+def _whole(path: Path, pixels: NDArray[Any], index: int) -> NDArray[Any]:
+    """Take whole numbers in floating point as labels; refuse others."""
+    finite = pixels if np.isfinite(pixels).all() else np.zeros((1, 1))
+    largest = float(finite.max(initial=0.0))
+    is_exact = pixels.dtype.itemsize > 4 or largest < EXACT_FLOAT32
+    if finite is pixels and is_exact and (np.rint(pixels) == pixels).all():
+        return pixels.astype(np.int64)
+    scaled = " between 0 and 1" if finite.min() >= 0 and largest <= 1 else ""
+    raise InputError(
+        path,
+        found=f"numbers that are not whole{scaled} in frame {index}"
+        if is_exact and finite is pixels
+        else f"floating point numbers that can't be labels in frame {index}",
+        expected="whole numbers, 0 = background",
+        remedy="save the labels as 16 or 32-bit integers without scaling (in Fiji: Edit > Options "
+        "> Conversions, no scaling, then Image > Type > 16-bit)",
+    )
+
+
 def _not_labels(path: Path, found: str) -> InputError:
     return InputError(
         path,
@@ -133,12 +183,46 @@ def _not_labels(path: Path, found: str) -> InputError:
     )
 
 
-def _refuse_gap(root: Path, files: list[Path]) -> None:
-    """Where names differ in their last number alone, one left out is a frame that is not there."""
-    names = [re.fullmatch(r"(.*?)(\d+)(\D*)", f.stem) for f in files]
-    if not all(names) or len({m.group(1, 3) for m in names if m}) > 1:
+def _in_order(root: Path, files: list[Path]) -> list[Path]:
+    """Order label images by the frames in their names.
+
+    Names that have nothing in common are taken in natural order. Several positions, stains, z
+    planes, or two files of a frame are refused: they would be taken for frames.
+    """
+    skeletons = {re.sub(r"\d+", "#", f.stem) for f in files}
+    if len(skeletons) == len(files) > 1:
+        return files
+    try:
+        named = parse_names(files, root).images
+    except InputError as error:
+        found = str(error).partition(": found ")[2].partition(", expected ")[0]
+        raise _one_movie(root, found) from error
+    for what, values in (
+        ("positions", {i.position for i in named}),
+        ("kinds of labels", {i.channel or "" for i in named}),
+        ("z planes", {str(i.z) for i in named}),
+    ):
+        if len(values) > 1:
+            shown = sorted(values, key=natural_key)
+            raise _one_movie(root, f"several {what} ({', '.join(shown[:4])})")
+    _refuse_gap(root, named)
+    return [i.path for i in sorted(named, key=lambda i: i.frame or 0)]
+
+
+def _one_movie(root: Path, found: str) -> InputError:
+    return InputError(
+        root,
+        found=found,
+        expected="the label images of one movie, one a frame",
+        remedy="put them into a folder of their own",
+    )
+
+
+def _refuse_gap(root: Path, named: list[NamedImage]) -> None:
+    """Refuse a frame that is not there; clocks may be uneven."""
+    if any(image.time_s is not None for image in named):
         return
-    gap = missing_frame(int(m[2]) for m in names if m)
+    gap = missing_frame(i.frame for i in named if i.frame is not None)
     if gap is not None:
         raise InputError(
             root,
@@ -163,9 +247,9 @@ def _open_stacks(root: Path, stacks: list[Stack]) -> LabelSource:
         if stack.shape_yx != first.shape_yx:
             y, x = stack.shape_yx
             raise _not_labels(stack.path, f"{y} x {x} px after {height} x {width} px")
-        if np.dtype(stack.dtype).kind not in "ui":
-            raise _not_labels(stack.path, f"pixels of type {stack.dtype}")
     planes = [plane for stack in stacks for (plane,) in stack.planes]
+    if np.dtype(first.dtype).kind == "f":
+        _whole(first.path, read_plane(planes[0]), 0)
     return LabelSource(
         root,
         len(planes),
@@ -176,15 +260,47 @@ def _open_stacks(root: Path, stacks: list[Stack]) -> LabelSource:
     )
 
 
+def _open_arrays(root: Path, files: list[Path]) -> LabelSource:
+    """Open NumPy arrays, ``(y, x)`` each, or one ``(t, y, x)``."""
+    first = read_array(files[0])
+    if len(files) == 1 and first.ndim == 3:
+        _refuse_kind(root, first)
+        return LabelSource(
+            root, len(first), _yx(first.shape[1:]), lambda index: np.asarray(first[index])
+        )
+    for file in files:
+        array = read_array(file)
+        _refuse_kind(file, array)
+        if array.ndim != 2 or array.shape != first.shape:
+            sizes = " x ".join(map(str, array.shape)), " x ".join(map(str, first.shape))
+            raise _not_labels(file, f"{sizes[0]} px after {sizes[1]} px")
+    return LabelSource(
+        root, len(files), _yx(first.shape), lambda index: np.asarray(read_array(files[index]))
+    )
+
+
+def _refuse_kind(path: Path, array: NDArray[Any]) -> None:
+    if array.dtype.kind not in "uif" or not array.size:
+        raise _not_labels(path, f"an array of type {array.dtype} and shape {array.shape}")
+
+
+def _yx(shape: tuple[int, ...]) -> tuple[int, int]:
+    return int(shape[0]), int(shape[1])
+
+
 def _open_zarr(root: Path) -> LabelSource:
-    masks = omezarr.open_(root)
-    if "c" in masks.axes or masks.array.dtype.kind not in "ui":
-        raise _not_labels(root, f"axes {masks.axes} of type {masks.array.dtype}")
+    from cellsam_core.files import ngff
+
+    image = ngff.open_image(root, ngff.list_images(root)[0])
+    sizes, dtype = image.sizes, image.array.dtype
+    if sizes["c"] > 1 or sizes["z"] > 1 or np.dtype(dtype).kind not in "uif":
+        raise _not_labels(root, f"axes {image.axes} of type {dtype}")
     return LabelSource(
         root,
-        masks.n_frames,
-        masks.shape_yx,
-        lambda index: np.asarray(masks.frame(index)),
-        masks.pixel_size_um,
-        masks.frame_interval_s,
+        sizes["t"],
+        (sizes["y"], sizes["x"]),
+        lambda index: image.read(image.page(index, 0, 0)),
+        image.pixel_size_um,
+        image.frame_interval_s,
+        image.is_own,
     )

@@ -55,9 +55,9 @@ def choose_roles(
         _require(images, names[0])
     if given:
         return given
-    channels = images.channels
-    if len(channels) == 1:
-        return {"cell": channels}
+    channels = [name for name in images.channels if name not in images.partial]
+    if len(images.channels) == 1:
+        return {"cell": images.channels}
     if channels == RGB:
         if is_published(weights) or not _is_coloured(images):
             return {"cell": RGB}
@@ -89,6 +89,14 @@ def _require(images: RawImages, name: str) -> None:
             found=f"no channel {name!r}",
             expected=f"one of {', '.join(images.channels)}",
             remedy="correct the channel's name",
+        )
+    if name in images.partial:
+        whole = [channel for channel in images.channels if channel not in images.partial]
+        raise InputError(
+            images.name,
+            found=f"frames without channel {name}",
+            expected="a channel that was imaged in every frame, because cells are segmented there",
+            remedy=f"name another channel, such as {whole[0]}" if whole else "add the images",
         )
 
 

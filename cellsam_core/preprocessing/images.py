@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.errors import InputError
-from cellsam_core.samples.frames import read_frame
+from cellsam_core.samples.frames import is_whole, read_frame
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.stage import split_channels
@@ -47,6 +47,8 @@ class RawImages:
         Side of a pixel in micrometres and seconds between frames; None where they are not known.
     fields
         Fields of view that make up the image; None for an image that is whole.
+    partial
+        Names of the channels that some frames lack.
     """
 
     name: str
@@ -58,6 +60,7 @@ class RawImages:
     pixel_size_um: float | None = None
     frame_interval_s: float | None = None
     fields: Fields | None = None
+    partial: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def images_of_manifest(manifest: Manifest) -> RawImages:
         pixel_size_um=manifest.pixel_size_um,
         frame_interval_s=manifest.frame_interval_s if is_movie else None,
         fields=manifest.fields,
+        partial=frozenset(name for name in manifest.channels if not is_whole(manifest, name)),
     )
 
 

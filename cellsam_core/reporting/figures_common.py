@@ -103,7 +103,7 @@ def figure_for(window: Window) -> Figure:
 def time_axis(axes: Axes, units: Units) -> None:
     """Label the axis of time; ticks at frames are whole numbers."""
     axes.set_xlabel(units.time_label)
-    if not units.frame_interval_s:
+    if not units.timed:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

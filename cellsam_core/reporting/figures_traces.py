@@ -70,18 +70,19 @@ def draw_heat_map(axes: Axes, matrix: pd.DataFrame, onset: Onset, units: Units) 
     low, high = np.percentile(finite, [1, 99]) if len(finite) else (1.0, 1.0)
     fold = max(float(high), 1 / max(float(low), 0.1), 1.05)
     axes.set_facecolor("0.8")
-    half = 0.5 * units.per_frame
-    right = ordered.shape[1] * units.per_frame - half
-    picture = axes.imshow(
-        np.ma.masked_invalid(ordered.clip(1 / fold, fold)),
-        aspect="auto",
-        cmap="RdBu_r",
-        norm=LogNorm(1 / fold, fold),  # as many-fold up as down
-        interpolation="nearest",
-        extent=(-half, right, len(ordered), 0),
-    )
+    shown = np.ma.masked_invalid(ordered.clip(1 / fold, fold))
+    colours: dict[str, Any] = {"cmap": "RdBu_r", "norm": LogNorm(1 / fold, fold)}
+    edges = units.times(np.arange(ordered.shape[1] + 1) - 0.5)
+    if units.uneven_times_s:
+        picture: Any = axes.pcolormesh(edges, np.arange(len(ordered) + 1), shown, **colours)
+        axes.set_ylim(len(ordered), 0)
+    else:
+        extent = (float(edges[0]), float(edges[-1]), len(ordered), 0)
+        picture = axes.imshow(
+            shown, aspect="auto", interpolation="nearest", extent=extent, **colours
+        )
     if onset.frame < ordered.shape[1]:
-        _mark_onset(axes, onset.frame * units.per_frame - half, onset.word)
+        _mark_onset(axes, float(units.times(onset.frame - 0.5)), onset.word)
     time_axis(axes, units)
     if len(ordered) <= MAX_ROW_IDS:
         ids = [str(track_id) for track_id in sorted_rows.index]
@@ -103,7 +104,7 @@ def figure_traces(matrix: pd.DataFrame, onset: Onset, units: Units) -> Figure:
     `matrix` is that of the heat map. At most 200 evenly spaced rows are drawn as single traces, up
     to 30 of them in the colours of their tracks; the mean is that of all rows.
     """
-    times = np.arange(matrix.shape[1]) * units.per_frame
+    times = units.times(np.arange(matrix.shape[1]))
     figure = new_figure(2.9)
     left, right = figure.subplots(1, 2, sharey=False)
     shown = matrix.iloc[:: max(1, -(-len(matrix) // MAX_SINGLE_TRACES))]
@@ -120,7 +121,7 @@ def figure_traces(matrix: pd.DataFrame, onset: Onset, units: Units) -> Figure:
     for axes in (left, right):
         axes.axhline(1, color="0.6", lw=0.8, zorder=0)
         if onset.frame < matrix.shape[1]:
-            _mark_onset(axes, (onset.frame - 0.5) * units.per_frame, onset.word)
+            _mark_onset(axes, float(units.times(onset.frame - 0.5)), onset.word)
         time_axis(axes, units)
         axes.set_ylabel("R/R0")
     return figure
@@ -179,7 +180,7 @@ def figure_intensities(matrices: dict[str, pd.DataFrame], units: Units) -> Figur
     figure = new_figure(2.4 * rows)
     for i, (channel, matrix) in enumerate(matrices.items()):
         axes = figure.add_subplot(rows, columns, i + 1)
-        _plot_mean(axes, np.arange(matrix.shape[1]) * units.per_frame, matrix.to_numpy())
+        _plot_mean(axes, units.times(np.arange(matrix.shape[1])), matrix.to_numpy())
         # In the user's name of a channel, a dollar sign is no mathematics.
         axes.set_title(channel, parse_math=False)
         time_axis(axes, units)

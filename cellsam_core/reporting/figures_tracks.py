@@ -143,7 +143,7 @@ def figure_counts(n_cells: npt.NDArray[np.int64], division_frames: Any, units: U
     division_frames
         Frame of each division.
     """
-    times = np.arange(len(n_cells)) * units.per_frame
+    times = units.times(np.arange(len(n_cells)))
     divisions = np.bincount(np.asarray(division_frames, dtype=np.int64), minlength=len(n_cells))
     figure = new_figure(2.6)
     left, right = figure.subplots(1, 2)
@@ -216,8 +216,8 @@ def draw_lineages(axes: Axes, tracks: pd.DataFrame, units: Units) -> None:
     rows = lineage_layout(tracks)
     tracks = tracks.sort_values("track_id")
     n_rows = max(rows.values(), default=0) + 1
-    starts = tracks["first_frame"].to_numpy() * units.per_frame
-    stops = (tracks["last_frame"].to_numpy() + 1) * units.per_frame
+    starts = units.times(tracks["first_frame"].to_numpy())
+    stops = units.times(tracks["last_frame"].to_numpy() + 1)
     y = np.array([rows[track_id] for track_id in tracks["track_id"]])
     axes.hlines(
         y, starts, stops, colors=[tuple(c) for c in id_colours(tracks["track_id"].to_numpy())], lw=2
@@ -252,7 +252,7 @@ def figure_track_lengths(lengths: npt.NDArray[np.int64], n_frames: int, units: U
     step = max(1, n_frames // 40)
     edges = (np.arange(0, n_frames + step, step) + 0.5) * units.per_frame
     axes.hist(lengths * units.per_frame, bins=edges.tolist(), color=ACCENT)
-    axes.set_xlabel(f"track length ({units.time if units.time == 'min' else 'frames'})")
+    axes.set_xlabel(f"track length ({'min' if units.frame_interval_s else 'frames'})")
     if not units.frame_interval_s:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("tracks")

@@ -43,8 +43,9 @@ def package_versions() -> dict[str, str | None]:
 def input_files(results: Results) -> list[dict[str, Any]]:
     """List the name and size in bytes of every input file; None for one that no longer exists."""
     manifest = results.manifest
-    planes = [plane for frame in manifest.planes for plane in frame]
+    planes = [plane for frame in manifest.planes for plane in frame if plane is not None]
     names = {path for plane in planes for path in (plane.path, *plane.also)}
+    names |= {path for plane in planes for path, _ in plane.stack if path}
     if manifest.transcripts is not None:
         names.add(manifest.transcripts.path)
     others = (manifest.boundaries, manifest.labels, results.bulk)

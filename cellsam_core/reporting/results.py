@@ -152,7 +152,9 @@ class Results:
     @property
     def units(self) -> Units:
         """Physical units of the sample."""
-        return Units(self.manifest.pixel_size_um, self.manifest.frame_interval_s)
+        manifest = self.manifest
+        uneven = () if manifest.frame_interval_s else tuple(manifest.frame_times_s or ())
+        return Units(manifest.pixel_size_um, manifest.frame_interval_s, uneven)
 
     @property
     def is_movie(self) -> bool:

@@ -36,7 +36,9 @@ def input_section(results: Results) -> Section:
         ("pixel size (µm)", f"{manifest.pixel_size_um:.4g}" if manifest.pixel_size_um else unknown),
     ]
     if results.is_movie:
-        interval = manifest.frame_interval_s or "not known: times are in frames"
+        interval: Any = manifest.frame_interval_s or "not known: times are in frames"
+        if manifest.frame_times_s and not manifest.frame_interval_s:
+            interval = f"uneven, 0 to {manifest.frame_times_s[-1]:g} s in all"
         rows.append(("frame interval (s)", interval))
     if manifest.transcripts is not None:
         rows.append(("transcripts", manifest.transcripts.n_rows))

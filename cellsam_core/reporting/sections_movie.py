@@ -70,7 +70,9 @@ def outlines_section(results: Results, objects: pd.DataFrame | None) -> Section:
     colour = "Outlines" if objects is None else "Outlines in the colour of their track, with its id"
     for frame in sorted({0, last // 2, last}):
         rgb, window, here = frame_overlay(image, masks, objects, frame)
-        title = f"frame {frame}" + (f", {units.at(frame * units.per_frame)}" if units.timed else "")
+        title = f"frame {frame}" + (
+            f", {units.at(float(units.times(frame)))}" if units.timed else ""
+        )
         uri = encode(
             partial(figures_tracks.figure_masks, title, rgb, window, units, here), photograph=True
         )
@@ -169,7 +171,7 @@ def divisions_table(divisions: pd.DataFrame, units: Units) -> Table:
     shown["daughter_ids"] = shown["daughter_ids"].astype(str).str.replace(";", ", ")
     header = ["event", "kind", "frame", "parent", "daughters", "score", "status"]
     if units.timed:
-        shown.insert(3, "time", shown["frame"] * units.per_frame)
+        shown.insert(3, "time", units.times(shown["frame"]))
         header.insert(3, units.time_label)
     caption = "Divisions: frame and time of the first frame with daughters."
     if len(divisions) > len(shown):

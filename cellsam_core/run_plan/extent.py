@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.errors import InputError
-from cellsam_core.files.filenames import is_label, list_images, parse_names
-from cellsam_core.files.stack import read_stack
+from cellsam_core.files.filenames import find_images
+from cellsam_core.files.stack import ZChoice, read_stack
+from cellsam_core.samples.movie_files import FOLDER_FORMATS, MovieOptions, find_movie
+from cellsam_core.samples.movies import movie_root
+from cellsam_core.samples.positions import choose_position
 from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.vendors import cosmx
 
@@ -30,7 +33,12 @@ class Extent:
 
 
 def read_extent(
-    path: str | Path, *, is_movie: bool, n_channels: int | None = None, fov: str | None = None
+    path: str | Path,
+    *,
+    is_movie: bool,
+    n_channels: int | None = None,
+    fov: str | None = None,
+    movie: MovieOptions | None = None,
 ) -> Extent | None:
     """Read the size of a sample from file names and one header; `inspect` reads all headers.
 
@@ -44,6 +52,8 @@ def read_extent(
         Number of channels, if the sample sheet names them.
     fov
         Only field of view to use, if the sample sheet names one.
+    movie
+        Options of a movie, as the sample sheet gives them.
 
     Returns
     -------
@@ -55,28 +65,41 @@ def read_extent(
         if root.is_dir() and find_format(root):
             raw = open_raw(root, pixel_size_um=1)  # the size of a pixel does not matter here
             return Extent(len(raw.fields), raw.shape_yx)
-        if not is_movie and root.is_dir() and cosmx.fits(root):
+        if is_movie:
+            return _movie_extent(root, movie or MovieOptions(), n_channels)
+        if root.is_dir() and cosmx.fits(root):
             images = list(cosmx.stain_files(root).values())
             n_fields = len(images) if fov is None else 1
         else:
-            images, n_fields = [root] if root.is_file() else _find_images(root), 1
+            images, n_fields = [root] if root.is_file() else find_images(root, 2), 1
         if not images:
             return None
-        stack = read_stack(images[0], n_channels=n_channels, pages_are_frames=is_movie)
-        if not is_movie:
-            return Extent(n_fields, stack.shape_yx)
-        in_names = {image.frame for image in parse_names(images)} if len(images) > 1 else {None}
-        return Extent(max(len(in_names), len(stack.planes)), stack.shape_yx)
+        return Extent(n_fields, read_stack(images[0], n_channels=n_channels).shape_yx)
     except InputError:
         return None
 
 
-def _find_images(root: Path) -> list[Path]:
-    """Find the images of a folder; if it has none, those of the sub-folder with most images."""
-    for pattern in ("", "*/", "*/*/"):
-        folders = sorted(root.glob(pattern)) if pattern else [root]
-        groups = [[f for f in list_images(g) if not is_label(f)] for g in folders if g.is_dir()]
-        largest = max(groups, key=len, default=[])
-        if largest:
-            return largest
-    return []
+def _movie_extent(root: Path, options: MovieOptions, n_channels: int | None) -> Extent:
+    """Read the header of one image, or of all stacks that are joined."""
+    options = replace(options, z=options.z or ZChoice("one"))
+    files = find_movie(movie_root(root), options)
+    position = choose_position(files, options.position or None)
+    if files.container is not None:
+        is_stack = options.format == "tiff_stack"
+        stack = read_stack(
+            files.container,
+            n_channels=n_channels,
+            pages_are_frames=is_stack,
+            z=options.z,
+            series=position,
+        )
+        return Extent(len(stack.planes), stack.shape_yx)
+    images = [i for i in files.images if i.position == position]
+    by_frame = {i.frame: i.path for i in images if i.channel == images[0].channel}
+    is_alone = options.format in FOLDER_FORMATS
+    first = read_stack(images[0].path, n_channels=n_channels, z=options.z, alone=is_alone)
+    n_frames = len({i.frame for i in images})
+    if len(first.planes) > 1:
+        stacks = (read_stack(p, z=options.z, alone=is_alone) for p in by_frame.values())
+        n_frames = sum(len(stack.planes) for stack in stacks)
+    return Extent(n_frames, first.shape_yx)

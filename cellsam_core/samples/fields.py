@@ -24,7 +24,7 @@ def onto_image(
     Parameters
     ----------
     path
-        Of the table, for errors.
+        Path of the table, for errors.
     fields
         Where the fields lie.
     batch

@@ -42,6 +42,8 @@ def read_frame(
     Returns
     -------
     ndarray, (c, y, x)
+        A channel that was not imaged in this frame is NaN everywhere; the others are floats
+        then, too.
 
     Raises
     ------
@@ -51,9 +53,18 @@ def read_frame(
     names = manifest.channels if channels is None else channels
     indices = [channel_index(manifest, name) for name in names]
     if manifest.fields is not None:
-        channel_planes = ([field[i] for field in manifest.planes] for i in indices)
+        channel_planes = ([_there(f[i]) for f in manifest.planes] for i in indices)
         return np.stack([read_mosaic(p, manifest.fields.layout, window) for p in channel_planes])
-    return np.stack([read_plane(manifest.planes[frame][i], window) for i in indices])
+    row = [manifest.planes[frame][i] for i in indices]
+    y0, y1, x0, x1 = window or (0, manifest.shape_yx[0], 0, manifest.shape_yx[1])
+    absent = np.broadcast_to(np.float32(np.nan), (y1 - y0, x1 - x0))
+    return np.stack([absent if p is None else read_plane(p, window) for p in row])
+
+
+def _there(plane: Plane | None) -> Plane:
+    """Fields of view have all channels."""
+    assert plane is not None
+    return plane
 
 
 def read_mosaic(
@@ -98,6 +109,36 @@ def read_mosaic(
 def _darkest(plane: Plane) -> np.generic[Any]:
     darkest: np.generic[Any] = read_plane(plane).min()
     return darkest
+
+
+def is_whole(manifest: Manifest, name: str) -> bool:
+    """Tell whether a channel was imaged in every frame."""
+    index = channel_index(manifest, name)
+    return all(row[index] is not None for row in manifest.planes)
+
+
+def refuse_missing_frames(manifest: Manifest, names: Sequence[str]) -> None:
+    """Refuse channels that some frames lack: cells are segmented and followed in every frame.
+
+    Raises
+    ------
+    InputError
+        It names the first frame without a plane.
+    """
+    for name in names:
+        index = channel_index(manifest, name)
+        lost = next((t for t, row in enumerate(manifest.planes) if row[index] is None), None)
+        if lost is not None:
+            whole = [c for c in manifest.channels if is_whole(manifest, c)]
+            raise InputError(
+                f"sample {manifest.sample}",
+                found=f"no image of channel {name} in frame {lost}",
+                expected="the channels that are segmented in every frame",
+                remedy=f"segment another channel, such as {whole[0]}, with `nuclear_channel` or "
+                "`cell_channel`"
+                if whole
+                else "add the missing images",
+            )
 
 
 def channel_index(manifest: Manifest, name: str) -> int:

@@ -1,8 +1,9 @@
-"""What a sample's files say of themselves: written once by ``inspect``, read by every stage."""
+"""Manifest of a sample, the contents of its files: ``inspect`` writes it, every stage reads it."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.files.plane import Plane
+from cellsam_core.files.plane import PROJECTIONS, Plane
 from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ class Fields:
     Attributes
     ----------
     column
-        Of the transcript table: the number of a row's field.
+        Column of the transcript table with the number of the field.
     numbers
-        Of the fields, ascending.
+        Numbers of the fields, ascending.
     offset_yx
         First pixel of each field in the image.
     shape_yx
-        Of a field.
+        Height and width of a field in pixels.
     """
 
     column: str
@@ -41,7 +42,7 @@ class Fields:
 
     @functools.cached_property
     def layout(self) -> Layout:
-        """Where the fields lie, for reckoning."""
+        """Places of the fields as arrays."""
         import numpy as np
 
         from cellsam_core.mosaic import Layout
@@ -127,17 +128,24 @@ class Manifest:
     channels
         Names of the image channels, in file order.
     n_frames, shape_yx, dtype
-        Of the image; `dtype` in native byte order.
+        Number of frames, height and width in pixels, and pixel type in native byte order.
     pixel_size_um, frame_interval_s
-        None where neither the files nor the sample sheet say.
+        Side of a pixel in micrometres and time between frames in seconds; None where neither the
+        files nor the sample sheet say.
     planes
         ``planes[frame][channel]``; ``planes[field][channel]`` where `fields` make up the image.
+        None where a channel was not imaged in a frame.
     transcripts
         Spatial samples only.
     boundaries, labels
         Vendor cell polygons and label image beside a spatial sample, if any.
     warnings
         Sentences for the report.
+    frame_times_s
+        Seconds of each frame since the first; None where only the interval is known, or nothing.
+    saturation_values
+        Grey value from which a pixel of each channel is saturated, None for the largest of its
+        type; None for a sample that was not looked at.
     """
 
     sample: str
@@ -149,11 +157,21 @@ class Manifest:
     dtype: str
     pixel_size_um: float | None
     frame_interval_s: float | None
-    planes: list[list[Plane]]
+    planes: list[list[Plane | None]]
     transcripts: TranscriptSource | None = None
     boundaries: str | None = None
     labels: str | None = None
     warnings: list[str] = field(default_factory=list)
+    frame_times_s: list[float] | None = None
+    saturation_values: list[float | None] | None = None
+
+    @property
+    def times_s(self) -> list[float] | None:
+        """Seconds of each frame, by its own time or by the interval; None where unknown."""
+        if self.frame_times_s is not None:
+            return self.frame_times_s
+        interval = self.frame_interval_s
+        return None if interval is None else [t * interval for t in range(self.n_frames)]
 
     @property
     def fields(self) -> Fields | None:
@@ -182,10 +200,7 @@ class Manifest:
             raw: dict[str, Any] = dict(json.loads(Path(path).read_text(encoding="utf-8")))
             if raw.pop("schema_version") != SCHEMA_VERSION:
                 raise ValueError("another schema_version")
-            raw["planes"] = [
-                [Plane(**p | {"also": tuple(p.get("also", ()))}) for p in frame]
-                for frame in raw["planes"]
-            ]
+            raw["planes"] = [[_plane(p) for p in frame] for frame in raw["planes"]]
             raw["shape_yx"] = tuple(raw["shape_yx"])
             if raw["transcripts"] is not None:
                 keep = raw["transcripts"].get("keep")
@@ -234,9 +249,16 @@ class Manifest:
         return self.transcripts
 
 
+def _plane(entry: dict[str, Any] | None) -> Plane | None:
+    if entry is None:
+        return None
+    stack = tuple((str(path), int(page)) for path, page in entry.get("stack", ()))
+    return Plane(**entry | {"also": tuple(entry.get("also", ())), "stack": stack})
+
+
 def _check(manifest: Manifest) -> None:
     """Raise ValueError that names the first entry that no manifest of `inspect` has."""
-    planes = [plane for frame in manifest.planes for plane in frame]
+    planes = [plane for frame in manifest.planes for plane in frame if plane is not None]
     n_channels = len(manifest.channels)
     fields = manifest.fields
     n_rows = manifest.n_frames if fields is None else len(fields.numbers)
@@ -253,6 +275,16 @@ def _check(manifest: Manifest) -> None:
         "path": all(isinstance(plane.path, str) for plane in planes),
         "page": all(_is_count(plane.page) for plane in planes),
         "sample": all(plane.sample is None or _is_count(plane.sample) for plane in planes),
+        "series": all(isinstance(plane.series, str) for plane in planes),
+        "stack": all(_is_count(page) for plane in planes for _, page in plane.stack),
+        "projection": all(plane.projection in PROJECTIONS for plane in planes),
+        "zoom": all(_is_count(plane.zoom, 1) for plane in planes),
+        "frame_times_s": _are_times(manifest.frame_times_s, manifest.n_frames),
+        "saturation_values": manifest.saturation_values is None
+        or (
+            len(manifest.saturation_values) == n_channels
+            and all(v is None or _is_positive(v) for v in manifest.saturation_values)
+        ),
         "boundaries": isinstance(manifest.boundaries, str | None),
         "warnings": all(isinstance(sentence, str) for sentence in manifest.warnings),
         "transcripts": manifest.transcripts is None or _is_sound(manifest.transcripts),
@@ -260,6 +292,13 @@ def _check(manifest: Manifest) -> None:
     wrong = next((name for name, is_right in checks.items() if not is_right), None)
     if wrong is not None:
         raise ValueError(f"the entry {wrong}")
+
+
+def _are_times(times: list[float] | None, n_frames: int) -> bool:
+    if times is None:
+        return True
+    is_rising = all(b > a for a, b in itertools.pairwise(times))
+    return len(times) == n_frames and all(map(_is_number, times)) and is_rising
 
 
 def _is_sound(source: TranscriptSource) -> bool:

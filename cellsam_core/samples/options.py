@@ -16,6 +16,8 @@ Format = Literal[
     "image",
     "tiff_stack",
     "ome_tiff",
+    "ome_zarr",
+    "microscope",
     "merscope",
     "xenium",
     "cosmx",
@@ -63,6 +65,17 @@ class InspectOptions(Options):
     channels: str | tuple[str, ...] | None = option(
         None, "Names of the channels to use, in this order, separated by commas."
     )
+    pattern: str | None = option(
+        None,
+        "Movies: meaning of the parts of the image names, such as `img_{time}_{channel}_{z}`, with"
+        " `{position}`, and `{*}` for a part that does not matter. Names that do not fit are left"
+        " out. With a slash in it, the names of folders count.",
+    )
+    position: str | None = option(
+        None,
+        "Movies: name of the only position to read, if the folder, file or plate holds several."
+        " If it is not given, each position becomes a sample `<sample>-<position>`.",
+    )
     fov: str | None = option(
         None,
         "Tissues: region to use if a folder of Spatial Genomics or Resolve holds several; each"
@@ -71,12 +84,14 @@ class InspectOptions(Options):
     )
     z_plane: int | None = option(
         None,
-        "Tissues: z plane on which cells are segmented. If it is not given, it is plane 3"
-        " (MERSCOPE) or the middle plane.",
+        "z plane on which cells are segmented, counted from 0 in a movie. If it is not given, it is"
+        " plane 3 (MERSCOPE) or the middle plane.",
         minimum=0,
     )
-    z_policy: Literal["all", "max", "one"] | None = option(
+    z_policy: Literal["all", "max", "mean", "focus", "one"] | None = option(
         None,
+        "Movies: projection of the z planes, `max` or `mean`; `focus` takes the sharpest plane of"
+        " each frame and channel, `one` always the plane `z_plane`. "
         "Tissues: `all` (default) gives the transcripts of all z planes to the cells of one z"
         " plane. `max` gives them to the cells of the maximum projection. `one` uses only the"
         " transcripts of the z plane on which cells are segmented.",
@@ -103,6 +118,12 @@ class InspectOptions(Options):
 class SheetOptions(Options):
     """Further columns of the sample sheet."""
 
+    plate_map: str | None = option(
+        None,
+        "Movies: csv with the condition of each well, in the columns `well` and `condition` or laid"
+        " out as the plate. A relative path in the sample sheet starts at the sheet.",
+        pattern="^[^{}]*$",
+    )
     condition: str | None = option(
         None,
         "Any label of your choice, such as the drug, without an equals sign. The report shows it."

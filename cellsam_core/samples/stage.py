@@ -92,7 +92,10 @@ def summary(manifest: Manifest) -> str:
         f"  pixel size: {f'{pixel:g} um' if pixel else 'not known'}",
     ]
     if manifest.assay == "movie":
-        lines.append(f"  frame interval: {f'{interval:g} s' if interval else 'not known'}")
+        told = f"{interval:g} s" if interval else "not known"
+        if manifest.frame_times_s and not interval:
+            told = f"uneven, {manifest.frame_times_s[-1]:g} s from the first to the last frame"
+        lines.append(f"  frame interval: {told}")
     if manifest.transcripts is not None:
         lines.append(f"  transcripts: {manifest.transcripts.n_rows}")
     return "\n".join(lines + [f"  note: {sentence}" for sentence in manifest.warnings])
@@ -130,12 +133,15 @@ def _name_of(path: str | Path) -> str:
 def _inspect_movie(path: str | Path, name: str, assay: Assay, options: InspectOptions) -> Manifest:
     from cellsam_core.samples.movies import inspect_movie
 
-    if given := _given_for_transcripts(options):
+    of_planes = ("z_plane", "z_policy")  # movies have these, too
+    given = {k: v for k, v in _given_for_transcripts(options).items() if k not in of_planes}
+    if given:
+        chosen = "; the column `position` chooses one of a movie" if "fov" in given else ""
         raise InputError(
             ", ".join(given),
             found=f"{', '.join(map(str, given.values()))} for a movie",
-            expected="nothing, because these options choose planes and fields of transcripts",
-            remedy="leave the columns empty",
+            expected="nothing, because these options choose fields and transcripts of tissues",
+            remedy=f"leave the columns empty{chosen}",
         )
     return inspect_movie(
         path,
@@ -145,6 +151,10 @@ def _inspect_movie(path: str | Path, name: str, assay: Assay, options: InspectOp
         pixel_size_um=options.pixel_size_um,
         frame_interval_s=options.frame_interval_s,
         channels=split_channels(options.channels),
+        pattern=options.pattern,
+        position=options.position,
+        z_policy=options.z_policy,
+        z_plane=options.z_plane,
     )
 
 
@@ -157,6 +167,13 @@ def _inspect_tissue(path: str | Path, name: str, assay: Assay, options: InspectO
             found=f"{options.frame_interval_s:g} for a {assay} sample",
             expected="nothing, the sample has no frames",
             remedy="leave the column empty",
+        )
+    if options.pattern is not None or options.position is not None:
+        raise InputError(
+            "pattern, position",
+            found=f"{options.pattern or options.position} for a {assay} sample",
+            expected="nothing, because they are for movies",
+            remedy="leave the columns empty",
         )
     return inspect_spatial(
         path,

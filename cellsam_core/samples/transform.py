@@ -55,13 +55,13 @@ def check_transform(
     Parameters
     ----------
     path
-        Of the transform.
+        File of the transform.
     um_to_px
-        What it holds.
+        3x3 matrix that the file holds.
     shape_yx
         Height and width of the mosaic images in pixels.
     pixel_size_um
-        What the sample sheet says, None for nothing.
+        Side of a pixel that the sample sheet gives, in micrometres, or None.
 
     Raises
     ------

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
 METADATA = b"cellsam_traces"
 RATIO_COLUMNS = ("track_id", "frame", "time_s", "r_over_r0", "valid")
 
@@ -41,8 +43,8 @@ def write_traces(
     channels
         Names of the channels, which name the columns.
     record
-        Options and frame interval, stored in the metadata, so that a table without rows also has
-        them.
+        Options and frame interval, or times of uneven frames, stored in the metadata, so that a
+        table without rows also has them.
     """
     arrow = {
         "int64": pa.int64(),
@@ -149,6 +151,10 @@ class Responses(NamedTuple):
         Time at which the drug was added, in `unit` from the first frame.
     table
         Response of each track, as :func:`.summaries.summarise_tracks` returns it.
+    times
+        Time of each frame, in `unit`.
+    is_even
+        True if all intervals are the same; else `interval` is their median.
     """
 
     matrix: pd.DataFrame
@@ -156,6 +162,18 @@ class Responses(NamedTuple):
     interval: float
     drug_time: float
     table: pd.DataFrame
+    times: npt.NDArray[np.float64]
+    is_even: bool = True
+
+    def frames_at(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Positions of times among the frames, with fractions; outside of the movie beyond it."""
+        if self.is_even:
+            return np.asarray(times / self.interval)
+        frames = np.arange(len(self.times), dtype=np.float64)
+        inside = np.interp(times, self.times, frames)
+        slack = 1e-3 * self.interval
+        before, after = times < self.times[0] - slack, times > self.times[-1] + slack
+        return np.asarray(np.where(before, -1.0, np.where(after, len(frames), inside)))
 
 
 def read_responses(path: Path) -> Responses:
@@ -184,17 +202,34 @@ def responses_of(ratios: pd.DataFrame, options: dict[str, Any]) -> Responses:
     values = np.full((len(ids), n_frames), np.nan)
     values[row, ratios["frame"]] = ratios["r_over_r0"].where(ratios["valid"])
     matrix = pd.DataFrame(values, index=pd.Index(ids, name="track_id"))
+    unit, interval, all_times = _clock(ratios, options, n_frames)
+    drug_frame = drug_frame_of(options)
+    drug_time = drug_frame * interval
+    if len(all_times) > drug_frame:
+        drug_time = float(all_times[drug_frame])
+    times = all_times[:n_frames]
+    table = summarise_tracks(matrix, times, drug_time, unit)
+    is_even = not options.get("frame_times_s")
+    return Responses(matrix, unit, interval, drug_time, table, times, is_even)
+
+
+def _clock(
+    ratios: pd.DataFrame, options: dict[str, Any], n_frames: int
+) -> tuple[str, float, npt.NDArray[np.float64]]:
+    """Return unit of time, interval (the median of uneven ones) and time of each frame."""
+    if options.get("frame_times_s"):
+        times = np.asarray(options["frame_times_s"], np.float64)
+        return "s", float(np.median(np.diff(times))), times
     interval_s = _interval_s(ratios, options)
     unit, interval = ("frames", 1.0) if interval_s is None else ("s", interval_s)
-    times = np.arange(n_frames, dtype=np.float64) * interval
-    drug_time = drug_frame_of(options) * interval
-    table = summarise_tracks(matrix, times, drug_time, unit)
-    return Responses(matrix, unit, interval, drug_time, table)
+    return unit, interval, np.arange(n_frames, dtype=np.float64) * interval
 
 
 def _interval_s(rows: pd.DataFrame, options: dict[str, Any]) -> float | None:
     """Return the frame interval of a long table in seconds; None if not known."""
     interval = options.get("frame_interval_s")
+    if options.get("frame_times_s"):
+        return None
     if interval is None:  # a foreign table has times only
         intervals = (rows["time_s"] / rows["frame"]).dropna()
         interval = intervals.median() if len(intervals) else None

@@ -45,6 +45,10 @@ class RawMovie:
         Time between frames in seconds; None if unknown.
     pixel_size_um
         Side of a pixel in micrometres; None if unknown.
+    times_s
+        Time of each frame in seconds; None takes it from the interval.
+    ceilings
+        Saturation value of each channel; None takes the largest value of the pixel type.
     """
 
     name: str
@@ -54,6 +58,8 @@ class RawMovie:
     read: Callable[[int], NDArray[Any]]
     frame_interval_s: float | None = None
     pixel_size_um: float | None = None
+    times_s: Sequence[float] | None = None
+    ceilings: Sequence[float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,8 @@ def open_images(
         functools.partial(read_frame, manifest),
         interval or manifest.frame_interval_s,
         manifest.pixel_size_um,
+        None if interval else manifest.times_s,
+        manifest.saturation_values,
     )
 
 

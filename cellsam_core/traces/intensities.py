@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from cellsam_core.statistics import MAD_TO_SD
 from cellsam_core.traces.background import MIN_BACKGROUND_PX, background_of, fit_surface
 from cellsam_core.traces.pixel_groups import PixelGroups
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 RING_MARGIN_PX = 2  # skips the blurred rim of the nucleus, where nuclear signal spills over
 ANNULUS_PX = (5, 15)
+PADDING_PX = 5
+"""Padding is solid over squares of this side; single pixels may happen to be 0."""
+MAX_PADDINGS = 20
+MIN_BESIDE_PX = 20
+STEP_SD = 4.0
 
 
 def measure_frame(
@@ -27,6 +33,7 @@ def measure_frame(
     labels: npt.NDArray[Any],
     channels: Sequence[str],
     options: TraceOptions,
+    ceilings: Sequence[float | None] | None = None,
 ) -> pd.DataFrame:
     """Measure all cells of one frame.
 
@@ -40,6 +47,9 @@ def measure_frame(
         Names along ``c``.
     options
         Options of traces.
+    ceilings
+        Saturation value of each channel, where `options` give none; None is the largest value of
+        the image's dtype.
 
     Returns
     -------
@@ -51,7 +61,7 @@ def measure_frame(
     ids = np.unique(labels).astype(np.int64)
     ids = ids[ids != 0]
     distance, nearest = _distance_to_cells(labels)
-    finite = np.isfinite(image).all(axis=0)
+    usable = usable_pixels(image, labels)
     outer = options.ring_px + RING_MARGIN_PX if options.ring_px else 0
     compartments = {"cell": PixelGroups(labels, ids)}
     if options.ring_px:
@@ -62,9 +72,9 @@ def measure_frame(
     source = np.full(len(ids), options.background, dtype=object)
     if options.background == "annulus":
         near = (distance > outer + ANNULUS_PX[0]) & (distance <= outer + ANNULUS_PX[1])
-        annuli = PixelGroups(np.where(near & finite, nearest, 0), ids)
+        annuli = PixelGroups(np.where(near & usable, nearest, 0), ids)
         source[annuli.counts < MIN_BACKGROUND_PX] = "mode"
-    outside = (distance > outer + ANNULUS_PX[0]) & finite
+    outside = (distance > outer + ANNULUS_PX[0]) & usable
     rims = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     shared: dict[str, Any] = {
         "label": ids,
@@ -73,28 +83,90 @@ def measure_frame(
     }
     for channel, plane in zip(channels, image, strict=True):
         level, sd = np.zeros(1), np.zeros(1)
-        if options.background != "none":
+        if options.background != "none" and not np.isfinite(plane).any():
+            level, sd = np.full(1, np.nan), np.full(1, np.nan)  # not imaged in this frame
+        elif options.background != "none":
             surface = fit_surface(plane, outside)
             level, sd = background_of(plane - surface, annuli, outside)
             level = level + compartments["cell"].mean(compartments["cell"].values(surface))
         shared[f"{channel}_background"] = np.broadcast_to(level, len(ids))
         shared[f"{channel}_background_sd"] = np.broadcast_to(sd, len(ids))
-    ceiling = options.saturation_value
-    if ceiling is None:
-        ceiling = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else np.inf
+    limits = _ceilings(image, options.saturation_value, ceilings)
     tables = []
     for name, groups in compartments.items():
-        intensities = _intensities(image, groups, channels, ceiling)
+        intensities = _intensities(image, groups, channels, limits)
         tables.append(pd.DataFrame(shared | {"compartment": name} | intensities))
     return pd.concat(tables, ignore_index=True)
 
 
+def usable_pixels(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Find the pixels that may be background: finite, and not padding.
+
+    Parameters
+    ----------
+    image
+        ``(c, y, x)``; a channel of NaN only is one that was not imaged, and does not count.
+    labels
+        ``(y, x)``, 0 = background.
+    """
+    there = [plane for plane in image if np.isfinite(plane).any()]
+    if not there:
+        return np.zeros(labels.shape, bool)
+    usable = np.isfinite(there).all(axis=0)
+    return np.asarray(usable & ~_padding(there, labels))
+
+
+def _padding(planes: list[npt.NDArray[Any]], labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Find what drift correction, rotation or a mask of the field filled with 0.
+
+    Such regions are 0 in all channels, solid, touch the border, and end in a step: the pixels
+    beside them are far above 0, for their spread. Where a background was subtracted, 0 is a
+    background, and its neighbours are small.
+    """
+    black = np.all([plane == 0 for plane in planes], axis=0) & (labels == 0)
+    nothing = np.zeros(labels.shape, bool)
+    if not black.any():
+        return nothing
+    square = np.ones((PADDING_PX, PADDING_PX), bool)
+    core = ndimage.binary_erosion(black, square, border_value=1)
+    solid = ndimage.binary_dilation(core, square) & black
+    regions, n_regions = ndimage.label(solid)
+    rims = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+    padding = nothing
+    for region in np.unique(rims[rims > 0])[:MAX_PADDINGS] if n_regions else []:
+        inside = regions == region
+        beside = ndimage.binary_dilation(inside, np.ones((3, 3), bool)) & ~black
+        if any(_is_step(plane[beside]) for plane in planes):
+            padding = padding | inside
+    return padding
+
+
+def _is_step(beside: npt.NDArray[Any]) -> bool:
+    """Tell whether pixels beside a black region are far above 0 for their spread."""
+    values = np.asarray(beside, np.float64)
+    if len(values) < MIN_BESIDE_PX:
+        return False
+    middle = float(np.median(values))
+    spread = MAD_TO_SD * float(np.median(np.abs(values - middle)))
+    return middle > STEP_SD * spread
+
+
+def _ceilings(
+    image: npt.NDArray[Any], given: float | None, ceilings: Sequence[float | None] | None
+) -> list[float]:
+    """Saturation value of each channel: the given one, that of the camera, or of the dtype."""
+    own = float(np.iinfo(image.dtype).max) if image.dtype.kind in "iu" else np.inf
+    if given is not None:
+        return [given] * len(image)
+    return [own if value is None else value for value in ceilings or [None] * len(image)]
+
+
 def _intensities(
-    image: npt.NDArray[Any], groups: PixelGroups, channels: Sequence[str], ceiling: float
+    image: npt.NDArray[Any], groups: PixelGroups, channels: Sequence[str], ceilings: Sequence[float]
 ) -> dict[str, Any]:
     """Return n_px, and for each channel mean, median and n_saturated, of one compartment."""
     columns: dict[str, Any] = {"n_px": groups.counts}
-    for channel, plane in zip(channels, image, strict=True):
+    for channel, plane, ceiling in zip(channels, image, ceilings, strict=True):
         values = groups.values(plane)
         columns[f"{channel}_mean"] = groups.mean(values)
         columns[f"{channel}_median"] = groups.median(values)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     IntArray = npt.NDArray[np.int64]
 
 MIN_SNR = 3.0
+ABSENT = "_not_imaged"
+"""Ends the name of a column of a channel that this frame does not have; left out of the table."""
+
 COLUMNS: dict[str, str] = {
     "track_id": "int64",
     "lineage_id": "int64",
@@ -88,11 +91,14 @@ def add_ratio(
         _side(table, settings.options.reporter, compartment, channel)
         for compartment, channel in zip(("ring", "nucleus"), settings.pair, strict=True)
     )
+    imaged = ~(num.not_imaged | den.not_imaged)
     reasons = {
+        "channel not imaged": ~imaged,
         "no pixels": num.empty | den.empty,
-        "no background": num.no_background | den.no_background,
+        "no background": imaged & (num.no_background | den.no_background),
         "not finite": ~(np.isfinite(num.signal) & np.isfinite(den.signal))
-        & ~(num.empty | den.empty | num.no_background | den.no_background),
+        & ~(num.empty | den.empty | num.no_background | den.no_background)
+        & imaged,
         "low denominator": den.weak,
         "low numerator": num.weak,  # R0 near 0 would make R/R0 noise
         "saturated": num.saturated | den.saturated,
@@ -114,6 +120,7 @@ class _Side(NamedTuple):
     no_background: npt.NDArray[np.bool_]
     weak: npt.NDArray[np.bool_]
     saturated: npt.NDArray[np.bool_]
+    not_imaged: npt.NDArray[np.bool_]
 
 
 def _side(table: pd.DataFrame, reporter: str, compartment: str, channel: str) -> _Side:
@@ -131,6 +138,7 @@ def _side(table: pd.DataFrame, reporter: str, compartment: str, channel: str) ->
         np.isnan(background),
         (signal <= 0) | (signal < MIN_SNR * noise),
         rows[f"{channel}_n_saturated"].to_numpy() > 0,
+        np.full(len(rows), f"{channel}{ABSENT}" in rows),
     )
 
 
@@ -247,6 +255,9 @@ def trace_frames(
     tracks: pd.DataFrame,
     settings: TraceSettings,
     frame_interval_s: float | None,
+    *,
+    times_s: Sequence[float] | None = None,
+    ceilings: Sequence[float | None] | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Trace a movie frame by frame; only the rows of the baseline frames are held in memory.
 
@@ -263,7 +274,11 @@ def trace_frames(
     settings
         Options, resolved for this movie.
     frame_interval_s
-        Time between frames in seconds; None leaves time_s empty.
+        Time between frames in seconds; None leaves time_s empty, unless `times_s` has it.
+    times_s
+        Seconds of each frame, even or not; the interval tells them if None.
+    ceilings
+        Saturation value of each channel, as for :func:`.intensities.measure_frame`.
 
     Yields
     ------
@@ -273,7 +288,7 @@ def trace_frames(
     """
     windows = division_windows(tracks, settings.options.division_margin_frames)
     measured = (
-        _trace_frame(index, frame, channels, settings, windows)
+        _trace_frame(index, frame, channels, settings, windows, ceilings)
         for index, frame in enumerate(frames)
     )
     n_baseline = settings.options.baseline_frames
@@ -286,7 +301,10 @@ def trace_frames(
     for table in chain(first, measured):
         result = normalise(table, baselines)
         result["lineage_id"] = lineages.reindex(result["track_id"]).to_numpy()
-        result["time_s"] = result["frame"] * (frame_interval_s or np.nan)
+        if times_s is None:
+            result["time_s"] = result["frame"] * (frame_interval_s or np.nan)
+        else:
+            result["time_s"] = np.asarray(times_s, np.float64)[result["frame"]]
         yield result[list(dtypes)].astype(dtypes)
 
 
@@ -296,10 +314,14 @@ def _trace_frame(
     channels: Sequence[str],
     settings: TraceSettings,
     windows: pd.DataFrame,
+    ceilings: Sequence[float | None] | None,
 ) -> pd.DataFrame:
     """Measure the ratios of one frame, which are not normalised yet."""
     image, labels, objects = frame
-    table = measure_frame(image, labels, channels, settings.options)
+    table = measure_frame(image, labels, channels, settings.options, ceilings)
+    for channel, plane in zip(channels, image, strict=True):
+        if plane.size and not np.isfinite(plane).any():
+            table[f"{channel}{ABSENT}"] = True
     table = table.merge(objects[["label", "track_id"]].astype(np.int64), on="label")
     table = table.sort_values(["compartment", "track_id"], ignore_index=True)
     dividing = near_division(index, table["track_id"], windows)

@@ -69,7 +69,7 @@ class Traces:
     @property
     def record(self) -> dict[str, Any]:
         """Options and frame interval, as the table of traces records them in its metadata."""
-        return self.settings.record(self.images.frame_interval_s)
+        return self.settings.record(self.images.frame_interval_s, self.images.times_s)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -138,6 +138,8 @@ class Traces:
             self.tracked.tracks,
             self.settings,
             self.images.frame_interval_s,
+            times_s=self.images.times_s,
+            ceilings=self.images.ceilings,
         )
 
     def _inputs(self) -> Iterator[Frame]:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cellsam_core.traces.options import TraceOptions
 
 
@@ -29,7 +31,19 @@ class TraceSettings:
     pair: tuple[str, str] | None
     bleach_rate: float = 0.0
 
-    def record(self, frame_interval_s: float | None) -> dict[str, Any]:
-        """Return the values that the table of traces records in its metadata."""
+    def record(
+        self, frame_interval_s: float | None, times_s: Sequence[float] | None = None
+    ) -> dict[str, Any]:
+        """Return the values that the table of traces records in its metadata.
+
+        Parameters
+        ----------
+        frame_interval_s
+            Time between frames in seconds; None if unknown or uneven.
+        times_s
+            Time of each frame in seconds; recorded where the interval does not tell it.
+        """
         resolved = {"ratio": self.pair, "bleach_rate": self.bleach_rate}
-        return asdict(self.options) | resolved | {"frame_interval_s": frame_interval_s}
+        said = asdict(self.options) | resolved | {"frame_interval_s": frame_interval_s}
+        is_uneven = times_s is not None and frame_interval_s is None
+        return said | ({"frame_times_s": list(times_s or ())} if is_uneven else {})

@@ -33,9 +33,6 @@ FILLED = ["set", "image", "label", "modality"]
 
 COLUMNS = [*FILLED, "split"]
 
-MASK_PIECES = 5
-"""Label images with one number in so many places are masks: cells have a number each."""
-
 SUFFIXES = (".tif", ".tiff", ".png")
 ZARR = ".zarr"
 LABEL_TAIL = "_label"
@@ -390,14 +387,6 @@ def _read_labels(path: Path) -> NDArray[np.int32]:
     labels = source.frame(0)
     ids, numbers = np.unique(labels, return_inverse=True)
     numbers = numbers.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] != 0)
-    n_pieces = ndimage.label(numbers)[1] if numbers.max() == 1 else 0
-    if n_pieces >= MASK_PIECES:
-        raise InputError(
-            path,
-            found=f"one number, {ids[-1]}, in {n_pieces} places",
-            expected="a number of its own for each cell",
-            remedy="number the cells of the mask, for example with skimage.measure.label",
-        )
     return np.asarray(numbers)
 
 

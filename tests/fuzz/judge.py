@@ -14,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import sandbox
@@ -196,7 +197,8 @@ def rewrite(path: Path) -> None:
     """Read a file with another reader than the package's and write what it says plainly."""
     if not path.is_file():
         return
-    REWRITE.get("".join(path.suffixes[-2:]), REWRITE.get(path.suffix, _unknown))(path)
+    names = (path.name, "".join(path.suffixes[-2:]), path.suffix)
+    next((REWRITE[name] for name in names if name in REWRITE), _unknown)(path)
 
 
 def _unknown(path: Path) -> None:
@@ -264,6 +266,15 @@ def _png(path: Path) -> None:
     path.write_bytes(imagecodecs.png_encode(pixels.astype(np.uint16)))
 
 
+def _xml(path: Path) -> None:
+    ElementTree.parse(path).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _npy(path: Path) -> None:
+    content = np.load(path, allow_pickle=True).item()
+    np.save(path, {"masks": content["masks"]})
+
+
 REWRITE: dict[str, Callable[[Path], None]] = {
     ".csv": _csv,
     ".tsv": _csv,
@@ -275,4 +286,7 @@ REWRITE: dict[str, Callable[[Path], None]] = {
     ".tif": _tiff,
     ".ome.tif": _tiff,
     ".png": _png,
+    ".ome": _xml,
+    ".npy": _npy,
+    **dict.fromkeys((".zattrs", ".zarray", ".zgroup"), _json),
 }

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import tifffile
+import zarr
+from skimage.measure import label as number_cells
 
 from cellsam_core.cli import main
 from cellsam_core.segmentation.weights import load_trainable, save
@@ -95,6 +97,46 @@ def png(folder: Path) -> None:
 
     for t, frame in enumerate(blobs(3)):
         (folder / f"t{t}.png").write_bytes(imagecodecs.png_encode(frame[0]))
+
+
+def companion(folder: Path) -> None:
+    """Write an OME-TIFF set whose metadata are in a file of their own."""
+    schema = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+    places = ""
+    for (t, c), frame in zip(np.ndindex(3, 2), blobs(3, 2).reshape(-1, SIDE, SIDE), strict=True):
+        name = f"mv_Ch{c + 1}_{t:06d}.ome.tif"
+        pointer = f'<OME {schema}><BinaryOnly MetadataFile="mv.companion.ome" UUID="a"/></OME>'
+        tifffile.imwrite(folder / name, frame, description=pointer, metadata=None)
+        places += (
+            f'<TiffData FirstT="{t}" FirstC="{c}" FirstZ="0" IFD="0" PlaneCount="1">'
+            f'<UUID FileName="{name}">a</UUID></TiffData>'
+        )
+    (folder / "mv.companion.ome").write_text(
+        f'<OME {schema}><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" '
+        f'Type="uint16" SizeX="{SIDE}" SizeY="{SIDE}" SizeC="2" SizeZ="1" SizeT="3" '
+        'PhysicalSizeX="0.65" PhysicalSizeY="0.65" TimeIncrement="60"><Channel ID="Channel:0:0" '
+        f'Name="DAPI"/><Channel ID="Channel:0:1" Name="phase"/>{places}</Pixels></Image></OME>'
+    )
+
+
+def old_zarr(folder: Path) -> None:
+    """Write an OME-Zarr 0.4 as other programs do."""
+    group = zarr.open_group(folder / "movie.zarr", mode="w", zarr_format=2)
+    pixels = blobs(3, 2)[:, :, None]
+    array = group.create_array("0", shape=pixels.shape, dtype="uint16", chunks=(1, 1, 1, 48, 48))
+    array[:] = pixels
+    units = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+    axes = [{"name": a} | ({"unit": units[a]} if a in units else {}) for a in "tczyx"]
+    scale = [{"type": "scale", "scale": [60.0, 1.0, 1.0, 0.65, 0.65]}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    group.attrs["omero"] = {"channels": [{"label": "DAPI"}, {"label": "phase"}]}
+
+
+def cellpose(folder: Path) -> None:
+    for t, frame in enumerate(blobs(3)[:, 0]):
+        labels = number_cells(frame > 600).astype(np.uint16)
+        np.save(folder / f"t{t}_seg.npy", {"masks": labels, "filename": "a", "est_diam": 14.0})
 
 
 def frames(folder: Path) -> None:
@@ -210,6 +252,21 @@ KINDS = [
         (LOOK + " --channels nuc,cyto", PREPARE),
         share=2,
     ),
+    Kind(
+        "OME-TIFF with a companion",
+        companion,
+        ("*.companion.ome", "*.tif"),
+        (LOOK, PREPARE),
+        share=2,
+    ),
+    Kind(
+        "OME-Zarr 0.4",
+        old_zarr,
+        ("movie.zarr/.z*", "movie.zarr/0/.z*"),
+        (LOOK.replace("IN ", "IN/movie.zarr "), PREPARE),
+        share=2,
+    ),
+    Kind("labels of Cellpose", cellpose, ("*.npy",), ("track IN -o OUT",), share=2),
     Kind("PNG", png, ("*.png",), (LOOK, PREPARE)),
     Kind("label TIFF", tissue, ("labels.tif",), (SPATIAL, ASSIGN), share=2),
     Kind("zarr images", frames, ("frames.zarr/**/*",), (BATCH,), share=2),

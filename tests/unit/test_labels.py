@@ -74,8 +74,10 @@ def test_what_is_no_label_image(tmp_path):
         open_labels(tmp_path / "missing")
     with pytest.raises(InputError, match="no images"):
         open_labels(tmp_path)
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((20, 30), np.float32))
-    with pytest.raises(InputError, match=r"a\.tif: found pixels of type float32"):
+    tifffile.imwrite(tmp_path / "a.tif", np.full((20, 30), 0.5, np.float32))
+    with pytest.raises(
+        InputError, match=r"a\.tif: found numbers that are not whole between 0 and 1"
+    ):
         open_labels(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "a.tif", np.full((20, 30), -1, np.int16))
     with pytest.raises(InputError, match="negative labels in frame 0"):

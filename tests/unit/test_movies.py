@@ -89,11 +89,12 @@ def test_ctc_label_without_image(tmp_path):
         inspect(tmp_path)
 
 
-def test_two_ctc_sequences_are_refused(tmp_path):
+def test_two_ctc_sequences_are_positions(tmp_path):
     for sequence in ("01", "02"):
         write(tmp_path / sequence / "t000.tif", image())
-    with pytest.raises(InputError, match="sequences 01, 02"):
+    with pytest.raises(InputError, match=r"several positions \(01, 02\)"):
         inspect(tmp_path)
+    assert inspect(tmp_path, position="02").planes[0][0].path.endswith("02/t000.tif")
 
 
 def test_channel_folders(tmp_path):
@@ -109,6 +110,19 @@ def test_channel_folders(tmp_path):
     assert values(chosen) == [[2, 0], [12, 10]]
     with pytest.raises(InputError, match=r"DAPI, TRITC, YFP.*YPF"):
         inspect(tmp_path, channels=["DAPI", "TRITC", "YPF"])
+
+
+@pytest.mark.parametrize(
+    "names", [("den", "num"), ("my dye 1", "other"), ("a_405", "b_488"), ("1", "2")]
+)
+def test_channel_folders_of_any_name(tmp_path, names):
+    for c, t in np.ndindex(2, 3):
+        write(tmp_path / names[c] / f"t{t:03d}.tif", image(10 * t + c))
+    with pytest.raises(InputError, match="pattern"):
+        inspect(tmp_path)
+    manifest = inspect(tmp_path, format="channel_folders")
+    assert manifest.channels == list(names)
+    assert values(manifest) == [[0, 1], [10, 11], [20, 21]]
 
 
 def test_channel_folders_with_other_frames(tmp_path):
@@ -330,19 +344,23 @@ def test_no_images(tmp_path):
     write(tmp_path / "mask000.tif", image())
     with pytest.raises(InputError, match="only label images"):
         inspect(tmp_path)
-    write(tmp_path / "exp" / "pos1" / "DAPI" / "t0.tif", image())
+    (tmp_path / "exp" / "pos1" / "notes").mkdir(parents=True)
     with pytest.raises(InputError, match="no images but sub-folders pos1"):
         inspect(tmp_path / "exp")
+    write(tmp_path / "exp" / "pos1" / "DAPI" / "t0.tif", image())
+    assert inspect(tmp_path / "exp").n_frames == 1
 
 
-def test_positions_are_refused(tmp_path):
+def test_a_position_is_chosen_of_several(tmp_path):
     for i in (1, 2):
         write(tmp_path / "folders" / f"pos{i}" / "t0.tif", image())
         write(tmp_path / "files" / f"pos{i}_t0.tif", image())
-    with pytest.raises(InputError, match="positions pos1, pos2"):
-        inspect(tmp_path / "folders")
-    with pytest.raises(InputError, match="several positions"):
-        inspect(tmp_path / "files")
+    for folder in ("folders", "files"):
+        with pytest.raises(InputError, match=r"several positions \(pos1, pos2\).*--position"):
+            inspect(tmp_path / folder)
+        assert "pos2" in inspect(tmp_path / folder, position="pos2").planes[0][0].path
+        with pytest.raises(InputError, match="expected position pos3"):
+            inspect(tmp_path / folder, position="pos3")
 
 
 def test_names_of_more_than_one_kind(tmp_path):
@@ -364,8 +382,8 @@ def test_palette_and_narrow_pages_are_refused(tmp_path):
     write(tmp_path / "p.tif", image(dtype="uint8"), photometric="palette", colormap=colormap)
     with pytest.raises(InputError, match="palette"):
         inspect(tmp_path / "p.tif")
-    write(tmp_path / "n.tif", np.zeros((30, 40, 5), np.float32))
-    with pytest.raises(InputError, match="40 x 5 px"):
+    write(tmp_path / "n.tif", np.zeros((5, 6, 30, 5), np.float32))
+    with pytest.raises(InputError, match="30 x 5 px"):
         inspect(tmp_path / "n.tif")
 
 
@@ -386,13 +404,13 @@ def test_real_movies(shared_data, path, format, n_frames, channels):
     assert read_frame(manifest, n_frames - 1).shape == (channels, *manifest.shape_yx)
 
 
-def test_channels_within_a_sub_folder_are_not_taken_for_frames(tmp_path):
+def test_channels_within_a_sub_folder_are_no_frames(tmp_path):
     for t in range(2):
         for name in ("GFP", "H2B"):
             write(tmp_path / "exp1" / f"t{t:03d}_{name}.tif", image(t))
-    with pytest.raises(InputError, match=r"exp1 \(t000_GFP.*name .*exp1 as `path`"):
-        inspect(tmp_path)
-    assert inspect(tmp_path / "exp1").channels == ["GFP", "H2B"]
+    for path in (tmp_path, tmp_path / "exp1"):
+        assert inspect(path).channels == ["GFP", "H2B"]
+        assert values(inspect(path)) == [[0, 0], [1, 1]]
 
 
 @pytest.mark.parametrize("style", ["img_%Y%m%d_%H%M%S.tif", "VID12_A1_1_%Yy%mm%dd_%Hh%Mm.tif"])
@@ -405,12 +423,18 @@ def test_date_and_time_in_names_go_on_after_midnight(tmp_path, style):
     assert values(manifest) == [[hour] for hour in range(24)]
 
 
-def test_a_clock_that_is_late_leaves_no_gap_but_a_lost_frame_does(tmp_path):
+def test_a_clock_that_is_late_is_used_as_it_is_and_a_lost_frame_is_told(tmp_path):
     start = datetime(2026, 2, 28, 23, 50)
     for frame, seconds in enumerate((0, 301, 599, 902, 1200)):
         moment = start + timedelta(seconds=seconds)
         write(tmp_path / moment.strftime("%Y%m%d-%H%M%S.tif"), image(frame))
-    assert values(inspect(tmp_path)) == [[frame] for frame in range(5)]
+    manifest = inspect(tmp_path)
+    assert values(manifest) == [[frame] for frame in range(5)]
+    assert manifest.frame_times_s == [0, 301, 599, 902, 1200]
+    assert manifest.frame_interval_s == 300
+    assert manifest.warnings == []
     (tmp_path / "20260228-235959.tif").unlink()
-    with pytest.raises(InputError, match="no frame 2 after 20260228-235501"):
-        inspect(tmp_path)
+    manifest = inspect(tmp_path)
+    assert manifest.frame_times_s == [0, 301, 902, 1200]
+    assert manifest.frame_interval_s is None
+    assert "601 s between 20260228-235501.tif and 20260301-000502.tif" in manifest.warnings[0]

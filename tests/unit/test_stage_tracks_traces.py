@@ -88,7 +88,7 @@ def test_a_lazy_array_is_read_frame_by_frame(labels):
         (np.zeros((8, 8), int), "an array with 2 dimensions"),
         ([np.zeros(8, int)], "frame 0 with 1 dimensions"),
         ([np.zeros((8, 8), int), np.zeros((8, 9), int)], "8 x 9 px"),
-        (np.zeros((2, 8, 8)), "float64 array"),
+        (np.full((2, 8, 8), 0.5), "numbers that are not whole"),
         (np.full((2, 8, 8), -1), "negative labels in frame 0"),
     ],
 )
@@ -247,7 +247,9 @@ def test_a_manifest_and_an_array_give_the_same_traces(traces, images, labels, tm
         (tmp_path / "images" / name).mkdir(parents=True)
         for t, image in enumerate(images[:, channel]):
             tifffile.imwrite(tmp_path / "images" / name / f"t{t:03d}.tif", image)
-    manifest = inspect_movie(tmp_path / "images", sample="s", assay="movie")
+    manifest = inspect_movie(
+        tmp_path / "images", sample="s", assay="movie", format="channel_folders"
+    )
     assert isinstance(manifest, Manifest)
     tracks = cc.track(labels)
     table = cc.trace(manifest, labels, tracks, OPTIONS, frame_interval_s=10).table

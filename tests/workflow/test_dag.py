@@ -58,6 +58,25 @@ def test_batches_are_sized_by_the_images(snakemake: Snakemake, tmp_path: Path):
     assert ["all", "18", "7", "21"] in [row[:4] for row in rows]
 
 
+def test_each_position_is_a_sample(snakemake: Snakemake, tmp_path: Path):
+    for position, frame in np.ndindex(2, 3):
+        image = tmp_path / "raw" / f"Pos{position}" / f"img_{frame:09}_GFP_000.tif"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(image, np.full((64, 64), frame, np.uint16))
+    sheet = tmp_path / "sheet.tsv"
+    pattern = "Pos{position}/img_{time}_{channel}_{*}"
+    rows = ["sample\tassay\tpath\tpattern", "exp\tmovie\traw\t", f"own\tmovie\traw\t{pattern}"]
+    sheet.write_text("\n".join(rows) + "\n")
+    result = snakemake("-n", "-p", "--config", f"samples={sheet}")
+    assert jobs(result) == expected(4, 0, batches=1)
+    assert f"--sample own-1 --assay movie --pattern '{pattern}' --position 1" in result.stdout
+    for position in ("Pos0", "Pos1"):
+        command = f"--sample exp-{position} --assay movie --position {position}"
+        assert command in result.stdout
+        assert f"results/exp-{position}/4_report/report.html" in result.stdout
+        assert str(tmp_path / "raw" / position) in result.stdout  # its folder's date is watched
+
+
 def test_spatialdata_is_written_where_the_config_asks_for_it(snakemake: Snakemake):
     config = CONFIGS / "mixed" / "config.yaml"
     result = snakemake("-n", "-p", "--configfile", config, "--config", "spatialdata=true")

@@ -22,6 +22,8 @@ rule inspect:
             "pixel_size_um",
             "frame_interval_s",
             "channels",
+            "pattern",
+            "position",
             "fov",
             "z_plane",
             "z_policy",

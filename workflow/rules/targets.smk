@@ -12,6 +12,7 @@ def extent(sample):
     Results are not used, so that every process of a run computes the same batches.
     """
     from cellsam_core.run_plan.extent import read_extent
+    from cellsam_core.samples.positions import movie_options
 
     row = SAMPLES[sample]
     return read_extent(
@@ -19,6 +20,7 @@ def extent(sample):
         is_movie=row["assay"] == "movie",
         n_channels=len(row["channels"].split(",")) if "channels" in row else None,
         fov=row.get("fov"),
+        movie=movie_options(row) if row["assay"] == "movie" else None,
     )
 
 

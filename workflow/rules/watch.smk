@@ -9,6 +9,22 @@ def is_open(entry):
     return entry.is_dir() and entry.name[0] != "." and os.access(entry.path, os.R_OK | os.X_OK)
 
 
+STORE_FILES = ("zarr.json", ".zgroup", ".zattrs")
+
+
+def folders_below(path, depth):
+    """List the readable folders in a folder, down to a depth; the inside of a Zarr is left out."""
+    if not depth or any(os.path.isfile(os.path.join(path, name)) for name in STORE_FILES):
+        return []
+    own = [entry.path for entry in os.scandir(path) if is_open(entry)]
+    return own + [folder for name in own for folder in folders_below(name, depth - 1)]
+
+
+def is_watched(name, suffixes):
+    """Tell if a file is an image or table that is not hidden, or the metadata of a Zarr."""
+    return name in STORE_FILES or (name.lower().endswith(suffixes) and name[0] != ".")
+
+
 @functools.cache
 def files_seen(path, is_movie):
     """List the sub-folders of a folder, and the file in them that was written last.
@@ -17,18 +33,20 @@ def files_seen(path, is_movie):
     for tissues, tables.
     """
     # Imported only when needed, because each job of a cluster reads this file again.
+    from cellsam_core.files.foreign import VENDOR_SUFFIXES
     from cellsam_core.files.planes import RASTER_SUFFIXES, TIFF_SUFFIXES
 
     if os.path.isfile(path):
         return []
     tables = () if is_movie else (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".txt")
-    suffixes = (*TIFF_SUFFIXES, *RASTER_SUFFIXES, *tables)
-    folders = [path, *(e.path for e in os.scandir(path) if is_open(e))]
+    suffixes = (*TIFF_SUFFIXES, *RASTER_SUFFIXES, *VENDOR_SUFFIXES, ".companion.ome", *tables)
+    # Images of a movie may lie three levels deep, such as plate, position and stack.
+    folders = [path, *folders_below(path, 3 if is_movie else 1)]
     files = {
         folder: [
             (entry.stat().st_mtime_ns, entry.path)
             for entry in os.scandir(folder)
-            if entry.is_file() and entry.name.lower().endswith(suffixes) and entry.name[0] != "."
+            if entry.is_file() and is_watched(entry.name, suffixes)
         ]
         for folder in folders
     }

@@ -1,0 +1,163 @@
+"""Pixel size, times and bit depth that a TIFF says of itself, in the ways of several programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.errors import InputError
+from cellsam_core.files.ome_xml import MICRONS, SECONDS, OmeImage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import tifffile
+
+MICRO_MANAGER_TAG = 51123
+EVEN = 0.05
+"""Frames whose intervals differ by less than this share of the median are evenly spaced."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Pixel size and times that a file states; None and empty where it states nothing.
+
+    Attributes
+    ----------
+    pixel_yx_um
+        Height and width of a pixel in micrometres.
+    interval_s
+        Seconds between frames.
+    times_s
+        Seconds of each frame since the first, or the clock's seconds of a file of one frame.
+    significant_bits
+        Bits that the camera filled.
+    """
+
+    pixel_yx_um: tuple[float | None, float | None] = (None, None)
+    interval_s: float | None = None
+    times_s: tuple[float, ...] = ()
+    significant_bits: int | None = None
+
+    def pixel_size_um(self, path: Path) -> float | None:
+        """Side of a pixel in micrometres; InputError if pixels are not square."""
+        height, width = self.pixel_yx_um
+        if height and width and abs(height / width - 1) > 0.01:
+            raise InputError(
+                path,
+                found=f"pixels of {height:g} x {width:g} um",
+                expected="square pixels",
+                remedy="resample the images",
+            )
+        return width
+
+
+def even_interval(times_s: tuple[float, ...] | list[float]) -> float | None:
+    """Seconds between frames, where they are evenly spaced; else None."""
+    steps = [b - a for a, b in pairwise(times_s)]
+    if not steps:
+        return None
+    middle = sorted(steps)[len(steps) // 2]
+    is_even = middle > 0 and max(abs(step - middle) for step in steps) <= EVEN * middle
+    return (times_s[-1] - times_s[0]) / len(steps) if is_even else None
+
+
+def scales_of_ome(image: OmeImage) -> Scales:
+    """Take the scales of an OME image."""
+    return Scales(image.pixel_yx_um, image.interval_s, image.times_s, image.significant_bits)
+
+
+def scales_of_tiff(tif: tifffile.TiffFile, n_frames: int) -> Scales:
+    """Read the metadata of ImageJ, Micro-Manager, MetaMorph or Zeiss LSM.
+
+    Parameters
+    ----------
+    tif
+        Open file that is no OME-TIFF.
+    n_frames
+        Number of its frames.
+    """
+    scales = _imagej(tif) if tif.is_imagej else Scales()
+    if tif.pages[0].tags.get(MICRO_MANAGER_TAG) is not None:
+        return _micro_manager(tif, n_frames, scales)
+    if tif.is_stk:
+        return _metamorph(tif.stk_metadata or {}, n_frames)
+    if tif.is_lsm:
+        return _lsm(tif.lsm_metadata or {}, n_frames)
+    return scales
+
+
+def _imagej(tif: tifffile.TiffFile) -> Scales:
+    info: dict[str, Any] = tif.imagej_metadata or {}
+    micron = MICRONS.get(str(info.get("unit", "")).strip()) or MICRONS.get(
+        str(info.get("unit", "")).strip().lower()
+    )
+    if str(info.get("unit", "")).strip().lower() in ("inch", "in"):
+        micron = None  # Fiji's word for an image that was never calibrated
+    x_per_unit, y_per_unit = tif.pages[0].resolution
+    size = tuple(micron / n if micron and n > 0 else None for n in (y_per_unit, x_per_unit))
+    unit = SECONDS.get(str(info.get("tunit", "s")).strip().lower())
+    interval = unit * float(info.get("finterval") or 0) if unit else None
+    return Scales((size[0], size[1]), interval or None)
+
+
+def _micro_manager(tif: tifffile.TiffFile, n_frames: int, scales: Scales) -> Scales:
+    """Read the tag that Micro-Manager writes to each page."""
+    first = _micro_manager_tag(tif.pages[0])
+    size = _number(first, "PixelSizeUm", "PixelSize_um") or scales.pixel_yx_um[1]
+    times: list[float] = []
+    if n_frames == len(tif.pages):
+        found = [_number(_micro_manager_tag(page), "ElapsedTime-ms") for page in tif.pages]
+        times = [ms / 1000 for ms in found if ms is not None]
+    if len(times) > 1:
+        times = [t - times[0] for t in times]
+    is_whole = len(times) == n_frames and all(b > a for a, b in pairwise(times))
+    bits = _number(first, "BitDepth")
+    return Scales(
+        (size or None, size or None),
+        scales.interval_s,
+        tuple(times) if is_whole else (),
+        int(bits) if bits else None,
+    )
+
+
+def _micro_manager_tag(page: Any) -> dict[str, Any]:
+    tag = page.tags.get(MICRO_MANAGER_TAG)
+    return tag.value if tag is not None and isinstance(tag.value, dict) else {}
+
+
+def _number(values: dict[str, Any], *names: str) -> float | None:
+    for name in names:
+        try:
+            return float(values[name])
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
+def _metamorph(info: dict[str, Any], n_frames: int) -> Scales:
+    is_micron = str(info.get("CalibrationUnits", "")).strip().lower() in ("um", "µm", "microns")
+    size = tuple(
+        float(info.get(f"{axis}Calibration") or 0) or None if is_micron else None for axis in "YX"
+    )
+    created = info.get("DatetimeCreated")
+    times: list[float] = []
+    if created is not None and len(created) == n_frames > 1:
+        times = [float((t - created[0]) / _second()) for t in created]
+    is_rising = all(b > a for a, b in pairwise(times))
+    return Scales((size[0], size[1]), None, tuple(times) if is_rising else ())
+
+
+def _second() -> Any:
+    import numpy as np
+
+    return np.timedelta64(1, "s")
+
+
+def _lsm(info: dict[str, Any], n_frames: int) -> Scales:
+    size = tuple(1e6 * float(info.get(f"VoxelSize{a}") or 0) or None for a in "YX")
+    stamps = [float(t) for t in info.get("TimeStamps", ())]
+    is_whole = len(stamps) == n_frames > 1 and all(b > a for a, b in pairwise(stamps))
+    times = tuple(t - stamps[0] for t in stamps) if is_whole else ()
+    return Scales((size[0], size[1]), None, times)

@@ -1,0 +1,141 @@
+"""Microscopes' own files through the extra `bioio`, from the smallest files that can be written."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+from cellsam_core.errors import InputError
+from cellsam_core.samples.frames import read_frame
+from cellsam_core.samples.movies import inspect_movie
+from cellsam_core.samples.positions import positions_of
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def inspect(path, **options):
+    return inspect_movie(path, sample="s", assay="movie", **options)
+
+
+def values(manifest):
+    return [read_frame(manifest, t)[:, 0, 0].tolist() for t in range(manifest.n_frames)]
+
+
+def pixels(t, c, z=0, position=0):
+    return np.full((30, 40), 1000 * position + 100 * z + 10 * t + c, np.uint16)
+
+
+def write_czi(path, n_z=1):
+    czi = pytest.importorskip("pylibCZIrw.czi", reason="nothing that writes .czi is installed")
+    with czi.create_czi(str(path)) as file:
+        for t, c, z in np.ndindex(3, 2, n_z):
+            file.write(pixels(t, c, z)[..., None], plane={"T": t, "C": c, "Z": z})
+        names = {0: "GFP", 1: "H2B"}
+        file.write_metadata("a", channel_names=names, scale_x=0.65e-6, scale_y=0.65e-6)
+
+
+def test_zeiss(tmp_path):
+    pytest.importorskip("bioio_czi", reason="the extra bioio is not installed")
+    write_czi(tmp_path / "movie.czi")
+    for path in (tmp_path / "movie.czi", tmp_path):
+        manifest = inspect(path)
+        assert manifest.format == "czi"
+        assert manifest.channels == ["GFP", "H2B"]
+        assert manifest.pixel_size_um == pytest.approx(0.65)
+        assert values(manifest) == [[0, 1], [10, 11], [20, 21]]
+    window = read_frame(manifest, 1, ["H2B"], (2, 9, 3, 30))
+    assert window.shape == (1, 7, 27)
+    assert manifest.planes[0][0].series == "scene 0"
+
+
+def test_z_planes_of_zeiss(tmp_path):
+    pytest.importorskip("bioio_czi", reason="the extra bioio is not installed")
+    write_czi(tmp_path / "movie.czi", n_z=3)
+    with pytest.raises(InputError, match=r"z axis of 3 planes.*z_policy"):
+        inspect(tmp_path / "movie.czi")
+    assert values(inspect(tmp_path / "movie.czi", z_policy="max")) == [
+        [200, 201],
+        [210, 211],
+        [220, 221],
+    ]
+    assert values(inspect(tmp_path / "movie.czi", z_policy="one")) == [
+        [100, 101],
+        [110, 111],
+        [120, 121],
+    ]
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    pytest.importorskip("bioio_czi", reason="the extra bioio is not installed")
+    (tmp_path / "movie.czi").write_bytes(b"ZISRAWFILE" + bytes(300))
+    with pytest.raises(InputError, match=r"movie.czi: found a file that can't be read.*Zeiss"):
+        inspect(tmp_path / "movie.czi")
+
+
+def lif_element(name, block, n_frames):
+    """Describe one series in the words of LAS X."""
+    n_bytes = 40 * 30 * 2
+    channels = "".join(
+        f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="16" Min="0" Max="65535" '
+        f'Unit="" LUTName="{lut}" IsLUTInverted="0" BytesInc="{c * n_bytes}" BitInc="0" '
+        'NameOfMeasuredQuantity=""/>'
+        for c, lut in enumerate(("Green", "Red"))
+    )
+    axes = "".join(
+        f'<DimensionDescription DimID="{axis}" NumberOfElements="{n}" Origin="0" Length="{length}" '
+        f'Unit="{unit}" BitInc="0" BytesInc="{step}"/>'
+        for axis, n, length, unit, step in (
+            (1, 40, 39 * 0.5e-6, "m", 2),
+            (2, 30, 29 * 0.5e-6, "m", 80),
+            (4, n_frames, 60.0 * (n_frames - 1), "s", 2 * n_bytes),
+        )
+    )
+    return (
+        f'<Element Name="{name}" Visibility="1" CopyOption="1" UniqueID="{block}"><Data>'
+        f"<Image><ImageDescription><Channels>{channels}</Channels><Dimensions>{axes}</Dimensions>"
+        f'</ImageDescription></Image></Data><Memory Size="{2 * n_frames * n_bytes}" '
+        f'MemoryBlockID="{block}"/></Element>'
+    )
+
+
+def write_lif(path, names, n_frames=3):
+    elements = "".join(lif_element(n, f"MemBlock_{i}", n_frames) for i, n in enumerate(names))
+    xml = (
+        '<LMSDataContainerHeader Version="2"><Element Name="project" Visibility="1" CopyOption="1" '
+        'UniqueID="0"><Data><Experiment Path="a"/></Data><Memory Size="0" MemoryBlockID="none"/>'
+        f"<Children>{elements}</Children></Element></LMSDataContainerHeader>"
+    ).encode("utf-16-le")
+    content = struct.pack("<IIBI", 0x70, len(xml) + 5, 0x2A, len(xml) // 2) + xml
+    for i in range(len(names)):
+        frames = [pixels(t, c, position=i) for t in range(n_frames) for c in range(2)]
+        data, block = np.stack(frames).tobytes(), f"MemBlock_{i}".encode("utf-16-le")
+        content += struct.pack("<II", 0x70, len(block) + 14)
+        content += struct.pack("<BQBI", 0x2A, len(data), 0x2A, len(block) // 2) + block + data
+    path.write_bytes(content)
+
+
+def test_leica_with_two_positions(tmp_path):
+    pytest.importorskip("bioio_lif", reason="the extra bioio is not installed")
+    path = tmp_path / "movie.lif"
+    write_lif(path, ["Position 1", "Position 2"])
+    found = positions_of(path)
+    assert len(found) == 2
+    assert all("Position" in p.key for p in found)
+    for i, position in enumerate(found):
+        manifest = inspect(path, position=position.key)
+        assert manifest.format == "lif"
+        assert manifest.pixel_size_um == pytest.approx(0.5)
+        expected = [[1000 * i + 10 * t, 1000 * i + 10 * t + 1] for t in range(3)]
+        assert values(manifest) == expected
+    with pytest.raises(InputError, match="several positions"):
+        inspect(path)
+
+
+def test_nikon(shared_data, tmp_path):
+    pytest.importorskip("bioio_nd2", reason="the extra bioio is not installed")
+    files = sorted(shared_data.rglob("*.nd2"))
+    if not files:
+        pytest.skip("no package writes .nd2, and there is none among the real data")
+    assert inspect(files[0], position=positions_of(files[0])[0].key or None).n_frames

@@ -1,0 +1,434 @@
+"""Formats that movies come in: read right, or refused with the maker's name and a way to go on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from cellsam_core.errors import InputError
+from cellsam_core.files import foreign
+from cellsam_core.samples.frames import read_frame
+from cellsam_core.samples.movies import inspect_movie
+from cellsam_core.samples.positions import positions_of
+
+SHAPE = (30, 40)
+OME = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+
+
+def image(value=0, dtype="uint16", shape=SHAPE):
+    return np.full(shape, value, dtype)
+
+
+def pages(*sizes, dtype="uint16"):
+    n = int(np.prod(sizes))
+    return np.arange(n, dtype=dtype).reshape(*sizes, 1, 1) + image(dtype=dtype)
+
+
+def write(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, array, **{"photometric": "minisblack", "metadata": None} | options)
+
+
+def inspect(path, **options):
+    return inspect_movie(path, sample="s", assay="movie", **options)
+
+
+def values(manifest):
+    return [read_frame(manifest, t)[:, 0, 0].tolist() for t in range(manifest.n_frames)]
+
+
+# Files of microscopes and other programs.
+
+
+@pytest.mark.parametrize("suffix", sorted({**foreign.MICROSCOPES, **foreign.OTHERS}))
+def test_foreign_files_are_named_with_a_way_to_go_on(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr(foreign, "is_readable", lambda _: False)
+    monkeypatch.setattr("cellsam_core.files.stack.is_readable", lambda _: False)
+    path = tmp_path / f"movie{suffix}"
+    path.write_bytes(b"\xda\xce\xbe\x0a" + bytes(300))
+    maker = foreign.maker_of(path)
+    for where in (path, tmp_path):
+        with pytest.raises(InputError) as refused:
+            inspect(where)
+        assert maker.name in str(refused.value)
+        assert f"movie{suffix}" in str(refused.value)
+        assert "remove" not in str(refused.value)
+        assert ("cellsam_core[bioio]" in str(refused.value)) == bool(maker.plugin)
+
+
+def test_a_microscope_file_beside_an_image_is_told(tmp_path):
+    (tmp_path / "movie.nd2").write_bytes(bytes(300))
+    write(tmp_path / "snapshot.tif", image())
+    with pytest.raises(InputError, match=r"movie.nd2 \(Nikon\) and snapshot.tif.*name one"):
+        inspect(tmp_path)
+    assert inspect(tmp_path / "snapshot.tif").n_frames == 1
+    for t in range(3):
+        write(tmp_path / "exported" / f"t{t}.tif", image(t))
+    (tmp_path / "exported" / "movie.nd2").write_bytes(bytes(300))
+    manifest = inspect(tmp_path / "exported")
+    assert manifest.n_frames == 3
+    assert manifest.warnings == ["movie.nd2 (Nikon) is not read."]
+
+
+def test_links_into_a_store_keep_their_own_names(tmp_path):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "ab12").write_bytes(imagecodecs.png_encode(image(7, "uint8")))
+    write(store / "cd34", pages(3))
+    work = tmp_path / "work"
+    work.mkdir()
+    for link, target in (("image.png", "ab12"), ("movie.tif", "cd34")):
+        (work / link).symlink_to(store / target)
+    assert values(inspect(work / "image.png")) == [[7]]
+    assert values(inspect(work / "movie.tif")) == [[0], [1], [2]]
+    (tmp_path / "linked").symlink_to(work)
+    (work / "movie.tif").unlink()
+    assert inspect(tmp_path / "linked").planes[0][0].path == str(tmp_path / "linked/image.png")
+
+
+# OME-TIFF in several files.
+
+
+def companion(folder, n_frames=3, n_channels=2, n_z=1):
+    uuid = "urn:uuid:0000000{}-0000-0000-0000-000000000000"
+    places = ""
+    folder.mkdir(parents=True)
+    for t, c, z in np.ndindex(n_frames, n_channels, n_z):
+        name = f"mv_Ch{c + 1}_Z{z}_{t:06d}.ome.tif"
+        places += (
+            f'<TiffData FirstT="{t}" FirstC="{c}" FirstZ="{z}" IFD="0" PlaneCount="1">'
+            f'<UUID FileName="{name}">{uuid.format(t)}</UUID></TiffData>'
+        )
+        pointer = (
+            f'<?xml version="1.0"?><OME {OME} UUID="{uuid.format(t)}">'
+            f'<BinaryOnly MetadataFile="mv.companion.ome" UUID="{uuid.format(9)}"/></OME>'
+        )
+        write(folder / name, image(100 * z + 10 * t + c), description=pointer)
+    (folder / "mv.companion.ome").write_text(
+        f'<?xml version="1.0"?><OME {OME}><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        f'DimensionOrder="XYCZT" Type="uint16" SizeX="40" SizeY="30" SizeC="{n_channels}" '
+        f'SizeZ="{n_z}" SizeT="{n_frames}" PhysicalSizeX="0.5" PhysicalSizeY="0.5" '
+        'TimeIncrement="60"><Channel ID="Channel:0:0" Name="GFP"/>'
+        f'<Channel ID="Channel:0:1" Name="H2B"/>{places}</Pixels></Image></OME>'
+    )
+
+
+def test_ome_tiff_with_a_companion(tmp_path):
+    folder = tmp_path / "set"
+    companion(folder)
+    first = "mv_Ch1_Z0_000000.ome.tif"
+    for path in (folder, folder / "mv.companion.ome", folder / first):
+        manifest = inspect(path)
+        assert values(manifest) == [[0, 1], [10, 11], [20, 21]]
+        assert manifest.channels == ["GFP", "H2B"]
+        assert (manifest.pixel_size_um, manifest.frame_interval_s) == (0.5, 60)
+    as_files = inspect(folder, format="channel_files")
+    assert values(as_files) == [[0, 1], [10, 11], [20, 21]]
+    (folder / "mv.companion.ome").unlink()
+    with pytest.raises(InputError, match=r"mv.companion.ome, which is not there.*channel_files"):
+        inspect(folder / first)
+    assert inspect(folder, format="channel_files").n_frames == 3
+
+
+def test_a_file_of_the_set_is_lost(tmp_path):
+    companion(tmp_path / "set")
+    (tmp_path / "set" / "mv_Ch2_Z0_000001.ome.tif").unlink()
+    with pytest.raises(InputError, match=r"no mv_Ch2_Z0_000001.ome.tif for frame 1, channel 1"):
+        inspect(tmp_path / "set" / "mv.companion.ome")
+
+
+def test_z_planes_of_a_companion_set_are_projected(tmp_path):
+    companion(tmp_path / "set", n_z=2)
+    with pytest.raises(InputError, match=r"z axis of 2 planes.*z_policy"):
+        inspect(tmp_path / "set")
+    found = inspect(tmp_path / "set", z_policy="max")
+    assert values(found) == [[100, 101], [110, 111], [120, 121]]
+
+
+def test_two_positions_side_by_side_are_not_mixed_up(tmp_path):
+    uuid = "urn:uuid:0000000{}-0000-0000-0000-000000000000"
+    images = "".join(
+        f'<Image ID="Image:{p}" Name="Pos{p}"><Pixels ID="Pixels:{p}" DimensionOrder="XYCZT" '
+        f'Type="uint16" SizeX="40" SizeY="30" SizeC="1" SizeZ="1" SizeT="3" PhysicalSizeX="{p + 1}"'
+        f' PhysicalSizeY="{p + 1}"><Channel ID="Channel:{p}:0" Name="GFP"/>'
+        + "".join(
+            f'<TiffData FirstT="{t}" IFD="{t}" PlaneCount="1"><UUID '
+            f'FileName="exp_MMStack_Pos{p}.ome.tif">{uuid.format(p)}</UUID></TiffData>'
+            for t in range(3)
+        )
+        + "</Pixels></Image>"
+        for p in range(2)
+    )
+    for p in range(2):
+        xml = f'<?xml version="1.0"?><OME {OME} UUID="{uuid.format(p)}">{images}</OME>'
+        write(tmp_path / f"exp_MMStack_Pos{p}.ome.tif", pages(3) + 10 * p, description=xml)
+    for p in range(2):
+        for manifest in (
+            inspect(tmp_path / f"exp_MMStack_Pos{p}.ome.tif"),
+            inspect(tmp_path, position=f"Pos{p}"),
+        ):
+            assert values(manifest) == [[10 * p], [10 * p + 1], [10 * p + 2]]
+            assert manifest.pixel_size_um == p + 1
+    assert [p.key for p in positions_of(tmp_path)] == ["Pos0", "Pos1"]
+
+
+def test_images_of_one_file_are_positions(tmp_path):
+    path = tmp_path / "two.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as tif:
+        for p, name in enumerate(("left well", "right well")):
+            metadata = {"axes": "TYX", "Name": name}
+            tif.write(pages(3) + 10 * p, photometric="minisblack", metadata=metadata)
+    assert [(p.name, p.key) for p in positions_of(path)] == [
+        ("left well", "left_well"),
+        ("right well", "right_well"),
+    ]
+    with pytest.raises(InputError, match=r"several positions \(left_well, right_well\)"):
+        inspect(path)
+    assert values(inspect(path, position="right_well")) == [[10], [11], [12]]
+    assert values(inspect(tmp_path, position="left well")) == [[0], [1], [2]]
+
+
+# Z planes, channels last, four stains.
+
+
+def test_z_stacks_of_a_movie(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 100, (2, 3, 2, *SHAPE), dtype=np.uint16)
+    frames[:, 1] += np.indices(SHAPE).sum(0).astype(np.uint16) % 2 * 2000  # the sharpest plane
+    write(tmp_path / "tz.tif", frames, imagej=True, metadata={"axes": "TZCYX"})
+    with pytest.raises(InputError, match=r"z axis of 3 planes.*z_policy.*tiff_stack"):
+        inspect(tmp_path / "tz.tif")
+    expected = {
+        "max": frames.max(1),
+        "mean": np.rint(frames.mean(1)).astype(np.uint16),
+        "focus": frames[:, 1],
+        "one": frames[:, 1],
+    }
+    for policy, pixels in expected.items():
+        manifest = inspect(tmp_path / "tz.tif", z_policy=policy)
+        for t in range(2):
+            np.testing.assert_array_equal(read_frame(manifest, t), pixels[t])
+            window = read_frame(manifest, t, window=(3, 20, 5, 30))
+            np.testing.assert_array_equal(window, pixels[t, :, 3:20, 5:30])
+        assert type(manifest).load(_saved(manifest, tmp_path)) == manifest
+    np.testing.assert_array_equal(
+        read_frame(inspect(tmp_path / "tz.tif", z_policy="one", z_plane=2), 0), frames[0, 2]
+    )
+    with pytest.raises(InputError, match=r"z planes 0 to 2, expected plane 7.*z_plane"):
+        inspect(tmp_path / "tz.tif", z_policy="one", z_plane=7)
+    with pytest.raises(InputError, match="for a movie one of max, mean, focus, one"):
+        inspect(tmp_path / "tz.tif", z_policy="all")
+
+
+def _saved(manifest, folder):
+    path = folder / "m.json"
+    path.write_text(manifest.to_json())
+    return path
+
+
+def test_z_planes_in_names(tmp_path):
+    for t, z in np.ndindex(3, 3):
+        write(tmp_path / f"img_t{t:03d}_z{z:02d}.tif", image(10 * t + z))
+    with pytest.raises(InputError, match=r"z planes 0 to 2 in the image names.*z_policy"):
+        inspect(tmp_path)
+    assert values(inspect(tmp_path, z_policy="max")) == [[2], [12], [22]]
+    assert values(inspect(tmp_path, z_policy="one", z_plane=0)) == [[0], [10], [20]]
+    (tmp_path / "img_t001_z01.tif").unlink()
+    with pytest.raises(InputError, match=r"no z plane 1 beside img_t001_z00\.tif"):
+        inspect(tmp_path, z_policy="max")
+
+
+@pytest.mark.parametrize(("axes", "sizes"), [("ZYX", (5,)), ("ZCYX", (5, 2))])
+def test_frames_that_fiji_calls_z_are_read_as_the_refusal_says(tmp_path, axes, sizes):
+    write(tmp_path / "a.tif", pages(*sizes), imagej=True, metadata={"axes": axes})
+    with pytest.raises(InputError, match="set the column `format` to tiff_stack"):
+        inspect(tmp_path / "a.tif")
+    manifest = inspect(tmp_path / "a.tif", format="tiff_stack")
+    assert manifest.n_frames == 5
+    assert len(manifest.channels) == len(sizes)
+
+
+def test_frames_that_were_saved_as_channels(tmp_path):
+    write(tmp_path / "c.tif", pages(5), imagej=True, metadata={"axes": "CYX"})
+    with pytest.raises(InputError, match=r"5 channels without names in one frame.*tiff_stack"):
+        inspect(tmp_path / "c.tif")
+    assert inspect(tmp_path / "c.tif", format="tiff_stack").n_frames == 5
+    assert inspect(tmp_path / "c.tif", channels=list("abcde")).channels == list("abcde")
+
+
+@pytest.mark.parametrize("n_frames", [0, 3])
+@pytest.mark.parametrize("n_channels", [2, 3, 4])
+def test_channels_last(tmp_path, n_frames, n_channels):
+    lead = (n_frames,) if n_frames else ()
+    pixels = np.random.default_rng(0).integers(0, 999, (*lead, *SHAPE, n_channels), np.uint16)
+    write(tmp_path / "a.tif", pixels, metadata={})
+    manifest = inspect(tmp_path / "a.tif")
+    assert (manifest.n_frames, len(manifest.channels)) == (max(n_frames, 1), n_channels)
+    frames = pixels if n_frames else pixels[None]
+    for t in range(manifest.n_frames):
+        np.testing.assert_array_equal(read_frame(manifest, t), np.moveaxis(frames[t], -1, 0))
+    window = read_frame(manifest, 0, window=(2, 9, 3, 30))
+    np.testing.assert_array_equal(window, np.moveaxis(frames[0, 2:9, 3:30], -1, 0))
+
+
+def test_four_stains_are_no_colours_with_opacity(tmp_path):
+    rng = np.random.default_rng(0)
+    stains = rng.integers(0, 255, (*SHAPE, 4), np.uint8)
+    write(tmp_path / "stains.tif", stains, photometric="rgb", extrasamples=["unassalpha"])
+    manifest = inspect(tmp_path / "stains.tif")
+    assert len(manifest.channels) == 4
+    np.testing.assert_array_equal(read_frame(manifest, 0), np.moveaxis(stains, -1, 0))
+    stains[..., 3] = np.where(stains[..., 0] > 9, 255, 0)
+    write(tmp_path / "rgba.tif", stains, photometric="rgb", extrasamples=["unassalpha"])
+    assert inspect(tmp_path / "rgba.tif").channels == ["R", "G", "B"]
+    named = inspect(tmp_path / "rgba.tif", channels=list("abcd"))
+    assert named.channels == list("abcd")
+
+
+def test_stacks_of_a_split_movie_are_joined_in_order(tmp_path):
+    for i in (8, 9, 10):
+        write(tmp_path / f"movie_{i}.tif", pages(2) + 10 * i)
+    manifest = inspect(tmp_path)
+    assert values(manifest) == [[80], [81], [90], [91], [100], [101]]
+    sentence = "3 stacks are joined in time: movie_8.tif, movie_9.tif, movie_10.tif."
+    assert sentence in manifest.warnings
+    (tmp_path / "movie_9.tif").unlink()
+    write(tmp_path / "movie_11.tif", pages(2))
+    with pytest.raises(InputError, match=r"no frame 9 after movie_8\.tif"):
+        inspect(tmp_path)
+
+
+# OME-Zarr of other programs.
+
+AXES = [
+    {"name": "t", "type": "time", "unit": "minute"},
+    {"name": "c", "type": "channel"},
+    *({"name": a, "type": "space", "unit": "nanometer"} for a in "zyx"),
+]
+
+
+def write_zarr(path, version, pixels, axes, scale, channels=(), where=""):
+    group = zarr.open_group(path, mode="a", zarr_format=2 if version == "0.4" else 3)
+    for part in filter(None, where.split("/")):
+        group = group.require_group(part)
+    array = group.create_array(
+        "0", shape=pixels.shape, dtype=pixels.dtype, chunks=(1,) * (pixels.ndim - 2) + (16, 16)
+    )
+    array[:] = pixels
+    transform = {"type": "scale", "scale": scale}
+    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [transform]}]}
+    attributes = {"multiscales": [image]}
+    if channels:
+        attributes["omero"] = {"channels": [{"label": name} for name in channels]}
+    set_ome(group, version, attributes)
+
+
+def set_ome(group, version, attributes):
+    if version == "0.4":
+        group.attrs.update(attributes)
+    else:
+        group.attrs["ome"] = {"version": version} | attributes
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_ome_zarr_movie(tmp_path, version):
+    pixels = np.random.default_rng(0).integers(0, 999, (3, 2, 1, *SHAPE), np.uint16)
+    path = tmp_path / "movie.zarr"
+    write_zarr(path, version, pixels, AXES, [5, 1, 1, 650, 650], ["GFP", "H2B"])
+    for where in (path, tmp_path):
+        manifest = inspect(where)
+        assert manifest.format == "ome_zarr"
+        assert manifest.channels == ["GFP", "H2B"]
+        assert manifest.pixel_size_um == pytest.approx(0.65)
+        assert manifest.frame_interval_s == 300
+        np.testing.assert_array_equal(read_frame(manifest, 2), pixels[2, :, 0])
+        window = read_frame(manifest, 1, ["H2B"], (3, 20, 5, 33))
+        np.testing.assert_array_equal(window, pixels[1, 1:, 0, 3:20, 5:33])
+    assert type(manifest).load(_saved(manifest, tmp_path)) == manifest
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_z_planes_of_an_ome_zarr(tmp_path, version):
+    pixels = np.random.default_rng(0).integers(0, 999, (2, 1, 3, *SHAPE), np.uint16)
+    write_zarr(tmp_path / "a.zarr", version, pixels, AXES, [5, 1, 300, 650, 650])
+    with pytest.raises(InputError, match=r"z axis of 3 planes.*z_policy"):
+        inspect(tmp_path / "a.zarr")
+    for policy, expected in (("max", pixels.max(2)), ("one", pixels[:, :, 1])):
+        manifest = inspect(tmp_path / "a.zarr", z_policy=policy)
+        np.testing.assert_array_equal(read_frame(manifest, 1), expected[1])
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_plate_gives_its_positions(tmp_path, version):
+    path = tmp_path / "plate.zarr"
+    root = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
+    wells = [("A", "1", 2), ("B", "03", 1)]
+    plate = {"wells": [{"path": f"{row}/{column}"} for row, column, _ in wells]}
+    set_ome(root, version, {"plate": plate})
+    for i, (row, column, n_fields) in enumerate(wells):
+        well = root.require_group(row).require_group(column)
+        set_ome(well, version, {"well": {"images": [{"path": str(f)} for f in range(n_fields)]}})
+        for f in range(n_fields):
+            write_zarr(
+                path,
+                version,
+                pages(2, 1, 1) + 10 * i + f,
+                AXES,
+                [1] * 5,
+                where=f"{row}/{column}/{f}",
+            )
+    found = positions_of(path)
+    assert [(p.key, p.well) for p in found] == [
+        ("A01-f0", "A01"),
+        ("A01-f1", "A01"),
+        ("B03", "B03"),
+    ]
+    assert values(inspect(path, position="A01-f1")) == [[1], [2]]
+    assert values(inspect(path, position="B03")) == [[10], [11]]
+    with pytest.raises(InputError, match="several positions"):
+        inspect(path)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_series_of_bioformats2raw(tmp_path, version):
+    path = tmp_path / "series.zarr"
+    root = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
+    set_ome(root, version, {"bioformats2raw.layout": 3})
+    for key in ("0", "1"):
+        write_zarr(path, version, pages(2, 1, 1) + 10 * int(key), AXES, [1] * 5, where=key)
+    assert [p.key for p in positions_of(path)] == ["series0", "series1"]
+    assert values(inspect(path, position="series1")) == [[10], [11]]
+
+
+def test_zarr_that_is_no_image(tmp_path):
+    zarr.open_group(tmp_path / "a.zarr", mode="w").attrs["a"] = 1
+    with pytest.raises(InputError, match="neither multiscales nor plate"):
+        inspect(tmp_path / "a.zarr")
+    write_zarr(tmp_path / "b.zarr", "0.4", image(), AXES[:2], [1, 1])
+    with pytest.raises(InputError, match="axes tc"):
+        inspect(tmp_path / "b.zarr")
+
+
+def test_written_by_ome_zarr_py(tmp_path):
+    writer = pytest.importorskip("ome_zarr.writer")
+    pixels = np.random.default_rng(0).integers(0, 999, (2, 2, 1, 64, 64), np.uint16)
+    from ome_zarr.format import FormatV04, FormatV05
+
+    for version, format_ in (("0.4", FormatV04()), ("0.5", FormatV05())):
+        path = tmp_path / f"{version}.zarr"
+        axes = [dict(a) for a in AXES]
+        steps = [[5.0, 1.0, 1.0, 650.0 * 2**i, 650.0 * 2**i] for i in range(5)]
+        scales = [[{"type": "scale", "scale": step}] for step in steps]
+        writer.write_image(
+            pixels,
+            str(path),
+            fmt=format_,
+            axes=axes,
+            scaler=None,
+            coordinate_transformations=scales,
+        )
+        manifest = inspect(path)
+        assert manifest.pixel_size_um == pytest.approx(0.65)
+        np.testing.assert_array_equal(read_frame(manifest, 1), pixels[1, :, 0])
