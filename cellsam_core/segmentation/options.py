@@ -17,7 +17,8 @@ class ModelOptions(Options):
 
     weights: str = option(
         "tiny",
-        "Name or path of the model's weights. `tiny` is shipped; `vit_b` is the published CellSAM.",
+        "Name or path of the model's weights. `tiny` and `tiny_adherent` (adherent cells in phase"
+        " contrast, tissue stained for membranes) are shipped; `vit_b` is the published CellSAM.",
     )
     preset: Preset = option(
         "official",

@@ -35,6 +35,7 @@ VIT_B = Path.home() / ".deepcell" / "models" / "cellsam_v1.2" / "cellsam_general
 
 LICENCES = {
     "tiny": "BSD-3-Clause (trained by this project on CC0, MIT and BSD data)",
+    "tiny_adherent": "BSD-3-Clause (trained by this project on CC0, MIT, BSD, zlib and CC-BY data)",
     "vit_b": "CellSAM's own, non-commercial academic use only; from the authors, not included",
 }
 
@@ -79,7 +80,8 @@ def resolve(name: str) -> Path:
     InputError
         Neither a shipped name nor a file.
     """
-    shipped = {"tiny": FOLDER / "tiny.safetensors", "vit_b": VIT_B}
+    shipped = {tiny: FOLDER / f"{tiny}.safetensors" for tiny in ("tiny", "tiny_adherent")}
+    shipped["vit_b"] = VIT_B
     path = shipped.get(name, Path(name))
     if not path.is_file():
         raise InputError(
