@@ -15,14 +15,14 @@ import numpy as np
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.foreign import maker_of
+from cellsam_core.files.image_stack import Stack, ZChoice, z_error
 from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.plane import Plane
-from cellsam_core.files.stack import Stack, ZChoice, z_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cellsam_core.files.planes import Window
+    from cellsam_core.files.plane import Window
 
 MAX_SQUARE_ERROR = 0.01
 

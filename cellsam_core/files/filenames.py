@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-from cellsam_core.files.planes import RASTER_SUFFIXES, TIFF_SUFFIXES
+from cellsam_core.files.suffixes import RASTER_SUFFIXES, STORE_FILES, TIFF_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +20,6 @@ LABEL_NAME = re.compile(
 LABEL_FOLDER = re.compile(
     r"(.*_)?(GT|ST|RES|SEG|TRA|ERR_SEG|SEG_pred|labels?|masks?)", re.IGNORECASE
 )
-
-STORE_FILES = ("zarr.json", ".zgroup")
-"""Files that make a folder a Zarr group, of Zarr v3 and v2."""
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

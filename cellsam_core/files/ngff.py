@@ -14,14 +14,14 @@ import zarr
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files import omezarr
-from cellsam_core.files.filenames import STORE_FILES
+from cellsam_core.files.image_stack import Stack, ZChoice, z_error
 from cellsam_core.files.plane import Plane
-from cellsam_core.files.stack import Stack, ZChoice, z_error
+from cellsam_core.files.suffixes import STORE_FILES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cellsam_core.files.planes import Window
+    from cellsam_core.files.plane import Window
 
 AXES = "tczyx"
 SERIES_LAYOUT = "bioformats2raw.layout"

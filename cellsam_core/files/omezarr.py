@@ -16,7 +16,7 @@ import numpy as np
 import zarr
 
 from cellsam_core.errors import InputError, first_line
-from cellsam_core.files.filenames import STORE_FILES
+from cellsam_core.files.suffixes import STORE_FILES
 
 AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
 AXES = ("yx", "cyx", "tyx", "tcyx")

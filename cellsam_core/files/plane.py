@@ -43,3 +43,6 @@ class Plane:
     stack: tuple[tuple[str, int], ...] = ()
     projection: str = "max"
     zoom: int = 1
+
+
+Window = tuple[int, int, int, int]

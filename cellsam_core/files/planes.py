@@ -16,15 +16,14 @@ import numpy as np
 import tifffile
 
 from cellsam_core.errors import InputError, first_line
-from cellsam_core.files.plane import CHANNELS_LAST
+from cellsam_core.files.plane import CHANNELS_LAST, Window
+from cellsam_core.files.suffixes import RASTER_SUFFIXES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.files.plane import Plane
 
-TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".stk", ".lsm")
-RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
 # What tifffile, imagecodecs (RuntimeError) and zlib raise on damaged files.
 READ_ERRORS = (
     *(OSError, ValueError, RuntimeError, LookupError, TypeError, ArithmeticError, AttributeError),
@@ -36,8 +35,6 @@ MAX_COMPRESSION = 2000
 ALWAYS_ALLOWED_BYTES = 64 << 20
 JPEG_START = b"\xff\xd8"
 JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3}
-
-Window = tuple[int, int, int, int]
 
 
 def unreadable(path: str | Path, found: str) -> InputError:

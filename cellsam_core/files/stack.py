@@ -14,101 +14,22 @@ import tifffile
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.foreign import is_readable, refuse_foreign
+from cellsam_core.files.image_stack import RGB, Stack, ZChoice, z_error
 from cellsam_core.files.ome_xml import OmeImage, companion_of, parse_ome
 from cellsam_core.files.plane import CHANNELS_LAST, Plane
-from cellsam_core.files.planes import (
-    RASTER_SUFFIXES,
-    READ_ERRORS,
-    check_page,
-    read_plane,
-    read_raster,
-    unreadable,
-)
+from cellsam_core.files.planes import READ_ERRORS, check_page, read_plane, read_raster, unreadable
 from cellsam_core.files.scales import Scales, scales_of_ome, scales_of_tiff
+from cellsam_core.files.suffixes import RASTER_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-RGB = ("R", "G", "B")
 # A page this narrow holds channels or a line scan along its last axis, not pixels.
 MIN_WIDTH_PX = 9
 MAX_UNNAMED_CHANNELS = 7
 COMPANION = ".companion.ome"
-Z_POLICIES = ("max", "mean", "focus", "one")
-
-
-@dataclass(frozen=True)
-class ZChoice:
-    """Choice of one plane among z planes, or their projection.
-
-    Attributes
-    ----------
-    policy
-        ``max`` or ``mean`` projection, ``focus`` (the sharpest plane of each frame and channel)
-        or ``one`` (always the same plane).
-    plane
-        Index of that plane, counted from 0; None takes the middle one.
-    """
-
-    policy: str
-    plane: int | None = None
-
-    def apply(self, planes: list[Plane]) -> Plane:
-        """Choose or project the z planes of one frame and channel."""
-        if len(planes) == 1:
-            return planes[0]
-        if self.policy == "one":
-            index = len(planes) // 2 if self.plane is None else self.plane
-            if index >= len(planes):
-                raise InputError(
-                    planes[0].path,
-                    found=f"z planes 0 to {len(planes) - 1}",
-                    expected=f"plane {index}",
-                    remedy="correct the column `z_plane` of the sample sheet",
-                )
-            return planes[index]
-        first = planes[0]
-        others = tuple((p.path if p.path != first.path else "", p.page) for p in planes[1:])
-        return replace(first, stack=others, projection=self.policy)
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Planes of one image file, or of several that belong together.
-
-    Attributes
-    ----------
-    path
-        For messages.
-    kind
-        ``image`` (one plane or RGB), ``tiff_stack``, ``ome_tiff``, ``ome_zarr`` or the suffix of
-        a microscope's file.
-    planes
-        ``planes[frame][channel]``.
-    channels
-        Names; empty where the file names none.
-    shape_yx, dtype
-        `dtype` in native byte order.
-    pixel_size_um, frame_interval_s
-        None where the file does not say.
-    times_s
-        Seconds of each frame; empty where the file does not say.
-    significant_bits
-        Bits of a pixel that the camera filled; None where the file does not say.
-    """
-
-    path: Path
-    kind: str
-    planes: list[list[Plane]]
-    channels: tuple[str, ...]
-    shape_yx: tuple[int, int]
-    dtype: str
-    pixel_size_um: float | None = None
-    frame_interval_s: float | None = None
-    times_s: tuple[float, ...] = ()
-    significant_bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -546,17 +467,6 @@ def _frames_by_channels(path: Path, lead: list[tuple[str, int]], wish: _Wish) ->
         found = f"{indices.size} pages"
         raise _axes_error(path, found, f"a multiple of the {per_frame} channels given")
     return indices.reshape(-1, per_frame, 1)
-
-
-def z_error(path: Path, n_planes: int) -> InputError:
-    """Make the error for z planes that nobody said what to do with."""
-    return InputError(
-        path,
-        found=f"a z axis of {n_planes} planes",
-        expected="one plane of each frame and channel",
-        remedy="fill the column `z_policy` of the sample sheet with max, mean, focus or one; if "
-        "the planes are time points, set the column `format` to tiff_stack instead",
-    )
 
 
 def _axes_error(path: Path, found: str, expected: str, remedy: str = "") -> InputError:

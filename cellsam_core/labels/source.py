@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.files.stack import Stack
+    from cellsam_core.files.image_stack import Stack
 
 EXACT_FLOAT32 = 1 << 24
 """Whole numbers from here on are not all different in 32-bit floating point."""

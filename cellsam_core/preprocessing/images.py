@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellsam_core.files.planes import Window
+    from cellsam_core.files.plane import Window
     from cellsam_core.samples.manifest import Fields
 
     Reader = Callable[[int, Sequence[str], Window], NDArray[Any]]

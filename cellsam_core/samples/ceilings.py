@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cellsam_core.files.image_stack import Stack
     from cellsam_core.files.plane import Plane
-    from cellsam_core.files.stack import Stack
 
 CAMERA_BITS = (10, 12, 14, 16)
 N_FRAMES_SEEN = 5

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.planes import Window, read_plane
+from cellsam_core.files.planes import read_plane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from cellsam_core.files.plane import Plane
+    from cellsam_core.files.plane import Plane, Window
     from cellsam_core.mosaic import Layout
     from cellsam_core.samples.manifest import Manifest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -21,9 +22,10 @@ from cellsam_core.files.filenames import (
     natural_key,
 )
 from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of, refuse_foreign
+from cellsam_core.files.image_stack import Stack, ZChoice
 from cellsam_core.files.names import NamedImage, NamedImages, guess_pattern, parse_names
 from cellsam_core.files.ome_xml import parse_ome
-from cellsam_core.files.stack import COMPANION, Stack, ZChoice, list_series, read_stack
+from cellsam_core.files.stack import COMPANION, list_series, read_stack
 
 if TYPE_CHECKING:
     from cellsam_core.files.plane import Plane
@@ -627,3 +629,8 @@ def _is_regular(indices: list[int], n_frames: int) -> bool:
 def pattern_of(files: MovieFiles) -> str:
     """Guess a pattern for the images of a folder, for the user to complete."""
     return guess_pattern([i.path for i in files.images], files.root)
+
+
+def movie_root(path: str | Path) -> Path:
+    """Absolute path of a movie; links keep their names, since files of a store have no suffix."""
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100

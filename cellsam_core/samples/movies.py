@@ -7,14 +7,12 @@ after an hour of segmentation.
 from __future__ import annotations
 
 import itertools
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.image_stack import Z_POLICIES, Stack, ZChoice
 from cellsam_core.files.scales import even_interval
-from cellsam_core.files.stack import Z_POLICIES, Stack, ZChoice
 from cellsam_core.samples.ceilings import find_ceilings
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.movie_files import (
@@ -24,12 +22,14 @@ from cellsam_core.samples.movie_files import (
     MovieOptions,
     error,
     find_movie,
+    movie_root,
     read_movie,
 )
 from cellsam_core.samples.positions import choose_position
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from cellsam_core.files.plane import Plane
 
@@ -109,11 +109,6 @@ def inspect_movie(
         frame_times_s=times,
         saturation_values=ceilings,
     )
-
-
-def movie_root(path: str | Path) -> Path:
-    """Absolute path of a movie; links keep their names, since files of a store have no suffix."""
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
 
 
 def _name(found: str, format: str) -> str:

@@ -64,7 +64,7 @@ def positions_of(
     InputError
         There is no movie, or its names are not understood.
     """
-    from cellsam_core.samples.movies import movie_root
+    from cellsam_core.samples.movie_files import movie_root
 
     options = MovieOptions(format, pattern, tuple(channels or ()))
     return _positions(find_movie(movie_root(path), options))

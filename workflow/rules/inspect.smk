@@ -45,6 +45,8 @@ rule check:
     log:
         "logs/{sample}/check.log",
     localrule: True
+    conda:
+        "../../envs/core.yaml"
     params:
         config=sample_config,
     shell:

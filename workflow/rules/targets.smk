@@ -67,7 +67,7 @@ def report_inputs(wildcards):
 
 
 def final_outputs(wildcards):
-    """Input function of `rule all`: the results of every sample and of the comparisons."""
+    """Input function: the results of every sample and of the comparisons."""
     targets = []
     for sample in SAMPLES:
         targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)

@@ -34,7 +34,7 @@ def files_seen(path, is_movie):
     """
     # Imported only when needed, because each job of a cluster reads this file again.
     from cellsam_core.files.foreign import VENDOR_SUFFIXES
-    from cellsam_core.files.planes import RASTER_SUFFIXES, TIFF_SUFFIXES
+    from cellsam_core.files.suffixes import RASTER_SUFFIXES, TIFF_SUFFIXES
 
     if os.path.isfile(path):
         return []

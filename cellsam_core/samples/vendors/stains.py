@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.stack import RGB, Stack
+from cellsam_core.files.image_stack import RGB, Stack
 from cellsam_core.samples.vendors.contract import Stains
 
 if TYPE_CHECKING:

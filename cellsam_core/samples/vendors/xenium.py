@@ -16,9 +16,10 @@ from xml.etree import ElementTree
 import tifffile
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.image_stack import Stack
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import READ_ERRORS, unreadable
-from cellsam_core.files.stack import Stack, read_stack
+from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.transcripts import column_names, find_columns
 from cellsam_core.samples.vendors.contract import (
     Choices,
