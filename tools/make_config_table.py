@@ -1,4 +1,7 @@
-"""Write config/README.md from the options of the stages: ``python tools/make_config_table.py``."""
+"""Write config/README.md and config/config.yaml from the options of the stages.
+
+``python tools/make_config_table.py``, or ``make config-table``
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,12 @@ from cellsam_core.config.schema import accepted_values, config_schema, sheet_sch
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "config" / "README.md"
+CONFIG = ROOT / "config" / "config.yaml"
+
+CONFIG_HEAD = """\
+# Made from the options of each stage by `make config-table`, with their defaults: change values here.
+# config/README.md explains every key. null: the key is not given. Threads and memory: profiles/.
+"""
 
 HEAD = """\
 <!-- made from the options of each stage: change those, then `make config-table` -->
@@ -58,5 +67,25 @@ def key_row(key: str, item: dict[str, Any]) -> str:
     return f"| `{key}` | `{default}` | {accepted_values(item)} | {item['description']} |\n"
 
 
+def shipped_config() -> str:
+    """Build the whole of config/config.yaml: every key with its default and accepted values."""
+    properties = config_schema()["properties"]
+    single = {key: item for key, item in properties.items() if item["type"] != "object"}
+    lines = [CONFIG_HEAD, *(config_line(key, item) for key, item in single.items())]
+    for section, schema in properties.items():
+        if section in single or not schema["properties"]:
+            continue
+        lines.append(f"\n{section}: # {schema['description']}\n")
+        lines += [f"  {config_line(key, item)}" for key, item in schema["properties"].items()]
+    return "".join(lines)
+
+
+def config_line(key: str, item: dict[str, Any]) -> str:
+    """Build one line of config/config.yaml."""
+    default = json.dumps(item["default"]).strip('"')
+    return f"{key}: {default} # {accepted_values(item)}\n"
+
+
 if __name__ == "__main__":
     TARGET.write_text(page(), encoding="utf-8")
+    CONFIG.write_text(shipped_config(), encoding="utf-8")
