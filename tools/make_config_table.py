@@ -16,7 +16,7 @@ TARGET = ROOT / "config" / "README.md"
 CONFIG = ROOT / "config" / "config.yaml"
 
 CONFIG_HEAD = """\
-# Made from the options of each stage by `make config-table`, with their defaults: change values here.
+# Made from the options of each stage by `make config-table`. These are the defaults: change them here.
 # config/README.md explains every key. null: the key is not given. Threads and memory: profiles/.
 """
 
