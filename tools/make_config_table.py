@@ -16,8 +16,8 @@ TARGET = ROOT / "config" / "README.md"
 CONFIG = ROOT / "config" / "config.yaml"
 
 CONFIG_HEAD = """\
-# Made from the options of each stage by `make config-table`. These are the defaults: change them here.
-# config/README.md explains every key. null: the key is not given. Threads and memory: profiles/.
+# Made from the options of each stage by `make config-table`. Change the values here; every key is
+# explained in config/README.md. null: the key is not given. Threads and memory: profiles/.
 """
 
 HEAD = """\
