@@ -165,7 +165,7 @@ def test_nuclear_images_are_put_in_the_nuclear_channel(one_image: Path) -> None:
 
 
 EMPTY = np.zeros((40, 50), np.uint8)
-MANY = np.kron(np.indices((4, 6)).sum(0) % 2, np.ones((9, 9))).astype(np.uint8)
+MANY = np.kron((np.indices((8, 6)) % 2 == 0).all(0), np.ones((9, 9))).astype(np.uint8)
 CELLS = field(2, (96, 160)).labels
 
 
@@ -176,10 +176,10 @@ CELLS = field(2, (96, 160)).labels
         ({"a": (EMPTY, None)}, "a without its labels"),
         ({"a": (EMPTY, np.zeros((40, 51)))}, r"a_label\.tif: found shape"),
         ({"a": (EMPTY, EMPTY), "b": (EMPTY, EMPTY)}, "2 label images without a cell"),
-        ({"a": (CELLS.astype(np.uint8), CELLS > 0)}, "each with its own number"),
+        ({"a": (CELLS.astype(np.uint8), CELLS > 0)}, "a number of its own for each cell"),
         ({"a": (MANY, 255 * MANY)}, "one number, 255, in 12 places"),
         ({"a": (CELLS.astype(np.uint8), CELLS.astype(np.int16) - 1)}, "negative labels"),
-        ({"a": (CELLS.astype(np.uint8), CELLS.astype(np.float32))}, "pixels of type float32"),
+        ({"a": (CELLS.astype(np.uint8), CELLS.astype(np.float32) / 9)}, "not whole"),
     ],
 )
 def test_bad_folders_are_named_and_nothing_is_written(tmp_path, capsys, files, message) -> None:
