@@ -222,7 +222,8 @@ IN_TEMPORARY = {
     "simulation/rounds_folder.py": {"write_csv_without_header"},
     "traces/files.py": {"write_traces", "write_wide"},
     "segmentation/batch_files.py": {"__init__"},
-    "decoding/decoded.py": {"__enter__", "_image", "finish", "_write_transcripts"},
+    "decoding/decoded.py": {"__enter__", "_image", "finish", "_write_codebook"}
+    | {"_write_transcripts"},
     "assignment/assigned.py": {"assign_transcripts"},
     "cli/inspect.py": {"run"},  # calls Manifest.save, which has a temporary
     "training/history.py": {"flush"},  # a log that grows

@@ -78,7 +78,7 @@ def test_a_sample_is_named_after_its_folder(tmp_path, movie):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"z_plane": 3}, "z_plane"), ({"channels": "a,,b"}, "channels: found 'a,,b'")],
+    [({"fov": "3"}, "fov"), ({"channels": "a,,b"}, "channels: found 'a,,b'")],
 )
 def test_options_that_do_not_fit_a_movie_are_refused(tmp_path, movie, options, words):
     write_movie(tmp_path / "m", movie)
