@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellsam_core.options import add_options, from_arguments
+from cellsam_core.samples.options import InspectOptions
 from cellsam_core.tracking.options import CalibrationOptions, TrackOptions
 
 if TYPE_CHECKING:
@@ -16,11 +17,8 @@ log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "labels",
-        type=Path,
-        help="label images in order of time: folder of TIFFs, multi-page TIFF or masks.zarr",
-    )
+    text = "label images in order of time: folder of TIFFs, multi-page TIFF or masks.zarr"
+    parser.add_argument("labels", type=Path, help=text)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
     add_options(parser, TrackOptions)
     add_options(parser, CalibrationOptions)
@@ -39,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     text = "with --images: channels of the reporter's ratio; without it only intensities"
     parser.add_argument("--ratio", metavar="NUM/DEN", help=text)
+    for name in ("channels", "pattern"):
+        text = f"with --images: the same as the column `{name}` of the sample sheet"
+        parser.add_argument(f"--{name}", metavar="TEXT", help=text)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> None:
         corrections=args.corrections,
         images=args.images,
         ratio=args.ratio,
+        names=InspectOptions(channels=args.channels, pattern=args.pattern),
     )
     counts = len(tracks.objects), len(tracks.tracks), len(tracks.divisions)
     births = "buds" if args.division == "budding" else "divisions"

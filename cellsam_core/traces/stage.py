@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.errors import InputError
 from cellsam_core.labels.movie import open_label_movie
 from cellsam_core.samples.movies import inspect_movie
+from cellsam_core.samples.options import InspectOptions
+from cellsam_core.samples.stage import split_channels
 from cellsam_core.traces.bleaching import fit_ratio_decay
 from cellsam_core.traces.check import channel_pair, check_against
 from cellsam_core.traces.files import control_ratios, read_control
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DEFAULTS = TraceOptions()
+NAMES = InspectOptions()
 
 
 def trace(
@@ -172,6 +175,7 @@ def track_and_trace(
     corrections: str | Path | Sequence[Correction] | None = None,
     images: str | Path | None = None,
     ratio: str | None = None,
+    names: InspectOptions = NAMES,
 ) -> Tracks:
     """Track the label images of a movie, and trace its raw frames if there are any.
 
@@ -194,6 +198,8 @@ def track_and_trace(
         Folder of the raw frames of the same movie; None writes no traces.
     ratio
         Channels of the reporter's ratio, ``NUM/DEN``; None measures intensities only.
+    names
+        Channels and pattern of the names of the raw frames, where these do not tell them.
 
     Returns
     -------
@@ -215,7 +221,12 @@ def track_and_trace(
         return tracks
     masks = open_label_movie(labels, **asdict(calibration))
     raw = inspect_movie(
-        Path(images), sample="images", assay="movie", frame_interval_s=masks.frame_interval_s
+        Path(images),
+        sample="images",
+        assay="movie",
+        frame_interval_s=masks.frame_interval_s,
+        channels=split_channels(names.channels),
+        pattern=names.pattern,
     )
     movie = open_images(raw, name=Path(images).name)
     refuse_other_movie(masks, movie)

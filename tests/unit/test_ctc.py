@@ -183,7 +183,7 @@ def test_command_traces_images(tmp_path: Path, capsys: pytest.CaptureFixture[str
     images = images_beside(tmp_path / "images", frames)
     header = "operation,frame,label,other_frame,other_label\n"
     (tmp_path / "corrections.csv").write_text(header + "merge,2,9,2,8\n")
-    options = ["--images", str(images), "--frame-interval-s", "30"]
+    options = ["--images", str(images), "--channels", "num,den", "--frame-interval-s", "30"]
     options += ["--corrections", str(tmp_path / "corrections.csv")]
     assert run(tmp_path / "movie.tif", tmp_path / "a", *options, "--ratio", "num/den") == 0
     objects = pd.read_parquet(tmp_path / "a" / "objects.parquet")
@@ -199,10 +199,12 @@ def test_command_traces_images(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run(tmp_path / "movie.tif", tmp_path / "a", "--division", "none") == 0
     assert (tmp_path / "a" / "objects.parquet").exists()
     assert not list((tmp_path / "a").glob("*trace*"))
+    named = ["--channels", "num,den", "--images"]
     for wrong, message in (
         (["--ratio", "num/den"], "--ratio: found no --images"),
-        (["--images", str(images), "--ratio", "num/other"], "channels den, num"),
-        (["--images", str(images_beside(tmp_path / "few", frames[:3]))], "as in few"),
+        (["--images", str(images), "--ratio", "num/den"], "name den, num in `channels`"),
+        ([*named, str(images), "--ratio", "num/other"], "channels num, den"),
+        ([*named, str(images_beside(tmp_path / "few", frames[:3]))], "as in few"),
     ):
         assert run(tmp_path / "movie.tif", tmp_path / "b", *wrong) == 1
         assert message in capsys.readouterr().err
