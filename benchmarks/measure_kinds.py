@@ -21,9 +21,8 @@ from cellsam_core.benchmark.methods import Method, cellsam
 from cellsam_core.benchmark.otsu import segment_otsu_watershed
 from cellsam_core.benchmark.score import score_image, segment_timed
 from cellsam_core.evaluation.segmentation import summarise
-from cellsam_core.segmentation.segmenter import Thresholds
-from cellsam_core.segmentation.tiny.predict import Segmenter
-from cellsam_core.segmentation.weights import load_model
+from cellsam_core.segmentation.options import SegmentOptions
+from cellsam_core.segmentation.stage import load_model
 
 if TYPE_CHECKING:
     from cellsam_core.benchmark.images import Entry
@@ -41,7 +40,7 @@ def methods(weights: list[str], diameters: list[str]) -> dict[str, tuple[Method,
     """Load every weights file, for each way to know the diameter, and the baseline."""
     loaded: dict[str, tuple[Method, Diameter]] = {}
     for name in weights:
-        segmenter = Segmenter(load_model(name, "cpu"), "cpu", Thresholds())
+        segmenter = load_model(name, device="cpu").segmenter(SegmentOptions())
         method = cellsam(segmenter, tile_px=TILE_PX, min_area_px=MIN_AREA_PX)
         if "auto" in diameters:
             loaded[f"{name} auto"] = method, None
