@@ -31,24 +31,10 @@ rule inspect:
             "outside",
             "orientation",
         ),
+        # A function of `input` is not compared with the last run: a changed option of the tracking
+        # inspects, and so segments, nothing again.
+        config=lambda wildcards, input: sample_config(wildcards),
     shell:
-        "python -m cellsam_core inspect {input.raw:q} {params.sample} -o {output:q} > {log:q} 2>&1"
-
-
-# Before anything that takes long. Later stages do not depend on its date: a changed option of the
-# tracking checks again, and segments nothing again.
-rule check:
-    input:
-        "results/{sample}/0_manifest.json",
-    output:
-        "results/{sample}/0_checked.json",
-    log:
-        "logs/{sample}/check.log",
-    localrule: True
-    conda:
-        "../../envs/core.yaml"
-    params:
-        config=sample_config,
-    shell:
-        "python -m cellsam_core check-options {input:q} --config-json {params.config:q}"
-        " -o {output:q} > {log:q} 2>&1"
+        "(python -m cellsam_core inspect {input.raw:q} {params.sample} -o {output:q}"
+        " && python -m cellsam_core check-options {output:q} --config-json {params.config:q})"
+        " > {log:q} 2>&1"

@@ -1,7 +1,6 @@
 rule preprocess:
     input:
-        manifest="results/{sample}/0_manifest.json",
-        checked=ancient("results/{sample}/0_checked.json"),
+        "results/{sample}/0_manifest.json",
     output:
         directory("results/{sample}/1_preprocessed/frames.zarr"),
     log:
@@ -17,4 +16,4 @@ rule preprocess:
     params:
         options=preprocess_flags,
     shell:
-        "python -m cellsam_core preprocess {input.manifest:q} {params.options} -o {output:q} > {log:q} 2>&1"
+        "python -m cellsam_core preprocess {input:q} {params.options} -o {output:q} > {log:q} 2>&1"

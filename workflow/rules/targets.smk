@@ -94,8 +94,8 @@ def planned_page():
                 else None
             ),
             n_gpu_jobs=len(batches(sample)),
-            # Others: inspect, check, preprocess, stitch, report; track and traces, or assign; decode.
-            n_jobs=len(batches(sample)) + 6 + (row["assay"] == "movie") + is_raw(sample),
+            # Others: inspect, preprocess, stitch, report; track and traces, or assign; decode.
+            n_jobs=len(batches(sample)) + 5 + (row["assay"] == "movie") + is_raw(sample),
             weights=CONFIG.settings(sample, "segment")["weights"],
         )
         for sample, row in SAMPLES.items()
