@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-
-log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +25,4 @@ def run(args: argparse.Namespace) -> None:
 
     settings = parse_config(args.config_json)
     settings.pop("sample", None)
-    facts = check_sample(Manifest.load(args.manifest), settings)
-    for role, names in facts["segmented_channels"].items():
-        log.info("%s channel: %s", role, ", ".join(names))
+    check_sample(Manifest.load(args.manifest), settings)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.config.schema import SECTIONS, check_settings
 from cellsam_core.errors import InputError
 from cellsam_core.options import json_schema
-from cellsam_core.preprocessing.channels import choose_roles
-from cellsam_core.preprocessing.images import images_of_manifest
 from cellsam_core.traces.check import check_against
 from cellsam_core.traces.options import TraceOptions
 
@@ -17,8 +15,10 @@ if TYPE_CHECKING:
     from cellsam_core.samples.manifest import Manifest
 
 
-def check_sample(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def check_sample(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> None:
     """Refuse options that contradict each other or the data of a sample.
+
+    The channels to segment are not tested here: `preprocess`, which comes next, refuses them.
 
     Parameters
     ----------
@@ -26,11 +26,6 @@ def check_sample(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> dic
         The sample, as `inspect` found it.
     settings
         Section of the config to its keys and values, for this sample.
-
-    Returns
-    -------
-    dict
-        Facts that the check found: the channels that will be segmented, by their roles.
 
     Raises
     ------
@@ -45,18 +40,10 @@ def check_sample(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> dic
             remedy="give the options of one sample, as the workflow does",
         )
     check_settings(settings)
-    channels = settings.get("preprocess", {})
-    roles = choose_roles(
-        images_of_manifest(manifest),
-        channels.get("nuclear_channel"),
-        channels.get("cell_channel"),
-        settings.get("segment", {}).get("weights", "tiny"),
-    )
     if manifest.assay == "movie" and "traces" in settings:
         keys = json_schema(TraceOptions)
         given = {key: value for key, value in settings["traces"].items() if key in keys}
         check_against(TraceOptions(**given), manifest.channels, manifest.n_frames)
-    return {"segmented_channels": {role: list(names) for role, names in roles.items()}}
 
 
 def parse_config(text: str) -> dict[str, Any]:

@@ -201,6 +201,10 @@ def test_new_frames_in_channel_sub_folders_are_seen(snakemake: Snakemake, tmp_pa
         tifffile.imwrite(tmp_path / "movie" / channel / "t002.tif", image)
     again = snakemake("-n", *target)
     assert jobs(again) == {"inspect": 1}
+    refused = snakemake(*target, "traces={ratio: GFP/CFP}")
+    assert refused.returncode == 1
+    assert "option `ratio`: found 'GFP/CFP'" in refused.stdout
+    assert not (tmp_path / "results/a/0_manifest.json").exists()
 
 
 def test_files_that_are_written_anew_are_read_again(snakemake: Snakemake, tmp_path: Path):
