@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from cellsam_core.errors import InputError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from cellsam_core.config.check import parse_config
     from cellsam_core.reporting.stage import report
 
     report(
@@ -41,19 +39,3 @@ def run(args: argparse.Namespace) -> None:
         benchmarks=args.benchmarks,
         bulk=args.bulk,
     )
-
-
-def parse_config(text: str) -> dict[str, Any]:
-    """Parse ``--config-json``; InputError unless it is a JSON object."""
-    try:
-        config = json.loads(text)
-    except json.JSONDecodeError as error:
-        config = error
-    if not isinstance(config, dict):
-        raise InputError(
-            "--config-json",
-            found=repr(text[:80]),
-            expected="a JSON object",
-            remedy="pass the configuration as one quoted JSON string",
-        )
-    return config

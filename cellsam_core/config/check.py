@@ -60,7 +60,7 @@ def parse_config(text: str) -> dict[str, Any]:
         config = error
     if not isinstance(config, dict):
         raise InputError(
-            "option `config_json`",
+            "--config-json",
             found=repr(text[:80]),
             expected="a JSON object",
             remedy="pass the configuration as one quoted JSON string",

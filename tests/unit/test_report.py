@@ -14,7 +14,7 @@ import pytest
 from fake_results import config_json, write_benchmarks, write_movie, write_spatial
 
 from cellsam_core.cli import main
-from cellsam_core.cli.report import parse_config
+from cellsam_core.config.check import parse_config
 from cellsam_core.errors import InputError
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.reporting import figures_common
