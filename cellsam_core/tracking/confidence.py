@@ -62,14 +62,18 @@ def probability(kind: str, cues: Floats) -> Floats:
 def judge_events(events: list[Event]) -> list[Event]:
     """Turn scores into probabilities, and mark events below 2/3 as ambiguous.
 
-    A bud without a mother gets 0.
+    A bud without a mother gets 0. Divisions into three are too rare for the fit: they are always
+    marked, and their probability is at most 2/3.
     """
     judged = []
     for event in events:
         known = event.parent != NONE
         score = float(probability(event.kind, event_cues(event))) if known else 0.0
+        if len(event.daughters) > 2:
+            score = min(score, AMBIGUOUS)
+        sure = score >= AMBIGUOUS and len(event.daughters) <= 2
         judged.append(replace(event, score=score))
-        judged[-1].status = "auto" if score >= AMBIGUOUS else "ambiguous"
+        judged[-1].status = "auto" if sure else "ambiguous"
     return judged
 
 

@@ -129,9 +129,9 @@ def correct_tracks(
     """Apply the corrections of tracks to the finished graph, in their order.
 
     Corrected objects are flagged ``corrected``; corrected links have no IoU, cost or margin, and
-    corrected events have the score 1. A cell has at most two daughters: a daughter named by a row
-    replaces one that no row names. If a daughter is taken from an automatically found division,
-    her sister continues the track of the parent.
+    corrected events have the score 1. A row adds a daughter to a division that was found; two rows
+    or more for one parent name all her daughters, and those that no row names leave. If a daughter
+    is taken from an automatically found division, her only sister continues the parent's track.
 
     Returns
     -------
@@ -156,12 +156,14 @@ def correct_tracks(
         else:
             other = correction.other and _row_of(graph, correction, correction.other)
             found.append((correction, row, NONE if other is None else other))
-    replay.named = {row for c, row, _ in found if c.operation == "set-parent"}
+    for correction, row, other in found:
+        if correction.operation == "set-parent":
+            replay.named[other].add(row)
     for correction, row, other in found:
         if correction.operation == "link":
             replay.link(other, row, correction.where)
         elif correction.operation == "set-parent":
-            replay.set_parent(other, row, correction.where)
+            replay.set_parent(other, row)
         elif correction.operation == "set-mother":
             replay.set_mother(other, row, correction.where)
         else:
@@ -176,7 +178,7 @@ class _Replay:
     def __init__(self, graph: LinkGraph, events: list[Event]) -> None:
         self.graph = graph
         self.events = events
-        self.named: set[int] = set()
+        self.named: defaultdict[int, set[int]] = defaultdict(set)
 
     def cut(self, row: int) -> None:
         """Make an object the first of a cell without a parent."""
@@ -186,7 +188,7 @@ class _Replay:
             return
         sisters = tuple(d for d in event.daughters if d != row)
         self._orphan(row)
-        if event.status == WORD and sisters:
+        if len(sisters) > 1 or (event.status == WORD and sisters):
             event.daughters = sisters
             self._confirm(event)
             return
@@ -210,8 +212,8 @@ class _Replay:
         self.cut(after)
         self._join(before, after)
 
-    def set_parent(self, parent: int, daughter: int, where: str) -> None:
-        """Make `daughter` one of the two into which `parent`'s cell divides."""
+    def set_parent(self, parent: int, daughter: int) -> None:
+        """Make `daughter` one of those into which `parent`'s cell divides."""
         event = self._division_of(parent)
         if event is None:
             event = Event("mitosis", parent, (), 1.0)
@@ -220,10 +222,10 @@ class _Replay:
             if onward != NONE:
                 self._adopt(event, onward)
         if daughter not in event.daughters:
-            if len(event.daughters) == 2:
-                self._make_room(event, where)
             self.cut(daughter)
             self._adopt(event, daughter)
+        if len(self.named[parent]) > 1:
+            self._keep(event, self.named[parent])
         self._confirm(event)
 
     def set_mother(self, mother: int, bud: int, where: str) -> None:
@@ -246,13 +248,12 @@ class _Replay:
         found = (e for e in self.events if e.parent == parent and e.kind == "mitosis")
         return next(found, None)
 
-    def _make_room(self, event: Event, where: str) -> None:
-        unnamed = [d for d in event.daughters if d not in self.named]
-        if len(unnamed) != 1:
-            others = " and ".join(f"label {self.graph.label[d]}" for d in event.daughters)
-            raise _contradiction(where, f"a cell with the daughters {others}", "at most two")
-        event.daughters = tuple(d for d in event.daughters if d != unnamed[0])
-        self._orphan(unnamed[0])
+    def _keep(self, event: Event, named: set[int]) -> None:
+        """Take away the daughters of a division that are not among those that rows name."""
+        for daughter in event.daughters:
+            if daughter not in named:
+                self._orphan(daughter)
+        event.daughters = tuple(d for d in event.daughters if d in named)
 
     def _adopt(self, event: Event, daughter: int) -> None:
         event.daughters = (*event.daughters, daughter)
@@ -284,7 +285,7 @@ class _Replay:
         area = self.graph.area_px[list(event.daughters)]
         event.status, event.score, event.runner_up = WORD, 1.0, NONE
         event.area_ratio = float(area.sum() / self.graph.area_px[event.parent])
-        event.symmetry = float(area.min() / area.max()) if len(area) == 2 else float("nan")
+        event.symmetry = float(area.min() / area.max()) if len(area) > 1 else float("nan")
         event.overlap = float("nan")
 
 

@@ -8,34 +8,30 @@ Divisions that do not last are flickering over-segmentation and are undone.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellsam_core.tracking.division_shapes import (
+    Shapes,
+    daughter_shapes,
+    overlap_on,
+    parent_shapes,
+    shared_pixels,
+)
 from cellsam_core.tracking.graph import NONE, Event, Link, LinkGraph
 from cellsam_core.tracking.link import area_cost
 
 if TYPE_CHECKING:
     from cellsam_core.tracking.options import TrackOptions
-    from cellsam_core.tracking.overlap import Floats, Ints
 
-RECENT_FRAMES = 4
 # Imbalance of the daughters around the parent's centroid: 0 if they are opposite and equally far, 1
 # if both are on one side. Cells that move far between frames shift both daughters; but beside a
 # parent that has shrunk already, a daughter on one side is the late sister of that "parent".
 MAX_IMBALANCE, MAX_IMBALANCE_SHRUNK = 0.9, 0.7
 SHRUNK_FRACTION = 0.8
 MIN_FUSED_FRACTION = 0.5
-
-
-@dataclass(frozen=True)
-class _Shapes:
-    """Areas and drift-corrected centroids of all objects, of whole cells where possible."""
-
-    area_px: Floats
-    yx: Floats
 
 
 def find_divisions(graph: LinkGraph, options: TrackOptions) -> list[Event]:
@@ -116,12 +112,12 @@ def _grown_by(graph: LinkGraph, sister: int, daughter: int, end: int) -> bool:
 
 def _candidates(graph: LinkGraph, options: TrackOptions) -> list[Event]:
     """Return all parents with two daughters that pass every criterion."""
-    shared = _shared_pixels(graph)
-    shapes = _parents(graph), _daughters(graph)
+    shared = shared_pixels(graph)
+    shapes = parent_shapes(graph), daughter_shapes(graph)
     found = []
     for parent, appeared in _appeared_near(graph, shared, shapes, options).items():
         for daughters in _pairs(graph, parent, appeared, options):
-            overlap = min(_overlap(graph, parent, d, shared) for d in daughters)
+            overlap = min(overlap_on(graph, parent, d, shared) for d in daughters)
             event = _judge(graph, parent, daughters, shapes, overlap, options)
             if event is not None:
                 found.append(event)
@@ -146,47 +142,10 @@ def _is_possible(graph: LinkGraph, event: Event, options: TrackOptions) -> bool:
     return free and int(graph.successor[event.parent]) in (NONE, *event.daughters)
 
 
-def _parents(graph: LinkGraph) -> _Shapes:
-    """Return shapes of possible parents: median area of the last frames, current centroid.
-
-    Chromatin at metaphase is half as large as before, so the last area alone is misleading.
-    """
-    rows = _walk(graph.predecessor)
-    median = np.nanmedian(np.where(rows == NONE, np.nan, graph.area_px[rows]), axis=0)
-    return _whole(graph, rows, median)
-
-
-def _daughters(graph: LinkGraph) -> _Shapes:
-    """Return shapes of possible daughters: current area and centroid."""
-    return _whole(graph, _walk(graph.successor), graph.area_px.astype(np.float64))
-
-
-def _walk(step: Ints) -> Ints:
-    """Return ``(RECENT_FRAMES, n)`` rows of each object and of its cell along `step`; -1 none."""
-    rows = np.full((RECENT_FRAMES, len(step)), NONE)
-    rows[0] = np.arange(len(step))
-    for now, further in pairwise(rows):
-        further[:] = np.where(now == NONE, NONE, step[now])
-    return rows
-
-
-def _whole(graph: LinkGraph, rows: Ints, area: Floats) -> _Shapes:
-    """Replace each object cut by the border by the largest of the cell's masks in `rows`."""
-    areas = np.where(rows == NONE, 0, graph.area_px[rows])
-    largest = rows[areas.argmax(axis=0), np.arange(len(graph))]
-    yx = np.where(graph.border[:, None], graph.fixed_yx[largest], graph.fixed_yx)
-    return _Shapes(np.where(graph.border, graph.area_px[largest], area), yx)
-
-
-def _shared_pixels(graph: LinkGraph) -> dict[tuple[int, int], int]:
-    """Return the number of shared pixels, keyed by earlier object and appeared object."""
-    return {(older, new): n_px for new, older, n_px in graph.earlier_overlaps.tolist()}
-
-
 def _appeared_near(
     graph: LinkGraph,
     shared: dict[tuple[int, int], int],
-    shapes: tuple[_Shapes, _Shapes],
+    shapes: tuple[Shapes, Shapes],
     options: TrackOptions,
 ) -> dict[int, list[int]]:
     """Return for each possible parent the cells that appeared on or beside it soon after."""
@@ -237,7 +196,7 @@ def _judge(
     graph: LinkGraph,
     parent: int,
     daughters: tuple[int, int],
-    shapes: tuple[_Shapes, _Shapes],
+    shapes: tuple[Shapes, Shapes],
     overlap: float,
     options: TrackOptions,
 ) -> Event | None:
@@ -274,17 +233,6 @@ def _judge(
         symmetry=symmetry,
         overlap=overlap,
     )
-
-
-def _overlap(
-    graph: LinkGraph, parent: int, daughter: int, shared: dict[tuple[int, int], int]
-) -> float:
-    """Return the fraction of a daughter on its parent; for linked ones it follows from the IoU."""
-    if graph.predecessor[daughter] != parent:
-        return shared.get((parent, daughter), 0) / float(graph.area_px[daughter])
-    iou = float(graph.iou[daughter])
-    union = float(graph.area_px[parent] + graph.area_px[daughter]) / (1 + iou)
-    return iou * union / float(graph.area_px[daughter])
 
 
 def _apply(graph: LinkGraph, event: Event) -> None:

@@ -41,7 +41,8 @@ class Event:
         Last object of the dividing cell, or object of the mother just before the bud; -1 if
         unknown.
     daughters
-        First objects of both daughters (only one if a user named one), or first object of the bud.
+        First objects of the daughters (two, rarely three; any number of which a user named), or
+        first object of the bud.
     score
         Score or probability, 0-1.
     status

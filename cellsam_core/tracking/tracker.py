@@ -18,6 +18,7 @@ from cellsam_core.tracking.lineage import (
 )
 from cellsam_core.tracking.link_frames import link_frames
 from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.third_daughter import add_third_daughters
 from cellsam_core.tracking.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def find_tracks(frames: Iterable[Labels], options: TrackOptions) -> tuple[LinkGr
     close_gaps(graph, options)
     if options.division == "mitosis":
         events = undo_flicker(graph, events, options)
+        add_third_daughters(graph, events, options)
     elif options.division == "budding":
         events = find_buds(graph, options)
     return graph, events

@@ -42,15 +42,16 @@ class Tracks:
         flags (words joined by ``;``), merged_labels (labels of the masks that a user has merged
         into the object, joined by ``;``).
     tracks
-        One row per track: track_id, lineage_id, parent_id and sister_id (0 for none), generation,
+        One row per track: track_id, lineage_id, parent_id, sister_id (0 for none, and for three
+        daughters of one parent), generation,
         birth_kind (movie_start, division, bud, border, appeared), first_frame, last_frame,
         n_obs, n_gaps, end_kind (division, movie_end, border, lost), mean_iou, min_margin,
         quality (mean IoU of the links times the fraction of frames in which the cell was
         found; 0 without a link).
     divisions
         One row per event: event_id, kind (mitosis, bud), frame (first frame of a daughter),
-        parent_id, daughter_ids (``a;b``), score (probability that parent and daughters are
-        correct, at most one frame off; 0 without a parent), area_ratio, symmetry, overlap,
+        parent_id, daughter_ids (``a;b``, rarely ``a;b;c``), score (probability that parent and
+        daughters are correct, at most one frame off; 0 without a parent), area_ratio, symmetry, overlap,
         runner_up_parent, status (auto, ambiguous for a score below 2/3, or corrected with a score
         of 1).
     n_frames

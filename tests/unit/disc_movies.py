@@ -29,6 +29,23 @@ def division_movie() -> list[np.ndarray]:
     return frames
 
 
+def tripolar_movie(reach: float = 16.0) -> list[np.ndarray]:
+    """A parent (label 1) divides into three (2, 3, 4) between frames 3 and 4; a bystander (9)."""
+    frames = []
+    for t in range(10):
+        discs: list[Disc] = [(9, 16, 16, 8)]
+        if t < 4:
+            discs.append((1, 50, 70, 14))
+        else:
+            r = min(9 + 2 * (t - 4), reach)
+            angles = np.deg2rad([90, 210, 330])
+            discs += [
+                (i + 2, 50 - r * np.sin(a), 70 + r * np.cos(a), 7.5) for i, a in enumerate(angles)
+            ]
+        frames.append(draw(discs))
+    return frames
+
+
 def crowd(n_frames: int = 12, seed: int = 0) -> list[np.ndarray]:
     """Sixty moving discs, some missing in a frame, with new labels in every frame."""
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 from ctc_metrics.scripts.validate import validate_sequence
-from disc_movies import budding_movie, crowd, division_movie, draw
+from disc_movies import budding_movie, crowd, division_movie, draw, tripolar_movie
 from geff.core_io import read_to_memory
 from geff.validate.data import ValidationConfig, validate_data
 
@@ -122,8 +122,28 @@ def test_a_named_daughter_takes_the_place_of_one_that_is_not() -> None:
     a, b, other = (track_of(result, 9, label) for label in (2, 7, 3))
     assert parents_of(result, a, b, other) == [track_of(result, 0, 1)] * 2 + [0]
     assert result.divisions["daughter_ids"].tolist() == [f"{min(a, b)};{max(a, b)}"]
-    with pytest.raises(InputError, match=r"row 0: found a cell with the daughters label \d and"):
-        corrected(frames, ("set-parent", 4, 7, 3, 1))
+
+
+def test_a_third_daughter_is_added_and_taken_away() -> None:
+    """One row adds a daughter; rows for all of them confirm; `unlink` leaves the other two."""
+    frames = [np.where(f == 9, 0, f) for f in division_movie()]
+    for t in range(4, 10):
+        frames[t] |= draw([(7, 85, 60, 8)]).astype(np.uint16)
+    for rows in (
+        [("set-parent", 4, 7, 3, 1)],
+        [("set-parent", 4, label, 3, 1) for label in (2, 3, 7)],
+    ):
+        result = corrected(frames, *rows)  # type: ignore[arg-type]
+        ids = sorted(track_of(result, 9, label) for label in (2, 3, 7))
+        assert parents_of(result, *ids) == [track_of(result, 0, 1)] * 3
+        assert result.divisions["daughter_ids"].tolist() == [";".join(map(str, ids))]
+        assert result.divisions["status"].tolist() == ["corrected"]
+        assert set(result.tracks["sister_id"]) == {0}
+    found = track_labels(tripolar_movie())
+    assert found.divisions["daughter_ids"].iloc[0].count(";") == 2
+    two = corrected(tripolar_movie(), ("unlink", 4, 3))
+    assert two.divisions["daughter_ids"].iloc[0].count(";") == 1
+    assert parents_of(two, track_of(two, 9, 3)) == [0]
 
 
 def test_a_division_that_was_none_is_undone_by_a_link() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from disc_movies import budding_movie, crowd, division_movie, draw
+from disc_movies import budding_movie, crowd, division_movie, draw, tripolar_movie
 
 from cellsam_core.errors import InputError
 from cellsam_core.tracking.link_frames import link_frames
@@ -53,6 +53,30 @@ def test_division_makes_two_daughters_and_ends_the_parent() -> None:
         "division",
         "division",
     ]
+
+
+def test_division_into_three_is_found_and_listed_for_review() -> None:
+    tracks = track_labels(tripolar_movie())
+    row = tracks.divisions.iloc[0]
+    assert len(tracks.divisions) == 1
+    assert len(row["daughter_ids"].split(";")) == 3
+    assert row["status"] == "ambiguous"
+    assert row["score"] <= 2 / 3
+    daughters = tracks.tracks[tracks.tracks["parent_id"] == row["parent_id"]]
+    assert daughters["birth_kind"].tolist() == ["division"] * 3
+    assert set(daughters["sister_id"]) == {0}  # divisions.csv names all three
+    assert tracks.review["event_kind"].iloc[0] == "mitosis"
+
+
+def test_a_cell_beside_two_daughters_is_no_third() -> None:
+    """Debris, a short-lived piece, and a cell that appears on one side stay on their own."""
+    for disc, lasts in (((7, 78, 60, 8.5), 10), ((7, 60, 60, 3), 10), ((7, 75, 60, 8), 5)):
+        frames = division_movie()
+        for t in range(4, lasts):
+            added = draw([disc])  # type: ignore[list-item]
+            frames[t] = np.where((added > 0) & (frames[t] == 0), added, frames[t])
+        divisions = track_labels(frames).divisions
+        assert [ids.count(";") for ids in divisions["daughter_ids"]] == [1]
 
 
 def test_late_sister_belongs_to_the_division() -> None:
