@@ -1,19 +1,24 @@
-"""Adherent cells without stain: spread cells with processes, sheets, and round cells among them.
+"""Adherent cells without stain: spread cells with processes, fans, sheets, and round cells.
 
-A phase-contrast microscope shows the optical thickness of cells less its local mean, which is
-what draws halos; differential interference contrast (DIC) shows its slope. So each cell gets a
-thickness: a thin sheet with a ragged edge, a dome around the nucleus, granules and nucleoli.
+Their light is that of :mod:`.unstained`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage as ndi
 
 from cellsam_core.simulation import shapes
 from cellsam_core.simulation.optics import smooth_noise
+from cellsam_core.simulation.unstained import (
+    Adherent,
+    interference_contrast,
+    not_cells,
+    phase_contrast,
+    thickness_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,24 +27,12 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int32]
     Floats = NDArray[np.float64]
 
-SHEET_SHARE = 0.35
-"""Share of the fields whose cells are drawn as tiles of a sheet; the others one by one."""
+LAYOUT_SHARES = {"spread": 0.4, "fans": 0.25, "sheet": 0.35}
+"""Shares of the fields by layout: cells with processes, fans with concave borders, and tiles."""
 
 DIC_SHARE = 0.15
 SOMA_SHARE = 0.8
 """Radius of the soma over that of a disc with the area of the whole cell."""
-
-
-class Adherent(NamedTuple):
-    """Cells of a field: labels, and of each label the soma's place and form.
-
-    ``soma`` is ``(n + 1, 5)``: y, x, radius (px), square root of the ratio of its axes, angle.
-    ``is_round`` is ``(n + 1,)``: in mitosis, or not attached.
-    """
-
-    labels: Labels
-    soma: Floats
-    is_round: NDArray[np.bool_]
 
 
 def adherent(
@@ -52,13 +45,14 @@ def adherent(
     tuple
         Contrast around 0, float32 ``(y, x)``, and labels.
     """
-    draw = _sheet if rng.random() < SHEET_SHARE else _spread
+    layout = rng.choice(list(LAYOUT_SHARES), p=list(LAYOUT_SHARES.values()))
+    draw = {"spread": _spread, "fans": _fans, "sheet": _sheet}[str(layout)]
     cells = _with_round(rng, draw(rng, shape_yx, diameter_px, density), diameter_px)
-    thickness = _thickness(rng, cells, diameter_px)
-    thickness += _not_cells(rng, cells.labels, diameter_px)
+    thickness = thickness_of(rng, cells, diameter_px)
+    thickness += not_cells(rng, cells.labels, diameter_px)
     if rng.random() < DIC_SHARE:
-        return _slope(rng, thickness, diameter_px), cells.labels
-    return _phase(rng, thickness, diameter_px), cells.labels
+        return interference_contrast(rng, thickness, diameter_px), cells.labels
+    return phase_contrast(rng, thickness, diameter_px), cells.labels
 
 
 def _spread(
@@ -130,31 +124,117 @@ def _process(
     return (window[0], window[1]), inside
 
 
+def _fans(
+    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
+) -> Adherent:
+    """Draw cells that are stretched between a few tips, their borders concave in between."""
+    n = int(np.clip(0.9 * density * np.prod(shape_yx) / diameter_px**2, 1, 100)) + 1
+    radii = 0.5 * 0.7 * diameter_px * np.clip(rng.normal(1, 0.2, n), 0.55, 1.6)
+    discs = shapes.place(
+        rng,
+        shape_yx,
+        radii,
+        clustering=float(rng.uniform(0, 0.9)),
+        overlap=float(rng.uniform(0, 0.25)),
+    )
+    labels = np.zeros(shape_yx, np.int32)
+    nearest = np.full(shape_yx, np.inf)
+    soma = np.zeros((len(discs) + 1, 5))
+    longest = float(rng.uniform(1.2, 3.2))
+    for value, (y, x, radius) in enumerate(discs, start=1):
+        soma[value] = y, x, radius, 1, 0
+        window, relative, angle = _fan(rng, (y, x, radius), shape_yx, longest)
+        soma[value, 3:] = np.sqrt(rng.uniform(1, 2)), angle
+        closer = (relative <= 1) & (relative < nearest[window])
+        nearest[window][closer] = relative[closer]
+        labels[window][closer] = value
+    return _renumbered(labels, soma, 0.15 * diameter_px**2)
+
+
+def _fan(
+    rng: np.random.Generator,
+    disc: tuple[float, float, float],
+    shape_yx: tuple[int, int],
+    longest: float,
+) -> tuple[tuple[slice, slice], Floats, float]:
+    """Draw the outline of one fan.
+
+    Returns
+    -------
+    tuple
+        Window, distance from the centre over that of the outline, direction of the longest tip.
+    """
+    y, x, radius = disc
+    n_tips = int(rng.choice([2, 3, 4], p=[0.35, 0.45, 0.2]))
+    gaps = rng.uniform(0.4, 1, n_tips)
+    tips = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.cumsum(gaps) / gaps.sum()
+    reach = np.exp(rng.uniform(0.05, np.log(longest), n_tips))
+    valleys = (tips + np.roll(tips, -1) + 2 * np.pi * (np.arange(n_tips) == n_tips - 1)) / 2
+    knots = np.concatenate((tips, valleys)) % (2 * np.pi)
+    heights = np.log(np.concatenate((reach, rng.uniform(0.6, 1.0, n_tips))))
+    angles = np.linspace(0, 2 * np.pi, 361)
+    # Linear in the logarithm of the radius: the border bends inwards between two tips.
+    limit = radius * np.exp(
+        np.interp(angles, knots[np.argsort(knots)], heights[np.argsort(knots)], period=2 * np.pi)
+    )
+    limit *= 1 + 0.05 * rng.standard_normal() * np.sin(rng.integers(5, 14) * angles)
+    limit = ndi.gaussian_filter1d(limit, float(rng.uniform(2, 7)), mode="wrap")
+    far = float(limit.max()) + 2
+    window = tuple(
+        slice(int(np.clip(c - far, 0, n)), int(np.clip(c + far, 0, n)))
+        for c, n in zip((y, x), shape_yx, strict=True)
+    )
+    dy = np.arange(window[0].start, window[0].stop)[:, None] - y
+    dx = np.arange(window[1].start, window[1].stop)[None] - x
+    turn = np.rint(np.degrees(np.arctan2(dy, dx)) % 360).astype(int)
+    relative: Floats = np.hypot(dy, dx) / np.maximum(limit[turn], 1)
+    return (window[0], window[1]), relative, float(tips[np.argmax(reach)])
+
+
 def _sheet(
     rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
 ) -> Adherent:
-    """Draw a confluent sheet, or islands of one: tiles, stretched along one direction."""
-    stretch = float(np.sqrt(rng.uniform(1, 2.6)))
-    height, width = int(shape_yx[0] / stretch) + 2, int(shape_yx[1] * stretch) + 2
-    tiles = shapes.tissue(rng, (height, width), diameter_px, 0.93 + 0.07 * density)
-    rows = (np.arange(shape_yx[0]) / stretch).astype(int)
-    columns = (np.arange(shape_yx[1]) * stretch).astype(int)
-    labels = tiles[np.ix_(rows, columns)]
-    if rng.random() < 0.5:
-        labels = np.ascontiguousarray(labels.T)[: shape_yx[0], : shape_yx[1]]
-        labels = np.pad(labels, [(0, s - n) for s, n in zip(shape_yx, labels.shape, strict=True)])
+    """Draw a confluent sheet, or islands of one: tiles, turned, stretched and bent."""
+    stretch = float(np.sqrt(rng.uniform(1, 2.2)))
+    side = int(1.5 * stretch * max(shape_yx) + 2 * diameter_px)
+    tiles = shapes.tissue(rng, (side, side), diameter_px, 0.9 + 0.1 * density)
+    angle = float(rng.uniform(0, np.pi))
+    grid_y, grid_x = np.indices(shape_yx) - np.reshape(shape_yx, (2, 1, 1)) / 2
+    along = (np.cos(angle) * grid_y + np.sin(angle) * grid_x) / stretch
+    across = (np.cos(angle) * grid_x - np.sin(angle) * grid_y) * stretch
+    bend = float(rng.uniform(0.05, 0.45)) * diameter_px
+    far = float(rng.uniform(1.0, 2.0)) * diameter_px
+    at = [
+        np.clip(c + bend * smooth_noise(rng, shape_yx, far) + side / 2, 0, side - 1).astype(int)
+        for c in (along, across)
+    ]
+    labels = shapes.renumber(shapes.clean(tiles[at[0], at[1]], 0.1 * diameter_px**2))
     land = smooth_noise(rng, shape_yx, float(rng.uniform(2, 5)) * diameter_px)
     centre_yx, radius = shapes.centres(labels)
-    at = np.clip(np.rint(centre_yx), 0, np.array(shape_yx) - 1).astype(int)
+    middle = np.clip(np.rint(centre_yx), 0, np.array(shape_yx) - 1).astype(int)
     sea = float(rng.choice([-9.0, -1.0, -0.3, 0.3])) * (1.3 - density)
-    labels = np.where((land[at[:, 0], at[:, 1]] > sea)[labels], labels, 0)
+    labels = np.where((land[middle[:, 0], middle[:, 1]] > sea)[labels], labels, 0)
+    labels = _frayed(rng, labels, diameter_px)
     n = len(radius)
-    angle = rng.uniform(0, np.pi, n)
+    turn = rng.uniform(0, np.pi, n)
     drift = rng.normal(0, 0.15, (n, 2)) * radius[:, None]
-    soma = np.column_stack(
-        (centre_yx + drift, 0.8 * radius, np.sqrt(rng.uniform(1, 1.7, n)), angle)
-    )
+    soma = np.column_stack((centre_yx + drift, 0.8 * radius, np.sqrt(rng.uniform(1, 1.7, n)), turn))
     return _renumbered(labels, soma, 0.12 * diameter_px**2)
+
+
+def _frayed(rng: np.random.Generator, labels: Labels, diameter_px: float) -> Labels:
+    """Move the free border of islands out and in, as cells there creep outwards."""
+    if not labels.any() or labels.all():
+        return labels
+    outside, (near_y, near_x) = ndi.distance_transform_edt(labels == 0, return_indices=True)
+    depth = ndi.distance_transform_edt(ndi.binary_closing(labels > 0, iterations=2)) - outside
+    amplitude = float(rng.uniform(0, 0.25)) * diameter_px
+    shift = smooth_noise(rng, labels.shape[:2], 0.4 * diameter_px) - 0.4
+    moved: Labels = np.where(depth > amplitude * shift, labels[near_y, near_x], 0)
+    # Gaps between two cells of an island stay.
+    return np.where((labels == 0) & (outside < 0.06 * diameter_px) & (shift > 0), 0, moved).astype(
+        np.int32
+    )
 
 
 def _renumbered(labels: Labels, soma: Floats, least_area_px: float) -> Adherent:
@@ -185,89 +265,3 @@ def _with_round(rng: np.random.Generator, cells: Adherent, diameter_px: float) -
     flags = np.column_stack((together.soma, is_round)).astype(np.float64)
     numbered = _renumbered(together.labels, flags, 0.1 * diameter_px**2)
     return Adherent(numbered.labels, numbered.soma[:, :5], numbered.soma[:, 5] > 0)
-
-
-def _thickness(rng: np.random.Generator, cells: Adherent, diameter_px: float) -> Image:
-    """Give each cell its optical thickness, in units of a soma's, float32 ``(y, x)``."""
-    labels, soma = cells.labels, cells.soma
-    shape_yx = labels.shape[0], labels.shape[1]
-    grid_y, grid_x = np.indices(shape_yx, dtype=np.float32)
-    y, x, radius, root, angle = soma[labels].transpose(2, 0, 1)
-    radius, root = np.maximum(radius, 1), np.maximum(root, 1)
-    dy, dx = grid_y - y, grid_x - x
-    along = (dy * np.sin(angle) + dx * np.cos(angle)) / root
-    across = (dy * np.cos(angle) - dx * np.sin(angle)) * root
-    away = np.hypot(along, across) / radius
-    depth = shapes.depth_px(labels)
-    inside = labels > 0
-    flat = (1 - np.exp(-depth / (diameter_px * rng.uniform(0.03, 0.12)))) * inside
-    dome = np.exp(-((away / rng.uniform(0.25, 0.9)) ** 2)) * np.minimum(depth / 2, 1)
-    nucleus = 1 / (1 + np.exp(np.minimum(away - rng.uniform(0.22, 0.6), 3) * 14)) * inside
-    spots = np.clip(smooth_noise(rng, shape_yx, 0.08 * diameter_px) - 1, 0, 2)
-    granules = smooth_noise(rng, shape_yx, max(0.03 * diameter_px, 1.2))
-    coarse = np.clip(smooth_noise(rng, shape_yx, 0.06 * diameter_px) - 0.8, 0, 2)
-    ring = np.exp(-(((away - 0.8) / 0.4) ** 2)) * inside
-    sheet = rng.uniform(0.15, 0.6) * flat * (1 + rng.uniform(0, 0.3) * granules)
-    body = rng.uniform(0.1, 0.8) * dome + rng.uniform(-0.25, 0.4) * nucleus
-    body += rng.uniform(0, 0.7) * spots * nucleus + rng.uniform(-0.3, 0.6) * coarse * ring
-    body += rng.uniform(0, 0.12) * granules * dome
-    edge = np.exp(-((depth / (0.03 * diameter_px + 0.6)) ** 2)) * inside
-    ragged = np.clip(smooth_noise(rng, shape_yx, 0.12 * diameter_px + 1), 0, 2.5)
-    body += rng.uniform(-0.4, 0.5) * edge * ragged
-    own = rng.lognormal(0, rng.uniform(0.1, 0.5), len(soma))
-    spread = np.clip(own, 0.2, 2.5)[labels] * (sheet + body)
-    ball = np.sqrt(np.clip(1 - away**2, 0, 1)) * (1 + 0.15 * granules)
-    ball = rng.uniform(1.0, 3.0) * ball + rng.uniform(-0.5, 0.8) * edge
-    thickness: Image = np.where(cells.is_round[labels], ball, spread).astype(np.float32)
-    return thickness
-
-
-def _not_cells(rng: np.random.Generator, labels: Labels, diameter_px: float) -> Image:
-    """Draw what is no cell where none is: dots, dirt, fragments and bubbles, thickness units."""
-    shape_yx = labels.shape[0], labels.shape[1]
-    grid_y, grid_x = np.indices(shape_yx, dtype=np.float32)
-    out = np.zeros(shape_yx, np.float32)
-    for _ in range(rng.poisson(rng.choice([1, 4, 15]))):
-        at_y, at_x = rng.uniform((0, 0), shape_yx)
-        radius = diameter_px * rng.uniform(0.02, 0.12)
-        low_y, low_x = max(0, int(at_y - radius)), max(0, int(at_x - radius))
-        near = np.s_[low_y : int(at_y + radius) + 2, low_x : int(at_x + radius) + 2]
-        within = np.hypot(grid_y[near] - at_y, grid_x[near] - at_x) < radius
-        out[near] += np.float32(rng.choice([-1, 1, 1]) * rng.uniform(0.3, 3)) * within
-    for _ in range(rng.poisson(0.5)):  # bubbles: a thick rim, the middle bright
-        at_y, at_x = rng.uniform((0, 0), shape_yx)
-        away = np.hypot(grid_y - at_y, grid_x - at_x) / (diameter_px * rng.uniform(0.1, 0.7))
-        out += (-rng.uniform(2, 5) * (away < 1) * (0.3 + away**2)).astype(np.float32)
-    if rng.random() < 0.4:  # dirt: rough patches that have neither a soma nor an edge
-        patch = smooth_noise(rng, shape_yx, 0.5 * diameter_px) > rng.uniform(1.5, 2.5)
-        grain = smooth_noise(rng, shape_yx, 0.05 * diameter_px + 1)
-        out += (rng.uniform(0.1, 0.6) * patch * grain).astype(np.float32)
-    for _ in range(rng.poisson(0.7)):  # out of focus: rings
-        at_y, at_x = rng.uniform((0, 0), shape_yx)
-        away = np.hypot(grid_y - at_y, grid_x - at_x) / diameter_px
-        waves = np.cos(away * rng.uniform(12, 30)) * np.exp(-((away / rng.uniform(0.2, 0.7)) ** 2))
-        out += (rng.uniform(0.02, 0.15) * waves).astype(np.float32)
-    clear = np.minimum(ndi.distance_transform_edt(labels == 0) / (0.1 * diameter_px), 1)
-    drawn: Image = (out * np.maximum(clear, 0.15 * (rng.random() < 0.3))).astype(np.float32)
-    return drawn
-
-
-def _phase(rng: np.random.Generator, thickness: Image, diameter_px: float) -> Image:
-    """Show thickness as phase contrast does: less its local mean, of either sign, saturated."""
-    reach_px = diameter_px * float(np.exp(rng.uniform(np.log(0.06), np.log(0.4))))
-    local = ndi.gaussian_filter(thickness, reach_px)
-    shown = thickness - rng.uniform(0.6, 1.0) * local
-    shown = ndi.gaussian_filter(shown, float(rng.uniform(0.4, 1.0)))
-    gain = float(rng.choice([-1, 1])) * float(np.exp(rng.uniform(np.log(0.2), np.log(0.8))))
-    ceiling = float(rng.uniform(0.3, 0.6))
-    return np.asarray(ceiling * np.tanh(gain * shown / ceiling), np.float32)
-
-
-def _slope(rng: np.random.Generator, thickness: Image, diameter_px: float) -> Image:
-    """Show the slope of thickness along one direction, as DIC does."""
-    smooth = ndi.gaussian_filter(thickness, float(rng.uniform(0.5, 1.2)))
-    angle = rng.uniform(0, 2 * np.pi)
-    down, right = np.gradient(smooth)
-    slope = np.sin(angle) * down + np.cos(angle) * right
-    gain = 0.04 * diameter_px * float(rng.uniform(0.5, 1.5))
-    return np.asarray(0.45 * np.tanh(gain * slope / 0.45), np.float32)
