@@ -10,6 +10,7 @@ from cellsam_core.simulation import adherent as adherent_module
 from cellsam_core.simulation import shapes
 from cellsam_core.simulation.cells import STYLES, render_field
 from cellsam_core.simulation.multiplex import multiplex
+from cellsam_core.simulation.unstained import not_cells
 
 
 def assert_connected(labels: np.ndarray) -> None:
@@ -130,9 +131,19 @@ def test_what_is_no_cell_is_drawn_beside_adherent_cells_not_on_them():
     rng = np.random.default_rng(3)
     labels = np.zeros((160, 160), np.int32)
     labels[40:120, 40:120] = 1
-    drawn = adherent_module._not_cells(rng, labels, 30.0)
+    drawn = not_cells(rng, labels, 30.0)
     assert np.abs(drawn[labels == 0]).max() > 0.2
     assert np.abs(drawn[60:100, 60:100]).max() < np.abs(drawn).max() / 5
+
+
+def test_fans_are_less_convex_than_tiles_of_a_sheet():
+    from skimage.measure import regionprops
+
+    def solidity(draw):
+        cells = draw(np.random.default_rng(4), (256, 256), 40.0, 0.6)
+        return np.median([r.solidity for r in regionprops(cells.labels)])
+
+    assert solidity(adherent_module._fans) < solidity(adherent_module._sheet) - 0.05
 
 
 def test_round_cells_lie_among_flat_ones():
