@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from cellsam_core.config.schema import accepted_values, config_schema, sheet_schema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,7 +84,10 @@ def shipped_config() -> str:
 
 def config_line(key: str, item: dict[str, Any]) -> str:
     """Build one line of config/config.yaml."""
-    default = json.dumps(item["default"]).strip('"')
+    default = json.dumps(item["default"])
+    # Without quotes, YAML would take the version 0.5 for a number.
+    is_number = isinstance(yaml.safe_load(default.strip('"')), float)
+    default = default if isinstance(item["default"], str) and is_number else default.strip('"')
     return f"{key}: {default} # {accepted_values(item)}\n"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from cellsam_core.assignment.options import AssignOptions
 from cellsam_core.decoding.options import DecodeOptions
+from cellsam_core.files.options import StoreOptions
 from cellsam_core.options import Options, json_schema, option, options
 from cellsam_core.preprocessing.options import PreprocessOptions
 from cellsam_core.samples.options import InspectOptions, SampleOptions, SheetOptions
@@ -128,7 +129,7 @@ SECTIONS = {
     ),
     "preprocess": Section(
         "`cellsam-core preprocess` clips and equalises the channels that are segmented.",
-        (PreprocessOptions,),
+        (PreprocessOptions, StoreOptions),
     ),
     "segment": Section(
         "`cellsam-core segment-batch` finds cells with CellSAM.",

@@ -304,9 +304,16 @@ def _parse_text(text: str, types: Sequence[str]) -> Any:
 
 
 def _typed(values: Mapping[str, Any], properties: Mapping[str, Any]) -> Row:
-    """Parse those values that are text but should be something else."""
+    """Parse those values that are text but should be something else, or the other way round."""
     types = {key: properties.get(key, {}).get("type", "string") for key in values}
-    return {k: _parse_text(v, types[k]) if isinstance(v, str) else v for k, v in values.items()}
+    words = {key: properties.get(key, {}).get("enum", ()) for key in values}
+    return {
+        # YAML takes the version 0.4 for a number.
+        k: str(v) if isinstance(v, float) and str(v) in words[k] else v
+        for k, v in (
+            (k, _parse_text(v, types[k]) if isinstance(v, str) else v) for k, v in values.items()
+        )
+    }
 
 
 def _check_options(config: Config) -> None:

@@ -15,6 +15,7 @@ import zarr
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files import omezarr
 from cellsam_core.files.image_stack import Stack, ZChoice, z_error
+from cellsam_core.files.omezarr_arrays import OWN_KEY
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.suffixes import STORE_FILES
 
@@ -63,7 +64,7 @@ class Image:
     @property
     def is_own(self) -> bool:
         """Tell whether this pipeline wrote it."""
-        return omezarr.OWN_KEY in zarr.open_group(str(self.path), mode="r").attrs
+        return OWN_KEY in zarr.open_group(str(self.path), mode="r").attrs
 
     def read(self, page: int, window: Window | None = None) -> NDArray[Any]:
         """Read one plane, or a window of it.

@@ -1,27 +1,32 @@
-"""OME-Zarr images and labels: created whole (NGFF 0.5), filled plane by plane, read (0.4, 0.5).
+"""OME-Zarr images and labels (NGFF 0.4 and 0.5): created whole, filled plane by plane, read.
 
-Damage is found when they are read: every chunk ends in a checksum, none is left out for being
-empty, and the image's attributes hold the checksum of the array's own metadata.
+Damage is found when they are read: in 0.5 every chunk ends in a checksum. None is left out for
+being empty, and the image's attributes hold the checksums of the arrays' own metadata.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 
 from cellsam_core.errors import InputError, first_line
+from cellsam_core.files.omezarr_arrays import (
+    OWN_KEY,
+    create_array,
+    metadata,
+    sha256_of_array,
+)
 from cellsam_core.files.suffixes import STORE_FILES
 
-AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
+if TYPE_CHECKING:
+    from cellsam_core.files.options import OmeZarrVersion
+
 AXES = ("yx", "cyx", "tyx", "tcyx")
-CHUNK_PX = 1024
-OWN_KEY = "cellsam_core"
 # Factors to micrometres and seconds of the units that NGFF knows; others are not known.
 PREFIXES = {"yotta": 24, "zetta": 21, "exa": 18, "peta": 15, "tera": 12, "giga": 9, "mega": 6}
 PREFIXES |= {"kilo": 3, "hecto": 2, "": 0, "deci": -1, "centi": -2, "milli": -3, "micro": -6}
@@ -52,6 +57,8 @@ class OmeZarr:
         Side of a pixel in micrometres; None where it is not known.
     frame_interval_s
         Seconds between frames; None where it is not known.
+    level_paths
+        Path of the array of each level in the folder, the full resolution first.
     """
 
     path: Path
@@ -60,6 +67,35 @@ class OmeZarr:
     channels: tuple[str, ...]
     pixel_size_um: float | None
     frame_interval_s: float | None
+    level_paths: tuple[str, ...] = ("0",)
+
+    def level(self, k: int) -> zarr.Array[Any]:
+        """Open a level: 0 is the full resolution, each further one has half the pixels a side.
+
+        Raises
+        ------
+        InputError
+            The level is not there, or it is damaged.
+        """
+        if k == 0:
+            return self.array
+        name = self.level_paths[k]
+        try:
+            group = zarr.open_group(str(self.path), mode="r")
+            array = group[name]
+            if not isinstance(array, zarr.Array):
+                raise ValueError(f"no array {name}")
+            record: Any = group.attrs.get(OWN_KEY)
+            if record is not None:
+                _refuse_change(self.path, array, name, record["level_sha256"][k - 1])
+        except (LookupError, TypeError, ValueError, OSError) as error:
+            raise InputError(
+                self.path,
+                found=f"level {k} damaged ({first_line(error)})",
+                expected="a complete OME-Zarr image",
+                remedy="delete the folder and make it again",
+            ) from error
+        return array
 
     @property
     def n_frames(self) -> int:
@@ -70,6 +106,11 @@ class OmeZarr:
     def shape_yx(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return int(self.array.shape[-2]), int(self.array.shape[-1])
+
+    @property
+    def ome_zarr(self) -> OmeZarrVersion:
+        """Version of OME-Zarr, which follows from that of Zarr."""
+        return "0.4" if self.array.metadata.zarr_format == 2 else "0.5"
 
     @property
     def version(self) -> str:
@@ -88,8 +129,18 @@ class OmeZarr:
         InputError
             A chunk is damaged.
         """
+        return self.read_level(0, index)
+
+    def read_level(self, k: int, index: tuple[Any, ...]) -> Any:
+        """Read part of a level; see :meth:`level`.
+
+        Raises
+        ------
+        InputError
+            A chunk is damaged.
+        """
         try:
-            return np.asarray(self.array[index])
+            return np.asarray(self.level(k)[index])
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(
                 self.path,
@@ -108,8 +159,11 @@ def create(
     channels: tuple[str, ...] = (),
     pixel_size_um: float | None = None,
     frame_interval_s: float | None = None,
+    version: OmeZarrVersion = "0.5",
 ) -> OmeZarr:
     """Create an empty OME-Zarr image; with integer labels (no ``c``) it is marked as labels.
+
+    It has one level. :class:`cellsam_core.files.pyramid.PyramidWriter` adds the others.
 
     Parameters
     ----------
@@ -122,47 +176,20 @@ def create(
         Names along ``c``.
     pixel_size_um, frame_interval_s
         Written as coordinate transformation and units; None leaves the axis unitless.
+    version
+        Version of OME-Zarr: 0.5 is a Zarr of version 3, 0.4 of version 2.
     """
-    is_label = "c" not in axes
-    chunks = tuple(
-        min(size, CHUNK_PX) if axis in "yx" else 1 for size, axis in zip(shape, axes, strict=True)
-    )
     scale = {"t": frame_interval_s, "y": pixel_size_um, "x": pixel_size_um}
-    units = {"t": "second", "y": "micrometer", "x": "micrometer"}
-    ngff_axes = [
-        {"name": a, "type": AXIS_TYPES[a]} | ({"unit": units[a]} if scale.get(a) else {})
-        for a in axes
-    ]
-    transform = {"type": "scale", "scale": [float(scale.get(a) or 1.0) for a in axes]}
-    ome: dict[str, Any] = {
-        "version": "0.5",
-        "multiscales": [
-            {
-                "name": "labels" if is_label else "image",
-                "axes": ngff_axes,
-                "datasets": [{"path": "0", "coordinateTransformations": [transform]}],
-            }
-        ],
-    }
-    if is_label:
-        ome["image-label"] = {"source": {"image": "../../1_preprocessed/frames.zarr"}}
-    else:
-        ome["omero"] = {"channels": [{"label": name, "active": True} for name in channels]}
-    group = zarr.open_group(str(path), mode="w-", zarr_format=3, attributes={"ome": ome})
-    array = group.create_array(
-        "0",
-        shape=shape,
-        dtype=dtype,
-        chunks=chunks,
-        dimension_names=list(axes),
-        compressors=(
-            zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
-            zarr.codecs.Crc32cCodec(),
-        ),
-        fill_value=0,
-        config={"write_empty_chunks": True},
-    )
-    group.attrs[OWN_KEY] = {"array_sha256": _sha256_of_array(Path(path))}
+    ome = metadata(axes, dtype, channels, scale)
+    if version == "0.4":
+        for part in (ome["multiscales"][0], ome.get("omero"), ome.get("image-label")):
+            if part is not None:
+                part["version"] = version
+    attributes = ome if version == "0.4" else {"ome": {"version": version} | ome}
+    zarr_format = 2 if version == "0.4" else 3
+    group = zarr.open_group(str(path), mode="w-", zarr_format=zarr_format, attributes=attributes)
+    array = create_array(group, "0", shape, axes, dtype)
+    group.attrs[OWN_KEY] = {"array_sha256": sha256_of_array(Path(path), "0")}
     return OmeZarr(Path(path), array, axes, tuple(channels), pixel_size_um, frame_interval_s)
 
 
@@ -186,7 +213,8 @@ def open_(path: str | Path) -> OmeZarr:
         ome: dict[str, Any] = attributes.get("ome", attributes)  # 0.4 has no key of its own
         image = ome["multiscales"][0]
         axes = "".join(axis["name"] for axis in image["axes"])
-        array = group[image["datasets"][0]["path"]]
+        levels = tuple(str(dataset["path"]) for dataset in image["datasets"])
+        array = group[levels[0]]
         steps = steps_of(image, axes)
         channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
         if not isinstance(array, zarr.Array) or axes not in AXES or len(axes) != array.ndim:
@@ -203,7 +231,7 @@ def open_(path: str | Path) -> OmeZarr:
     pixel_size_um, interval_s = steps["x"].within(MICRONS), None
     if "t" in steps:
         interval_s = steps["t"].within(SECONDS)
-    return OmeZarr(Path(path), array, axes, channels, pixel_size_um, interval_s)
+    return OmeZarr(Path(path), array, axes, channels, pixel_size_um, interval_s, levels)
 
 
 @dataclass(frozen=True)
@@ -257,11 +285,11 @@ def check_own(path: Path, group: zarr.Group, array: zarr.Array[Any]) -> None:
     record: Any = group.attrs.get(OWN_KEY)
     if record is None:
         return
-    if record["array_sha256"] != _sha256_of_array(path):
+    _refuse_change(path, array, "0", record["array_sha256"])
+
+
+def _refuse_change(path: Path, array: zarr.Array[Any], name: str, sha256: str) -> None:
+    if sha256 != sha256_of_array(path, name):
         raise ValueError("its array's metadata were changed")
     if array.nchunks_initialized != array.nchunks:
         raise ValueError(f"{array.nchunks_initialized} of its {array.nchunks} chunks")
-
-
-def _sha256_of_array(path: Path) -> str:
-    return hashlib.sha256((path / "0" / "zarr.json").read_bytes()).hexdigest()

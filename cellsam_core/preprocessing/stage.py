@@ -9,6 +9,7 @@ import numpy as np
 
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.preprocessing import contrast
 from cellsam_core.preprocessing.channels import RGB, choose_roles
 from cellsam_core.preprocessing.frames import Frames
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.files.omezarr import OmeZarr
+    from cellsam_core.files.options import OmeZarrVersion
     from cellsam_core.models import Preset
     from cellsam_core.preprocessing.images import RawImages
     from cellsam_core.samples.manifest import Manifest
@@ -42,6 +44,7 @@ def preprocess(
     channels: str | Sequence[str] | None = None,
     pixel_size_um: float | None = None,
     frame_interval_s: float | None = None,
+    ome_zarr: OmeZarrVersion = "0.5",
 ) -> OmeZarr | Frames:
     """Choose the channels to segment, clip them at a percentile and equalise their contrast.
 
@@ -64,6 +67,8 @@ def preprocess(
         channel needs no name.
     pixel_size_um, frame_interval_s
         Side of a pixel in micrometres and seconds between frames of an array, if they are known.
+    ome_zarr
+        Version of OME-Zarr of `output`.
 
     Returns
     -------
@@ -93,8 +98,8 @@ def preprocess(
     scales = images.pixel_size_um, images.frame_interval_s
     if output is None:
         frames = Frames(np.zeros(shape, np.uint16), axes, tuple(roles), *scales)
-        for index, rows in _planes(images, roles, contrast_options):
-            frames.array[index] = rows
+        for plane, y0, rows in _planes(images, roles, contrast_options):
+            frames.array[plane][y0 : y0 + len(rows)] = rows
         return frames
     for role, names in roles.items():
         logger.info("%s channel: %s", role, "grey of RGB" if names == RGB else names[0])
@@ -108,23 +113,27 @@ def preprocess(
             channels=tuple(roles),
             pixel_size_um=scales[0],
             frame_interval_s=scales[1],
+            version=ome_zarr,
         )
-        for index, rows in _planes(images, roles, contrast_options):
-            store.array[index] = rows
-            progress.add(len(rows))
+        with PyramidWriter(store) as pyramid:
+            for plane, y0, rows in _planes(images, roles, contrast_options):
+                pyramid.write(plane, y0, rows)
+                progress.add(len(rows))
     return omezarr.open_(output)
 
 
 def _planes(
     images: RawImages, roles: dict[str, list[str]], options: PreprocessOptions
-) -> Iterator[tuple[tuple[Any, ...], NDArray[np.uint16]]]:
-    """Yield the processed rows of all frames, with their place in the array of frames."""
+) -> Iterator[tuple[tuple[int, ...], int, NDArray[np.uint16]]]:
+    """Yield the processed rows of all frames, with their plane and the number of the first."""
     for frame in range(images.n_frames):
         for c, names in enumerate(roles.values()):
             for y0, rows in _bands(images, frame, names, options):
-                index = (c, slice(y0, y0 + len(rows)))
-                whole = (frame, *index) if images.is_movie else index
-                yield whole, np.round(rows * MAX_UINT16).astype(np.uint16)
+                yield (
+                    (frame, c) if images.is_movie else (c,),
+                    y0,
+                    np.round(rows * MAX_UINT16).astype(np.uint16),
+                )
 
 
 def _bands(

@@ -13,7 +13,9 @@ import zarr
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.omezarr_arrays import CHUNK_PX
 from cellsam_core.files.parquet import parquet_writer
+from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.segmentation.batch_files import BatchWriter, iter_frames, read_settings
 from cellsam_core.segmentation.batch_parts import open_checkpoint
 from cellsam_core.segmentation.cell_table import cell_table
@@ -111,7 +113,8 @@ def stitch(
     batches
         All files that :func:`segment_batch` wrote, named ``K-of-N.parquet``.
     masks, cells
-        Files to write: ``masks.zarr`` and ``cells.parquet``.
+        Files to write: ``masks.zarr``, in the version of OME-Zarr of the frames, and
+        ``cells.parquet``.
     min_area_px
         Smallest area of a cell in pixels; smaller cells are dropped.
 
@@ -130,11 +133,13 @@ def stitch(
         ExitStack() as stack,
     ):
         store = _create_masks(masks_path, opened, settings)
+        pyramid = stack.enter_context(PyramidWriter(store))
         writer = None
         for frame, found in enumerate(iter_frames(paths, opened.n_frames)):
             merged = merge_tiles(found, min_area_px=min_area_px)
-            for rows, labels in _bands(merged, opened.shape_yx):
-                store.array[(frame, rows) if "t" in opened.axes else rows] = labels
+            plane = (frame,) if "t" in opened.axes else ()
+            for y0, labels in _bands(merged, opened.shape_yx):
+                pyramid.write(plane, y0, labels)
             table = pa.Table.from_pandas(_table(frame, merged, opened), preserve_index=False)
             writer = writer or stack.enter_context(parquet_writer(cells_path, table.schema))
             writer.write_table(table)
@@ -155,6 +160,7 @@ def _create_masks(path: Path, frames: AnyFrames, settings: dict[str, Any]) -> om
         dtype="uint32",
         pixel_size_um=frames.pixel_size_um,
         frame_interval_s=frames.frame_interval_s,
+        version=frames.ome_zarr if isinstance(frames, omezarr.OmeZarr) else "0.5",
     )
     zarr.open_group(path).attrs["cellsam"] = settings
     return store
@@ -162,12 +168,12 @@ def _create_masks(path: Path, frames: AnyFrames, settings: dict[str, Any]) -> om
 
 def _bands(
     cells: list[Instance], shape_yx: tuple[int, int]
-) -> Iterator[tuple[slice, NDArray[np.uint32]]]:
+) -> Iterator[tuple[int, NDArray[np.uint32]]]:
     """Yield the labels of one frame by bands of rows: a whole tissue fills the memory."""
     height, width = shape_yx
-    for y0 in range(0, height, omezarr.CHUNK_PX):
-        y1 = min(height, y0 + omezarr.CHUNK_PX)
-        yield slice(y0, y1), draw_labels(cells, y0, y1, width)
+    for y0 in range(0, height, CHUNK_PX):
+        y1 = min(height, y0 + CHUNK_PX)
+        yield y0, draw_labels(cells, y0, y1, width)
 
 
 def _table(frame: int, cells: list[Instance], frames: AnyFrames) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import zarr
 
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
+from cellsam_core.files.omezarr_arrays import OWN_KEY
 from cellsam_core.labels.source import open_labels
 
 
@@ -90,7 +91,7 @@ def test_a_changed_array_is_found(tmp_path):
 def test_images_of_others_may_leave_out_empty_chunks(tmp_path):
     path = write_labels(tmp_path / "m.zarr")
     group = zarr.open_group(path)
-    del group.attrs[omezarr.OWN_KEY]
+    del group.attrs[OWN_KEY]
     (path / "0/c/0/0/0").unlink()
     assert omezarr.open_(path).frame(0).max() == 0
 
