@@ -88,12 +88,23 @@ class Stack:
     significant_bits: int | None = None
 
 
-def z_error(path: Path, n_planes: int) -> InputError:
-    """Make the error for z planes that nobody said what to do with."""
+def z_error(path: Path, n_planes: int, *, may_be_time: bool = False) -> InputError:
+    """Make the error for z planes that nobody said what to do with.
+
+    Parameters
+    ----------
+    path
+        The file.
+    n_planes
+        Number of z planes.
+    may_be_time
+        True where the format `tiff_stack` takes the z axis as time.
+    """
+    other = "; if the planes are time points, set the column `format` to tiff_stack instead"
     return InputError(
         path,
         found=f"a z axis of {n_planes} planes",
         expected="one plane of each frame and channel",
-        remedy="fill the column `z_policy` of the sample sheet with max, mean, focus or one; if "
-        "the planes are time points, set the column `format` to tiff_stack instead",
+        remedy="fill the column `z_policy` of the sample sheet with max, mean, focus or one"
+        + (other if may_be_time else ""),
     )

@@ -377,8 +377,12 @@ def _channels_last(series: Any, path: Path, wish: _Wish) -> Stack:
         found = f"{len(series.pages)} pages of {width} x {n_channels} px"
         raise _axes_error(path, found, "channels before y and x")
     if wish.n_channels not in (None, n_channels):
-        found = f"{n_channels} channels along the last axis"
-        raise _axes_error(path, found, f"the {wish.n_channels} channels given")
+        raise InputError(
+            path,
+            found=f"{n_channels} channels along the last axis",
+            expected=f"the {wish.n_channels} channels given",
+            remedy="correct the column `channels`",
+        )
     n_frames = int(series.shape[0]) if len(series.shape) == 4 else 1
     planes = [
         [Plane(str(path), t, c, series=CHANNELS_LAST) for c in range(n_channels)]
@@ -451,32 +455,35 @@ def _frames_by_channels(path: Path, lead: list[tuple[str, int]], wish: _Wish) ->
     indices = np.arange(int(np.prod(sizes)), dtype=np.int64).reshape(sizes)
     if set(axes) <= set("TCZ") and len(set(axes)) == len(axes):
         if "Z" in axes and wish.z is None:
-            raise z_error(path, dict(lead)["Z"])
+            raise z_error(path, dict(lead)["Z"], may_be_time="T" not in axes)
         order = [axes.index(axis) for axis in "TCZ" if axis in axes]
         size = dict(lead)
         return indices.transpose(order).reshape([size.get(axis, 1) for axis in "TCZ"])
-    if "Z" in axes:
-        raise z_error(path, dict(lead)["Z"])
-    if len(lead) > 1 and sizes[-1] != wish.n_channels:
-        sizes_text = " x ".join(map(str, sizes))
-        raise _axes_error(
-            path, f"{sizes_text} pages with unnamed axes", "axes TCYX in its metadata"
+    if "Z" in axes or (len(lead) > 1 and sizes[-1] != wish.n_channels):
+        raise InputError(
+            path,
+            found=f"{' x '.join(map(str, sizes))} pages with axes {axes} that are not all named",
+            expected="axes TCYX in its metadata, or as many channels as the last axis has",
+            remedy=f"name the {sizes[-1]} channels in the column `channels` if the last axis is"
+            " channels, else export the file again with named axes",
         )
     per_frame = wish.n_channels or 1
     if indices.size % per_frame:
-        found = f"{indices.size} pages"
-        raise _axes_error(path, found, f"a multiple of the {per_frame} channels given")
+        raise InputError(
+            path,
+            found=f"{indices.size} pages",
+            expected=f"a multiple of the {per_frame} channels given",
+            remedy="name as many channels in the column `channels` as each frame has, or none",
+        )
     return indices.reshape(-1, per_frame, 1)
 
 
-def _axes_error(path: Path, found: str, expected: str, remedy: str = "") -> InputError:
+def _axes_error(path: Path, found: str, expected: str) -> InputError:
     return InputError(
         path,
         found=found,
         expected=expected,
-        remedy=(f"{remedy}; " if remedy else "")
-        + "if the pages are time points, set the columns `format` to tiff_stack and `channels`, "
-        "else export the file again with named axes",
+        remedy="export the file again with one plane in each page and the axes named TCYX",
     )
 
 

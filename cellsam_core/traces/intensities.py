@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ PADDING_PX = 5
 MAX_PADDINGS = 20
 MIN_BESIDE_PX = 20
 STEP_SD = 4.0
+NEARLY_NONE = 0.1
+"""Share of the pixels beside padding that may be dark."""
 
 
 def measure_frame(
@@ -119,8 +122,8 @@ def usable_pixels(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDAr
 def _padding(planes: list[npt.NDArray[Any]], labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Find what drift correction, rotation or a mask of the field filled with 0.
 
-    Such regions are 0 in all channels, solid, touch the border, and end in a step: the pixels
-    beside them are far above 0, for their spread. Where a background was subtracted, 0 is a
+    Such regions are 0 in all channels, solid, touch the border, and end in a step: nearly all
+    pixels beside them are far above 0, for their noise. Where a background was subtracted, 0 is a
     background, and its neighbours are small.
     """
     black = np.all([plane == 0 for plane in planes], axis=0) & (labels == 0)
@@ -135,20 +138,34 @@ def _padding(planes: list[npt.NDArray[Any]], labels: npt.NDArray[Any]) -> npt.ND
     padding = nothing
     for region in np.unique(rims[rims > 0])[:MAX_PADDINGS] if n_regions else []:
         inside = regions == region
-        beside = ndimage.binary_dilation(inside, np.ones((3, 3), bool)) & ~black
-        if any(_is_step(plane[beside]) for plane in planes):
+        beside = ndimage.binary_dilation(inside, np.ones((3, 3), bool)) & ~inside
+        if any(_is_step(plane, beside, inside) for plane in planes):
             padding = padding | inside
     return padding
 
 
-def _is_step(beside: npt.NDArray[Any]) -> bool:
-    """Tell whether pixels beside a black region are far above 0 for their spread."""
-    values = np.asarray(beside, np.float64)
+def _is_step(
+    plane: npt.NDArray[Any], beside: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_]
+) -> bool:
+    """Tell if nearly all pixels beside a black region are far above 0 for their noise.
+
+    The noise is that between neighbours, so that an uneven illumination does not count.
+    """
+    values = np.asarray(plane[beside], np.float64)
     if len(values) < MIN_BESIDE_PX:
         return False
-    middle = float(np.median(values))
-    spread = MAD_TO_SD * float(np.median(np.abs(values - middle)))
-    return middle > STEP_SD * spread
+    band = ndimage.binary_dilation(beside, np.ones((3, 3), bool)) & ~inside
+    noise = max(_noise_along(plane, band, axis) for axis in (0, 1))
+    return float(np.quantile(values, NEARLY_NONE)) > STEP_SD * noise
+
+
+def _noise_along(plane: npt.NDArray[Any], band: npt.NDArray[np.bool_], axis: int) -> float:
+    """Estimate the noise of the pixels in a band from the differences of neighbours."""
+    both = np.delete(band, -1, axis) & np.delete(band, 0, axis)
+    if not both.any():
+        return 0.0
+    here, there = (np.delete(plane, edge, axis)[both].astype(np.float64) for edge in (-1, 0))
+    return MAD_TO_SD * float(np.median(np.abs(there - here))) / math.sqrt(2)
 
 
 def _ceilings(

@@ -52,8 +52,8 @@ class Tracks:
         One row per event: event_id, kind (mitosis, bud), frame (first frame of a daughter),
         parent_id, daughter_ids (``a;b``, rarely ``a;b;c``), score (probability that parent and
         daughters are correct, at most one frame off; 0 without a parent), area_ratio, symmetry,
-        overlap, runner_up_parent, status (auto, ambiguous for a score below 2/3, or corrected with
-        a score of 1).
+        overlap, runner_up_parent, status (auto, ambiguous for a score below 2/3 or three
+        daughters, or corrected with a score of 1).
     n_frames
         Number of frames of the movie.
     intervals

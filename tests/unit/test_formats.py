@@ -198,8 +198,10 @@ def test_z_stacks_of_a_movie(tmp_path):
     frames = np.random.default_rng(0).integers(0, 100, (2, 3, 2, *SHAPE), dtype=np.uint16)
     frames[:, 1] += np.indices(SHAPE).sum(0).astype(np.uint16) % 2 * 2000  # the sharpest plane
     write(tmp_path / "tz.tif", frames, imagej=True, metadata={"axes": "TZCYX"})
-    with pytest.raises(InputError, match=r"z axis of 3 planes.*z_policy.*tiff_stack"):
-        inspect(tmp_path / "tz.tif")
+    for options in ({}, {"format": "tiff_stack"}):
+        with pytest.raises(InputError, match=r"z axis of 3 planes.*z_policy") as refused:
+            inspect(tmp_path / "tz.tif", **options)
+        assert "tiff_stack" not in str(refused.value)  # there is a time axis already
     expected = {
         "max": frames.max(1),
         "mean": np.rint(frames.mean(1)).astype(np.uint16),
@@ -256,6 +258,15 @@ def test_frames_that_were_saved_as_channels(tmp_path):
         inspect(tmp_path / "c.tif")
     assert inspect(tmp_path / "c.tif", format="tiff_stack").n_frames == 5
     assert inspect(tmp_path / "c.tif", channels=list("abcde")).channels == list("abcde")
+    with pytest.raises(InputError, match=r"5 pages.*as many channels .* as each frame has"):
+        inspect(tmp_path / "c.tif", format="tiff_stack", channels=["a", "b"])
+
+
+def test_axes_that_are_not_all_named(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", pages(3, 2), photometric="minisblack")
+    with pytest.raises(InputError, match=r"3 x 2 pages .* name the 2 channels in the column"):
+        inspect(tmp_path / "a.tif")
+    assert inspect(tmp_path / "a.tif", channels=["a", "b"]).n_frames == 3
 
 
 @pytest.mark.parametrize("n_frames", [0, 3])

@@ -325,6 +325,22 @@ def test_padding_of_drift_correction_is_no_background(fill):
     assert found["a_background_sd"][0] < 20
 
 
+@pytest.mark.parametrize("uneven", ["gradient", "vignette", "two halves"])
+def test_padding_is_found_beside_an_uneven_background(uneven):
+    y, x = np.mgrid[:256, :256] / 255
+    field = {
+        "gradient": 200 + 1400 * (x + y),
+        "vignette": 100 + 3000 * np.exp(-((x - 0.5) ** 2 + (y - 0.5) ** 2) / 0.12),
+        "two halves": np.where(x > 0.5, 4000, 300) + 0 * y,
+    }[uneven]
+    image = np.random.default_rng(0).normal(field, np.sqrt(field), (2, 256, 256))
+    image[:, :30], image[:, :, :20] = 0, 0
+    padding = ~usable_pixels(image, np.zeros((256, 256), int))
+    assert padding[:30].all()
+    assert padding[:, :20].all()
+    assert padding.mean() == pytest.approx(1 - 226 * 236 / 256**2, abs=0.001)
+
+
 def test_dark_pixels_that_are_no_padding_are_background():
     rng = np.random.default_rng(0)
     image = rng.poisson(0.5, (1, 64, 64))
@@ -332,5 +348,7 @@ def test_dark_pixels_that_are_no_padding_are_background():
     assert usable_pixels(image, nothing).all()
     subtracted = np.clip(rng.normal(-20, 15, (1, 64, 64)), 0, None)
     assert usable_pixels(subtracted, nothing).all()
+    ramp = np.clip(np.arange(64) - 30, 0, None) + np.zeros((1, 64, 64))
+    assert usable_pixels(ramp, nothing).all()  # a surface was subtracted
     empty = np.zeros((1, 64, 64))
     assert usable_pixels(empty, nothing).all()
