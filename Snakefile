@@ -47,6 +47,16 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/ending.smk"
+
+
+# Type snakemake comparisons --config without=SAMPLE to compare the samples that are finished.
+rule comparisons:
+    input:
+        comparison_outputs,
+    localrule: True
+    message:
+        "all comparisons"
 
 
 rule all:
@@ -54,3 +64,5 @@ rule all:
     input:
         final_outputs,
     localrule: True
+    message:
+        "all results"

@@ -36,7 +36,8 @@ here but in `profiles/`, see docs/cluster.md.
 SHEET = """
 ## The sample sheet
 
-Tab-separated text, one row for each experiment. Any key of the sections above may be a column
+Text separated by tabs, commas or semicolons, or a file of Excel (`.xlsx`), with one row for each
+experiment. A row that begins with `#` is a comment. Any key of the sections above may be a column
 as well: it then holds for that sample only. If a cell is empty, the value of the config is used.
 
 | column | needed | value | meaning |

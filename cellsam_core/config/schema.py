@@ -31,6 +31,11 @@ class WorkflowOptions(Options):
         "Path of the sample sheet. A relative path starts at the working directory; if there is"
         " no such file, it starts at the folder of the Snakefile.",
     )
+    without: str | None = option(
+        None,
+        "Names of samples of the sheet that are left out of the run, separated by commas. Their"
+        " results stay as they are.",
+    )
     tiles_per_batch: int = option(
         500,
         "Number of tiles that one segmentation job takes, see docs/cluster.md. A smaller number"

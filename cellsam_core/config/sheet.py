@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
-import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-
+from cellsam_core.config.cells import read_cells
 from cellsam_core.config.schema import (
     SECTIONS,
     WORKFLOW_DEFAULTS,
-    accepted_values,
     check_settings,
     config_schema,
     sheet_schema,
 )
+from cellsam_core.config.values import check_schema, typed, typed_cells
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from jsonschema.exceptions import ValidationError
 
     Row = dict[str, Any]
 
@@ -48,11 +41,14 @@ class Config:
         Name of each sample to the filled cells of its row, with their types.
     given
         Keys of the config that are given, with their types.
+    left_out
+        Names of the samples of the sheet that the key ``without`` leaves out of the run.
     """
 
     sheet: Path
     samples: dict[str, Row]
     given: Row
+    left_out: tuple[str, ...] = ()
 
     def value(self, key: str) -> Any:
         """Return a key of the config that belongs to no section, or its default."""
@@ -129,20 +125,20 @@ def load_config(given: Mapping[str, Any], folders: Sequence[Path]) -> Config:
     schema = config_schema()["properties"]
     values = {
         key: (
-            _typed(value, schema[key]["properties"])
+            typed(value, schema[key]["properties"])
             if key in SECTIONS and isinstance(value, dict)
-            else _typed({key: value}, schema)[key]
+            else typed({key: value}, schema)[key]
         )
         for key, value in given.items()
         if value is not None
     }
-    _check_schema(values, config_schema(), "config")
+    check_schema(values, config_schema(), "config")
     path = find_sheet(values.get("samples", schema["samples"]["default"]), folders)
     config = Config(path, read_samples(path), values)
     _check_options(config)
     _check_controls(config)
     _check_movies_only(config)
-    return config
+    return _leave_out(config)
 
 
 def find_sheet(path: str, folders: Sequence[Path]) -> Path:
@@ -166,14 +162,15 @@ def read_samples(path: Path) -> dict[str, Row]:
     for section in SECTIONS.values():
         schema["properties"] |= section.properties
     samples: dict[str, Row] = {}
-    for cells in _read_cells(path):
-        row = _typed(cells, schema["properties"])
-        _check_schema(row, schema, f"{path}, sample {cells.get('sample', '?')!r}")
+    for number, cells in read_cells(path, schema["properties"]):
+        where = f"{path}, row {number}"
+        row = typed_cells(cells, schema["properties"], where)
+        check_schema(row, schema, f"{where}, sample {cells.get('sample', '?')!r}", "column ")
         for own in _positions_of(path, row):
-            _check_schema(own, schema, f"{path}, sample {own['sample']!r}")
+            check_schema(own, schema, f"{where}, sample {own['sample']!r}", "column ")
             if own["sample"] in samples:
                 raise InputError(
-                    f"{path}, sample {own['sample']!r}",
+                    f"{where}, sample {own['sample']!r}",
                     found="the name twice",
                     expected="a different name in every row",
                     remedy="rename one of the samples",
@@ -211,111 +208,6 @@ def _positions_of(path: Path, row: Row) -> list[Row]:
     return rows
 
 
-def _read_cells(path: Path) -> list[dict[str, str]]:
-    """Read the non-empty cells of each row of a tab-separated sheet."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", strict=True))
-    except UnicodeDecodeError as error:
-        raise InputError(
-            path,
-            found="bytes that are not UTF-8 text",
-            expected="tab-separated text",
-            remedy="save it as tab-separated UTF-8",
-        ) from error
-    except csv.Error as error:  # a quote that is never closed would swallow the rows below it
-        raise InputError(
-            path,
-            found=str(error),
-            expected="tab-separated text",
-            remedy="look for a quote that is not closed",
-        ) from error
-    for row in rows:
-        if None in row:
-            raise InputError(
-                path,
-                found=f"more cells than columns in the row {row}",
-                expected="a name over every column",
-                remedy="remove the additional cells, or name their columns",
-            )
-    stripped = [{key: (cell or "").strip() for key, cell in row.items()} for row in rows]
-    return [
-        {key: cell for key, cell in row.items() if cell} for row in stripped if any(row.values())
-    ]
-
-
-def _check_schema(values: Row, schema: dict[str, Any], where: str) -> None:
-    """Refuse, in one sentence, values that do not fit the schema; name the key."""
-    error = best_match(Draft202012Validator(schema).iter_errors(values))
-    if error is None:
-        return
-    raise InputError(
-        ", ".join([where, *(str(key) for key in error.absolute_path)]),
-        **_in_words(error),
-    )
-
-
-def _in_words(error: ValidationError) -> dict[str, str]:
-    """Say what jsonschema refuses: what was found, what is expected, and the remedy."""
-    help_page = "every key is explained in config/README.md"
-    schema: dict[str, Any] = dict(error.schema)  # type: ignore[arg-type]
-    instance: Any = error.instance
-    if error.validator == "required":
-        missing = next(key for key in schema["required"] if key not in instance)
-        return {
-            "found": f"no value for {missing!r}",
-            "expected": f"values for {', '.join(schema['required'])}",
-            "remedy": f"fill the column {missing!r} in",
-        }
-    if error.validator == "additionalProperties":
-        known = list(schema["properties"])
-        unknown = next(key for key in instance if key not in known)
-        close = difflib.get_close_matches(str(unknown), known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "remove it;"
-        return {
-            "found": f"the unknown key {unknown!r}",
-            "expected": f"one of {', '.join(known)}",
-            "remedy": f"{hint} {help_page}",
-        }
-    return {
-        "found": repr(error.instance),
-        "expected": schema["description"].rstrip(".")
-        if error.validator == "pattern"
-        else accepted_values(schema),
-        "remedy": f"correct it; {help_page}",
-    }
-
-
-def _parse_text(text: str, types: Sequence[str]) -> Any:
-    """Turn the text of a cell, or of `--config`, into the type asked for, if it can be one."""
-    if "null" in types and text == "null":
-        return None
-    if "boolean" in types and text in ("true", "false"):
-        return text == "true"
-    for name, number in (("integer", int), ("number", float)):
-        if name in types:
-            try:
-                value = number(text)
-            except ValueError:
-                continue
-            if math.isfinite(value):
-                return value
-    return text
-
-
-def _typed(values: Mapping[str, Any], properties: Mapping[str, Any]) -> Row:
-    """Parse those values that are text but should be something else, or the other way round."""
-    types = {key: properties.get(key, {}).get("type", "string") for key in values}
-    words = {key: properties.get(key, {}).get("enum", ()) for key in values}
-    return {
-        # YAML takes the version 0.4 for a number.
-        k: str(v) if isinstance(v, float) and str(v) in words[k] else v
-        for k, v in (
-            (k, _parse_text(v, types[k]) if isinstance(v, str) else v) for k, v in values.items()
-        )
-    }
-
-
 def _check_options(config: Config) -> None:
     """Refuse options of a sample that contradict each other."""
     for name, row in config.samples.items():
@@ -349,6 +241,37 @@ def _check_controls(config: Config) -> None:
                 expected="a movie sample without a control of its own",
                 remedy="name an untreated movie, in the treated samples' rows only",
             )
+
+
+def _leave_out(config: Config) -> Config:
+    """Leave out the samples that the key ``without`` names."""
+    text = config.value("without") or ""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if unknown := [name for name in names if name not in config.samples]:
+        raise InputError(
+            "config, without",
+            found=repr(unknown[0]),
+            expected=f"names of samples of {config.sheet}",
+            remedy="correct the name, or remove it",
+        )
+    for name in config.movies():
+        control = config.settings(name, "traces")["control"]
+        if control in names and name not in names:
+            raise InputError(
+                "config, without",
+                found=f"the control {control!r} without sample {name!r}, which needs it",
+                expected="the samples of a control left out together with it",
+                remedy=f"add {name} to the key `without`",
+            )
+    kept = {name: row for name, row in config.samples.items() if name not in names}
+    if not kept:
+        raise InputError(
+            "config, without",
+            found="all samples",
+            expected="at least one sample that is run",
+            remedy="remove a name from the key `without`",
+        )
+    return replace(config, samples=kept, left_out=names)
 
 
 def _check_movies_only(config: Config) -> None:

@@ -38,6 +38,15 @@ def snakemake_command(directory: Path, *arguments: str | Path) -> list[str]:
     return [str(word) for word in (*command, "--directory", directory, "--cores", "2", *arguments)]
 
 
+def detailed(directory: Path) -> list[str]:
+    """Options of a dry run that lists the input files of each job instead of its message."""
+    snakefile = directory / "Snakefile.detailed"
+    lines = [f'include: "{ROOT / "Snakefile"}"', "for each in workflow.rules:"]
+    lines += ["    each.message = None", 'workflow.default_target = "all"']
+    snakefile.write_text("\n".join(lines) + "\n")
+    return ["-n", "-p", "--snakefile", str(snakefile)]
+
+
 def jobs(dry_run: Result) -> dict[str, int]:
     """Job counts of a dry run, without ``total``."""
     assert dry_run.returncode == 0, dry_run.stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from harness import ROOT, Snakemake, jobs
+from harness import ROOT, Snakemake, detailed, jobs
 
 pytestmark = pytest.mark.workflow
 CONFIGS = ROOT / "tests" / "workflow" / "configs"
@@ -67,7 +67,7 @@ def test_each_position_is_a_sample(snakemake: Snakemake, tmp_path: Path):
     pattern = "Pos{position}/img_{time}_{channel}_{*}"
     rows = ["sample\tassay\tpath\tpattern", "exp\tmovie\traw\t", f"own\tmovie\traw\t{pattern}"]
     sheet.write_text("\n".join(rows) + "\n")
-    result = snakemake("-n", "-p", "--config", f"samples={sheet}")
+    result = snakemake(*detailed(tmp_path), "--config", f"samples={sheet}")
     assert jobs(result) == expected(4, 0, batches=1)
     assert f"--sample own-1 --assay movie --pattern '{pattern}' --position 1" in result.stdout
     for position in ("Pos0", "Pos1"):
@@ -125,7 +125,7 @@ def test_corrections_lie_beside_the_sheet_and_are_watched(snakemake: Snakemake, 
     (sheet.parent / "my corrections.csv").touch()
     header = "sample\tassay\tpath\tcorrections\n"
     sheet.write_text(header + "a\tmovie\t.\tmy corrections.csv\nb\tmovie\t.\t\n")
-    result = snakemake("-n", "-p", "--config", f"samples={sheet}")
+    result = snakemake(*detailed(tmp_path), "--config", f"samples={sheet}")
     path = sheet.parent / "my corrections.csv"
     assert result.stdout.count("--corrections") == 1
     assert f"--corrections '{path}'" in result.stdout
@@ -137,7 +137,9 @@ def test_bulk_lies_beside_the_sheet_and_is_watched(snakemake: Snakemake, tmp_pat
     sheet.parent.mkdir()
     (sheet.parent / "my tpm.tsv").touch()
     sheet.write_text("sample\tassay\tpath\na\tmerfish\t.\nb\tmovie\t.\n")
-    result = snakemake("-n", "-p", "--config", f"samples={sheet}", "report={bulk: my tpm.tsv}")
+    result = snakemake(
+        *detailed(tmp_path), "--config", f"samples={sheet}", "report={bulk: my tpm.tsv}"
+    )
     path = sheet.parent / "my tpm.tsv"
     assert result.stdout.count(f"--bulk '{path}'") == 1  # of the tissue; movies have no genes
     assert f", {path}" in result.stdout  # an input: a change writes the report again

@@ -21,10 +21,13 @@ rule assign:
         runtime=growing(240),
     params:
         options=assign_flags,
+        folder=subpath(output[0], parent=True),
+    message:
+        "{wildcards.sample}: assign, log in {log}"
     shell:
         "python -m cellsam_core assign --manifest {input.manifest:q} --labels {input.masks:q}"
         " --cells {input.cells:q} --sample {wildcards.sample} {params.options}"
-        " -o results/{wildcards.sample}/3_cells > {log:q} 2>&1"
+        " -o {params.folder:q} > {log:q} 2>&1"
 
 
 # This rule runs if the sample sheet has two or more tissues.
@@ -47,6 +50,9 @@ rule replicates:
         runtime=growing(60),
     params:
         samples=replicate_arguments,
+        folder=subpath(output[0], parent=True),
+    message:
+        "compare the tissues, log in {log}"
     shell:
-        "python -m cellsam_core compare-samples {params.samples} -o results/replicates"
+        "python -m cellsam_core compare-samples {params.samples} -o {params.folder:q}"
         " > {log:q} 2>&1"

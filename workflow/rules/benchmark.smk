@@ -19,5 +19,7 @@ rule benchmark:
         runtime=growing(480),
     params:
         options=benchmark_flags,
+    message:
+        "benchmark, log in {log}"
     shell:
         "python -m cellsam_core benchmark {params.options} -o results/benchmark > {log:q} 2>&1"

@@ -19,6 +19,8 @@ rule decode:
     params:
         sample=sheet_flags("format", "pixel_size_um"),
         options=flags("decode"),
+    message:
+        "{wildcards.sample}: decode, log in {log}"
     shell:
         "python -m cellsam_core decode {input.raw:q} {params.sample} {params.options}"
         " -o {output:q} > {log:q} 2>&1"

@@ -19,6 +19,8 @@ rule finetune:
         runtime=growing(60),
     params:
         options=finetune_flags,
+    message:
+        "finetune weights, log in {log}"
     shell:
         "python -m cellsam_core finetune {input.folder:q} {params.options} -o {output:q}"
         " > {log:q} 2>&1"

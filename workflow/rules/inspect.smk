@@ -34,6 +34,8 @@ rule inspect:
         # A function of `input` is not compared with the last run: a changed option of the tracking
         # inspects, and so segments, nothing again.
         config=lambda wildcards, input: sample_config(wildcards),
+    message:
+        "{wildcards.sample}: inspect, log in {log}"
     shell:
         "(python -m cellsam_core inspect {input.raw:q} {params.sample} -o {output:q}"
         " && python -m cellsam_core check-options {output:q} --config-json {params.config:q})"

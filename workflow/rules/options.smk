@@ -74,16 +74,24 @@ def track_flags(wildcards):
     return as_flags(options | {"corrections": corrections_path(wildcards) or None})
 
 
+def control_of(sample):
+    """Return the name of the control of a movie; None if it has none, and for tissues."""
+    if SAMPLES[sample]["assay"] != "movie":
+        return None
+    return CONFIG.settings(sample, "traces")["control"]
+
+
 def control_traces(wildcards):
     """Input function: traces of the control of the sample, if it has one."""
-    control = CONFIG.settings(wildcards.sample, "traces")["control"]
+    control = control_of(wildcards.sample)
     return [] if control is None else f"results/{control}/3_tracks/traces.parquet"
 
 
 def trace_flags(wildcards):
     """Params function: options of the traces, with the file of the control instead of its name."""
     options = CONFIG.settings(wildcards.sample, "traces")
-    return as_flags(options | {"control": control_traces(wildcards) or None})
+    control = control_traces(wildcards)
+    return as_flags(options | {"control": f"{PREFIX}{control}" if control else None})
 
 
 def nuclei_path(wildcards):
@@ -114,7 +122,7 @@ def report_flags(wildcards):
 def condition_arguments(wildcards):
     """Params function: argument CONDITION=TRACES for each sample that is compared."""
     return shlex.join(
-        f"{SAMPLES[sample]['condition']}=results/{sample}/3_tracks/traces.parquet"
+        f"{SAMPLES[sample]['condition']}={PREFIX}results/{sample}/3_tracks/traces.parquet"
         for sample in CONFIG.compared_movies()
     )
 
@@ -122,7 +130,7 @@ def condition_arguments(wildcards):
 def replicate_arguments(wildcards):
     """Params function: argument SAMPLE=H5AD for each tissue."""
     return shlex.join(
-        f"{sample}=results/{sample}/3_cells/cells.h5ad" for sample in CONFIG.tissues()
+        f"{sample}={PREFIX}results/{sample}/3_cells/cells.h5ad" for sample in CONFIG.tissues()
     )
 
 

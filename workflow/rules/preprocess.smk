@@ -15,5 +15,7 @@ rule preprocess:
         runtime=growing(240),
     params:
         options=preprocess_flags,
+    message:
+        "{wildcards.sample}: preprocess, log in {log}"
     shell:
         "python -m cellsam_core preprocess {input:q} {params.options} -o {output:q} > {log:q} 2>&1"

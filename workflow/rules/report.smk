@@ -23,7 +23,11 @@ rule report:
     params:
         config=sample_config,
         options=report_flags,
+        folder=subpath(input[0], parent=True),
+        benchmarks=lambda wildcards: f"{PREFIX}benchmarks/{wildcards.sample}",
+    message:
+        "{wildcards.sample}: report, log in {log}"
     shell:
-        "python -m cellsam_core report results/{wildcards.sample} --config-json {params.config:q}"
-        " --benchmarks benchmarks/{wildcards.sample} -o {output.html:q}"
+        "python -m cellsam_core report {params.folder:q} --config-json {params.config:q}"
+        " --benchmarks {params.benchmarks:q} -o {output.html:q}"
         " --provenance {output.provenance:q} {params.options} > {log:q} 2>&1"

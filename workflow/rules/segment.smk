@@ -19,6 +19,8 @@ rule segment:
         runtime=growing(240),
     params:
         options=flags("segment"),
+    message:
+        "{wildcards.sample}: segment, batch {wildcards.batch}, log in {log}"
     shell:
         "python -m cellsam_core segment-batch {input.frames:q} --batch {wildcards.batch}"
         " {params.options} -o {output:q} > {log:q} 2>&1"
@@ -43,6 +45,8 @@ rule stitch:
         runtime=growing(120),
     params:
         options=flags("stitch"),
+    message:
+        "{wildcards.sample}: stitch, log in {log}"
     shell:
         "python -m cellsam_core stitch {input.frames:q} {input.batches:q} {params.options}"
         " --masks {output.masks:q} --cells {output.cells:q} > {log:q} 2>&1"

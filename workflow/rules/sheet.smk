@@ -16,6 +16,10 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 SAMPLES = CONFIG.samples
 
+# Folder of all results, if another workflow uses this one as a module with `prefix`. Snakemake puts
+# it before the paths of inputs and outputs, but not into params.
+PREFIX = workflow.modifier.path_modifier.prefix or ""
+
 
 wildcard_constraints:
     sample="[A-Za-z0-9][A-Za-z0-9._-]*",
@@ -26,6 +30,7 @@ def given_path(sample, column, text):
     """Return the file or folder given in a column; a relative path starts at the sample sheet."""
     try:
         path = CONFIG.path_of(sample, column, text)
+        path = os.path.abspath(path) if PREFIX else path
     except InputError as error:
         raise WorkflowError(str(error)) from None
     if not workflow.local_exec and set(path) & set("'\\"):

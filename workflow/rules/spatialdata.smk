@@ -18,6 +18,9 @@ rule spatialdata:
         runtime=growing(240),
     params:
         expand_um=lambda wildcards: CONFIG.settings(wildcards.sample, "assign")["expand_um"],
+        folder=subpath(input[0], parent=True),
+    message:
+        "{wildcards.sample}: spatialdata, log in {log}"
     shell:
-        "python -m cellsam_core spatialdata results/{wildcards.sample} --expand-um {params.expand_um}"
+        "python -m cellsam_core spatialdata {params.folder:q} --expand-um {params.expand_um}"
         " -o {output:q} > {log:q} 2>&1"

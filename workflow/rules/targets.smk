@@ -73,6 +73,16 @@ def final_outputs(wildcards):
         targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)
         if CONFIG.value("spatialdata") and SAMPLES[sample]["assay"] != "movie":
             targets += expand(rules.spatialdata.output, sample=sample)
+    return targets + comparison_outputs(wildcards)
+
+
+# Rules that make them.
+COMPARISONS = ["conditions", "replicates"]
+
+
+def comparison_outputs(wildcards):
+    """Input function: the results that are made from several samples."""
+    targets = []
     if CONFIG.compared_movies():
         targets += rules.conditions.output
     if len(CONFIG.tissues()) > 1:
@@ -100,4 +110,6 @@ def planned_page():
         )
         for sample, row in SAMPLES.items()
     ]
-    return page(works, read_pilot({w.sample: w.n_tiles or 0 for w in works}, Path("benchmarks")))
+    return page(
+        works, read_pilot({w.sample: w.n_tiles or 0 for w in works}, Path(f"{PREFIX}benchmarks"))
+    )

@@ -23,9 +23,12 @@ rule track:
         runtime=growing(240),
     params:
         options=track_flags,
+        folder=subpath(output[0], parent=True),
+    message:
+        "{wildcards.sample}: track, log in {log}"
     shell:
         "python -m cellsam_core track {input.masks:q} {params.options}"
-        " -o results/{wildcards.sample}/3_tracks > {log:q} 2>&1"
+        " -o {params.folder:q} > {log:q} 2>&1"
 
 
 rule traces:
@@ -51,10 +54,13 @@ rule traces:
         runtime=growing(240),
     params:
         options=trace_flags,
+        folder=subpath(output[0], parent=True),
+    message:
+        "{wildcards.sample}: traces, log in {log}"
     shell:
         "python -m cellsam_core traces {input.manifest:q} --masks {input.masks:q}"
         " --objects {input.objects:q} --tracks {input.tracks:q} {params.options}"
-        " -o results/{wildcards.sample}/3_tracks > {log:q} 2>&1"
+        " -o {params.folder:q} > {log:q} 2>&1"
 
 
 # This rule runs if movies with a ratio have a condition in the sample sheet.
@@ -77,5 +83,8 @@ rule conditions:
         runtime=growing(60),
     params:
         samples=condition_arguments,
+        folder=subpath(output[0], parent=True),
+    message:
+        "compare the conditions, log in {log}"
     shell:
-        "python -m cellsam_core summarise {params.samples} -o results/conditions > {log:q} 2>&1"
+        "python -m cellsam_core summarise {params.samples} -o {params.folder:q} > {log:q} 2>&1"

@@ -1,0 +1,72 @@
+"""End of a run: which samples finished, which failed and why, and the comparison of the finished."""
+
+import json
+import subprocess
+import sys
+import tempfile
+
+
+def sample_jobs(sample):
+    """List the jobs of a sample in order, each with its log and the files that it leaves."""
+    from cellsam_core.run_plan.outcome import Job
+
+    def job(stage):
+        outputs = expand(getattr(rules, stage).output, sample=sample)
+        return Job(stage, Path(f"logs/{sample}/{stage}.log"), (tuple(map(Path, outputs)),))
+
+    masks = job("stitch").outputs
+    # A batch is deleted once it is stitched.
+    found = [
+        Job(
+            "segment",
+            Path(f"logs/{sample}/segment/{batch}.log"),
+            ((Path(f"results/{sample}/2_masks/batches/{batch}.parquet"),), *masks),
+        )
+        for batch in batches(sample)
+    ]
+    before = [*(["decode"] if is_raw(sample) else []), "inspect", "preprocess"]
+    after = ["stitch", "track", "traces"]
+    if SAMPLES[sample]["assay"] != "movie":
+        after = ["stitch", "assign", *(["spatialdata"] if CONFIG.value("spatialdata") else [])]
+    return [*map(job, before), *found, *map(job, [*after, "report"])]
+
+
+def tell_ending():
+    """Print which samples failed and where the reports are; compare those that finished."""
+    from cellsam_core.run_plan.outcome import outcome_of, outcome_table
+
+    outcomes = [outcome_of(sample, sample_jobs(sample)) for sample in SAMPLES]
+    finished = {outcome.sample for outcome in outcomes if outcome.state == "finished"}
+    pages = [Path(f"results/{sample}/4_report/report.html") for sample in SAMPLES]
+    told = outcome_table(outcomes, [page for page in pages if page.exists()])
+    print(f"\n{told}", file=sys.stderr)
+    waiting = [outcome.sample for outcome in outcomes if outcome.state in ("not run", "stopped")]
+    # A sample whose control failed could not run; others were not run because the run was stopped.
+    held_back = [name for name in waiting if control_of(name) not in (None, *finished)]
+    failed = [name for name in SAMPLES if name not in finished]
+    if finished and failed and waiting == held_back and comparison_outputs(None):
+        compare_finished(failed)
+
+
+def compare_finished(failed):
+    """Run the comparisons without the samples that failed, as `snakemake comparisons` does."""
+    without = ",".join([*CONFIG.left_out, *failed])
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "config.json"
+        settings.write_text(json.dumps({**config, "without": without}), encoding="utf-8")
+        command = [sys.executable, "-m", "snakemake", "comparisons", "--snakefile"]
+        command += [workflow.main_snakefile, "--configfile", str(settings), "--cores", "1"]
+        # The files of the samples are inputs as they are; the lock is that of the run that ends.
+        command += ["--allowed-rules", "comparisons", *COMPARISONS, "--nolock", "--no-hooks"]
+        command += ["--workflow-profile", "none", "--show-failed-logs", "--quiet", "progress", "reason", "host"]
+        done = subprocess.run(command, check=False)
+    if done.returncode == 0:
+        print(f"The comparisons were made without {', '.join(failed)}.", file=sys.stderr)
+
+
+onsuccess:
+    tell_ending()
+
+
+onerror:
+    tell_ending()
