@@ -58,7 +58,15 @@ def compare_finished(failed):
         command += [workflow.main_snakefile, "--configfile", str(settings), "--cores", "1"]
         # The files of the samples are inputs as they are; the lock is that of the run that ends.
         command += ["--allowed-rules", "comparisons", *COMPARISONS, "--nolock", "--no-hooks"]
-        command += ["--workflow-profile", "none", "--show-failed-logs", "--quiet", "progress", "reason", "host"]
+        command += [
+            "--workflow-profile",
+            "none",
+            "--show-failed-logs",
+            "--quiet",
+            "progress",
+            "reason",
+            "host",
+        ]
         done = subprocess.run(command, check=False)
     if done.returncode == 0:
         print(f"The comparisons were made without {', '.join(failed)}.", file=sys.stderr)
