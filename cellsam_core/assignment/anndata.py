@@ -13,10 +13,13 @@ import numpy as np
 import pandas as pd
 from anndata.io import read_elem, write_elem
 
+from cellsam_core.assignment.columns import TABLE
+from cellsam_core.assignment.coordinates import coordinates
 from cellsam_core.assignment.uncertainty import expected_false_positives, expected_false_share
 from cellsam_core.features import GENE
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.tables import refuse_repeated, table_errors
+from cellsam_core.samples.transcripts import pixel_size_of
 from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 
     from cellsam_core.assignment.assigned import Assigned
 
-REGION = "cells"
 COMPRESSION = {"compression": "gzip"}
 RESERVED_KEYS = (".", "..", "_index")
 
@@ -41,7 +43,7 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
     sample
         Goes into the cells' names.
     assigned
-        All columns of its cells but the coordinates become columns of ``obs``.
+        All columns of its cells become columns of ``obs``.
     with_controls
         Include ``obsm["controls"]``, which holds a number for every cell and control; without it,
         :func:`write_h5ad` writes it column by column.
@@ -60,12 +62,15 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
     is_gene = (features["feature_type"] == GENE).to_numpy()
     genes, controls = counts[:, is_gene], counts[:, ~is_gene]
     obs_names = [f"{sample}_{cell_id}" for cell_id in cells["cell_id"]]
-    obs = cells.drop(columns=["x_um", "y_um"]).set_axis(pd.Index(obs_names, dtype=object))
-    region = pd.Categorical([REGION] * len(obs), categories=[REGION])
-    obs.insert(1, "region", pd.Series(region, index=obs.index))
+    obs = _placed(cells, assigned.um_to_px).set_axis(pd.Index(obs_names, dtype=object))
+    for place, name in enumerate(("region", "sample"), start=1):
+        same = pd.Categorical([sample] * len(obs), categories=[sample])
+        obs.insert(place, name, pd.Series(same, index=obs.index))
     obs["n_transcripts"] = _total(genes, axis=1)
     obs["n_genes"] = np.diff(genes.indptr).astype(np.int32)
     obs["n_controls"] = _total(controls, axis=1)
+    obs["total_counts"] = obs["n_transcripts"].astype(np.float32)
+    obs["n_genes_by_counts"] = obs["n_genes"]
     # Blanks tell nothing of the genes whose errors they don't measure.
     is_measured = features.get("is_measured", np.full(len(features), True))
     kinds = features["feature_type"].where(is_measured, "").to_numpy()
@@ -83,7 +88,7 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
     table = anndata.AnnData(X=genes, obs=obs, var=var)
     table.obsm["spatial"] = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
     names = features["name"][~is_gene].to_list()
-    columns = _storable(names)
+    columns = storable(names)
     if with_controls:
         table.obsm["controls"] = pd.DataFrame(controls.toarray(), index=obs.index, columns=columns)
     table.uns["controls"] = pd.DataFrame(
@@ -94,12 +99,55 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
     if assigned.nuclear_counts is not None:
         table.layers["nucleus"] = assigned.nuclear_counts[:, is_gene]
     table.uns["spatialdata_attrs"] = {
-        "region": REGION,
+        "region": sample,
         "region_key": "region",
         "instance_key": "cell_id",
     }
     table.uns["schema_version"] = SCHEMA_VERSION
+    table.uns["coordinates"] = coordinates(assigned.um_to_px)
+    table.uns["columns"] = describe_columns(table)
     return table
+
+
+def _placed(cells: pd.DataFrame, um_to_px: npt.NDArray[np.float64] | None) -> pd.DataFrame:
+    """Add the centroids in the image, in um and in pixels; NaN if there is no image."""
+    xy_um = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
+    matrix = np.full((3, 3), np.nan) if um_to_px is None else um_to_px
+    xy_px = xy_um @ matrix[:2, :2].T + matrix[:2, 2]
+    size = np.nan if um_to_px is None else pixel_size_of(um_to_px)
+    placed = cells.drop(columns=["x_um", "y_um"])
+    columns = {"x_um": xy_um[:, 0], "y_um": xy_um[:, 1]}
+    columns |= {"x_image_um": xy_px[:, 0] * size, "y_image_um": xy_px[:, 1] * size}
+    columns |= {"x_px": xy_px[:, 0], "y_px": xy_px[:, 1]}
+    for place, (name, values) in enumerate(columns.items(), start=1):
+        placed.insert(place, name, values)
+    return placed
+
+
+def describe_columns(table: anndata.AnnData) -> pd.DataFrame:
+    """Tabulate type, unit, meaning and missing value of each column of a cell table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text; the index is the place of the column, such as ``obs.area_um2``.
+    """
+    rows = {}
+    for part in TABLE:
+        where = getattr(table, part.part)
+        for column in part.columns:
+            names = [name for name in where if part.find(name) is column]
+            if part.part == "uns" or column.name == "controls":
+                names = [column.name]
+            for name in names:
+                fields = (column.type, column.unit, column.text, column.missing)
+                rows[f"{part.part}.{name}"] = fields
+    return pd.DataFrame(
+        list(rows.values()),
+        columns=["type", "unit", "meaning", "missing"],
+        index=pd.Index(list(rows), dtype=object),
+        dtype=object,
+    )
 
 
 def write_h5ad(path: str | Path, table: anndata.AnnData, assigned: Assigned | None = None) -> None:
@@ -133,7 +181,7 @@ def write_h5ad(path: str | Path, table: anndata.AnnData, assigned: Assigned | No
 def _write_controls(obsm: h5py.Group, obs_names: pd.Index[str], assigned: Assigned) -> None:
     """Write the data frame ``controls``, of which only a column at a time is in memory."""
     is_control = (assigned.features["feature_type"] != GENE).to_numpy()
-    names = _storable(assigned.features["name"][is_control].to_list())
+    names = storable(assigned.features["name"][is_control].to_list())
     counts = assigned.counts[:, is_control].tocsc()
     write_elem(obsm, "controls", pd.DataFrame(index=obs_names), dataset_kwargs=COMPRESSION)
     frame = obsm["controls"]
@@ -238,7 +286,7 @@ def _gene_counts(where: str | Path, var: pd.DataFrame) -> pd.Series[Any]:
     return counts
 
 
-def _storable(names: list[str]) -> list[str]:
+def storable(names: list[str]) -> list[str]:
     """Change the names that HDF5 or AnnData can't hold as keys, so that all still differ.
 
     A slash parts groups, one dot is the group itself, and ``_index`` is AnnData's own.

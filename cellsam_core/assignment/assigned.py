@@ -12,13 +12,15 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from cellsam_core.assignment.columns import TRANSCRIPTS
+from cellsam_core.assignment.coordinates import coordinate_metadata
 from cellsam_core.assignment.counts import CountTable, FeatureIndex, assignment_quality
 from cellsam_core.assignment.uncertainty import CellMeans
 from cellsam_core.errors import InputError
 from cellsam_core.features import GENE, UNDECODED
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.samples.panel import read_panel, unmeasured_in
-from cellsam_core.samples.transcripts import iter_transcripts
+from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +38,11 @@ COLUMNS = {
     **dict.fromkeys(("x_um", "y_um", "z"), pa.float64()),
     **dict.fromkeys(("feature", "feature_type"), TEXT),
     "cell_id": pa.uint32(),
+    **dict.fromkeys(("x_image_um", "y_image_um"), pa.float32()),
 }
 OF_THE_INPUT = ("fov", "vendor_cell_id", "qv")  # kept as they are, where the sample has them
 MAX_NAMED = 10
-REPEATED = ["feature", "feature_type", "cell_id"]  # no coordinate is worth a dictionary
+REPEATED = ["feature", "feature_type", "cell_id", "sample"]  # no coordinate is worth a dictionary
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Assigned:
         are not known.
     quality
         Figures for the report.
+    um_to_px
+        3x3 affine from the slide to pixels of the image; None if there is no image.
     """
 
     cells: pd.DataFrame
@@ -65,6 +70,7 @@ class Assigned:
     counts: scipy.sparse.csr_matrix
     nuclear_counts: scipy.sparse.csr_matrix | None
     quality: dict[str, Any]
+    um_to_px: npt.NDArray[np.float64] | None = None
 
 
 def assign_transcripts(
@@ -75,6 +81,7 @@ def assign_transcripts(
     *,
     outside: str = "refuse",
     panel: Sequence[str | Path] = (),
+    sample: str = "",
 ) -> Assigned:
     """Assign, write and count the transcripts of a sample, in memory that their number is not in.
 
@@ -93,6 +100,8 @@ def assign_transcripts(
         More files that name features of the panel, beside those of `source`; see
         :func:`~cellsam_core.samples.panel.read_panel`. Features that no transcript is of are
         counted, too: sections of one panel have the same genes.
+    sample
+        Name of the sample.
 
     Raises
     ------
@@ -104,7 +113,7 @@ def assign_transcripts(
     index, table, nuclear = FeatureIndex(read_panel(panel)), CountTable(), CountTable()
     cell_id = cells.table["cell_id"].to_numpy()
     means = CellMeans(cell_id) if localisation_error_um > 0 else None
-    schema = _schema(source, cells.has_nuclei, means is not None)
+    schema = _schema(source, cells.has_nuclei, means is not None, cells.um_to_px)
     fit = cells.fit_check()
     n_outside = n_contested = n_done = 0
     with (
@@ -123,6 +132,7 @@ def assign_transcripts(
                 more.append(cells.owner_probability(batch, owners, localisation_error_um))
                 means.add(owners.cell_id, more[-1])
             if writer is not None:
+                more = [*image_um(batch, cells.um_to_px), *more, _repeat(sample, batch.num_rows)]
                 writer.write_batch(_output_batch(batch, feature, index, owners, more, schema))
             n_outside += owners.n_outside
             n_contested += owners.n_contested
@@ -147,7 +157,25 @@ def assign_transcripts(
         counts,
         _matrix(nuclear, cell_id, order) if cells.has_nuclei else None,
         quality | {"n_undecoded": n_undecoded, "warnings": [*warnings, *_told(index)]},
+        cells.um_to_px,
     )
+
+
+def image_um(
+    batch: pa.RecordBatch, um_to_px: npt.NDArray[np.float64] | None
+) -> tuple[pa.Array, pa.Array]:
+    """Return x and y of transcripts in the image, in um; null if there is no image."""
+    if um_to_px is None:
+        empty = pa.nulls(batch.num_rows, pa.float32())
+        return empty, empty
+    size = pixel_size_of(um_to_px)
+    x, y = (batch[name].to_numpy() * size for name in ("x_px", "y_px"))
+    return pa.array(x.astype(np.float32)), pa.array(y.astype(np.float32))
+
+
+def _repeat(text: str, n: int) -> pa.Array:
+    indices = pa.array(np.zeros(n, dtype=np.int32))
+    return pa.DictionaryArray.from_arrays(indices, pa.array([text], pa.string()))
 
 
 def _without_undecoded(
@@ -202,7 +230,12 @@ def _matrix(
     return matrix
 
 
-def _schema(source: TranscriptSource, has_nuclei: bool, has_probability: bool) -> pa.Schema:
+def _schema(
+    source: TranscriptSource,
+    has_nuclei: bool,
+    has_probability: bool,
+    um_to_px: npt.NDArray[np.float64] | None,
+) -> pa.Schema:
     columns = dict(COLUMNS)
     if source.fields is not None:
         columns["fov"] = pa.int32()
@@ -214,7 +247,9 @@ def _schema(source: TranscriptSource, has_nuclei: bool, has_probability: bool) -
         columns["in_nucleus"] = pa.bool_()
     if has_probability:
         columns["owner_probability"] = pa.float32()
-    return pa.schema(columns)
+    columns["sample"] = TEXT
+    plain = pa.schema(columns, coordinate_metadata(um_to_px))
+    return TRANSCRIPTS.described(plain)
 
 
 def _check(source: TranscriptSource, n_done: int, unknown: npt.NDArray[np.uint32]) -> None:

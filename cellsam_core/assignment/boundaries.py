@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
+from cellsam_core.assignment.columns import BOUNDARIES
+from cellsam_core.assignment.coordinates import coordinate_metadata
 from cellsam_core.assignment.geojson import SUFFIXES as GEOJSON_SUFFIXES
 from cellsam_core.assignment.outline_files import no_outlines, read_outlines
 from cellsam_core.assignment.polygons import CellPolygons
@@ -46,21 +48,31 @@ GEO_METADATA = {
 }
 
 
-def write_boundaries(path: str | Path, cells: Iterable[tuple[int, shapely.Geometry]]) -> None:
+def write_boundaries(
+    path: str | Path,
+    cells: Iterable[tuple[int, shapely.Geometry]],
+    *,
+    sample: str = "",
+    um_to_px: npt.NDArray[np.float64] | None = None,
+) -> None:
     """Write one polygon a cell, as they come.
 
     Parameters
     ----------
     path
-        GeoParquet with the columns ``cell_id`` (uint32) and ``geometry`` (WKB, micrometres).
+        GeoParquet with the columns ``cell_id`` (uint32), ``geometry`` (WKB, micrometres) and
+        ``sample``.
     cells
         ``(cell_id, polygon in um)``.
+    sample
+        Name of the sample.
+    um_to_px
+        3x3 affine from the slide to pixels of the image; None if there is no image.
     """
     metadata = {"geo": json.dumps(GEO_METADATA), "unit": "micrometer"}
-    schema = pa.schema(
-        [("cell_id", pa.uint32()), ("geometry", pa.binary())],
-        metadata=metadata,
-    )
+    metadata |= coordinate_metadata(um_to_px)
+    columns = [("cell_id", pa.uint32()), ("geometry", pa.binary()), ("sample", pa.string())]
+    schema = BOUNDARIES.described(pa.schema(columns, metadata=metadata))
     with (
         atomic_path(path) as temporary,
         parquet_writer(temporary, schema) as writer,
@@ -69,7 +81,8 @@ def write_boundaries(path: str | Path, cells: Iterable[tuple[int, shapely.Geomet
         while group := list(islice(rows, ROWS_A_GROUP)):
             ids = pa.array([cell_id for cell_id, _ in group], pa.uint32())
             wkb = pa.array(shapely.to_wkb([geometry for _, geometry in group]), pa.binary())
-            writer.write_batch(pa.RecordBatch.from_arrays([ids, wkb], schema=schema))
+            names = pa.array([sample] * len(group), pa.string())
+            writer.write_batch(pa.RecordBatch.from_arrays([ids, wkb, names], schema=schema))
 
 
 @dataclass(frozen=True)

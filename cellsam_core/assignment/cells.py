@@ -73,6 +73,10 @@ class Cells(Protocol):
     def has_nuclei(self) -> bool:
         """True if the transcripts in nuclei are known."""
 
+    @property
+    def um_to_px(self) -> npt.NDArray[np.float64] | None:
+        """Transform from the slide to pixels of the image, 3x3; None if there is no image."""
+
     def fit_check(self) -> FitCheck:
         """Test that transcripts and cells belong together."""
 
@@ -102,11 +106,17 @@ class LabelCells:
         self.warnings: list[str] = []
         self._area_px = float(np.prod(tiles.shape_yx)) if area_px is None else area_px
         self._tiles = tiles
-        self._nuclei = nuclei
+        self.nuclei = nuclei
         self.has_nuclei = nuclei is not None
+        self.um_to_px = um_to_px
         self._boxes = measured[["label", "area_px", *BBOX_COLUMNS]]
         self._px_to_um = np.linalg.inv(um_to_px)
         self.table = self._to_um(measured)
+
+    @property
+    def tiles(self) -> LabelTiles:
+        """Labels of the cells, after growing."""
+        return self._tiles
 
     def _to_um(self, measured: pd.DataFrame) -> pd.DataFrame:
         xy_um = self._map(measured[["x", "y"]].to_numpy(dtype=np.float64))
@@ -135,7 +145,7 @@ class LabelCells:
         """Look up the label of the pixel under each transcript."""
         x, y = (transcripts[name].to_numpy() for name in ("x_px", "y_px"))
         cell_id, is_inside = lookup(self._tiles, x, y)
-        in_nucleus = None if self._nuclei is None else lookup(self._nuclei, x, y)[0] > 0
+        in_nucleus = None if self.nuclei is None else lookup(self.nuclei, x, y)[0] > 0
         n_outside = int(np.count_nonzero(~is_inside))
         return Owners(cell_id, n_outside=n_outside, in_nucleus=in_nucleus)
 
@@ -168,8 +178,9 @@ class PolygonCells:
 
     has_nuclei = False
 
-    def __init__(self, outlines: Outlines) -> None:
+    def __init__(self, outlines: Outlines, um_to_px: npt.NDArray[np.float64] | None = None) -> None:
         self.warnings = outlines.warnings
+        self.um_to_px = um_to_px
         self._polygons, vendor_ids = outlines.polygons, outlines.vendor_ids
         self._vendor_ids = vendor_ids
         self._footprints = footprints(self._polygons)
@@ -244,7 +255,8 @@ def open_polygon_cells(
     return PolygonCells(
         open_outlines(
             path, source=source, pixel_size_um=pixel_size_um, unit=unit, all_planes=all_planes
-        )
+        ),
+        None if source is None else np.array(source.um_to_px),
     )
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsam_core.assignment.anndata import REGION
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
@@ -17,11 +16,15 @@ from cellsam_core.samples.transcripts import pixel_size_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from anndata import AnnData
+
     from cellsam_core.labels.tiles import LabelTiles
 
     Affine = np.ndarray[Any, np.dtype[np.float64]]
 
 CHUNK_PX = 2048
+REGION = "cells"
+"""Name of the labels, to which the rows of the table belong."""
 # Here pixel centres are at integers; there, corners are.
 CORNER_TO_CENTRE = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 
@@ -80,6 +83,7 @@ def write_spatialdata(
         "cell_boundaries": geopandas.read_parquet(cells / "boundaries.parquet").set_index("cell_id")
     }
     counts = {"counts": anndata.read_h5ad(cells / "cells.h5ad")}
+    _name_region(counts["counts"])
     if not counts["counts"].n_obs:
         outlines, counts = {}, {}
     sample = SpatialData(
@@ -102,6 +106,14 @@ def write_spatialdata(
     )
     with atomic_path(path) as temporary:
         sample.write(temporary)
+
+
+def _name_region(table: AnnData) -> None:
+    """Name the labels of this store as the region of all cells; the file names the sample."""
+    import pandas as pd
+
+    table.obs["region"] = pd.Categorical([REGION] * table.n_obs, categories=[REGION])
+    table.uns["spatialdata_attrs"]["region"] = REGION
 
 
 def _require_spatialdata() -> None:

@@ -16,7 +16,8 @@ import pyarrow as pa
 from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
 from cellsam_core.assignment.assigned import assign_transcripts
 from cellsam_core.assignment.boundaries import write_boundaries
-from cellsam_core.assignment.cells import open_label_cells, open_polygon_cells
+from cellsam_core.assignment.cells import LabelCells, open_label_cells, open_polygon_cells
+from cellsam_core.assignment.complete import complete, open_stains, segmentation_of
 from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from anndata import AnnData
+    from numpy.typing import NDArray
 
     from cellsam_core.assignment.assigned import Assigned
     from cellsam_core.assignment.cells import Cells
@@ -52,6 +54,8 @@ def assign(
     nuclei: Any = None,
     inputs: AssignInputOptions | None = None,
     panel: Sequence[str | Path] = (),
+    images: NDArray[Any] | None = None,
+    channels: str | Sequence[str] | None = None,
     sample: str = "sample",
     output: str | Path | None = None,
 ) -> AnnData:
@@ -83,6 +87,11 @@ def assign(
     panel
         Files that name the genes of the whole panel: genes that no transcript has are counted,
         too, so that sections of one panel have the same genes.
+    images
+        Raw stains ``(c, y, x)`` or ``(y, x)``, as large as `labels`, whose intensities are measured
+        in the cells; not with a manifest, which has its own.
+    channels
+        Names of the channels of `images`.
     sample
         Name of the sample, with which the names of the cells begin.
     output
@@ -92,10 +101,10 @@ def assign(
     Returns
     -------
     AnnData
-        Counts of cells x genes, as in ``cells.h5ad``. ``uns["quality"]`` has the metrics of
-        ``assign_qc.json`` that are known, which the file ``cells.h5ad`` has not. With `output`,
-        ``obsm["controls"]`` is in the file only: a number for every cell and control can take more
-        memory than all else.
+        Counts of cells x genes, as in ``cells.h5ad``; ``docs/outputs.md`` lists all columns.
+        ``uns["quality"]`` has the metrics of ``assign_qc.json`` that are known, which the file
+        ``cells.h5ad`` has not. With `output`, ``obsm["controls"]`` is in the file only: a number
+        for every cell and control can take more memory than all else.
 
     Raises
     ------
@@ -125,7 +134,7 @@ def assign(
     options, inputs = options or AssignOptions(), inputs or AssignInputOptions()
     InspectOptions(pixel_size_um=pixel_size_um)  # refuses one that is not positive
     manifest = _manifest_of(transcripts)
-    given = {"pixel_size_um": pixel_size_um, "cells": cells, "nuclei": nuclei}
+    given = {"pixel_size_um": pixel_size_um, "cells": cells, "nuclei": nuclei, "images": images}
     _refuse_unused(given, options, labels, polygons, has_manifest=manifest is not None)
     if polygons is not None:
         source = _place(transcripts, manifest, pixel_size_um, None, inputs)
@@ -147,6 +156,12 @@ def assign(
             nuclei=None if nuclei is None else as_label_image(nuclei, "nuclei", allow_mask=True),
             fields=source.fields,
         )
+    raw = None
+    if isinstance(owners, LabelCells):
+        raw = open_stains(manifest, images, channels, owners.tiles.shape_yx)
+    add = partial(
+        complete, owners=owners, raw=raw, options=options, segmentation=segmentation_of(labels)
+    )
     log.info("assigning %d transcripts to %d cells", source.n_rows, len(owners.table))
     if output is None:
         assigned = assign_transcripts(
@@ -156,15 +171,18 @@ def assign(
             options.localisation_error_um,
             outside=inputs.outside,
             panel=panel,
+            sample=sample,
         )
         table = cell_anndata(sample, assigned)
+        add(table, assigned)
         table.strings_to_categoricals()
         if cells is not None:
             for _ in owners.outlines():  # tells cells that are not those of the labels
                 pass
     else:
-        with_panel = partial(assign_transcripts, outside=inputs.outside, panel=panel)
-        table, assigned = _write(Path(output), source, owners, options, sample, with_panel)
+        with_panel = partial(assign_transcripts, outside=inputs.outside, panel=panel, sample=sample)
+        count = partial(with_panel, source, owners)
+        table, assigned = _write(Path(output), owners, options, sample, count, add)
     quality = assigned.quality
     for warning in quality["warnings"]:
         log.warning(warning)
@@ -202,11 +220,15 @@ def _refuse_unused(
             expected="one of the two",
             remedy="give the cells either as labels or as polygons",
         )
-    unused = {"pixel_size_um": "a manifest, which has the pixel size"} if has_manifest else {}
+    unused = {}
+    if has_manifest:
+        unused["pixel_size_um"] = "a manifest, which has the pixel size"
+        unused["images"] = "a manifest, which has the images"
     if polygons is not None:
         unused |= {
             "cells": "polygons, which are the cells",
             "nuclei": "polygons, which no image of nuclei need fit",
+            "images": "polygons, in which no intensities are measured",
             "expand_um": "polygons, which are not grown",
         }
         given = given | {"expand_um": options.expand_um or None}
@@ -268,18 +290,24 @@ def _from_manifest(manifest: Manifest, where: str, image: LabelImage | None) -> 
 
 def _write(
     folder: Path,
-    source: TranscriptSource,
     cells: Cells,
     options: AssignOptions,
     sample: str,
     count: Callable[..., Assigned],
+    add: Callable[[AnnData, Assigned], None],
 ) -> tuple[AnnData, Assigned]:
     """Assign the transcripts and write the folder ``3_cells``."""
     # Outlines tell whether cells and labels belong together: before them nothing may appear.
     with atomic_path(folder / "transcripts.parquet") as path:
-        assigned = count(source, cells, path, options.localisation_error_um)
+        assigned = count(path, options.localisation_error_um)
         table = cell_anndata(sample, assigned, with_controls=False)
-        write_boundaries(folder / "boundaries.parquet", cells.outlines())
+        add(table, assigned)
+        write_boundaries(
+            folder / "boundaries.parquet",
+            cells.outlines(),
+            sample=sample,
+            um_to_px=cells.um_to_px,
+        )
     write_h5ad(folder / "cells.h5ad", table, assigned)
     content = {"schema_version": SCHEMA_VERSION, "sample": sample} | assigned.quality
     with atomic_path(folder / "assign_qc.json") as path:

@@ -31,7 +31,8 @@ class Conditions:
     Attributes
     ----------
     curves
-        One row per condition and time: condition, frame, time in `unit`, n (cells), mean, sd, sem,
+        One row per condition and time: condition, frame, time_s (NaN if the
+        frame interval is not known), time_frames (in frame intervals), n (cells), mean, sd, sem,
         ci95 (half-width of the 95 % confidence interval, Student's t) of R/R0.
     summary
         One row per condition and quantity of
@@ -111,6 +112,7 @@ def compare_conditions(samples: Mapping[str, Sequence[Sample]]) -> Conditions:
         )
     unit = _only_unit(every)
     times, drug_time = _common_times(every)
+    step = max(sample.interval for sample in every)
     curves, summaries = [], []
     for condition, pooled in responses.items():
         cells = [
@@ -119,7 +121,8 @@ def compare_conditions(samples: Mapping[str, Sequence[Sample]]) -> Conditions:
         ]
         curve = condition_curve(np.concatenate(cells))
         curve.insert(0, "condition", condition)
-        curve.insert(2, f"time_{unit}", times)
+        curve.insert(2, "time_s", times if unit == "s" else np.nan)
+        curve.insert(3, "time_frames", times / step)
         curves.append(curve)
         summary = condition_summary(pd.concat([sample.table for sample in pooled]))
         summary.insert(0, "condition", condition)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import tifffile
 
 from cellsam_core.decoding.calibrate import rate_of_counts, threshold_for_rate
+from cellsam_core.decoding.columns import TRANSCRIPTS
 from cellsam_core.features import BLANK, GENE
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.parquet import parquet_writer
@@ -210,7 +211,7 @@ class DecodedWriter:
         threshold = dict(zip(self._codebook.names, self._threshold_of_word, strict=True))
         with (
             pq.ParquetFile(path) as file,
-            parquet_writer(target, SCHEMA) as writer,
+            parquet_writer(target, TRANSCRIPTS.described(SCHEMA)) as writer,
         ):
             for batch in file.iter_batches():
                 gene = batch["gene"].dictionary_encode()

@@ -77,6 +77,11 @@ def read_table(
     return table
 
 
+def with_sample(table: pd.DataFrame, sample: str) -> pd.DataFrame:
+    """Add the name of the sample as the last column, of type text also without rows."""
+    return table.assign(sample=pd.Series(sample, index=table.index, dtype=object))
+
+
 def refuse_missing(path: str | Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
     """Refuse a table that lacks a column.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.facts import NO_FACTS, Facts
 from cellsam_core.samples.frames import is_whole, read_frame
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.options import InspectOptions
@@ -49,6 +50,8 @@ class RawImages:
         Fields of view that make up the image; None for an image that is whole.
     partial
         Names of the channels that some frames lack.
+    facts
+        Name of the sample, and its place on the slide.
     """
 
     name: str
@@ -61,6 +64,7 @@ class RawImages:
     frame_interval_s: float | None = None
     fields: Fields | None = None
     partial: frozenset[str] = frozenset()
+    facts: Facts = NO_FACTS
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ def open_images(sample: Manifest | str | Path | NDArray[Any], facts: ArrayFacts)
 def images_of_manifest(manifest: Manifest) -> RawImages:
     """Describe the raw images of a manifest; pixels are read when they are needed."""
     is_movie = manifest.assay == "movie"
+    source = manifest.transcripts
     return RawImages(
         name=f"sample {manifest.sample}",
         channels=manifest.channels,
@@ -119,6 +124,7 @@ def images_of_manifest(manifest: Manifest) -> RawImages:
         frame_interval_s=manifest.frame_interval_s if is_movie else None,
         fields=manifest.fields,
         partial=frozenset(name for name in manifest.channels if not is_whole(manifest, name)),
+        facts=Facts(manifest.sample, None if source is None else source.um_to_px),
     )
 
 

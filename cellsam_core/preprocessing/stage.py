@@ -9,6 +9,7 @@ import numpy as np
 
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.facts import write_facts
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.preprocessing import contrast
 from cellsam_core.preprocessing.channels import RGB, choose_roles
@@ -115,6 +116,7 @@ def preprocess(
             frame_interval_s=scales[1],
             version=ome_zarr,
         )
+        write_facts(temporary, images.facts)
         with PyramidWriter(store) as pyramid:
             for plane, y0, rows in _planes(images, roles, contrast_options):
                 pyramid.write(plane, y0, rows)

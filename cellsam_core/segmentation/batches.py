@@ -13,12 +13,14 @@ import zarr
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.facts import Facts, read_facts, write_facts
 from cellsam_core.files.omezarr_arrays import CHUNK_PX
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.segmentation.batch_files import BatchWriter, iter_frames, read_settings
 from cellsam_core.segmentation.batch_parts import open_checkpoint
 from cellsam_core.segmentation.cell_table import cell_table
+from cellsam_core.segmentation.columns import CELLS
 from cellsam_core.segmentation.image import open_frames, prepare
 from cellsam_core.segmentation.instances import draw_labels, merge_tiles
 from cellsam_core.segmentation.tiles import take_batch
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from cellsam_core.segmentation.image import AnyFrames
@@ -124,6 +125,7 @@ def stitch(
         A batch is missing, or batches belong to other frames or were made with other settings.
     """
     opened = open_frames(frames)
+    facts = read_facts(opened.path) if isinstance(opened, omezarr.OmeZarr) else Facts()
     paths = sort_batches(list(batches))
     settings = read_settings(paths) | {"min_area_px": min_area_px}
     n_cells = n_found = 0
@@ -133,6 +135,7 @@ def stitch(
         ExitStack() as stack,
     ):
         store = _create_masks(masks_path, opened, settings)
+        write_facts(masks_path, facts)
         pyramid = stack.enter_context(PyramidWriter(store))
         writer = None
         for frame, found in enumerate(iter_frames(paths, opened.n_frames)):
@@ -140,7 +143,7 @@ def stitch(
             plane = (frame,) if "t" in opened.axes else ()
             for y0, labels in _bands(merged, opened.shape_yx):
                 pyramid.write(plane, y0, labels)
-            table = pa.Table.from_pandas(_table(frame, merged, opened), preserve_index=False)
+            table = _table(frame, merged, opened, facts)
             writer = writer or stack.enter_context(parquet_writer(cells_path, table.schema))
             writer.write_table(table)
             n_cells += len(table)
@@ -176,8 +179,15 @@ def _bands(
         yield y0, draw_labels(cells, y0, y1, width)
 
 
-def _table(frame: int, cells: list[Instance], frames: AnyFrames) -> pd.DataFrame:
-    return cell_table(frame, cells, frames.shape_yx, frames.pixel_size_um)
+def _table(frame: int, cells: list[Instance], frames: AnyFrames, facts: Facts) -> pa.Table:
+    rows = cell_table(frame, cells, frames.shape_yx, frames.pixel_size_um, facts)
+    found = pa.Schema.from_pandas(rows, preserve_index=False)
+    # Without rows a column of text has no type.
+    fields = [
+        item.with_type(pa.string()) if pa.types.is_null(item.type) else item for item in found
+    ]
+    schema = CELLS.described(pa.schema(fields, found.metadata))
+    return pa.Table.from_pandas(rows, schema, preserve_index=False)
 
 
 def sort_batches(paths: list[Path]) -> list[Path]:

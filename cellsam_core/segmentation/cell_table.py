@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cellsam_core.files.facts import Facts
+from cellsam_core.files.tables import with_sample
+
 if TYPE_CHECKING:
     from cellsam_core.segmentation.instances import Instance
 
@@ -24,6 +27,7 @@ DTYPES = {
     "predicted_iou": "float32",
     "touches_border": "bool",
 }
+UM_COLUMNS = ("y_um", "x_um", "area_um2", "y_image_um", "x_image_um")
 
 
 def cell_table(
@@ -31,6 +35,7 @@ def cell_table(
     instances: list[Instance],
     shape_yx: tuple[int, int],
     pixel_size_um: float | None,
+    facts: Facts | None = None,
 ) -> pd.DataFrame:
     """Measure the cells of one frame.
 
@@ -43,13 +48,16 @@ def cell_table(
     shape_yx
         Height and width of the frame in pixels.
     pixel_size_um
-        Side of a pixel in micrometres; it adds the columns ``y_um``, ``x_um``, ``area_um2``.
+        Side of a pixel in micrometres; the columns in micrometres are NaN without it.
+    facts
+        Place of the image on the slide, and name of the sample for a last column ``sample``.
 
     Returns
     -------
     DataFrame
         One row for each cell: centroid ``y``, ``x`` and bounding box in pixels, the end of a box
-        not included, area, scores.
+        not included, area, scores; ``y_um``, ``x_um`` on the slide, ``area_um2``, and
+        ``y_image_um``, ``x_image_um`` in the image.
     """
     height, width = shape_yx
     rows = []
@@ -60,8 +68,9 @@ def cell_table(
         box = i.y0, i.x0, i.y1, i.x1
         rows.append((frame, label, *centre, len(y), *box, i.score, i.predicted_iou, border))
     table = pd.DataFrame(rows, columns=list(DTYPES)).astype(DTYPES)
-    if pixel_size_um is not None:
-        table["y_um"] = table["y"] * pixel_size_um
-        table["x_um"] = table["x"] * pixel_size_um
-        table["area_um2"] = table["area_px"] * pixel_size_um**2
-    return table
+    size_um = np.nan if pixel_size_um is None else pixel_size_um
+    xy_um = (facts or Facts()).slide_um(table[["x", "y"]].to_numpy(), pixel_size_um)
+    table["y_um"], table["x_um"] = xy_um[:, 1], xy_um[:, 0]
+    table["area_um2"] = table["area_px"] * size_um**2
+    table["y_image_um"], table["x_image_um"] = table["y"] * size_um, table["x"] * size_um
+    return table if facts is None else with_sample(table, facts.sample)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from cellsam_core.errors import InputError
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.files.tables import read_table
+from cellsam_core.traces.columns import TRACES
 from cellsam_core.traces.ratios import columns_of
 from cellsam_core.traces.summaries import summarise_tracks
 
@@ -52,10 +53,11 @@ def write_traces(
         "bool": pa.bool_(),
         "object": pa.string(),
     }
-    schema = pa.schema(
+    plain = pa.schema(
         [(name, arrow.get(dtype, pa.float64())) for name, dtype in columns_of(channels).items()],
         metadata={METADATA: json.dumps(record, sort_keys=True)},
     )
+    schema = TRACES.described(plain)
     with parquet_writer(path, schema) as writer:
         for table in tables:
             if len(table):
@@ -211,6 +213,28 @@ def responses_of(ratios: pd.DataFrame, options: dict[str, Any]) -> Responses:
     table = summarise_tracks(matrix, times, drug_time, unit)
     is_even = not options.get("frame_times_s")
     return Responses(matrix, unit, interval, drug_time, table, times, is_even)
+
+
+def summary_table(responses: Responses) -> pd.DataFrame:
+    """Tabulate responses with times in s and in frames, whatever is known of the interval.
+
+    Returns
+    -------
+    DataFrame
+        Index track_id; the columns of :func:`.summaries.summarise_tracks` with times in ``s``,
+        NaN where the frame interval is not known, and then again in ``frames``.
+    """
+    table, matrix = responses.table, responses.matrix
+    if responses.unit == "frames":
+        names = [str(name) for name in table.columns[2:]]
+        in_s = [f"{name.removesuffix('frames')}s" for name in names]
+        table = table.assign(**dict.fromkeys(in_s, np.nan))
+        return table[["n_valid", "peak", *in_s, *names]]
+    frames = np.arange(matrix.shape[1], dtype=np.float64)
+    after = responses.times >= responses.drug_time
+    drug_frame = float(np.argmax(after)) if after.any() else float(len(frames))
+    in_frames = summarise_tracks(matrix, frames, drug_frame, "frames")
+    return table.join(in_frames.drop(columns=["n_valid", "peak"]))
 
 
 def _clock(

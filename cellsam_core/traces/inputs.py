@@ -49,6 +49,8 @@ class RawMovie:
         Time of each frame in seconds; None takes it from the interval.
     ceilings
         Saturation value of each channel; None takes the largest value of the pixel type.
+    sample
+        Name of the sample; empty if unknown.
     """
 
     name: str
@@ -60,6 +62,7 @@ class RawMovie:
     pixel_size_um: float | None = None
     times_s: Sequence[float] | None = None
     ceilings: Sequence[float | None] | None = None
+    sample: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ def open_images(
         manifest.pixel_size_um,
         None if interval else manifest.times_s,
         manifest.saturation_values,
+        manifest.sample,
     )
 
 

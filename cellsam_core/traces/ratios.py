@@ -59,6 +59,7 @@ RESULT_COLUMNS: dict[str, str] = {
     "n_px": "int64",
     "touches_border": "bool",
     "background_source": "object",
+    "sample": "object",
 }
 
 
@@ -258,6 +259,7 @@ def trace_frames(
     *,
     times_s: Sequence[float] | None = None,
     ceilings: Sequence[float | None] | None = None,
+    sample: str = "",
 ) -> Iterator[pd.DataFrame]:
     """Trace a movie frame by frame; only the rows of the baseline frames are held in memory.
 
@@ -279,6 +281,8 @@ def trace_frames(
         Seconds of each frame, even or not; the interval tells them if None.
     ceilings
         Saturation value of each channel, as for :func:`.intensities.measure_frame`.
+    sample
+        Name of the sample.
 
     Yields
     ------
@@ -300,6 +304,7 @@ def trace_frames(
     dtypes = columns_of(channels)
     for table in chain(first, measured):
         result = normalise(table, baselines)
+        result["sample"] = sample
         result["lineage_id"] = lineages.reindex(result["track_id"]).to_numpy()
         if times_s is None:
             result["time_s"] = result["frame"] * (frame_interval_s or np.nan)

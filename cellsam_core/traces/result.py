@@ -13,12 +13,13 @@ import pandas as pd
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.files.tables import table_errors
+from cellsam_core.files.tables import table_errors, with_sample
 from cellsam_core.traces.files import (
     Responses,
     ratios_of,
     read_ratios,
     responses_of,
+    summary_table,
     wide_table,
     write_traces,
     write_wide,
@@ -98,9 +99,9 @@ class Traces:
     def summary(self) -> pd.DataFrame:
         """Response of each track to the drug, as in ``trace_summary.csv``; index track_id.
 
-        The columns are those of :func:`cellsam_core.traces.summaries.summarise_tracks`.
+        The columns are those of :func:`cellsam_core.traces.files.summary_table`.
         """
-        return self.responses.table
+        return summary_table(self.responses)
 
     def write(self, folder: str | Path) -> None:
         """Write ``traces.parquet``, ``traces_wide.csv`` and ``trace_summary.csv``.
@@ -123,7 +124,8 @@ class Traces:
         with atomic_path(wide) as path:
             write_wide(path, ratios, self.tracked.tracks["track_id"], n_frames)
         with atomic_path(summary) as path:
-            responses_of(ratios, self.record).table.to_csv(path, float_format="%.6g")
+            table = summary_table(responses_of(ratios, self.record))
+            with_sample(table, self.images.sample).to_csv(path, float_format="%.6g")
 
     def _frames(self) -> Iterator[pd.DataFrame]:
         """Return the rows of each frame, from the table if it is in memory already."""
@@ -140,6 +142,7 @@ class Traces:
             self.images.frame_interval_s,
             times_s=self.images.times_s,
             ceilings=self.images.ceilings,
+            sample=self.images.sample,
         )
 
     def _inputs(self) -> Iterator[Frame]:

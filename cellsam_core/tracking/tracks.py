@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.facts import read_facts
+from cellsam_core.files.tables import with_sample
+from cellsam_core.tracking.columns import OBJECTS
 from cellsam_core.tracking.review import advice, review_table
 
 if TYPE_CHECKING:
@@ -108,7 +111,7 @@ class Tracks:
                 remedy="track the label images with `cellsam_core.track`",
             )
         _remove_traces(Path(folder))
-        _write_tables(Path(folder), self)
+        _write_tables(Path(folder), self, read_facts(self.labels.path).sample)
         log.info("%s", advice(self.review, self.tracks["lineage_id"].nunique()))
         _write_exports(Path(folder), self, self.labels)
 
@@ -142,20 +145,22 @@ def _remove_traces(folder: Path) -> None:
             (folder / name).unlink()
 
 
-def _write_tables(folder: Path, tracks: Tracks) -> None:
+def _write_tables(folder: Path, tracks: Tracks, sample: str) -> None:
     import pyarrow as pa
 
     from cellsam_core.files.atomic import atomic_path
     from cellsam_core.files.parquet import parquet_writer
 
-    schema = _schema_of(tracks.objects)
-    rows = pa.Table.from_pandas(tracks.objects, schema, preserve_index=False)
+    objects = with_sample(tracks.objects, sample)
+    schema = OBJECTS.described(_schema_of(objects))
+    rows = pa.Table.from_pandas(objects, schema, preserve_index=False)
     with atomic_path(folder / OBJECTS_FILE) as path, parquet_writer(path, schema) as writer:
         writer.write_table(rows)
     for name in ("tracks", "divisions", "intervals", "drift", "review"):
         table: pd.DataFrame = getattr(tracks, name)
         with atomic_path(folder / f"{name}.csv") as path:
-            table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+            written = with_sample(table, sample)
+            written.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _schema_of(objects: pd.DataFrame) -> pa.Schema:

@@ -72,7 +72,8 @@ def test_every_transcript_once_and_counts_equal_brute_force(folder):
     out = on_labels(folder)
     given = pd.read_csv(folder / "transcripts.csv", float_precision="round_trip")
     found = pq.read_table(out / "transcripts.parquet").to_pandas()
-    assert found.columns.tolist() == ["x_um", "y_um", "z", "feature", "feature_type", "cell_id"]
+    first = ["x_um", "y_um", "z", "feature", "feature_type", "cell_id"]
+    assert found.columns.tolist() == [*first, "x_image_um", "y_image_um", "sample"]
     assert found["cell_id"].dtype == np.uint32
     for column, name in {"x_um": "x_um", "y_um": "y_um", "global_z": "z"}.items():
         np.testing.assert_array_equal(given[column], found[name])
@@ -114,7 +115,7 @@ def test_the_table_has_the_published_layout(folder):
     np.testing.assert_array_equal(table.obs["n_genes"], (table.X > 0).sum(axis=1).A1)
     np.testing.assert_allclose(table.obsm["spatial"][1], [(3 + 8) / 2 / 2, (2 + 9) / 2 / 2])
     assert table.uns["spatialdata_attrs"] == {
-        "region": "cells",
+        "region": "s1",
         "region_key": "region",
         "instance_key": "cell_id",
     }

@@ -7,6 +7,7 @@ import logging
 
 import pyarrow.parquet as pq
 import pytest
+from declared_outputs import faults_of
 
 import cellsam_core as cc
 from cellsam_core.errors import InputError
@@ -28,6 +29,7 @@ def test_the_summary_is_that_of_the_folder(raw, tmp_path, caplog):
     assert decoded.summary.items() <= quality.items()
     n_calls = decoded.summary["n_gene_calls"] + decoded.summary["n_blank_calls"]
     assert pq.read_table(decoded.folder / "transcripts.parquet").num_rows == n_calls > 0
+    assert faults_of(tmp_path) == []
     lines = [record.getMessage() for record in caplog.records]
     assert lines == [
         f"field {i} of 4: {field['n_candidates']} candidates"

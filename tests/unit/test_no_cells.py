@@ -190,7 +190,7 @@ def test_black_image_and_image_of_discs_are_segmented(tmp_path):
     assert not tifffile.imread(out / "black.tif").any()
     cells = read(out / "black_cells.csv")
     assert len(cells) == 0
-    assert cells.columns.tolist() == list(CELL_COLUMNS)
+    assert cells.columns.tolist()[: len(CELL_COLUMNS)] == list(CELL_COLUMNS)
     labels = tifffile.imread(out / "discs.tif")
     assert len(read(out / "discs_cells.csv")) == len(np.unique(labels)) - 1
     assert len({int(labels[centre]) for centre in centres} - {0}) > len(centres) / 2

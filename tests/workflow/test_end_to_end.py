@@ -11,6 +11,7 @@ from pathlib import Path
 import anndata
 import pandas as pd
 import pytest
+from declared_outputs import faults_of
 from harness import Result, Snakemake, digests, jobs, lasting, run_snakemake, snakemake_command
 
 pytestmark = pytest.mark.workflow
@@ -30,6 +31,11 @@ AFTER_TRACKING = AFTER_TRACES | {"track": 1}
 
 def test_every_file_of_the_contract_is_there(finished: Path):
     assert [name for name in TREE if not (finished / "results" / name).exists()] == []
+
+
+@pytest.mark.parametrize("sample", ["movie", "merfish"])
+def test_every_file_and_column_is_declared(finished: Path, sample: str):
+    assert faults_of(finished / "results" / sample) == []
 
 
 def test_every_job_left_a_log_and_its_run_time(finished: Path):

@@ -1,0 +1,63 @@
+"""Files of the decoding of raw rounds."""
+
+from __future__ import annotations
+
+from cellsam_core.outputs import Column, Output
+
+TRANSCRIPTS = Output(
+    "0_decoded/transcripts.parquet",
+    "raw rounds",
+    "Decoded transcripts, one row for each.",
+    (
+        Column("x_um", "float64", "x in the frame `slide`", "um"),
+        Column("y_um", "float64", "y in the frame `slide`", "um"),
+        Column("z", "float64", "Index of the z plane"),
+        Column("gene", "text", "Gene, or blank of the codebook"),
+        Column("field", "text", "Name of the field of view"),
+        Column(
+            "log_odds",
+            "float32",
+            "Natural logarithm of the odds that the transcript is no noise",
+        ),
+        Column("distance", "float32", "Distance of its intensities from the codeword"),
+    ),
+)
+QUALITY = Output(
+    "0_decoded/decode_qc.json",
+    "raw rounds",
+    "Quality of the decoding.",
+    (
+        Column("schema_version", "int", "Version of the output files"),
+        Column("n_gene_calls", "int", "Number of transcripts of genes that were kept"),
+        Column("n_blank_calls", "int", "Number of transcripts of blanks that were kept"),
+        Column("n_genes", "int", "Number of genes in the codebook"),
+        Column("n_blanks", "int", "Number of blanks in the codebook"),
+        Column("target_misidentification_rate", "float", "Rate that was asked for, 0 to 1"),
+        Column(
+            "misidentification_rate",
+            "float",
+            "Estimated share of wrong transcripts, 0 to 1",
+            missing="null if no blank measures it",
+        ),
+        Column(
+            "log_odds_threshold",
+            "float",
+            "Smallest log_odds that was kept",
+            missing="null if nothing was kept",
+        ),
+        Column("n_measured_genes", "int", "Number of genes whose errors blanks measure"),
+        Column("words", "list", "The figures above for codewords of each number of bits"),
+        Column("curve", "list", "Transcripts and blanks at a number of thresholds"),
+        Column("fields", "list", "Drift, dropout and transcripts of each field of view"),
+    ),
+)
+OUTPUTS = (
+    Output(
+        "0_decoded",
+        "raw rounds",
+        "Decoded rounds: a folder that is read like that of a vendor. It also has the stains as"
+        " TIFF, the transform to pixels and the codebook.",
+    ),
+    TRANSCRIPTS,
+    QUALITY,
+)
