@@ -32,3 +32,5 @@ from .tracking.stage import track as track
 from .tracking.tracks import Tracks as Tracks
 from .version import SCHEMA_VERSION as SCHEMA_VERSION
 from .version import __version__ as __version__
+from .viewer.options import ViewOptions as ViewOptions
+from .viewer.stage import view as view

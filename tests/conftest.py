@@ -12,3 +12,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data is absent: no folder {folder.name!r} beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shown_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A movie, a tissue and a sample of a hostile name; tests that change them copy them first."""
+    from view_results import write_results
+
+    return write_results(tmp_path_factory.mktemp("view") / "results")

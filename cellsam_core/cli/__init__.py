@@ -31,6 +31,7 @@ COMMANDS = {
     "assign": "assign transcripts to cells and count genes",
     "compare-samples": "correlate the transcripts of each gene between samples, with a figure",
     "spatialdata": "write the results of a tissue as SpatialData (optional package)",
+    "view": "show results in the browser, on this computer",
     "report": "write the HTML report and provenance of a sample",
     "evaluate": "score a segmentation or a tracking against ground truth",
     "benchmark": "compare segmentation methods on labelled images",

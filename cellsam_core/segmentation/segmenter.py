@@ -17,6 +17,25 @@ if TYPE_CHECKING:
     from cellsam_core.segmentation.weights import WeightsInfo
 
 
+@dataclass(frozen=True)
+class Features:
+    """Features of a region, from which the cells in boxes are drawn in milliseconds.
+
+    Attributes
+    ----------
+    tensor
+        Features in the model's own layout.
+    shape_yx
+        Height and width of the region in pixels.
+    scale_yx
+        Pixels of the model for each pixel of the region.
+    """
+
+    tensor: Any = field(repr=False)
+    shape_yx: tuple[int, int]
+    scale_yx: tuple[float, float]
+
+
 class TileSegmenter(Protocol):
     """A model with thresholds, such as :class:`.tiny.predict.Segmenter`."""
 
@@ -34,6 +53,12 @@ class TileSegmenter(Protocol):
         self, pixels: NDArray[np.float32], diameter_px: float, boxes: NDArray[np.float32]
     ) -> list[Instance]:
         """Draw the cells in boxes ``(n, 4)`` x0, y0, x1, y1, px; none is dropped as unsure."""
+
+    def features(self, pixels: NDArray[np.float32], diameter_px: float) -> Features:
+        """Return the features of a tile ``(2, y, x)`` in [0, 1], for :meth:`draw_boxes`."""
+
+    def draw_boxes(self, features: Features, boxes: NDArray[np.float32]) -> list[Instance]:
+        """Draw the cells in boxes ``(n, 4)`` x0, y0, x1, y1, px of the region of the features."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torchvision.ops import nms
 from cellsam_core.segmentation.autoscale import estimate_diameter_px
 from cellsam_core.segmentation.instances import Instance, clean_mask, crop, suppress_duplicates
 from cellsam_core.segmentation.options import SegmentOptions
+from cellsam_core.segmentation.segmenter import Features
 from cellsam_core.segmentation.tiles import REFERENCE_PX
 from cellsam_core.segmentation.tiny.masks import mask_windows
 
@@ -131,13 +132,25 @@ class Segmenter:
         self, pixels: NDArray[np.float32], diameter_px: float, boxes: NDArray[np.float32]
     ) -> list[Instance]:
         """Draw the cells in boxes ``(n, 4)`` x0, y0, x1, y1, px; none is dropped as unsure."""
+        return self.draw_boxes(self.features(pixels, diameter_px), boxes)
+
+    @torch.inference_mode()
+    def features(self, pixels: NDArray[np.float32], diameter_px: float) -> Features:
+        """Return the features of a tile, for :meth:`draw_boxes`; see :meth:`segment`."""
         image, scale = self._scaled(pixels, diameter_px)
         _, p4 = self.model.encoder(image)
+        return Features(p4[0], (pixels.shape[1], pixels.shape[2]), scale)
+
+    @torch.inference_mode()
+    def draw_boxes(self, features: Features, boxes: NDArray[np.float32]) -> list[Instance]:
+        """Draw the cells in boxes ``(n, 4)`` x0, y0, x1, y1, px; none is dropped as unsure."""
+        scale = features.scale_yx
         scaled = torch.from_numpy(boxes.astype(np.float32)).to(self.device) * torch.tensor(
             [scale[1], scale[0]] * 2, device=self.device
         )
         ones = torch.ones(len(boxes), device=self.device)
-        return self._draw(p4[0], scaled, ones, scale, pixels.shape[1:], least_iou=-np.inf)
+        shape = features.shape_yx
+        return self._draw(features.tensor, scaled, ones, scale, shape, least_iou=-np.inf)
 
     def _boxes(
         self, features: Tensor, n_queries: int, least_score: float, nms_iou: float

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from cellsam_core.segmentation.instances import Instance, crop, fill_holes
 from cellsam_core.segmentation.options import SegmentOptions
+from cellsam_core.segmentation.segmenter import Features
 from cellsam_core.segmentation.tiles import REFERENCE_PX
 from cellsam_core.segmentation.vit_b.encoder import INPUT_PX
 from cellsam_core.segmentation.vit_b.inputs import detector_input, encoder_input, to_square
@@ -135,12 +136,23 @@ class VitBSegmenter:
 
         For `pixels` and `diameter_px` see :meth:`segment`.
         """
+        return self.draw_boxes(self.features(pixels, diameter_px), boxes)
+
+    @torch.inference_mode()
+    def features(self, pixels: NDArray[np.float32], diameter_px: float) -> Features:
+        """Return the features of a tile, for :meth:`draw_boxes`; see :meth:`segment`."""
         height, width = pixels.shape[1:]
-        scale = np.array([INPUT_PX / width, INPUT_PX / height] * 2)
+        tensor = self.encode(to_square(torch.from_numpy(pixels).float()))
+        return Features(tensor, (height, width), (INPUT_PX / height, INPUT_PX / width))
+
+    @torch.inference_mode()
+    def draw_boxes(self, features: Features, boxes: NDArray[np.float32]) -> list[Instance]:
+        """Draw the cells in boxes ``(n, 4)`` x0, y0, x1, y1, px; none is dropped as unsure."""
+        scale = np.array([features.scale_yx[1], features.scale_yx[0]] * 2)
         placed = torch.from_numpy((boxes * scale).astype(np.float32)).to(self.device)
-        features = self.encode(to_square(torch.from_numpy(pixels).float()))
-        masks = self.draw(features, placed, torch.ones(len(boxes)), (height, width), -np.inf)
-        return self.rasterize(masks, (height, width))
+        ones = torch.ones(len(boxes))
+        masks = self.draw(features.tensor, placed, ones, features.shape_yx, -np.inf)
+        return self.rasterize(masks, features.shape_yx)
 
     def detect(self, square: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes (px of the 1024 px square) and scores above the adapted threshold."""

@@ -1,0 +1,15 @@
+"""Options of the page."""
+
+from __future__ import annotations
+
+from cellsam_core.options import Options, option, options
+
+
+@options
+class ViewOptions(Options):
+    """Options of the page that shows results."""
+
+    port: int = option(
+        0, "Port on this computer; 0 lets the system choose a free one.", minimum=0, maximum=65535
+    )
+    read_only: bool = option(False, "Only look: no table of corrections is written.")

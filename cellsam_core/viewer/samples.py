@@ -1,0 +1,217 @@
+"""Samples of a folder of results, opened lazily and opened again when they were made anew."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.errors import InputError
+from cellsam_core.files import omezarr
+from cellsam_core.files.filenames import natural_key
+from cellsam_core.reporting.results import Results
+from cellsam_core.viewer.points import Points
+from cellsam_core.viewer.pyramid import ChunkCache, Pyramid
+from cellsam_core.viewer.tables import MovieTables
+from cellsam_core.viewer.tissue import TissueTables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cellsam_core.samples.manifest import Manifest
+
+MANIFEST = "0_manifest.json"
+LOOK_EVERY_S = 1.0
+FILES = (
+    *(MANIFEST, "1_preprocessed/frames.zarr/zarr.json", "2_masks/masks.zarr/zarr.json"),
+    *("2_masks/corrected/masks.zarr/zarr.json", "2_masks/corrected/cells.parquet"),
+    *("2_masks/cells.parquet", "3_tracks/objects.parquet", "3_tracks/tracks.csv"),
+    *("3_tracks/review.csv", "3_tracks/traces.parquet", "3_cells/transcripts.parquet"),
+    "3_cells/cells.h5ad",
+)
+"""Files that are looked at in order to notice that a stage ran again."""
+
+
+class Sample:
+    """The results of one sample.
+
+    Parameters
+    ----------
+    folder
+        Folder ``results/<sample>``.
+    cache
+        Cache of chunks, shared by all samples.
+    """
+
+    def __init__(self, folder: Path, cache: ChunkCache) -> None:
+        self.name = folder.name
+        self.folder = folder
+        self.results = Results(folder)
+        self.stamp = stamp_of(folder)
+        self._cache = cache
+
+    @property
+    def version(self) -> str:
+        """Word that changes when a stage has run again."""
+        return hashlib.sha256(repr(self.stamp).encode()).hexdigest()[:12]
+
+    @property
+    def manifest(self) -> Manifest:
+        """Manifest of the sample."""
+        return self.results.manifest
+
+    @cached_property
+    def image(self) -> Pyramid | None:
+        """Preprocessed frames; None where they are not made yet."""
+        return self._pyramid("1_preprocessed/frames.zarr")
+
+    @cached_property
+    def masks_folder(self) -> Path:
+        """Folder of the masks that were tracked or counted: the corrected ones where they exist."""
+        corrected = self.folder / "2_masks/corrected"
+        return corrected if (corrected / "masks.zarr").is_dir() else self.folder / "2_masks"
+
+    @cached_property
+    def labels(self) -> Pyramid | None:
+        """Label images; None where they are not made yet."""
+        return self._pyramid(str((self.masks_folder / "masks.zarr").relative_to(self.folder)))
+
+    @cached_property
+    def masks_checksum(self) -> str:
+        """Checksum of the ``cells.parquet`` of the masks, which was made with them."""
+        return hashlib.sha256((self.masks_folder / "cells.parquet").read_bytes()).hexdigest()
+
+    @cached_property
+    def tracked_at_s(self) -> float:
+        """Time at which the tracks were made, seconds since 1970; 0 where they are not."""
+        path = self.folder / "3_tracks/tracks.csv"
+        return path.stat().st_mtime if path.is_file() else 0.0
+
+    @cached_property
+    def movie(self) -> MovieTables | None:
+        """Tables of a movie; None for a tissue."""
+        return MovieTables(self.results, self.masks_folder) if self.results.is_movie else None
+
+    @cached_property
+    def tissue(self) -> TissueTables | None:
+        """Tables of a tissue; None for a movie."""
+        return None if self.results.is_movie else TissueTables(self.results, self.masks_folder)
+
+    @cached_property
+    def points(self) -> Points | None:
+        """Transcripts of a tissue; None where there are none."""
+        path = self.folder / "3_cells/transcripts.parquet"
+        source = self.manifest.transcripts
+        if source is None or not path.is_file():
+            return None
+        return Points(path, source.um_to_px, self.manifest.shape_yx)
+
+    def _pyramid(self, name: str) -> Pyramid | None:
+        path = self.folder / name
+        return Pyramid(omezarr.open_(path), self._cache) if path.is_dir() else None
+
+    def state(self) -> dict[str, Any]:
+        """Describe the sample for the page."""
+        manifest = self.manifest
+        state: dict[str, Any] = {
+            "name": self.name,
+            "assay": manifest.assay,
+            "version": self.version,
+            "frames": manifest.n_frames if self.results.is_movie else 1,
+            "height": manifest.shape_yx[0],
+            "width": manifest.shape_yx[1],
+            "pixel_size_um": manifest.pixel_size_um,
+            "times_s": manifest.times_s,
+            "warnings": manifest.warnings,
+            "channels": [],
+            "levels": 0,
+        }
+        try:
+            state["channels"] = list(self.image.channels) if self.image else []
+            state["levels"] = self.image.n_levels if self.image else 0
+            state["has"] = self._has()
+        except InputError as error:
+            state |= {"has": {}, "error": str(error)}
+        return state
+
+    def _has(self) -> dict[str, bool]:
+        files = {
+            "tracks": "3_tracks/tracks.csv",
+            "traces": "3_tracks/traces.parquet",
+            "review": "3_tracks/review.csv",
+            "transcripts": "3_cells/transcripts.parquet",
+            "counts": "3_cells/cells.h5ad",
+        }
+        has = {key: (self.folder / name).is_file() for key, name in files.items()}
+        return has | {"image": self.image is not None, "masks": self.labels is not None}
+
+
+class Library:
+    """All samples of a folder.
+
+    Parameters
+    ----------
+    root
+        Folder ``results``, or that of one sample.
+
+    Raises
+    ------
+    InputError
+        There is no sample.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._cache = ChunkCache()
+        self._lock = threading.Lock()
+        self._looked: dict[str, float] = {}
+        folders = [root] if (root / MANIFEST).is_file() else _sample_folders(root)
+        if not folders:
+            raise InputError(
+                root,
+                found="no results" if root.is_dir() else "no such folder",
+                expected=f"the folder `results` of a run, with <sample>/{MANIFEST} in it",
+                remedy="run the workflow first, or correct the path",
+            )
+        self._samples = {folder.name: Sample(folder, self._cache) for folder in folders}
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield all samples, as they are now."""
+        for name in list(self._samples):
+            sample = self.get(name)
+            if sample is not None:
+                yield sample
+
+    def get(self, name: str) -> Sample | None:
+        """Return a sample, opened again if it was made anew; None if there is no such sample."""
+        sample = self._samples.get(name)
+        now = time.monotonic()
+        if sample is None or now - self._looked.get(name, -1e9) < LOOK_EVERY_S:
+            return sample
+        with self._lock:
+            self._looked[name] = now
+            is_there = (sample.folder / MANIFEST).is_file()
+            if is_there and stamp_of(sample.folder) != sample.stamp:
+                sample = self._samples[name] = Sample(sample.folder, self._cache)
+        return sample
+
+
+def stamp_of(folder: Path) -> tuple[int, ...]:
+    """Return the time of each of the files that stages write, 0 for those that are not there."""
+    times = []
+    for name in FILES:
+        try:
+            times.append((folder / name).stat().st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return tuple(times)
+
+
+def _sample_folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    found = [path for path in root.iterdir() if (path / MANIFEST).is_file()]
+    return sorted(found, key=lambda path: natural_key(path.name))

@@ -1,0 +1,160 @@
+"""The page that shows results, served to this computer's browser."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import secrets
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellsam_core.errors import InputError
+from cellsam_core.viewer.options import ViewOptions
+
+if TYPE_CHECKING:
+    import uvicorn
+
+HOST = "127.0.0.1"
+DEFAULTS = ViewOptions()
+STARTS_WITHIN_S = 20.0
+
+
+@dataclass
+class Page:
+    """A page that is being served.
+
+    Attributes
+    ----------
+    url
+        Address to open; it holds a secret token, so it is as good as a password.
+    port
+        Port on 127.0.0.1.
+    """
+
+    url: str
+    port: int
+    _server: uvicorn.Server
+    _thread: threading.Thread
+
+    @property
+    def ssh_command(self) -> str:
+        """Command that makes the page reachable from another computer."""
+        forward = f"{self.port}:{HOST}:{self.port}"
+        return f"ssh -L {forward} {getpass.getuser()}@{socket.gethostname()}"
+
+    def wait(self) -> None:
+        """Serve until the process is interrupted."""
+        with contextlib.suppress(KeyboardInterrupt):
+            while self._thread.is_alive():
+                self._thread.join(0.5)
+        self.close()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+def view(
+    results: str | Path,
+    options: ViewOptions = DEFAULTS,
+    *,
+    corrections: str | Path | None = None,
+    token: str | None = None,
+) -> Page:
+    """Show results in the browser: images, masks, tracks, traces, transcripts and counts.
+
+    The page is served by this process, to this computer only, until it is closed or the process
+    ends. Nothing below the folder of results is changed: corrections are rows of a table of the
+    user's own, which the workflow applies in its next run.
+
+    Parameters
+    ----------
+    results
+        Folder ``results`` of a run, or the folder of one sample in it.
+    options
+        Port, and whether corrections are written.
+    corrections
+        Folder of the tables ``<sample>.tracks.csv`` that corrections are appended to; the folder
+        ``corrections`` beside the results without it.
+    token
+        Secret part of the address; a new one without it.
+
+    Returns
+    -------
+    Page
+        Address, and functions to wait and to close.
+
+    Raises
+    ------
+    InputError
+        The folder holds no results, or the port is taken.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> import cellsam_core as cc
+    >>> folder = Path(mkdtemp())
+    >>> small = cc.MovieOptions(frames=1, size_px=64, cells=2)
+    >>> movie = cc.simulate_movie(folder / "raw", options=small)
+    >>> sample = cc.inspect(folder / "raw/images", assay="movie")
+    >>> sample.save(folder / "results/movie/0_manifest.json")
+    >>> page = cc.view(folder / "results")
+    >>> page.url.startswith("http://127.0.0.1:")
+    True
+    >>> page.close()
+    """
+    import uvicorn
+
+    from cellsam_core.viewer.app import make_app
+    from cellsam_core.viewer.editing import Editing
+    from cellsam_core.viewer.samples import Library
+
+    library = Library(Path(results))
+    tables = Path(corrections) if corrections is not None else _beside(library.root)
+    editing = Editing(library, tables, is_read_only=options.read_only)
+    token = token or secrets.token_urlsafe(16)
+    listening = _listen(options.port)
+    port = listening.getsockname()[1]
+    config = uvicorn.Config(
+        make_app(library, token, editing),
+        access_log=False,
+        log_level="error",
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    end = time.monotonic() + STARTS_WITHIN_S
+    while not server.started and thread.is_alive() and time.monotonic() < end:
+        time.sleep(0.01)
+    return Page(f"http://{HOST}:{port}/{token}/", port, server, thread)
+
+
+def _beside(root: Path) -> Path:
+    """Return the folder of corrections of a folder of results, or of one sample in it."""
+    is_sample = (root / "0_manifest.json").is_file()
+    return (root.resolve().parent if is_sample else root.resolve()).parent / "corrections"
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"port {port}",
+            found=error.strerror or "that it can't be used",
+            expected="a free port",
+            remedy="choose another with --port, or leave it out",
+        ) from error
+    return listening

@@ -1,0 +1,88 @@
+// @ts-check
+/** Start: the viewer, the panels, the keys, and a look at the server every few seconds. */
+
+import { json } from "./api.js";
+import { choose, hit, openSample } from "./choose.js";
+import { makeViewer } from "./image.js";
+import { listenToKeys } from "./keys.js";
+import { redraw, startMarks } from "./marks.js";
+import { drawPanels } from "./panels.js";
+import { complain, listen, set, state } from "./state.js";
+
+const LOOK_EVERY_MS = 3000;
+
+async function start() {
+  const viewer = makeViewer();
+  startMarks();
+  listen(drawPanels);
+  listen(redraw);
+  listenToKeys();
+  listenToPointer(viewer);
+  const answer = await json("state");
+  set({ samples: answer.samples, version: answer.version, readOnly: answer.read_only ?? true });
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  const named = answer.samples.find((s) => s.name === wanted.get("sample"));
+  await openSample(named ?? answer.samples[0], Number(wanted.get("frame")) || 0);
+  listen(remember);
+  setInterval(look, LOOK_EVERY_MS);
+}
+
+/** The address keeps sample and frame, so that a reload comes back to them. */
+function remember() {
+  if (!state.sample) return;
+  const words = new URLSearchParams({ sample: state.sample.name, frame: String(state.frame) });
+  if (location.hash !== `#${words}`) history.replaceState(null, "", `#${words}`);
+}
+
+function listenToPointer(viewer) {
+  viewer.addHandler("canvas-click", (event) => {
+    if (!event.quick || state.tool) return;
+    const { label } = hit(event.position.x, event.position.y);
+    choose(state.shown, label, event.originalEvent.shiftKey);
+  });
+  const picture = document.getElementById("picture");
+  let isDue = false;
+  window.addEventListener(
+    "pointermove",
+    (event) => {
+      if (isDue) return;
+      isDue = true;
+      requestAnimationFrame(() => {
+        isDue = false;
+        const box = picture.getBoundingClientRect();
+        const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+        const isInside = x >= 0 && y >= 0 && x < box.width && y < box.height;
+        hover(isInside ? hit(x, y) : { label: 0, x: 0, y: 0 }, x, y);
+      });
+    },
+    { capture: true, passive: true },
+  );
+}
+
+function hover(found, x, y) {
+  const tip = document.getElementById("hover");
+  tip.hidden = !found.label || state.hidden;
+  if (found.label) {
+    tip.textContent = `cell ${found.label}`;
+    tip.style.transform = `translate(${x + 14}px, ${y + 14}px)`;
+  }
+  if (found.label !== state.hover) set({ hover: found.label });
+}
+
+/** Notice results that were made anew, and a server that is gone. */
+async function look() {
+  try {
+    const answer = await json("state");
+    if (!state.connected) set({ connected: true, message: "Connected again.", isProblem: false });
+    const now = answer.samples.find((s) => s.name === state.sample?.name);
+    set({ samples: answer.samples });
+    if (now && now.version !== state.sample.version) {
+      await openSample(now, state.frame);
+      set({ message: "The results were made anew and are shown.", isProblem: false });
+    }
+  } catch (error) {
+    complain(error);
+  }
+}
+
+start().catch(complain);
