@@ -109,7 +109,7 @@ class Points:
     def _column(self, n: int) -> NDArray[np.uint16]:
         if n <= IN_MEMORY:
             return np.empty(n, np.uint16)
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115
         return np.asarray(np.memmap(file, np.uint16, "w+", shape=(n,)))
 
     def counts(self, genes: Sequence[int]) -> NDArray[np.int64]:
