@@ -85,7 +85,8 @@ class Points:
                 self._codes[name] = len(self.features)
                 self.features.append(name)
         codes = np.array([self._codes[name] for name in names], np.uint16)
-        return codes[np.asarray(encoded.indices)[inside]]
+        of_rows: NDArray[np.uint16] = codes[np.asarray(encoded.indices)[inside]]
+        return of_rows
 
     def _count(self, path: Path) -> NDArray[np.int64]:
         counts = np.zeros(self.n_bins[0] * self.n_bins[1], np.int64)
