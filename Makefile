@@ -15,8 +15,10 @@ run: setup example/movie example/merfish
 	snakemake --cores $(CORES)
 	@echo "Reports:"; ls results/*/4_report/report.html
 
+# The tests of one file stay together; those of the workflow use the cores themselves.
 test: lint
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --dist loadfile --ignore tests/workflow
+	python -m pytest tests/workflow
 
 bench: setup
 	python -m cellsam_core benchmark $(if $(DATA),--data $(DATA)) -o results/benchmark
