@@ -15,8 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import nms
 
+from cellsam_core.segmentation.lean_imports import nms
 from cellsam_core.segmentation.tiles import REFERENCE_PX
 from cellsam_core.segmentation.tiny.boxes import to_centre, to_corners
 from cellsam_core.segmentation.tiny.encoder import conv_norm, sample_windows

@@ -9,9 +9,13 @@ the cell size.
 from __future__ import annotations
 
 import torch
-from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import Tensor, nn
 
+from cellsam_core.segmentation.lean_imports import (
+    MaskDecoder,
+    PromptEncoder,
+    TwoWayTransformer,
+)
 from cellsam_core.segmentation.tiny.boxes import to_centre, to_corners
 from cellsam_core.segmentation.tiny.encoder import sample_windows
 

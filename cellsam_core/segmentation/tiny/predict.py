@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torchvision.ops import nms
 
 from cellsam_core.segmentation.autoscale import estimate_diameter_px
 from cellsam_core.segmentation.instances import Instance, clean_mask, crop, suppress_duplicates
+from cellsam_core.segmentation.lean_imports import nms
 from cellsam_core.segmentation.options import SegmentOptions
 from cellsam_core.segmentation.segmenter import Features
 from cellsam_core.segmentation.tiles import REFERENCE_PX

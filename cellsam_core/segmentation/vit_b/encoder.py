@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from segment_anything.modeling.common import LayerNorm2d, MLPBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from cellsam_core.segmentation.lean_imports import LayerNorm2d, MLPBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

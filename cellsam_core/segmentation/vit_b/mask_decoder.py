@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cellsam_core.segmentation.lean_imports import (
+    MaskDecoder,
+    PromptEncoder,
+    TwoWayTransformer,
+)
 from cellsam_core.segmentation.vit_b.encoder import GRID, INPUT_PX, NECK_WIDTH
 
 if TYPE_CHECKING:
