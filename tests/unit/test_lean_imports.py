@@ -1,4 +1,4 @@
-"""Segmentation starts without torchvision's and segment-anything's own imports, and computes alike."""
+"""Segmentation starts without what torchvision and segment-anything import, and computes alike."""
 
 from __future__ import annotations
 
