@@ -27,9 +27,9 @@ def _nms() -> Callable[[Tensor, Tensor, float], Tensor]:
     spec = find_spec("torchvision")
     for folder in (spec and spec.submodule_search_locations) or ():
         for library in sorted([*Path(folder).glob("_C*.so"), *Path(folder).glob("_C*.pyd")]):
-            torch.ops.load_library(library)
+            torch.ops.load_library(library)  # type: ignore[no-untyped-call]
     if hasattr(torch.ops.torchvision, "nms"):
-        return torch.ops.torchvision.nms  # type: ignore[no-any-return]
+        return torch.ops.torchvision.nms
     # Another version of torchvision keeps it elsewhere.
     return import_module("torchvision.ops").nms  # type: ignore[no-any-return]
 
