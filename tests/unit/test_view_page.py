@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -18,6 +19,8 @@ from fake_results import N_FRAMES
 from view_results import HOSTILE
 
 from cellsam_core.files import omezarr
+from cellsam_core.tracking.corrections_table import read_corrections
+from cellsam_core.viewer.options import ViewOptions
 from cellsam_core.viewer.stage import Page, view
 
 pytestmark = pytest.mark.browser
@@ -277,8 +280,6 @@ class Relay:
 
 
 def test_a_server_that_is_gone_is_told_and_found_again(tab: Tab, shown_results: Path):
-    from cellsam_core.viewer.options import ViewOptions
-
     first = view(shown_results, token="fixed-token")
     tab.open(first.url, "movie")
     first.close()
@@ -305,3 +306,70 @@ def test_a_step_is_quick_and_never_blank(tab: Tab, served: Page):
             assert mean_grey(tab, 115, 50 + frame) > 20
     # 150 ms is the aim on a quiet machine; the limit leaves room for busy ones.
     assert np.median(took) < 1.0
+
+
+def test_tracks_are_corrected_by_keyboard_and_the_results_stay(
+    tab: Tab, shown_results: Path, tmp_path: Path
+):
+    before = checksums(shown_results)
+    served = view(shown_results, corrections=tmp_path / "corrections")
+    table = tmp_path / "corrections/movie.tracks.csv"
+    try:
+        page = tab.open(served.url, "movie", 5)
+        page.keyboard.press("ArrowDown")
+        tab.wait(row=0)
+        page.keyboard.press("Enter")  # confirms, and goes to the next row
+        tab.wait(row=1)
+        n = len(read_corrections(table))
+        tab.wait(rows=n, waiting=n)
+        page.keyboard.press("b")
+        tab.wait(rows=n + 1)
+        page.keyboard.press("z")
+        tab.wait(rows=n)
+        page.keyboard.press("r")
+        tab.wait(rows=n + 1)
+        page.keyboard.press("Escape")
+        page.get_by_label("Frame", exact=True).fill("5")
+        page.keyboard.press("f")
+        tab.wait(frame=5, busy="false")
+        page.wait_for_timeout(500)
+        tab.click(40, 45)
+        tab.wait(chosen="5:1")
+        page.keyboard.down("Shift")
+        tab.click(40, 115)
+        page.keyboard.up("Shift")
+        tab.wait(chosen="5:1 5:2")
+        page.get_by_role("button", name="swap").click()
+        tab.wait(rows=n + 3)
+        assert page.locator("#history tbody tr").count() == n + 3
+        found = [(c.operation, c.frame) for c in read_corrections(table)]
+        assert found[n][0] == "unlink"
+        assert found[n + 1 :] == [("link", 6), ("link", 6)]
+        table.write_text(table.read_text() + "unlink,3,1,,\n")
+        page.keyboard.press("b")  # of two chosen cells: a sentence
+        page.get_by_text("expected one cell").wait_for()
+        page.keyboard.press("z")  # the table was changed outside: nothing is lost
+        page.get_by_text("changed outside").wait_for()
+        tab.wait(rows=n + 4)
+    finally:
+        served.close()
+    assert checksums(shown_results) == before
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_page_that_only_looks_has_no_tools(tab: Tab, shown_results: Path, tmp_path: Path):
+    served = view(shown_results, ViewOptions(read_only=True), corrections=tmp_path / "c")
+    try:
+        page = tab.open(served.url, "movie", 5)
+        page.get_by_text("started with --read-only").wait_for()
+        assert page.get_by_role("button", name="swap").count() == 0
+        tab.click(40, 45)
+        page.keyboard.press("d")
+        page.wait_for_timeout(200)
+        assert not (tmp_path / "c").exists()
+    finally:
+        served.close()

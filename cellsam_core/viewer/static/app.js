@@ -7,6 +7,8 @@ import { makeViewer } from "./image.js";
 import { listenToKeys } from "./keys.js";
 import { redraw, startMarks } from "./marks.js";
 import { drawPanels } from "./panels.js";
+import "./edit.js";
+import "./review.js";
 import { complain, listen, set, state } from "./state.js";
 
 const LOOK_EVERY_MS = 3000;
@@ -19,7 +21,7 @@ async function start() {
   listenToKeys();
   listenToPointer(viewer);
   const answer = await json("state");
-  set({ samples: answer.samples, version: answer.version, readOnly: answer.read_only ?? true });
+  set({ samples: answer.samples, version: answer.version });
   const wanted = new URLSearchParams(location.hash.slice(1));
   const named = answer.samples.find((s) => s.name === wanted.get("sample"));
   await openSample(named ?? answer.samples[0], Number(wanted.get("frame")) || 0);

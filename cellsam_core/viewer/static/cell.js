@@ -88,7 +88,7 @@ function makePlot(box, track) {
     legend: { show: lines.length > 1 },
     cursor: { y: false },
     scales: { x: { time: false, range: [0, state.sample.frames - 1] } },
-    axes: [{ ...axis, label: "frame", labelSize: 16, size: 28, labelFont: "11px system-ui" }, { ...axis, size: 46, label: lines.length === 1 ? lines[0][0] : "intensity", labelSize: 14, labelFont: "11px system-ui" }],
+    axes: [{ ...axis, label: "frame", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], labelSize: 16, size: 28, labelFont: "11px system-ui" }, { ...axis, size: 46, label: lines.length === 1 ? lines[0][0] : "intensity", labelSize: 14, labelFont: "11px system-ui" }],
     series: [{ label: "frame" }, ...lines.map(([name], k) => ({ label: name, stroke: colours[k % colours.length], width: 1.5, points: { show: values[k].length < 60, size: 5 } }))],
     hooks: { draw: [(u) => drawFrameLine(u, dark)] },
   };

@@ -2,7 +2,7 @@
 /** The picture: pan and zoom by OpenSeadragon, one tiled image for each frame and look. */
 
 import { complain, data, set, state } from "./state.js";
-import { json } from "./api.js";
+import { call, json } from "./api.js";
 
 const KEPT_FRAMES = 24;
 const AHEAD = 2;
@@ -172,6 +172,24 @@ export function view() {
 // The centre of the first pixel is (0, 0), so that the image begins at -0.5.
 export const toScreen = (v, x, y) => [v.x + (x + 0.5) * v.scale, v.y + (y + 0.5) * v.scale];
 export const toImage = (v, sx, sy) => [(sx - v.x) / v.scale - 0.5, (sy - v.y) / v.scale - 0.5];
+
+/** A square of a frame as a bitmap, with the look of the channels. */
+export async function pictureOf(frame, left, top, side) {
+  const { width, height } = state.sample;
+  const { getTileUrl, maxLevel } = source(frame, look());
+  const canvas = new OffscreenCanvas(side, side);
+  const context = canvas.getContext("2d");
+  const range = (low, size) => [Math.max(0, low >> 9), Math.min((size - 1) >> 9, (low + side - 1) >> 9)];
+  const [x0, x1] = range(left, width);
+  const [y0, y1] = range(top, height);
+  for (let y = y0; y <= y1; y++) {
+    for (let x = x0; x <= x1; x++) {
+      const response = await call(getTileUrl(maxLevel, x, y).slice("api/".length));
+      context.drawImage(await createImageBitmap(await response.blob()), x * TILE - left, y * TILE - top);
+    }
+  }
+  return canvas;
+}
 
 export function fit(isAtOnce = false) {
   const { width, height } = state.sample;

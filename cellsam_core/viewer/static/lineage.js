@@ -24,7 +24,7 @@ export function lineage() {
       ${rows.map(({ track, row, parentRow }) => html`<g class=${track.track_id === chosen.track_id ? "track on" : "track"} role="button" tabindex="0" data-track=${track.track_id}
           aria-label=${`Track ${track.track_id}, frames ${track.first_frame} to ${track.last_frame}`}
           onClick=${() => chooseTrack(track.track_id).catch(complain)} onKeyDown=${(e) => e.key === "Enter" && (e.stopPropagation(), chooseTrack(track.track_id).catch(complain))}>
-        <rect x="0" y=${y(row) - ROW / 2} width=${WIDTH} height=${ROW} class="hit" />
+        <rect x=${at(track.first_frame) - 4} y=${y(row) - ROW / 2} width=${at(track.last_frame) - at(track.first_frame) + 38} height=${ROW} rx="4" class="hit" />
         ${parentRow === null ? null : html`<path class="join" d=${`M${at(track.first_frame)},${y(parentRow)}V${y(row)}`} stroke=${css(colourOf(track.track_id))} />`}
         <line x1=${at(track.first_frame)} x2=${Math.max(at(track.last_frame), at(track.first_frame) + 3)} y1=${y(row)} y2=${y(row)} stroke=${css(colourOf(track.track_id))} />
         <text x=${Math.max(at(track.last_frame), at(track.first_frame)) + 6} y=${y(row) + 4}>${track.track_id}</text></g>`)}

@@ -20,6 +20,13 @@ export const state = {
   dialog: "",
   playing: false,
   connected: true,
+  readOnly: true,
+  rows: [], // rows of the table of corrections
+  seen: "",
+  file: "",
+  row: -1, // row of the review queue
+  confirmed: new Set(),
+  candidates: [],
   message: "",
   isProblem: false,
 };

@@ -1,0 +1,175 @@
+// @ts-check
+/** Corrections of tracks: every action appends rows to the user's table; the results stay as they are. */
+
+import { html } from "./vendor/htm-preact.module.js";
+import { json } from "./api.js";
+import { objectAt, path, visit } from "./choose.js";
+import { toScreen } from "./image.js";
+import { addActions } from "./keys.js";
+import { addDrawer } from "./marks.js";
+import { addPanel, button } from "./panels.js";
+import { complain, data, isMovie, listen, say, set, state } from "./state.js";
+
+const undone = [];
+const done = [];
+let loadedFor = "";
+
+/** Load the table of the open sample. */
+export async function loadRows() {
+  const { sample } = state;
+  if (!sample || !isMovie() || !sample.has?.tracks) return set({ rows: [], file: "" });
+  const listed = await json(path("corrections"));
+  if (state.sample === sample) take(listed);
+  return undefined;
+}
+
+function take(listed) {
+  set({ rows: listed.rows, seen: listed.seen, file: listed.file, readOnly: listed.read_only });
+}
+
+async function change(method, where, body) {
+  try {
+    const answer = await json(where, { method, body: { ...body, seen: state.seen } });
+    take(answer);
+    return answer;
+  } catch (error) {
+    if (error.status === 409) await loadRows();
+    throw error;
+  }
+}
+
+const words = (row) =>
+  `${row.operation}, cell ${row.label} in frame ${row.frame}${row.other_label ? ` and cell ${row.other_label} in frame ${row.other_frame}` : ""}`;
+
+/** @param {string} action @param {Array<{frame: number, label: number}>} objects */
+export async function act(action, objects, source = "image") {
+  const pairs = objects.map((o) => [o.frame, o.label]);
+  const { written } = await change("POST", path("corrections"), { action, objects: pairs, source });
+  done.push(written[0].id);
+  undone.length = 0;
+  const warning = written.map(warningOf).find(Boolean);
+  say(`Written: ${written.map(words).join("; ")}. Z takes it back.${warning ? ` Note: ${warning}.` : ""}`);
+  return written;
+}
+
+/** What annotators overlook about divisions. */
+function warningOf(row) {
+  if (row.operation !== "set-parent") return "";
+  const parent = objectAt(Number(row.other_frame), Number(row.other_label)).track;
+  const track = data.tracks?.byId.get(parent);
+  if (!track) return "";
+  const others = [...data.tracks.byId.values()].filter((t) => t.parent_id === parent);
+  const added = state.rows.filter((r) => r.operation === "set-parent" && r.other_frame === row.other_frame && r.other_label === row.other_label);
+  if (track.last_frame === Number(row.other_frame) && others.length + added.length < 2) return "this parent has one daughter only, choose the other one too";
+  if (added.length > 2) return "this parent has three daughters";
+  return "";
+}
+
+async function undo() {
+  const key = done.pop();
+  if (!key) return say("There is nothing to take back in this session.");
+  const { removed } = await change("DELETE", path(`corrections/${key}`), {});
+  undone.push(removed);
+  say(`Taken back: ${removed.map(words).join("; ")}. R writes it again.`);
+}
+
+async function redo() {
+  const rows = undone.pop();
+  if (!rows) return say("There is nothing to write again.");
+  const { written } = await change("POST", path("corrections"), { again: rows });
+  done.push(written[0].id);
+  say(`Written again: ${written.map(words).join("; ")}.`);
+}
+
+const safely = (run) => () => void Promise.resolve(run()).catch(complain);
+const chosen = (action) => safely(() => act(action, state.chosen));
+
+/** The later of two chosen cells becomes daughter, or bud, of the earlier. */
+const family = safely(() => act((data.divisions ?? []).some((d) => d.kind === "bud") ? "set-mother" : "set-parent", state.chosen));
+
+addActions([
+  { key: "a", text: "link the two chosen cells: they are one cell", group: "Tracks", movie: true, edits: true, run: chosen("link") },
+  { key: "b", text: "break: the chosen cell begins a new track", group: "Tracks", movie: true, edits: true, run: chosen("unlink") },
+  { key: "s", text: "swap the futures of the two chosen cells", group: "Tracks", movie: true, edits: true, run: chosen("swap") },
+  { key: "m", text: "make the earlier chosen cell parent (or mother) of the later", group: "Tracks", movie: true, edits: true, run: family },
+  { key: "j", text: "join: the two chosen cells of a frame are one", group: "Cells", movie: true, edits: true, run: chosen("merge") },
+  { key: "d", text: "delete the chosen cell, it is none", group: "Cells", movie: true, edits: true, run: chosen("delete") },
+  { key: "z", text: "take the last correction back", group: "Corrections", movie: true, edits: true, run: safely(undo) },
+  { key: "r", text: "write it again", group: "Corrections", movie: true, edits: true, run: safely(redo) },
+]);
+
+addPanel("tools", () => {
+  if (!isMovie() || !state.sample.has?.tracks || state.readOnly) return null;
+  return html`<span class="group">${button("a", "link")} ${button("b", "break")} ${button("s", "swap")} ${button("m", "parent")} ${button("j", "join")} ${button("d", "delete")}</span>
+    <span class="group">${button("z", "undo")} ${button("r", "redo")}</span>`;
+});
+
+addPanel("head", () => {
+  const waiting = (state.rows ?? []).filter((r) => r.waiting).length;
+  return waiting ? html`<span class="waiting" title="The results change when the workflow runs again">${waiting} waiting</span>` : null;
+});
+
+addPanel("side", () => {
+  if (!isMovie() || !state.sample.has?.tracks) return null;
+  const rows = [...(state.rows ?? [])].reverse();
+  return html`<section class="panel" id="history"><h2>Corrections <small>${rows.length}</small></h2>
+    ${state.readOnly ? html`<p class="hint">The page was started with --read-only.</p>` : null}
+    ${rows.length ? html`<p class="hint">In <code>${state.file}</code>. The results change when <code>snakemake</code> runs again.</p>` : html`<p class="hint">Choose a cell, Shift + click a second one, then use the buttons above the image.</p>`}
+    <table><tbody>${rows.slice(0, 30).map((row) => html`<tr class=${row.waiting ? "wait" : ""}>
+      <td><button class="quiet" onClick=${safely(() => look(row))}>${row.operation}</button></td><td>frame ${row.frame}</td><td>cell ${row.label}</td>
+      <td>${row.id && !state.readOnly ? html`<button class="quiet" aria-label=${`Remove ${words(row)}`} onClick=${safely(() => remove(row))}>remove</button>` : "by hand"}</td></tr>`)}</tbody></table></section>`;
+});
+
+const look = (row) => (row.y ? visit(Number(row.frame), Number(row.label), Number(row.x), Number(row.y)) : undefined);
+
+async function remove(row) {
+  const { removed } = await change("DELETE", path(`corrections/${row.id}`), {});
+  undone.push(removed);
+  for (const gone of removed) if (done.includes(gone.id)) done.splice(done.indexOf(gone.id), 1);
+  say(`Removed: ${removed.map(words).join("; ")}. R writes it again.`);
+}
+
+/** Corrections that wait are drawn at once, dashed. */
+addDrawer((context, v) => {
+  for (const row of state.rows ?? []) {
+    if (!row.waiting || !row.y) continue;
+    const isHere = Number(row.frame) === state.shown;
+    const isOther = row.other_y && Number(row.other_frame) === state.shown;
+    if (!isHere && !isOther) continue;
+    const [x, y] = toScreen(v, Number(row.x), Number(row.y));
+    context.strokeStyle = row.operation === "delete" || row.operation === "unlink" ? "#ff6b5e" : "#5ee7ff";
+    context.lineWidth = 2;
+    context.setLineDash([5, 4]);
+    context.beginPath();
+    if (row.other_y) {
+      const [ox, oy] = toScreen(v, Number(row.other_x), Number(row.other_y));
+      context.moveTo(ox, oy);
+      context.lineTo(x, y);
+      context.stroke();
+      context.beginPath();
+      context.arc(isHere ? x : ox, isHere ? y : oy, 7, 0, 7);
+    } else {
+      const r = Math.max(6, 0.5 * Math.sqrt(Number(row.area_px)) * v.scale);
+      context.moveTo(x - r, y - r);
+      context.lineTo(x + r, y + r);
+      if (row.operation === "delete") {
+        context.moveTo(x - r, y + r);
+        context.lineTo(x + r, y - r);
+      }
+    }
+    context.stroke();
+    context.setLineDash([]);
+  }
+});
+
+listen(() => {
+  const now = `${state.sample?.name}/${state.sample?.version}`;
+  document.body.dataset.waiting = String((state.rows ?? []).filter((r) => r.waiting).length);
+  document.body.dataset.rows = String((state.rows ?? []).length);
+  if (!state.sample || now === loadedFor) return;
+  if (!loadedFor.startsWith(`${state.sample.name}/`)) done.length = undone.length = 0;
+  loadedFor = now;
+  set({ rows: [], row: -1, confirmed: new Set() });
+  loadRows().catch(complain);
+});
+
