@@ -234,6 +234,14 @@ def _check_controls(config: Config) -> None:
         control = config.settings(name, "traces")["control"]
         if control is None:
             continue
+        positions = [other for other in movies if other.startswith(f"{control}-")]
+        if control not in movies and positions:
+            raise InputError(
+                f"{config.sheet}, sample {name!r}, control",
+                found=f"{control!r}, which has {len(positions)} positions",
+                expected="one untreated movie, because its bleaching is divided out",
+                remedy=f"name one of them, such as {positions[0]}",
+            )
         if control not in movies or config.settings(control, "traces")["control"] is not None:
             raise InputError(
                 f"{config.sheet}, sample {name!r}, control",

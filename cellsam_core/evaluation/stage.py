@@ -12,6 +12,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import score_pairs
 from cellsam_core.evaluation.tracking import ArrayMovie, Movie, score_movies
 from cellsam_core.labels.by_name import label_files
+from cellsam_core.labels.masks import refuse_mask
 from cellsam_core.labels.source import open_labels
 from cellsam_core.tracking.corrections import correct_frames
 from cellsam_core.tracking.ctc import read_ctc, relabel
@@ -186,7 +187,24 @@ def _pairs_in_memory(
                 expected=f"{true.shape}, that of its truth",
                 remedy="compare images of one size",
             )
-        yield found, true
+        yield (
+            _labels_in_memory(f"image {index} of `predicted`", found),
+            _labels_in_memory(f"image {index} of `truth`", true),
+        )
+
+
+def _labels_in_memory(name: str, labels: Labels) -> Labels:
+    """Refuse what is no label image, as for files; take whole numbers in floating point."""
+    whole = labels.dtype.kind == "f" and np.isfinite(labels).all() and not (labels % 1).any()
+    if labels.ndim != 2 or not (labels.dtype.kind in "ui" or whole) or labels.min(initial=0) < 0:
+        raise InputError(
+            name,
+            found=f"an array of shape {labels.shape} and type {labels.dtype}",
+            expected="a label image: whole numbers (y, x), 0 = background",
+            remedy="number the cells of a mask, for example with skimage.measure.label",
+        )
+    refuse_mask(name, labels)
+    return labels.astype(np.int64) if whole else labels
 
 
 def _pairs_on_disk(predicted: Path, truth: Path) -> Iterator[tuple[Labels, Labels]]:

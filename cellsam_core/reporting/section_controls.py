@@ -27,9 +27,9 @@ def controls_section(quality: dict[str, Any] | None, genes: pd.DataFrame | None)
     rate = quality["misidentification_rate"]
     if rate is not None:
         section.paragraphs.append(
-            f"Misidentification rate: {rate:.1%}. That is the mean count of the blanks seen "
-            f"({quality['n_blanks_seen']}) over the mean count of the genes seen "
-            f"({quality['n_genes']}), over all transcripts: the share of a gene's calls that "
+            f"Misidentification rate: {rate:.1%}. That is the mean count of the blanks "
+            f"({_seen(quality, 'blanks')}) over the mean count of the genes "
+            f"({_seen(quality, 'genes')}), over all transcripts: the share of a gene's calls that "
             "chance would explain."
         )
     total = quality["n_transcripts"]
@@ -49,6 +49,12 @@ def controls_section(quality: dict[str, Any] | None, genes: pd.DataFrame | None)
     elif genes is not None and len(genes):
         add_doubtful_genes(section, genes, quality["max_blank_transcripts"])
     return section
+
+
+def _seen(quality: dict[str, Any], what: str) -> str:
+    """Say how many features there are, and how many of them have a transcript."""
+    n, n_seen = quality[f"n_{what}"], quality[f"n_{what}_seen"]
+    return count(n) if n == n_seen else f"{count(n)}, of which {count(n_seen)} were seen"
 
 
 def add_doubtful_genes(section: Section, genes: pd.DataFrame, most: int) -> None:

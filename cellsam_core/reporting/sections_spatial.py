@@ -306,6 +306,9 @@ def assignment_section(
         section.paragraphs.append(NO_QUALITY)
     else:
         section.tables.append(rows_table(results, quality, summary))
+        if warnings := quality.get("warnings"):
+            rows = [(text,) for text in warnings]
+            section.tables.append(Table("Warnings of the assignment.", (), rows))
     if genes is not None and len(genes):
         caption = f"The {min(len(genes), TOP_GENES)} most frequent of {count(len(genes))} genes."
         section.tables.append(genes_table(genes, caption))

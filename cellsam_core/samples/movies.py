@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cellsam_core.files.plane import Plane
+    from cellsam_core.samples.movie_files import MovieFiles
 
 __all__ = ["FILE_FORMATS", "FOLDER_FORMATS", "FORMATS", "inspect_movie", "movie_root"]
 
@@ -86,6 +87,8 @@ def inspect_movie(
     options = MovieOptions(format, pattern, tuple(channels or ()), "", _z_choice(z_policy, z_plane))
     files = find_movie(root, options)
     options = replace(options, position=choose_position(files, position))
+    if z_plane is not None:
+        _refuse_without_z(files, options, z_plane)
     stack, warnings = read_movie(files, options)
     planes: list[list[Plane | None]] = []
     stack, renamed = _choose_channels(root, stack, list(channels or []))
@@ -118,6 +121,13 @@ def _name(found: str, format: str) -> str:
 def _z_choice(policy: str | None, plane: int | None) -> ZChoice | None:
     if policy is None:
         return None if plane is None else ZChoice("one", plane)
+    if plane is not None and policy in Z_POLICIES and policy != "one":
+        raise InputError(
+            "z_policy, z_plane",
+            found=f"{policy} and plane {plane}",
+            expected="a plane for the policy `one` only",
+            remedy="leave one of the two columns empty",
+        )
     if policy not in Z_POLICIES:
         raise InputError(
             "z_policy",
@@ -126,6 +136,20 @@ def _z_choice(policy: str | None, plane: int | None) -> ZChoice | None:
             remedy="correct the column `z_policy` of the sample sheet",
         )
     return ZChoice(policy, plane)
+
+
+def _refuse_without_z(files: MovieFiles, options: MovieOptions, plane: int) -> None:
+    """Refuse a z plane for a movie without z planes, which is one that can be read without it."""
+    try:
+        read_movie(files, replace(options, z=None))
+    except InputError:
+        return  # there are z planes, or the movie is refused for a better reason
+    raise InputError(
+        files.root,
+        found=f"a movie without z planes, and the z plane {plane}",
+        expected="a z plane only where there are several",
+        remedy="leave the column `z_plane` empty",
+    )
 
 
 def _times(

@@ -211,6 +211,14 @@ def _condition(
             remedy="add the well; an empty condition leaves it out of the averages",
         )
     condition = plate_map[position.well]
+    if row.get("condition", condition) != condition:
+        raise InputError(
+            "condition, plate_map",
+            found=f"{row['condition']} in the sheet and {condition or 'nothing'} in the plate map"
+            f" for well {position.well}",
+            expected="one condition of each sample",
+            remedy="empty the cell `condition`, or leave out the plate map",
+        )
     return {"condition": condition} if condition else {}
 
 

@@ -157,6 +157,8 @@ def test_images_in_memory_are_one_a_stack_or_a_list_and_score_as_on_disk(tmp_pat
     [
         ([squares()], [squares(), squares()], r"found 1 image\(s\), expected 2"),
         ([squares()[:9]], [squares()], r"image 0 of `predicted`: found shape \(9, 60\)"),
+        ([squares() > 0], [squares()], r"image 0 of `predicted`.*bool.*skimage.measure.label"),
+        (squares((0, 0, 9)), 255 * (squares((0, 0, 9), (20, 20, 9)) > 0), "`truth`.*255, in 2 pl"),
         ("folder", squares(), "found a path and images in memory"),
         ("nowhere", "nowhere", "nowhere: found no folder"),
     ],

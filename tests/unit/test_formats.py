@@ -220,6 +220,11 @@ def test_z_stacks_of_a_movie(tmp_path):
     )
     with pytest.raises(InputError, match=r"z planes 0 to 2, expected plane 7.*z_plane"):
         inspect(tmp_path / "tz.tif", z_policy="one", z_plane=7)
+    with pytest.raises(InputError, match="plane for the policy `one` only"):
+        inspect(tmp_path / "tz.tif", z_policy="max", z_plane=1)
+    write(tmp_path / "t.tif", frames[:, 0, 0], imagej=True, metadata={"axes": "TYX"})
+    with pytest.raises(InputError, match=r"without z planes.*leave the column `z_plane` empty"):
+        inspect(tmp_path / "t.tif", z_plane=0)
     with pytest.raises(InputError, match="for a movie one of max, mean, focus, one"):
         inspect(tmp_path / "tz.tif", z_policy="all")
 

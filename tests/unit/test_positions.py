@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
-from cellsam_core.config.sheet import read_samples
+from cellsam_core.config.sheet import load_config, read_samples
 from cellsam_core.errors import InputError
 from cellsam_core.run_plan.extent import read_extent
 from cellsam_core.samples.frames import read_frame
@@ -166,6 +167,11 @@ def test_the_sheet_has_a_sample_of_each_position(tmp_path):
         (["plate_map"], ["map.csv"], "exp-B02-s1', condition: found 'a=b'"),
         (["position"], ["Z9"], "exp', position: found position Z9, expected one of B02-s1"),
         (["plate_map"], ["gone.csv"], "exp'.*gone.csv"),
+        (
+            ["plate_map", "condition"],
+            ["map.csv", "x"],
+            "exp'.*found x in the sheet and a=b in the plate map for well B02",
+        ),
     ],
 )
 def test_a_wrong_row_of_several_positions(tmp_path, columns, row, found):
@@ -188,3 +194,53 @@ def test_a_folder_that_may_not_be_read_is_left_to_inspect(tmp_path, monkeypatch)
 
     monkeypatch.setattr("cellsam_core.samples.positions.find_movie", refuse)
     assert list(read_samples(sheet(tmp_path, [], ["exp", "movie", "plate"]))) == ["exp"]
+
+
+def test_a_control_of_several_positions_names_one_of_them(tmp_path):
+    for name in ("dmso", "drug"):
+        plate(tmp_path / name)
+    columns, own = ["position", "control"], ["drug", "movie", "drug", "B02-s1"]
+    rows = [["dmso", "movie", "dmso", "", ""], [*own, "dmso"]]
+    with pytest.raises(InputError, match=r"4 positions.*such as dmso-B02-s1") as refused:
+        load_config({"samples": str(sheet(tmp_path, columns, *rows))}, [tmp_path])
+    named = str(refused.value).rstrip(".").rpartition("such as ")[2]
+    rows[1] = [*own, named]
+    config = load_config({"samples": str(sheet(tmp_path, columns, *rows))}, [tmp_path])
+    assert config.settings("drug", "traces")["control"] == "dmso-B02-s1"
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_plate_of_another_library_gives_a_sample_of_each_field(tmp_path, version):
+    """ome-zarr-py writes the plate; time, channel and pixel size are read, too."""
+    writer = pytest.importorskip("ome_zarr.writer", reason="ome-zarr-py is not installed")
+    formats = pytest.importorskip("ome_zarr.format", reason="ome-zarr-py is not installed")
+    fmt = formats.FormatV04() if version == "0.4" else formats.FormatV05()
+    root = zarr.open_group(str(tmp_path / "plate.zarr"), mode="w", zarr_format=fmt.zarr_format)
+    writer.write_plate_metadata(root, ["B"], ["2", "3"], ["B/2", "B/3"], fmt=fmt)
+    units = {"t": ("time", "second"), "c": ("channel", None), "z": ("space", "micrometer")}
+    axes = [
+        {"name": name, "type": kind} | ({"unit": unit} if unit else {})
+        for name, (kind, unit) in (units | dict.fromkeys("yx", units["z"])).items()
+    ]
+    scale = {"type": "scale", "scale": [120.0, 1.0, 1.0, 0.325, 0.325]}
+    for i, column in enumerate("23"):
+        well = root.require_group(f"B/{column}")
+        writer.write_well_metadata(well, ["0"], fmt=fmt)
+        pixels = np.arange(6, dtype=np.uint16).reshape(3, 2, 1, 1, 1) + 100 * i
+        pixels = np.broadcast_to(pixels, (3, 2, 1, 30, 40))
+        writer.write_image(
+            pixels,
+            well.require_group("0"),
+            axes=axes,
+            fmt=fmt,
+            scale_factors=[],
+            coordinate_transformations=[[scale]],
+        )
+    rows = expand_row({"sample": "exp", "assay": "movie", "path": "plate.zarr"}, tmp_path)
+    assert [row["sample"] for row in rows] == ["exp-B02", "exp-B03"]
+    for i, row in enumerate(rows):
+        path = tmp_path / "plate.zarr"
+        manifest = inspect_movie(path, sample="s", assay="movie", position=row["position"])
+        assert (manifest.n_frames, len(manifest.channels)) == (3, 2)
+        assert (manifest.pixel_size_um, manifest.frame_interval_s) == (0.325, 120)
+        assert read_frame(manifest, 2)[:, 0, 0].tolist() == [100 * i + 4, 100 * i + 5]

@@ -203,8 +203,13 @@ def test_empty_and_partial_movies_say_so(tmp_path):
 
 def test_spatial_report(tmp_path):
     results = write_spatial(tmp_path / "results")
+    path = results / "3_cells/assign_qc.json"
+    quality = json.loads(path.read_text())
+    path.write_text(json.dumps(quality | {"warnings": ["Few of the transcripts are in cells."]}))
     html, record = report(results, tmp_path)
     text = words(html)
+    assert "Warnings of the assignment. Few of the transcripts are in cells." in text
+    assert "the mean count of the blanks (1) over the mean count of the genes (3)" in text
     assert len(Checker(html).images) == 5
     transcripts = pd.read_parquet(results / "3_cells/transcripts.parquet")
     assert f"400 ({400 / len(transcripts):.1%})" in text
