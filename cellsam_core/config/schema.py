@@ -12,6 +12,7 @@ from typing import Any
 from cellsam_core.assignment.options import AssignOptions
 from cellsam_core.decoding.options import DecodeOptions
 from cellsam_core.files.options import StoreOptions
+from cellsam_core.given_masks.options import GivenMasksOptions
 from cellsam_core.options import Options, json_schema, option, options
 from cellsam_core.preprocessing.options import PreprocessOptions
 from cellsam_core.samples.options import InspectOptions, SampleOptions, SheetOptions
@@ -188,7 +189,7 @@ def sheet_schema() -> dict[str, Any]:
     required = json_schema(SampleOptions)
     columns = {
         key: _as_column(item)
-        for cls in (InspectOptions, SheetOptions)
+        for cls in (InspectOptions, SheetOptions, GivenMasksOptions)
         for key, item in json_schema(cls).items()
     }
     return {

@@ -197,14 +197,15 @@ def _positions_of(path: Path, row: Row) -> list[Row]:
         rows = expand_row(row, path.parent, strict=False)
     except InputError as error:
         raise InputError.within(where, error) from error
-    if len(rows) > 1 and "corrections" in row:
-        raise InputError(
-            f"{where}, corrections",
-            found=f"one table for {len(rows)} positions",
-            expected="a table for each position, because each is tracked alone",
-            remedy="give each position that is corrected a row with its name in the column"
-            f" `position`, such as {rows[0]['position']}",
-        )
+    for column, thing in (("corrections", "table"), ("masks", "file or folder")):
+        if len(rows) > 1 and column in row:
+            raise InputError(
+                f"{where}, {column}",
+                found=f"one {thing} for {len(rows)} positions",
+                expected=f"a {thing} for each position, because each is a sample",
+                remedy=f"give each position that has {column} a row with its name in the column"
+                f" `position`, such as {rows[0]['position']}",
+            )
     return rows
 
 

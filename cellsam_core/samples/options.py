@@ -130,6 +130,13 @@ class SheetOptions(Options):
         " Movies with a ratio are averaged by condition.",
         pattern="^[^=]*$",
     )
+    masks: str | None = option(
+        None,
+        "Masks of your own, which take the place of a segmentation: label images, ROIs of ImageJ,"
+        " GeoJSON or the outlines of a vendor, see docs/masks.md. A relative path in the sample"
+        " sheet starts at the sheet.",
+        pattern="^[^{}]*$",
+    )
     corrections: str | None = option(
         None,
         "Movies: table with corrections of the tracking, see docs/corrections.md. A relative path"

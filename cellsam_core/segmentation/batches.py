@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from cellsam_core.segmentation.image import AnyFrames
@@ -134,7 +135,7 @@ def stitch(
         atomic_path(cells) as cells_path,
         ExitStack() as stack,
     ):
-        store = _create_masks(masks_path, opened, settings)
+        store = create_masks(masks_path, opened, settings)
         write_facts(masks_path, facts)
         pyramid = stack.enter_context(PyramidWriter(store))
         writer = None
@@ -143,7 +144,9 @@ def stitch(
             plane = (frame,) if "t" in opened.axes else ()
             for y0, labels in _bands(merged, opened.shape_yx):
                 pyramid.write(plane, y0, labels)
-            table = _table(frame, merged, opened, facts)
+            table = to_arrow(
+                cell_table(frame, merged, opened.shape_yx, opened.pixel_size_um, facts)
+            )
             writer = writer or stack.enter_context(parquet_writer(cells_path, table.schema))
             writer.write_table(table)
             n_cells += len(table)
@@ -153,7 +156,7 @@ def stitch(
         log.warning("no cell was found in any frame: the tables are empty")
 
 
-def _create_masks(path: Path, frames: AnyFrames, settings: dict[str, Any]) -> omezarr.OmeZarr:
+def create_masks(path: Path, frames: AnyFrames, settings: dict[str, Any]) -> omezarr.OmeZarr:
     """Create the empty label images of frames, with the settings as an attribute."""
     is_movie = "t" in frames.axes
     store = omezarr.create(
@@ -179,8 +182,8 @@ def _bands(
         yield y0, draw_labels(cells, y0, y1, width)
 
 
-def _table(frame: int, cells: list[Instance], frames: AnyFrames, facts: Facts) -> pa.Table:
-    rows = cell_table(frame, cells, frames.shape_yx, frames.pixel_size_um, facts)
+def to_arrow(rows: pd.DataFrame) -> pa.Table:
+    """Turn rows of the cell table into the table of ``cells.parquet``."""
     found = pa.Schema.from_pandas(rows, preserve_index=False)
     # Without rows a column of text has no type.
     fields = [

@@ -68,6 +68,13 @@ def cell_table(
         box = i.y0, i.x0, i.y1, i.x1
         rows.append((frame, label, *centre, len(y), *box, i.score, i.predicted_iou, border))
     table = pd.DataFrame(rows, columns=list(DTYPES)).astype(DTYPES)
+    return with_places(table, pixel_size_um, facts)
+
+
+def with_places(
+    table: pd.DataFrame, pixel_size_um: float | None, facts: Facts | None
+) -> pd.DataFrame:
+    """Add the columns in micrometres and the sample to a cell table; see :func:`cell_table`."""
     size_um = np.nan if pixel_size_um is None else pixel_size_um
     xy_um = (facts or Facts()).slide_um(table[["x", "y"]].to_numpy(), pixel_size_um)
     table["y_um"], table["x_um"] = xy_um[:, 1], xy_um[:, 0]

@@ -36,6 +36,12 @@ CELL_COLUMNS = (
     Column("area_um2", "float64", "Area", "um2", NO_SIZE),
     Column("y_image_um", "float64", "y of the centroid in the frame `image`", "um", NO_SIZE),
     Column("x_image_um", "float64", "x of the centroid in the frame `image`", "um", NO_SIZE),
+    Column(
+        "source_id",
+        "text",
+        "Id of the cell in the file of outlines that the user gave",
+        when="the masks are outlines of the user",
+    ),
     SAMPLE,
 )
 

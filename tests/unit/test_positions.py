@@ -164,7 +164,7 @@ def test_the_sheet_has_a_sample_of_each_position(tmp_path):
     ("columns", "row", "found"),
     [
         (["corrections"], ["map.csv"], "exp', corrections: found one table for 4 positions"),
-        (["plate_map"], ["map.csv"], "exp-B02-s1', condition: found 'a=b'"),
+        (["plate_map"], ["map.csv"], "exp-B02-s1', column condition: found 'a=b'"),
         (["position"], ["Z9"], "exp', position: found position Z9, expected one of B02-s1"),
         (["plate_map"], ["gone.csv"], "exp'.*gone.csv"),
         (

@@ -119,6 +119,19 @@ def test_a_control_and_conditions_tie_samples_together(snakemake: Snakemake, tmp
     assert "control: found 'dmso', expected a movie sample" in result.stdout
 
 
+def test_masks_of_the_user_take_the_place_of_a_segmentation(snakemake: Snakemake, tmp_path):
+    sheet = tmp_path / "sheet.tsv"
+    (tmp_path / "my masks").mkdir()
+    header = "sample\tassay\tpath\tmasks\tmasks_unit\n"
+    rows = "own\tmovie\t.\tmy masks\tpx\nother\tmovie\t.\t\t\n"
+    sheet.write_text(header + rows)
+    result = snakemake("-n", "-p", "--config", f"samples={sheet}")
+    counts = expected(2, 0, batches=1)
+    assert jobs(result) == counts | {"segment": 1, "stitch": 1, "import_masks": 1}
+    assert f"import-masks '{tmp_path}/my masks'" in result.stdout
+    assert "--masks-unit px --masks results/own/2_masks/masks.zarr" in result.stdout
+
+
 def test_corrections_lie_beside_the_sheet_and_are_watched(snakemake: Snakemake, tmp_path):
     sheet = tmp_path / "sheets" / "sheet.tsv"
     sheet.parent.mkdir()

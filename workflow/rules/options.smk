@@ -94,6 +94,11 @@ def trace_flags(wildcards):
     return as_flags(options | {"control": f"{PREFIX}{control}" if control else None})
 
 
+def masks_path(wildcards):
+    """Input function: masks of the user that take the place of a segmentation."""
+    return given_path(wildcards.sample, "masks", SAMPLES[wildcards.sample]["masks"])
+
+
 def nuclei_path(wildcards):
     """Input function: label image of the nuclei of the sample, if it has one."""
     nuclei = CONFIG.settings(wildcards.sample, "assign")["nuclei"]

@@ -33,6 +33,8 @@ rule stitch:
     output:
         masks=directory("results/{sample}/2_masks/masks.zarr"),
         cells="results/{sample}/2_masks/cells.parquet",
+    wildcard_constraints:
+        sample=only(sample for sample in SAMPLES if sample not in GIVEN_MASKS),
     log:
         "logs/{sample}/stitch.log",
     benchmark:
@@ -50,3 +52,35 @@ rule stitch:
     shell:
         "python -m cellsam_core stitch {input.frames:q} {input.batches:q} {params.options}"
         " --masks {output.masks:q} --cells {output.cells:q} > {log:q} 2>&1"
+
+
+# This rule takes the place of `segment` and `stitch` for a sample with masks of its own.
+rule import_masks:
+    input:
+        manifest="results/{sample}/0_manifest.json",
+        frames="results/{sample}/1_preprocessed/frames.zarr",
+        given=masks_path,
+        content=masks_content,
+    output:
+        masks=directory("results/{sample}/2_masks/masks.zarr"),
+        cells="results/{sample}/2_masks/cells.parquet",
+    wildcard_constraints:
+        sample=only(GIVEN_MASKS),
+    log:
+        "logs/{sample}/import_masks.log",
+    benchmark:
+        "benchmarks/{sample}/import_masks.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(120),
+    params:
+        options=sheet_flags("masks_unit"),
+    message:
+        "{wildcards.sample}: import masks, log in {log}"
+    shell:
+        "python -m cellsam_core import-masks {input.given:q} --manifest {input.manifest:q}"
+        " --frames {input.frames:q} {params.options} --masks {output.masks:q}"
+        " --cells {output.cells:q} > {log:q} 2>&1"

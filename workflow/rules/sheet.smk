@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from cellsam_core.config.sheet import load_config
@@ -15,6 +16,12 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 SAMPLES = CONFIG.samples
+GIVEN_MASKS = [sample for sample, row in SAMPLES.items() if "masks" in row]
+
+
+def only(samples):
+    """Return the constraint of a wildcard that has the names of some samples only."""
+    return "|".join(map(re.escape, samples)) or "(?!)"
 
 # Folder of all results, if another workflow uses this one as a module with `prefix`. Snakemake puts
 # it before the paths of inputs and outputs, but not into params.

@@ -40,7 +40,9 @@ def n_tiles(sample):
 
 
 def batches(sample):
-    """List the names of the segmentation jobs of a sample."""
+    """List the names of the segmentation jobs of a sample; none if it has masks of its own."""
+    if sample in GIVEN_MASKS:
+        return []
     size = SAMPLES[sample].get("tiles_per_batch", CONFIG.value("tiles_per_batch"))
     n_batches = math.ceil((n_tiles(sample) or 1) / size)
     return [f"{batch}-of-{n_batches}" for batch in range(1, n_batches + 1)]
@@ -97,7 +99,7 @@ def planned_page():
     works = [
         SampleWork(
             sample=sample,
-            n_tiles=n_tiles(sample),
+            n_tiles=0 if sample in GIVEN_MASKS else n_tiles(sample),
             n_pixels=(
                 math.prod((extent(sample).n_images, *extent(sample).shape_yx))
                 if extent(sample)

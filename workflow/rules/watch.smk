@@ -40,6 +40,7 @@ def files_seen(path, is_movie):
         return []
     tables = () if is_movie else (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".txt")
     suffixes = (*TIFF_SUFFIXES, *RASTER_SUFFIXES, *VENDOR_SUFFIXES, ".companion.ome", *tables)
+    suffixes += (".npy", ".roi", ".zip", ".geojson")
     # Images of a movie may lie three levels deep, such as plate, position and stack.
     folders = [path, *folders_below(path, 3 if is_movie else 1)]
     files = {
@@ -57,6 +58,11 @@ def files_seen(path, is_movie):
 def raw_content(wildcards):
     """Input function: files whose change makes the jobs run again that read the raw data."""
     return files_seen(raw_path(wildcards), SAMPLES[wildcards.sample]["assay"] == "movie")
+
+
+def masks_content(wildcards):
+    """Input function: files whose change makes the masks of the user be imported again."""
+    return files_seen(masks_path(wildcards), True)
 
 
 def inspected_content(wildcards):
