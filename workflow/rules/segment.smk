@@ -33,12 +33,12 @@ rule stitch:
     output:
         masks=directory("results/{sample}/2_masks/masks.zarr"),
         cells="results/{sample}/2_masks/cells.parquet",
-    wildcard_constraints:
-        sample=only(sample for sample in SAMPLES if sample not in GIVEN_MASKS),
     log:
         "logs/{sample}/stitch.log",
     benchmark:
         "benchmarks/{sample}/stitch.tsv"
+    wildcard_constraints:
+        sample=only(sample for sample in SAMPLES if sample not in GIVEN_MASKS),
     conda:
         "../../envs/segment.yaml"
     threads: 1
@@ -64,12 +64,12 @@ rule import_masks:
     output:
         masks=directory("results/{sample}/2_masks/masks.zarr"),
         cells="results/{sample}/2_masks/cells.parquet",
-    wildcard_constraints:
-        sample=only(GIVEN_MASKS),
     log:
         "logs/{sample}/import_masks.log",
     benchmark:
         "benchmarks/{sample}/import_masks.tsv"
+    wildcard_constraints:
+        sample=only(GIVEN_MASKS),
     conda:
         "../../envs/core.yaml"
     threads: 1

@@ -23,6 +23,7 @@ def only(samples):
     """Return the constraint of a wildcard that has the names of some samples only."""
     return "|".join(map(re.escape, samples)) or "(?!)"
 
+
 # Folder of all results, if another workflow uses this one as a module with `prefix`. Snakemake puts
 # it before the paths of inputs and outputs, but not into params.
 PREFIX = workflow.modifier.path_modifier.prefix or ""
