@@ -7,6 +7,8 @@ from .decoding.stage import decode as decode
 from .errors import InputError as InputError
 from .evaluation.stage import evaluate_segmentation as evaluate_segmentation
 from .evaluation.stage import evaluate_tracking as evaluate_tracking
+from .exports.options import ExportOptions as ExportOptions
+from .exports.stage import export as export
 from .given_masks.options import GivenMasksOptions as GivenMasksOptions
 from .given_masks.stage import import_masks as import_masks
 from .preprocessing.frames import Frames as Frames

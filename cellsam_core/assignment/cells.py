@@ -19,6 +19,7 @@ from cellsam_core.files.tables import read_table, refuse_missing, refuse_repeate
 from cellsam_core.labels.expand import expand
 from cellsam_core.labels.lookup import lookup
 from cellsam_core.labels.outline import outline
+from cellsam_core.labels.shapes import measure_shapes
 from cellsam_core.labels.tiles import LabelTiles, measure_cells
 from cellsam_core.samples.transcripts import pixel_size_of
 
@@ -90,6 +91,9 @@ class Cells(Protocol):
 
     def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
         """Yield ``(cell_id, polygon in um)`` in the order of the table."""
+
+    def shapes(self) -> pd.DataFrame:
+        """Measure perimeter, axes and so on in um, in the order of the table."""
 
 
 class LabelCells:
@@ -172,6 +176,17 @@ class LabelCells:
                 )
             yield label, shapely.transform(outline(mask, y0, x0), self._map)
 
+    def shapes(self) -> pd.DataFrame:
+        """Measure the pixels; the angle is that in the image."""
+        found = measure_shapes(self._tiles, self._boxes)
+        size_um = pixel_size_of(self.um_to_px)
+        columns = {}
+        for name in map(str, found.columns):
+            is_px = name.endswith("_px")
+            values = found[name] * size_um if is_px else found[name]
+            columns[f"{name.removesuffix('px')}um" if is_px else name] = values
+        return pd.DataFrame(columns)
+
 
 class PolygonCells:
     """Cells of a vendor's polygons; `vendor_cell_id` joins the table to the vendor's own."""
@@ -241,6 +256,22 @@ class PolygonCells:
     def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
         """Yield each cell's footprint: the union over its planes."""
         yield from zip(self.table["cell_id"].to_list(), self._footprints, strict=True)
+
+    def shapes(self) -> pd.DataFrame:
+        """Measure the footprints; they have no pixels, whose ellipse has axes."""
+        diameter_um = 2 * np.sqrt(shapely.area(self._footprints) / np.pi)
+        unknown = np.full(len(self._footprints), np.nan)
+        return pd.DataFrame(
+            {
+                "perimeter_um": shapely.length(self._footprints),
+                "major_axis_um": unknown,
+                "minor_axis_um": unknown,
+                "equivalent_diameter_um": diameter_um,
+                "eccentricity": unknown,
+                "orientation_rad": unknown,
+            },
+            index=self.table.index,
+        )
 
 
 def open_polygon_cells(

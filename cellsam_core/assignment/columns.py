@@ -6,6 +6,7 @@ from cellsam_core.outputs import SAMPLE, Column, Output
 
 NO_IMAGE = "empty if no image is known, only outlines"
 OUTLINES = "empty for the outlines of a vendor"
+ELLIPSE = "of the ellipse with the same moments"
 FIELDS = "the image is made of several fields of view"
 VENDOR = "the input has the column"
 LOCALISATION = "`localisation_error_um` is above 0"
@@ -92,6 +93,24 @@ OBS = Output(
             missing="empty without transcripts",
             when=LOCALISATION,
         ),
+        Column("perimeter_um", "float64", "Perimeter, as scikit-image measures it", "um"),
+        Column("major_axis_um", "float64", f"Long axis {ELLIPSE}", "um", OUTLINES),
+        Column("minor_axis_um", "float64", f"Short axis {ELLIPSE}", "um", OUTLINES),
+        Column("equivalent_diameter_um", "float64", "Diameter of a circle of the same area", "um"),
+        Column(
+            "eccentricity",
+            "float64",
+            f"Eccentricity {ELLIPSE}: 0 for a circle, towards 1 for a line",
+            missing=OUTLINES,
+        ),
+        Column(
+            "orientation_rad",
+            "float64",
+            "Angle from the y axis of the image to the long axis, -pi/2 to pi/2",
+            "rad",
+            OUTLINES,
+        ),
+        Column("solidity", "float64", "Area over the area of the convex hull of the outline"),
     ),
     part="obs",
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import shapely
 
 from cellsam_core.assignment.anndata import describe_columns, storable
 from cellsam_core.assignment.cells import LabelCells
@@ -19,7 +21,7 @@ from cellsam_core.preprocessing.images import ArrayFacts, images_of_array, image
 from cellsam_core.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from cellsam_core.samples.manifest import Manifest
 
 log = logging.getLogger(__name__)
+
+ROWS = 10_000
 
 
 def open_stains(
@@ -88,7 +92,7 @@ def complete(
     options: AssignOptions,
     segmentation: dict[str, Any],
 ) -> None:
-    """Add intensities, a small picture and provenance to a cell table, in place.
+    """Add shapes, intensities, a small picture and provenance to a cell table, in place.
 
     Parameters
     ----------
@@ -119,7 +123,22 @@ def complete(
         diameter_um = 2 * np.sqrt(max(area_um2, 1e-6) / np.pi)
         entry = spatial_entry(measured, owners.um_to_px, table.obsm["spatial"], float(diameter_um))
         table.uns["spatial"] = {table.uns["spatialdata_attrs"]["region"]: entry}
+    for name, values in owners.shapes().items():
+        table.obs[name] = values.to_numpy()
+    table.obs["solidity"] = np.nan  # until the outlines are drawn
     table.uns["columns"] = describe_columns(table)
+
+
+def with_solidity(
+    outlines: Iterable[tuple[int, shapely.Geometry]], table: AnnData
+) -> Iterator[tuple[int, shapely.Geometry]]:
+    """Pass outlines on, and write the solidity of each cell into its table at the end."""
+    rows, solidity = iter(outlines), []
+    while group := list(islice(rows, ROWS)):
+        shapes = np.array([shape for _, shape in group], dtype=object)
+        solidity.append(shapely.area(shapes) / shapely.area(shapely.convex_hull(shapes)))
+        yield from group
+    table.obs["solidity"] = np.concatenate([*solidity, np.empty(0)])
 
 
 def _add_intensities(table: AnnData, measured: Measured) -> None:

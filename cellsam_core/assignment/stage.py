@@ -17,7 +17,7 @@ from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
 from cellsam_core.assignment.assigned import assign_transcripts
 from cellsam_core.assignment.boundaries import write_boundaries
 from cellsam_core.assignment.cells import LabelCells, open_label_cells, open_polygon_cells
-from cellsam_core.assignment.complete import complete, open_stains, segmentation_of
+from cellsam_core.assignment.complete import complete, open_stains, segmentation_of, with_solidity
 from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
@@ -176,9 +176,8 @@ def assign(
         table = cell_anndata(sample, assigned)
         add(table, assigned)
         table.strings_to_categoricals()
-        if cells is not None:
-            for _ in owners.outlines():  # tells cells that are not those of the labels
-                pass
+        for _ in with_solidity(owners.outlines(), table):  # tells cells of other labels, too
+            pass
     else:
         with_panel = partial(assign_transcripts, outside=inputs.outside, panel=panel, sample=sample)
         count = partial(with_panel, source, owners)
@@ -304,7 +303,7 @@ def _write(
         add(table, assigned)
         write_boundaries(
             folder / "boundaries.parquet",
-            cells.outlines(),
+            with_solidity(cells.outlines(), table),
             sample=sample,
             um_to_px=cells.um_to_px,
         )

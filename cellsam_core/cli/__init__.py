@@ -33,6 +33,7 @@ COMMANDS = {
     "compare-samples": "correlate the transcripts of each gene between samples, with a figure",
     "spatialdata": "write the results of a tissue as SpatialData (optional package)",
     "view": "show results in the browser, on this computer",
+    "export": "write the cells of a sample for QuPath, ImageJ, VPT or Xenium Ranger",
     "report": "write the HTML report and provenance of a sample",
     "evaluate": "score a segmentation or a tracking against ground truth",
     "benchmark": "compare segmentation methods on labelled images",

@@ -11,6 +11,7 @@ from typing import Any
 
 from cellsam_core.assignment.options import AssignOptions
 from cellsam_core.decoding.options import DecodeOptions
+from cellsam_core.exports.options import ExportOptions
 from cellsam_core.files.options import StoreOptions
 from cellsam_core.given_masks.options import GivenMasksOptions
 from cellsam_core.options import Options, json_schema, option, options
@@ -154,6 +155,10 @@ SECTIONS = {
         "`cellsam-core report` writes the report of a sample. For tissues, it compares the"
         " transcripts with bulk expression.",
         (BulkOptions,),
+    ),
+    "export": Section(
+        "`cellsam-core export` writes the cells for other programs, see docs/exports.md.",
+        (ExportOptions,),
     ),
     "track": Section("Movies: `cellsam-core track` links cells through time.", (TrackOptions,)),
     "traces": Section(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cellsam_core.assignment.columns import OUTPUTS as ASSIGNMENT
 from cellsam_core.comparison.columns import OUTPUTS as COMPARISON
 from cellsam_core.decoding.columns import OUTPUTS as DECODING
+from cellsam_core.exports.columns import OUTPUTS as EXPORTS
 from cellsam_core.preprocessing.columns import OUTPUTS as PREPROCESSING
 from cellsam_core.reporting.columns import OUTPUTS as REPORTING
 from cellsam_core.samples.columns import OUTPUTS as SAMPLES
@@ -27,6 +28,7 @@ OUTPUTS = (
     *TRACKING,
     *TRACES,
     *ASSIGNMENT,
+    *EXPORTS,
     *REPORTING,
     *COMPARISON,
 )

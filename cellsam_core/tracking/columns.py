@@ -5,6 +5,7 @@ from __future__ import annotations
 from cellsam_core.outputs import SAMPLE, Column, Output
 
 FIRST = "empty for the first object of a track"
+ELLIPSE = "of the ellipse with the same moments"
 NO_LINK = "empty without a link, and for a link that a user has corrected"
 TRACK = Column("track_id", "int", "Number of the track, from 1: one cell from birth to end")
 
@@ -52,6 +53,21 @@ OBJECTS = Output(
         ),
         Column("flags", "text", "Words joined by `;`, such as border or corrected"),
         Column("merged_labels", "text", "Labels that a user has merged into the cell, by `;`"),
+        Column("perimeter_px", "float64", "Perimeter, as scikit-image measures it", "px"),
+        Column("major_axis_px", "float64", f"Long axis {ELLIPSE}", "px"),
+        Column("minor_axis_px", "float64", f"Short axis {ELLIPSE}", "px"),
+        Column("equivalent_diameter_px", "float64", "Diameter of a circle of the same area", "px"),
+        Column(
+            "eccentricity",
+            "float64",
+            f"Eccentricity {ELLIPSE}: 0 for a circle, towards 1 for a line",
+        ),
+        Column(
+            "orientation_rad",
+            "float64",
+            "Angle from the y axis to the long axis, -pi/2 to pi/2",
+            "rad",
+        ),
         SAMPLE,
     ),
 )

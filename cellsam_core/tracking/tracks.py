@@ -15,7 +15,7 @@ from cellsam_core.tracking.columns import OBJECTS
 from cellsam_core.tracking.review import advice, review_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
     import pyarrow as pa
@@ -111,9 +111,9 @@ class Tracks:
                 remedy="track the label images with `cellsam_core.track`",
             )
         _remove_traces(Path(folder))
-        _write_tables(Path(folder), self, read_facts(self.labels.path).sample)
+        shapes = _write_exports(Path(folder), self, self.labels)
+        _write_tables(Path(folder), self, read_facts(self.labels.path).sample, shapes)
         log.info("%s", advice(self.review, self.tracks["lineage_id"].nunique()))
-        _write_exports(Path(folder), self, self.labels)
 
 
 def frames_of(source: LabelSource, verb: str) -> Iterator[NDArray[Any]]:
@@ -145,13 +145,13 @@ def _remove_traces(folder: Path) -> None:
             (folder / name).unlink()
 
 
-def _write_tables(folder: Path, tracks: Tracks, sample: str) -> None:
+def _write_tables(folder: Path, tracks: Tracks, sample: str, shapes: pd.DataFrame) -> None:
     import pyarrow as pa
 
     from cellsam_core.files.atomic import atomic_path
     from cellsam_core.files.parquet import parquet_writer
 
-    objects = with_sample(tracks.objects, sample)
+    objects = with_sample(tracks.objects.join(shapes), sample)
     schema = OBJECTS.described(_schema_of(objects))
     rows = pa.Table.from_pandas(objects, schema, preserve_index=False)
     with atomic_path(folder / OBJECTS_FILE) as path, parquet_writer(path, schema) as writer:
@@ -172,13 +172,18 @@ def _schema_of(objects: pd.DataFrame) -> pa.Schema:
     return pa.schema(fields, found.metadata)
 
 
-def _write_exports(folder: Path, tracks: Tracks, labels: LabelSource) -> None:
+def _write_exports(folder: Path, tracks: Tracks, labels: LabelSource) -> pd.DataFrame:
+    """Write the graph formats, and measure the shapes of the objects on the way."""
+    import pandas as pd
+
     from cellsam_core.tracking.corrections import correct_frames
     from cellsam_core.tracking.ctc import write_ctc
     from cellsam_core.tracking.geff import write_geff
 
+    shapes: list[pd.DataFrame] = []
     frames = correct_frames(frames_of(labels, "exported"), tracks.corrections)
-    write_ctc(folder / "ctc", frames, labels.n_frames, tracks.objects, tracks.tracks)
+    measured = _measured(frames, tracks.objects, shapes)
+    write_ctc(folder / "ctc", measured, labels.n_frames, tracks.objects, tracks.tracks)
     write_geff(
         folder / "tracks.geff",
         tracks.objects,
@@ -186,3 +191,18 @@ def _write_exports(folder: Path, tracks: Tracks, labels: LabelSource) -> None:
         pixel_size_um=labels.pixel_size_um,
         frame_interval_s=labels.frame_interval_s,
     )
+    return pd.concat(shapes)
+
+
+def _measured(
+    frames: Iterable[NDArray[Any]], objects: pd.DataFrame, shapes: list[pd.DataFrame]
+) -> Iterator[NDArray[Any]]:
+    """Pass frames on, and append the shapes of the objects of each, with the index of `objects`."""
+    from cellsam_core.labels.shapes import measure_shapes
+    from cellsam_core.labels.tiles import LabelArray
+
+    by_frame = dict(tuple(objects.groupby("frame")))
+    for index, labels in enumerate(frames):
+        rows = by_frame.get(index, objects.iloc[:0])
+        shapes.append(measure_shapes(LabelArray(labels), rows))
+        yield labels

@@ -124,6 +124,28 @@ def report_flags(wildcards):
     return as_flags({"bulk": bulk_path(wildcards) or None})
 
 
+def exported_programs(sample):
+    """List the programs that a sample is exported for."""
+    from cellsam_core.exports.options import ExportOptions
+
+    options = ExportOptions(**CONFIG.settings(sample, "export"))
+    return options.names(is_movie=SAMPLES[sample]["assay"] == "movie")
+
+
+def export_flags(wildcards):
+    """Params function: programs, and how cells of a tissue were grown."""
+    values = {"programs": ",".join(exported_programs(wildcards.sample))}
+    if SAMPLES[wildcards.sample]["assay"] != "movie":
+        values["expand_um"] = CONFIG.settings(wildcards.sample, "assign")["expand_um"]
+    return as_flags(values)
+
+
+def exported_files(wildcards):
+    """Input function: the tables that outlines and counts are read from."""
+    movie = SAMPLES[wildcards.sample]["assay"] == "movie"
+    return [] if movie else expand(rules.assign.output, sample=wildcards.sample)
+
+
 def condition_arguments(wildcards):
     """Params function: argument CONDITION=TRACES for each sample that is compared."""
     return shlex.join(

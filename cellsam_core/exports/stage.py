@@ -1,0 +1,94 @@
+"""The stage ``export``: results of a sample in the formats of other programs."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from cellsam_core.assignment.options import AssignOptions
+from cellsam_core.errors import InputError
+from cellsam_core.exports.imagej import write_imagej
+from cellsam_core.exports.options import ExportOptions
+from cellsam_core.exports.outlines import Sample
+from cellsam_core.exports.qupath import write_qupath
+from cellsam_core.exports.vpt import write_vpt
+from cellsam_core.exports.xenium_ranger import write_xenium_ranger
+from cellsam_core.files.atomic import atomic_path
+
+log = logging.getLogger(__name__)
+
+
+def export(
+    results: str | Path,
+    output: str | Path | None = None,
+    options: ExportOptions | None = None,
+    *,
+    assignment: AssignOptions | None = None,
+) -> dict[str, Path]:
+    """Write the cells of a finished sample for QuPath, ImageJ, VPT or Xenium Ranger.
+
+    Parameters
+    ----------
+    results
+        Folder of a sample, such as ``results/cortex``.
+    output
+        Folder to write; ``5_export`` in the results folder without it.
+    options
+        Programs to export for.
+    assignment
+        Options that the transcripts were assigned with, which tell how cells were grown.
+
+    Returns
+    -------
+    dict
+        File or folder of each program.
+
+    Raises
+    ------
+    InputError
+        No program is named, a movie is not exported for it, or a file of the results is missing.
+
+    Examples
+    --------
+    >>> import cellsam_core as cc
+    >>> options = cc.ExportOptions(programs="qupath,imagej")
+    >>> paths = cc.export("results/cortex", options=options)  # doctest: +SKIP
+    >>> paths["qupath"].name  # doctest: +SKIP
+    'cortex.geojson'
+    """
+    options, sample = options or ExportOptions(), Sample.load(results)
+    names = options.names()
+    possible = options.names(is_movie=sample.is_movie)
+    if not names or names != possible:
+        raise InputError(
+            "option `programs`",
+            found=repr(options.programs),
+            expected="imagej, for a movie" if sample.is_movie else "at least one program",
+            remedy="name the programs that you need, separated by commas",
+        )
+    folder = Path(output) if output is not None else sample.folder / "5_export"
+    expand_um = (assignment or AssignOptions()).expand_um
+    made: dict[str, Path] = {}
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        for name in names:
+            path = temporary / _file_of(name, sample.name)
+            n = _write(name, path, sample, expand_um)
+            log.info("%s: %d in %s", name, n, path.name)
+            made[name] = folder / path.name
+    return made
+
+
+def _file_of(name: str, sample: str) -> str:
+    suffixes = {"qupath": f"{sample}.geojson", "imagej": f"{sample}_rois.zip"}
+    return suffixes.get(name, name)
+
+
+def _write(name: str, path: Path, sample: Sample, expand_um: float) -> int:
+    if name == "qupath":
+        return write_qupath(path, sample)
+    if name == "imagej":
+        return write_imagej(path, sample)
+    if name == "vpt":
+        return write_vpt(path, sample)
+    return write_xenium_ranger(path, sample, expand_um)
