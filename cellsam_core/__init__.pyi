@@ -2,6 +2,7 @@ from .assignment.options import AssignOptions as AssignOptions
 from .assignment.stage import assign as assign
 from .comparison.conditions import compare_conditions as compare_conditions
 from .comparison.samples import compare_samples as compare_samples
+from .corrections.stage import correct as correct
 from .decoding.options import DecodeOptions as DecodeOptions
 from .decoding.stage import decode as decode
 from .errors import InputError as InputError

@@ -26,6 +26,7 @@ COMMANDS = {
     "segment-batch": "segment one batch of a preprocessed sample (called by the workflow)",
     "stitch": "merge batches into one label image and a cell table (called by the workflow)",
     "import-masks": "take masks of your own instead of a segmentation",
+    "correct": "put a user's corrections of cells on the masks",
     "track": "link label images into tracks, divisions and lineages",
     "traces": "measure per-cell reporter traces",
     "summarise": "average reporter traces by condition, with a figure",
