@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +14,12 @@ from cellsam_core.files.atomic import atomic_path
 from cellsam_core.tracking.lineage import split_tracks
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
     from numpy.typing import NDArray
 
+    from cellsam_core.labels.source import LabelSource
+
+MAX_TRIED = 20
 NODE_COLUMNS = ("frame", "label", "track_id", "area_px")
 
 
@@ -24,17 +27,19 @@ def write_geff(
     path: str | Path,
     objects: pd.DataFrame,
     tracks: pd.DataFrame,
+    labels: LabelSource | None = None,
     *,
     pixel_size_um: float | None = None,
     frame_interval_s: float | None = None,
 ) -> None:
     """Write a tracked movie as a directed graph: one node per object, one edge per link.
 
-    Node ids are rows of `objects`, counted from 0. The axes t, y and x are in seconds and
-    micrometres where the calibration is known, otherwise in frames and pixels. ``tracklet_id``
-    numbers the unbranched paths (it changes when a mother buds, ``track_id`` does not), and
-    ``lineage_id`` the connected components. Parents are also linked to daughters, and mothers to
-    buds.
+    Node ids are rows of `objects`, counted from 1, and ``seg_id`` is the label of the object in its
+    frame. The axis t is the number of the frame, y and x are pixels; where the calibration is
+    known, the axes have it as scale, and ``time_s``, ``y_um`` and ``x_um`` are in seconds and
+    micrometres. ``tracklet_id`` numbers the unbranched paths (it changes when a mother buds,
+    ``track_id`` does not), and ``lineage_id`` the connected components. Parents are also linked to
+    daughters, and mothers to buds.
 
     Parameters
     ----------
@@ -42,44 +47,102 @@ def write_geff(
         Folder to write; an existing one is replaced.
     objects, tracks
         Tables of :class:`cellsam_core.tracking.tracks.Tracks`.
+    labels
+        Label images that were tracked. Editors of tracks compare the last node with them, so that
+        an object whose centroid lies inside of it comes last.
     pixel_size_um
         Side of a pixel in micrometres; None if unknown.
     frame_interval_s
         Time between frames in seconds; None if unknown.
     """
     piece, pieces = split_tracks(objects, tracks, at_gaps=False)
-    time = objects["frame"].to_numpy(dtype=float) * (frame_interval_s or 1.0)
+    columns = _node_columns(objects, tracks, piece, pixel_size_um, frame_interval_s)
+    order = np.arange(len(objects))
+    if labels is not None and len(objects):
+        last = _object_over_its_centroid(objects, labels)
+        order = np.append(np.delete(order, last), last)
+    with atomic_path(path) as temporary:
+        write_arrays(
+            temporary,
+            (order + 1).astype(np.uint64),
+            {name: {"values": values[order], "missing": None} for name, values in columns.items()},
+            edges(objects, piece, pieces) + np.uint64(1),
+            {},
+            _metadata(Path(path), labels, pixel_size_um, frame_interval_s),
+            # Programs of the field read version 2 of Zarr, not all of them version 3.
+            zarr_format=2,
+        )
+
+
+def _node_columns(
+    objects: pd.DataFrame,
+    tracks: pd.DataFrame,
+    piece: pd.Series[int],
+    pixel_size_um: float | None,
+    frame_interval_s: float | None,
+) -> dict[str, NDArray[Any]]:
     lineage = tracks.set_index("track_id")["lineage_id"].reindex(objects["track_id"])
+    y, x = (objects[name].to_numpy(dtype=float) for name in ("y", "x"))
     columns: dict[str, NDArray[Any]] = {
-        "t": time,
-        "y": objects["y"].to_numpy(dtype=float) * (pixel_size_um or 1.0),
-        "x": objects["x"].to_numpy(dtype=float) * (pixel_size_um or 1.0),
+        "t": objects["frame"].to_numpy(dtype=np.int64),
+        "y": y,
+        "x": x,
+        "seg_id": objects["label"].to_numpy(dtype=np.int64),
         "tracklet_id": piece.to_numpy(),
         "lineage_id": lineage.to_numpy(dtype=np.int64),
         **{name: objects[name].to_numpy() for name in NODE_COLUMNS},
     }
-    metadata = GeffMetadata(
+    if pixel_size_um:
+        columns |= {"y_um": y * pixel_size_um, "x_um": x * pixel_size_um}
+    if frame_interval_s:
+        columns["time_s"] = columns["t"] * frame_interval_s
+    return columns
+
+
+def _metadata(
+    path: Path,
+    labels: LabelSource | None,
+    pixel_size_um: float | None,
+    frame_interval_s: float | None,
+) -> GeffMetadata:
+    time = {"scale": frame_interval_s, "scaled_unit": "second"} if frame_interval_s else {}
+    space = {"scale": pixel_size_um, "scaled_unit": "micrometer"} if pixel_size_um else {}
+    related = None
+    if labels is not None and labels.path.exists():
+        masks = Path(os.path.relpath(labels.path.resolve(), path.resolve())).as_posix()
+        related = [{"path": masks, "type": "labels", "node_prop": "seg_id"}]
+    return GeffMetadata(
         directed=True,
         axes=[
-            Axis(name="t", type="time", unit="second" if frame_interval_s else "frame"),
-            Axis(name="y", type="space", unit="micrometer" if pixel_size_um else "pixel"),
-            Axis(name="x", type="space", unit="micrometer" if pixel_size_um else "pixel"),
+            Axis(name="t", type="time", unit="frame", **time),
+            Axis(name="y", type="space", unit="pixel", **space),
+            Axis(name="x", type="space", unit="pixel", **space),
         ],
         node_props_metadata={},
         edge_props_metadata={},
         track_node_props={"tracklet": "tracklet_id", "lineage": "lineage_id"},
         display_hints=DisplayHint(display_horizontal="x", display_vertical="y", display_time="t"),
+        related_objects=related,
+        # funtracks scales positions by the axes and masks by this.
+        extra={"tracksdata": {"scale": [pixel_size_um] * 2}} if pixel_size_um else {},
     )
-    with atomic_path(path) as temporary:
-        write_arrays(
-            temporary,
-            np.arange(len(objects), dtype=np.uint64),
-            {name: {"values": values, "missing": None} for name, values in columns.items()},
-            edges(objects, piece, pieces),
-            {},
-            metadata,
-            zarr_format=3,
-        )
+
+
+def _object_over_its_centroid(objects: pd.DataFrame, labels: LabelSource) -> int:
+    """Find the row of an object that covers its own centroid; 0 if there is none.
+
+    Objects that fill their bounding box well are tried first, so that one frame is read.
+    """
+    height = objects["bbox_y1"] - objects["bbox_y0"]
+    width = objects["bbox_x1"] - objects["bbox_x0"]
+    fills = (objects["area_px"] / (height * width)).clip(upper=0.75).round(2)
+    thickness = np.minimum(height, width)
+    candidates = np.lexsort((-thickness.to_numpy(), -fills.to_numpy()))
+    for row in candidates[:MAX_TRIED]:
+        one = objects.iloc[row]
+        if labels.frame(int(one["frame"]))[int(one["y"]), int(one["x"])] == one["label"]:
+            return int(row)
+    return 0
 
 
 def edges(objects: pd.DataFrame, piece: pd.Series[int], pieces: pd.DataFrame) -> NDArray[np.uint64]:

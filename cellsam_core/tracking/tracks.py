@@ -188,6 +188,7 @@ def _write_exports(folder: Path, tracks: Tracks, labels: LabelSource) -> pd.Data
         folder / "tracks.geff",
         tracks.objects,
         tracks.tracks,
+        labels,
         pixel_size_um=labels.pixel_size_um,
         frame_interval_s=labels.frame_interval_s,
     )
