@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
-from cellsam_core.corrections.cells_file import read_places, write_cells
+from cellsam_core.corrections.cells_file import Scale, read_places, write_cells
 from cellsam_core.corrections.cells_table import read_cell_corrections
 from cellsam_core.corrections.plane import LabelPlane
 from cellsam_core.corrections.replay import replay
@@ -20,7 +20,9 @@ from cellsam_core.corrections.table import checksum_of
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.facts import read_facts
 from cellsam_core.files.pyramid import halve_mode
+from cellsam_core.files.tables import with_sample
 from cellsam_core.labels.source import open_labels
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 
@@ -105,8 +107,9 @@ def correct(
     ):
         shutil.copytree(masks, new_masks)
         planes, outcomes = _replay_all(new_masks, opened, cells, rows, automatic)
-        write_cells(cells, new_cells, planes, opened.pixel_size_um)
-        table = outcome_table(outcomes)
+        facts = read_facts(masks)
+        write_cells(cells, new_cells, planes, Scale(opened.pixel_size_um, facts))
+        table = with_sample(outcome_table(outcomes), facts.sample)
         table.to_csv(listed, index=False, float_format="%.3f", lineterminator="\n")
     n_lost = int((table["found"] == "no").sum())
     log.info("%d corrections carried out, %d lost", len(table) - n_lost, n_lost)

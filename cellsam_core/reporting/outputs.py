@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.assignment.columns import OUTPUTS as ASSIGNMENT
 from cellsam_core.comparison.columns import OUTPUTS as COMPARISON
+from cellsam_core.corrections.columns import OUTPUTS as CORRECTIONS
 from cellsam_core.decoding.columns import OUTPUTS as DECODING
 from cellsam_core.exports.columns import OUTPUTS as EXPORTS
 from cellsam_core.preprocessing.columns import OUTPUTS as PREPROCESSING
@@ -25,6 +26,7 @@ OUTPUTS = (
     *SAMPLES,
     *PREPROCESSING,
     *SEGMENTATION,
+    *CORRECTIONS,
     *TRACKING,
     *TRACES,
     *ASSIGNMENT,

@@ -209,5 +209,10 @@ OUTPUTS = (
         "movie",
         "Tracks in the format of the Cell Tracking Challenge: `maskNNN.tif` and `res_track.txt`.",
     ),
-    Output("3_tracks/tracks.geff", "movie", "Tracks as a graph (Graph Exchange File Format)."),
+    Output(
+        "3_tracks/tracks.geff",
+        "movie",
+        "Tracks as a graph (Graph Exchange File Format). A node is a cell in a frame; `seg_id` is"
+        " its number in the masks, and t, y, x are in frames and pixels.",
+    ),
 )
