@@ -137,7 +137,7 @@ def _object_over_its_centroid(objects: pd.DataFrame, labels: LabelSource) -> int
     width = objects["bbox_x1"] - objects["bbox_x0"]
     fills = (objects["area_px"] / (height * width)).clip(upper=0.75).round(2)
     thickness = np.minimum(height, width)
-    candidates = np.lexsort((-thickness.to_numpy(), -fills.to_numpy()))
+    candidates = np.lexsort((-np.asarray(thickness), -np.asarray(fills)))
     for row in candidates[:MAX_TRIED]:
         one = objects.iloc[row]
         if labels.frame(int(one["frame"]))[int(one["y"]), int(one["x"])] == one["label"]:
