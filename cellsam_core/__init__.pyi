@@ -16,6 +16,7 @@ from .preprocessing.frames import Frames as Frames
 from .preprocessing.options import PreprocessOptions as PreprocessOptions
 from .preprocessing.stage import preprocess as preprocess
 from .reporting.results import Results as Results
+from .reporting.stage import judge as judge
 from .reporting.stage import report as report
 from .samples.options import InspectOptions as InspectOptions
 from .samples.stage import inspect as inspect
@@ -35,6 +36,9 @@ from .traces.stage import trace as trace
 from .tracking.options import TrackOptions as TrackOptions
 from .tracking.stage import track as track
 from .tracking.tracks import Tracks as Tracks
+from .verdict.checks import Check as Check
+from .verdict.checks import Measure as Measure
+from .verdict.checks import Verdict as Verdict
 from .version import SCHEMA_VERSION as SCHEMA_VERSION
 from .version import __version__ as __version__
 from .viewer.options import ViewOptions as ViewOptions

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import zarr
 
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
@@ -117,6 +118,13 @@ def preprocess(
             version=ome_zarr,
         )
         write_facts(temporary, images.facts)
+        record = {
+            "channels": roles,
+            "guessed": not (options.nuclear_channel or options.cell_channel),
+            "clip_percentile": contrast_options.clip_percentile,
+            "clahe_clip_limit": contrast_options.clip_limit,
+        }
+        zarr.open_group(str(temporary)).attrs["cellsam"] = record
         with PyramidWriter(store) as pyramid:
             for plane, y0, rows in _planes(images, roles, contrast_options):
                 pyramid.write(plane, y0, rows)

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cellsam_core.reporting.results import Results
+    from cellsam_core.verdict.checks import Verdict
 
 
-def build_report(results: Results, provenance: dict[str, Any], benchmarks: Path | None) -> str:
+def build_report(
+    results: Results, verdict: Verdict, provenance: dict[str, Any], benchmarks: Path | None
+) -> str:
     """Render the report of one sample; the same files give the same bytes.
 
     Parameters
     ----------
     results
         Results of the sample.
+    verdict
+        Verdict on them, which is shown at the top.
     provenance
         Record of :func:`cellsam_core.reporting.provenance.provenance`.
     benchmarks
@@ -44,7 +49,7 @@ def build_report(results: Results, provenance: dict[str, Any], benchmarks: Path 
     cells = results.table(
         "2_masks/cells.parquet", ["frame", "label", "y", "x", "area_px", "score", "touches_border"]
     )
-    headline, sections = sections_of(results)
+    headline, sections = sections_of(results, verdict)
     all_sections = [
         input_section(results),
         segmentation_section(results, cells),
@@ -54,4 +59,4 @@ def build_report(results: Results, provenance: dict[str, Any], benchmarks: Path 
     ]
     version = provenance["packages"]["cellsam_core"]
     subtitle = f"{manifest.assay}, read as {manifest.format} by cellsam_core {version}"
-    return render(manifest.sample, subtitle, headline, all_sections)
+    return render(manifest.sample, subtitle, headline, all_sections, verdict)

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from cellsam_core.verdict.checks import SYMBOLS, WORDS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cellsam_core.verdict.checks import Verdict
 
 NUMBER = re.compile(r"[-+]?[\d.\u202f]*(e[-+]\d+)?%?")
 
@@ -78,7 +82,11 @@ def percent(part: int, whole: int) -> str:
 
 
 def render(
-    title: str, subtitle: str, headline: Sequence[tuple[str, Any]], sections: Sequence[Section]
+    title: str,
+    subtitle: str,
+    headline: Sequence[tuple[str, Any]],
+    sections: Sequence[Section],
+    verdict: Verdict | None = None,
 ) -> str:
     """Render the page; every text is escaped, and the page loads nothing from elsewhere.
 
@@ -90,6 +98,8 @@ def render(
         Names and values of the figures at the top.
     sections
         Sections in their order.
+    verdict
+        Verdict, shown above the sections; a page may have none.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cellsam_core.reporting"),
@@ -100,4 +110,12 @@ def render(
     )
     environment.filters["cell"] = cell
     template = environment.get_template("report.html.j2")
-    return template.render(title=title, subtitle=subtitle, headline=headline, sections=sections)
+    return template.render(
+        title=title,
+        subtitle=subtitle,
+        headline=headline,
+        sections=sections,
+        verdict=verdict,
+        words=WORDS,
+        symbols=SYMBOLS,
+    )

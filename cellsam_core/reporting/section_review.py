@@ -5,24 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cellsam_core.reporting.page import Section, Table
-from cellsam_core.tracking.review import advice
+from cellsam_core.tracking.review import advice, estimate_lineages
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cellsam_core.reporting.results import Results
+    from cellsam_core.verdict.checks import Verdict
 
 MAX_ROWS = 20
+ESTIMATE_NEEDS = ("cells", "size", "tracks", "links", "images")
+"""Checks of which none may be red if the share of right lineages is to be told."""
 HEADER = ("rank", "event", "frame", "y (px)", "x (px)", "label", "tracks", "probability", "gain")
 
 
-def review_section(results: Results, tracks: pd.DataFrame | None) -> Section:
+def review_section(results: Results, verdict: Verdict) -> Section:
     """Make the section: the events that should be checked first."""
     section = Section("What to check")
     review = results.table("3_tracks/review.csv")
-    if review is None or tracks is None:
-        section.paragraphs.append("There is no review.csv.")
+    objects = results.table("3_tracks/objects.parquet")
+    tracks = results.table("3_tracks/tracks.csv")
+    divisions = results.table("3_tracks/divisions.csv")
+    if review is None or tracks is None or objects is None or divisions is None:
+        section.paragraphs.append("There is no review.csv, or a table of the tracks is missing.")
         return section
+    doubted = [c.title for c in verdict.of_colour("red") if c.name in ESTIMATE_NEEDS]
+    if doubted:
+        section.paragraphs.append(
+            f"No share of right lineages is estimated, because the verdict is red for:"
+            f" {', '.join(doubted)}."
+        )
+    elif "link_probability" in objects:
+        section.paragraphs.append(f"{estimate_lineages(objects, tracks, divisions)}")
     section.paragraphs.append(advice(review, tracks["lineage_id"].nunique()))
     if review.empty:
         return section

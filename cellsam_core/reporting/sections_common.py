@@ -11,14 +11,12 @@ import pandas as pd
 from cellsam_core.files.tables import read_table
 from cellsam_core.reporting.figures_common import encode, figure_histograms
 from cellsam_core.reporting.page import Picture, Section, Table, count, percent
-from cellsam_core.segmentation.seams import seam_ratio
-from cellsam_core.segmentation.tiles import plan
+from cellsam_core.verdict.cells import sample_seam_ratio
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cellsam_core.reporting.results import Results
-    from cellsam_core.segmentation.seams import SeamRatio
 
 
 def input_section(results: Results) -> Section:
@@ -75,7 +73,7 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
             f"{count(border.sum())} ({percent(border.sum(), len(border))})",
         ),
     ]
-    ratio = _seam_ratio(results, cells)
+    ratio = sample_seam_ratio(results, cells)
     if ratio is not None:
         what = "cells per area near tile borders, over elsewhere (error of counting)"
         rows.append((what, f"{ratio.ratio:.2f} ({ratio.standard_error:.2f})"))
@@ -89,17 +87,6 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
     caption = "Distribution over all masks, the top 0.5 % in the last bin; the line: median."
     section.pictures.append(Picture(picture, caption))
     return section
-
-
-def _seam_ratio(results: Results, cells: pd.DataFrame) -> SeamRatio | None:
-    """Compare the density of cells near the borders of tiles with that elsewhere."""
-    recorded = results.segmentation_parameters()
-    if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
-        return None
-    shape, diameter = results.manifest.shape_yx, recorded["cell_diameter_px"]
-    tiles = plan(1, shape, diameter, recorded["tile_px"])
-    y, x = (cells[name].to_numpy(np.float64) for name in ("y", "x"))
-    return seam_ratio(y, x, tiles, shape, diameter)
 
 
 def benchmark_table(folder: Path | None) -> pd.DataFrame:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cellsam_core.files.omezarr import OmeZarr
     from cellsam_core.reporting.images import Rgb, Window
     from cellsam_core.reporting.units import Units
+    from cellsam_core.verdict.checks import Verdict
 
 MAX_LINEAGES = 30
 MAX_DIVISION_ROWS = 100
@@ -31,7 +32,9 @@ NO_TRACKS = "There are no tracks: "
 SINGLE_FRAME = "The movie has a single frame"
 
 
-def movie_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Section]]:
+def movie_sections(
+    results: Results, verdict: Verdict
+) -> tuple[list[tuple[str, Any]], list[Section]]:
     """Build the headline and the sections of a movie, from its ``3_tracks`` folder."""
     objects = results.table("3_tracks/objects.parquet")
     tracks = results.table("3_tracks/tracks.csv")
@@ -50,7 +53,7 @@ def movie_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Sectio
         tracks_section(results, objects, tracks),
         counts_section(results, objects, divisions),
         lineage_section(results, tracks, divisions),
-        review_section(results, tracks),
+        review_section(results, verdict),
         traces_section(results),
         quality_section(results, objects, tracks),
         interval_section(results),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.reporting.results import Results
     from cellsam_core.samples.manifest import Fields
+    from cellsam_core.verdict.checks import Verdict
 
 ZOOM_SIDES_PX = (1000, 250)
 MAX_POLYGONS = 20_000  # cells drawn as polygons; more are drawn as dots
@@ -47,8 +48,11 @@ NO_CELLS = "There is no 3_cells/cells.h5ad."
 NO_TRANSCRIPTS = "There is no 3_cells/transcripts.parquet."
 
 
-def spatial_sections(results: Results) -> tuple[list[tuple[str, Any]], list[Section]]:
+def spatial_sections(
+    results: Results, verdict: Verdict
+) -> tuple[list[tuple[str, Any]], list[Section]]:
     """Build the headline and the sections of a spatial sample, from its ``3_cells`` folder."""
+    del verdict
     cells, genes = read_cells(results)
     quality = read_quality(results)
     windows = zoom_windows(results, cells)

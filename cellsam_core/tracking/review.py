@@ -8,6 +8,7 @@ the resulting increase in the expected number of correct lineages. Events with a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,63 @@ def review_table(
     return table.drop(columns=["track_id", "lineage_id", "log_p"]).reset_index(drop=True)
 
 
+@dataclass(frozen=True)
+class LineageEstimate:
+    """Estimate of how many lineages of a movie are right.
+
+    Attributes
+    ----------
+    n_lineages
+        Lineages of the movie.
+    n_interrupted
+        Lineages with a track that begins or ends inside the field without a division, where a
+        link was missed or a cell was lost.
+    right
+        Expected number of lineages that are not interrupted and of which all links, divisions and
+        buds are right.
+    """
+
+    n_lineages: int
+    n_interrupted: int
+    right: float
+
+    def __str__(self) -> str:
+        n, cut = self.n_lineages, self.n_interrupted
+        if not n:
+            return "There is no lineage."
+        wrong = n - cut - self.right
+        return (
+            f"Estimate: {self.right:.1f} of the {n} lineages are right"
+            f" ({100 * self.right / n:.1f} %). {cut} have a track that begins or ends inside the"
+            f" field without a division: a link was missed there, or a cell was lost. Of the other"
+            f" {n - cut}, about {wrong:.1f} contain a wrong link or division. Cells that were never"
+            " found are not counted."
+        )
+
+
+def estimate_lineages(
+    objects: pd.DataFrame, tracks: pd.DataFrame, divisions: pd.DataFrame
+) -> LineageEstimate:
+    """Estimate how many lineages are right: without interruption, and with all events right.
+
+    Parameters
+    ----------
+    objects, tracks, divisions
+        Tables as for :func:`review_table`; tracks have birth_kind and end_kind, too.
+    """
+    is_cut = (tracks["birth_kind"] == "appeared") | (tracks["end_kind"] == "lost")
+    cut = set(tracks.loc[is_cut, "lineage_id"])
+    lineage = tracks.set_index("track_id")["lineage_id"]
+    kinds = _links(objects), _births(objects, divisions)
+    events = pd.concat([rows for rows in kinds if len(rows)] or kinds)
+    events = events[events["probability"] < CERTAIN]
+    of = lineage.reindex(events["track_id"]).to_numpy()
+    right = events["probability"].astype("float64").groupby(of).prod()
+    whole = [name for name in lineage.unique() if name not in cut]
+    expected = float(right.reindex(whole).fillna(1.0).sum())
+    return LineageEstimate(int(lineage.nunique()), len(cut), expected)
+
+
 def advice(review: pd.DataFrame, n_lineages: int, wanted: float = 0.99) -> str:
     """Tell the user how many rows of :func:`review_table` to check.
 
@@ -86,29 +144,24 @@ def advice(review: pd.DataFrame, n_lineages: int, wanted: float = 0.99) -> str:
     n_lineages
         Number of lineages of the movie.
     wanted
-        Fraction of lineages that should be correct.
+        Share of the lineages in which every link that was made should be right.
 
     Returns
     -------
     str
-        One or two sentences.
+        One sentence.
     """
     if review.empty:
         return f"No automatic link or division has a probability below {CERTAIN}."
     share, gain = review["lineages_right"], review["expected_gain"]
-    now = share.iloc[0] - gain.iloc[0] / n_lineages
-    expected = (
-        f"{100 * now:.1f} % of the {n_lineages} lineages are expected to be right, if links and"
-        f" divisions of a probability of {CERTAIN} or more are"
-    )
-    if now >= wanted:
-        return f"{expected}. None need be checked to reach {100 * wanted:g} %."
-    enough = np.flatnonzero(share >= wanted)
-    if len(enough):
-        n = int(enough[0]) + 1
-        which = "this event" if n == 1 else f"these {n} events"
-        return f"{expected}. Check {which} to reach {100 * wanted:g} % of lineages right."
-    return f"{expected}. Checking these {len(review)} events leads to {100 * share.iloc[-1]:.1f} %."
+    goal = f"{100 * wanted:g} % of the lineages have no wrong link or division"
+    n_needed = int((share - gain / n_lineages < wanted).sum())
+    if not n_needed:
+        return f"None need be checked: {goal} among those that were made."
+    if share.iloc[-1] < wanted:
+        return f"Check these {len(review)} events first; more are in doubt."
+    which = "this event" if n_needed == 1 else f"these {n_needed} events"
+    return f"Check {which}: then {goal} among those that were made."
 
 
 def _links(objects: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.facts import read_facts
 from cellsam_core.files.tables import with_sample
 from cellsam_core.tracking.columns import OBJECTS
-from cellsam_core.tracking.review import advice, review_table
+from cellsam_core.tracking.review import advice, estimate_lineages, review_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,6 +113,7 @@ class Tracks:
         _remove_traces(Path(folder))
         shapes = _write_exports(Path(folder), self, self.labels)
         _write_tables(Path(folder), self, read_facts(self.labels.path).sample, shapes)
+        log.info("%s", estimate_lineages(self.objects, self.tracks, self.divisions))
         log.info("%s", advice(self.review, self.tracks["lineage_id"].nunique()))
 
 

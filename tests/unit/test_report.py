@@ -103,7 +103,7 @@ def test_movie_report_is_complete_and_self_contained(movie, tmp_path):
         "median 0.9",
         "sigma_iou would be unsafe with every 2nd frame only",
         "Largest step of the stage between two frames: 5 px",
-        "to reach 99 % of lineages right.",
+        "then 99 % of the lineages have no wrong link or division among those that were made.",
         "1 mitosis 7 110 118 4 4, 5, 6 0.87",
     ):
         assert expected in text, expected
@@ -195,6 +195,7 @@ def test_empty_and_partial_movies_say_so(tmp_path):
     for expected in (
         "There is no 2_masks/cells.parquet",
         "There are no tracks",
+        "There is no review.csv, or a table of the tracks is missing.",
         "no traces.parquet",
         "intervals.csv or drift.csv is missing",
     ):

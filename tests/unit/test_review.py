@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellsam_core.tracking.review import MAX_EVENTS, advice, review_table
+from cellsam_core.tracking.review import MAX_EVENTS, advice, estimate_lineages, review_table
 
 NAN = float("nan")
 
@@ -100,21 +100,34 @@ def test_what_the_user_corrected_is_certain() -> None:
 
 def test_the_advice_counts_the_events() -> None:
     def said(*chains: list[float]) -> str:
-        sentence = advice(review_table(*lines(*chains)), len(chains))
-        return sentence.replace(
-            ", if links and divisions of a probability of 0.998 or more are", ""
-        )
+        return advice(review_table(*lines(*chains)), len(chains))
 
-    assert said([0.99], [1.0]) == (
-        "99.5 % of the 2 lineages are expected to be right. None need be checked to reach 99 %."
-    )
-    assert said([0.5], [0.9]).endswith("Check these 2 events to reach 99 % of lineages right.")
-    assert said([0.5], [1.0]) == (
-        "75.0 % of the 2 lineages are expected to be right. Check this event to reach 99 % of"
-        " lineages right."
-    )
+    goal = "99 % of the lineages have no wrong link or division among those that were made."
+    assert said([0.99], [1.0]) == f"None need be checked: {goal}"
+    assert said([0.5], [0.9]) == f"Check these 2 events: then {goal}"
+    assert said([0.5], [1.0]) == f"Check this event: then {goal}"
     hopeless = said(*[[0.5]] * (2 * MAX_EVENTS))
-    assert hopeless.endswith(f"Checking these {MAX_EVENTS} events leads to 75.0 %.")
+    assert hopeless == f"Check these {MAX_EVENTS} events first; more are in doubt."
+
+
+def test_missed_links_and_lost_cells_count_against_lineages() -> None:
+    """Noise: hardly any link is made, so hardly any can be wrong, and yet nothing is right."""
+    objects, tracks, divisions = lines([0.9], [], [], [0.5, 0.8])
+    ends = {"birth_kind": "movie_start", "end_kind": "movie_end"}
+    whole = estimate_lineages(objects, tracks.assign(**ends), divisions)
+    assert (whole.n_lineages, whole.n_interrupted) == (4, 0)
+    assert whole.right == pytest.approx(0.9 + 1 + 1 + 0.4)
+    cut = tracks.assign(birth_kind=["movie_start", "appeared", "movie_start", "movie_start"])
+    noise = estimate_lineages(
+        objects, cut.assign(end_kind=["movie_end", "lost", "lost", "movie_end"]), divisions
+    )
+    assert noise.n_interrupted == 2
+    assert noise.right == pytest.approx(0.9 + 0.4)
+    assert str(noise).startswith(
+        "Estimate: 1.3 of the 4 lineages are right (32.5 %). 2 have a track that begins or ends"
+    )
+    nothing = estimate_lineages(objects[:0], cut.assign(end_kind="lost")[:0], divisions)
+    assert str(nothing) == "There is no lineage."
 
 
 def test_no_cells() -> None:

@@ -9,6 +9,7 @@ rule report:
             caption="../report/sample.rst",
             category="{sample}",
         ),
+        verdict="results/{sample}/4_report/verdict.json",
         provenance="results/{sample}/provenance.json",
     log:
         "logs/{sample}/report.log",

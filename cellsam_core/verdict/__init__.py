@@ -1,0 +1,1 @@
+"""Verdict on a sample: checks of its results, each green, amber or red against a limit."""
