@@ -117,7 +117,8 @@ def test_a_movie_without_cells_keeps_its_frame_interval(tmp_path):
     empty = write_movie(tmp_path / "results", n_frames=2, with_cells=False)
     header = (empty / "3_tracks/trace_summary.csv").read_text()
     assert "peak_time_s" in header
-    assert "_frames" not in header
+    metadata = pq.read_schema(empty / "3_tracks/traces.parquet").metadata
+    assert json.loads(metadata[b"cellsam_traces"])["frame_interval_s"] == 30
 
 
 def test_the_drug_is_given_within_the_movie(movie):
