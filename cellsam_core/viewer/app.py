@@ -49,14 +49,18 @@ def make_app(library: Library, token: str, editing: Editing) -> ASGIApp:
     """
     looking = Looking(library)
     for_tiles = anyio.CapacityLimiter(TILES_AT_ONCE)
+    for_model = anyio.CapacityLimiter(1)
+    table = "/api/{sample}/corrections/{table}"
     routes = [
         Route("/", _page),
         Mount("/static", StaticFiles(directory=STATIC)),
         *(Route(f"/api/{path}", _threaded(f, for_tiles)) for path, f in looking.tiles.items()),
         *(Route(f"/api/{path}", _threaded(f)) for path, f in looking.tables.items()),
         Route("/api/{sample}/corrections", _threaded(editing.list_rows)),
-        Route("/api/{sample}/corrections", _threaded(editing.append), methods=["POST"]),
-        Route("/api/{sample}/corrections/{key}", _threaded(editing.remove), methods=["DELETE"]),
+        Route(table, _threaded(editing.append), methods=["POST"]),
+        Route(f"{table}/{{key}}", _threaded(editing.remove), methods=["DELETE"]),
+        Route("/api/{sample}/model", _threaded(editing.start_model), methods=["POST"]),
+        Route("/api/{sample}/prompt", _threaded(editing.prompt, for_model), methods=["POST"]),
     ]
     handlers: Any = {HTTPException: _http_error, InputError: _input_error}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token)

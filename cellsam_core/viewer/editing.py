@@ -1,31 +1,69 @@
-"""Answers to requests that change the user's table of corrections."""
+"""Answers to requests that change the user's tables of corrections."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from cellsam_core.corrections.cells_table import CELL_COLUMNS, read_cell_corrections
+from cellsam_core.corrections.outlines import outline_of
+from cellsam_core.corrections.table import append_rows, checksum_of, read_rows, remove_rows
 from cellsam_core.tracking.corrections_table import read_corrections
-from cellsam_core.viewer import requests, track_edits
-from cellsam_core.viewer.edit_table import EditTable, Row
+from cellsam_core.viewer import cell_edits, requests, track_edits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from starlette.requests import Request
 
+    from cellsam_core.viewer.prompts import Prompter
     from cellsam_core.viewer.samples import Library, Sample
 
 SOURCES = ("image", "queue", "lineage")
+CELL_OPERATIONS = ("add", "delete", "merge", "split", "redraw", "complete")
+MAX_TEXT = 100_000
 MAX_NOTE = 500
-MAX_NUMBER = 2**31 - 1
+MAX_BOXES = 64
+FORMULA = ("=", "+", "-", "@")
+"""Beginnings of a note that a spreadsheet would take for a formula."""
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the two tables of a sample.
+
+    Attributes
+    ----------
+    name
+        ``tracks`` or ``cells``.
+    columns
+        Columns of a new table.
+    check
+        Function of the path of a table that raises InputError if the workflow can't use it.
+    """
+
+    name: str
+    columns: Sequence[str]
+    check: Callable[[Path], object]
+
+
+KINDS = {
+    "tracks": Kind("tracks", track_edits.COLUMNS, read_corrections),
+    "cells": Kind("cells", CELL_COLUMNS, read_cell_corrections),
+}
 
 
 class Editing:
-    """Answers that append to and remove from ``corrections/<sample>.tracks.csv``.
+    """Answers that add rows to ``corrections/<sample>.tracks.csv`` and ``.cells.csv``.
 
     Parameters
     ----------
@@ -33,96 +71,187 @@ class Editing:
         The samples.
     folder
         Folder of the tables of corrections.
+    prompter
+        Model that draws cells in boxes.
     is_read_only
         True refuses every change.
     """
 
-    def __init__(self, library: Library, folder: Path, *, is_read_only: bool) -> None:
+    def __init__(
+        self, library: Library, folder: Path, prompter: Prompter, *, is_read_only: bool
+    ) -> None:
         self._library = library
         self._folder = folder
+        self._prompter = prompter
         self._is_read_only = is_read_only
 
-    def table_of(self, sample: Sample) -> EditTable:
-        """Return the table of corrections of the tracks of a sample."""
-        path = self._folder / f"{sample.name}.tracks.csv"
-        return EditTable(path, track_edits.COLUMNS, read_corrections)
+    def _path(self, sample: Sample, kind: str) -> Path:
+        return self._folder / f"{sample.name}.{kind}.csv"
 
     def list_rows(self, request: Request) -> Response:
-        """Answer with all rows and the checksum of the table."""
-        sample = requests.sample_of(request, self._library)
-        return JSONResponse(self._listed(sample))
+        """Answer with all rows and the checksums of both tables."""
+        return JSONResponse(self._listed(requests.sample_of(request, self._library)))
 
     def _listed(self, sample: Sample) -> dict[str, Any]:
-        table = self.table_of(sample)
-        made_s = sample.tracked_at_s
-        found = [record.values for record in table.records()]
-        rows = [row | {"waiting": _waits(row, made_s)} for row in found]
-        return {
-            "rows": rows,
-            "seen": table.checksum(),
-            "file": f"{self._folder.name}/{table.path.name}",
-            "read_only": self._is_read_only,
-        }
+        listed: dict[str, Any] = {"read_only": self._is_read_only, "seen": {}, "rows": {}}
+        for name in KINDS:
+            path = self._path(sample, name)
+            made_s = sample.made_at_s(name)
+            rows = [row.values for row in read_rows(path, ()).rows]
+            listed["rows"][name] = [row | {"waiting": _waits(row, made_s)} for row in rows]
+            listed["seen"][name] = checksum_of(path)
+        listed["folder"] = self._folder.name
+        return listed
 
     def append(self, request: Request) -> Response:
         """Write the rows of one action, or of one that was taken back."""
         sample = requests.sample_of(request, self._library)
         self._refuse_reading()
+        kind = _kind(request)
         said = requests.body(request)
-        table = self.table_of(sample)
+        path = self._path(sample, kind.name)
         seen = str(said.get("seen", ""))
         if "again" in said:
-            rows: list[dict[str, Any]] = [
-                _checked_row(row) for row in requests.items(said, "again")
-            ]
+            rows = [_checked_row(row, kind) for row in requests.items(said, "again")]
+        elif kind.name == "tracks":
+            rows = self._track_rows(sample, said)
         else:
-            action = said.get("action")
-            if action not in (*track_edits.ONE, *track_edits.TWO):
-                raise HTTPException(422, "action is none of the list.")
-            source = said.get("source", "image")
-            if source not in SOURCES:
-                raise HTTPException(422, "source is none of the list.")
-            objects = [_object(item) for item in requests.items(said, "objects")]
-            rows = track_edits.rows_of(sample, action, objects, source)
-            note = said.get("note", "")
-            if note:
-                rows[0]["note"] = str(note)[:MAX_NOTE]
-        written = table.append(seen, rows)
-        return JSONResponse({"written": written, **self._listed(sample)})
+            serial = read_rows(path, ()).next_serial()
+            rows = [cell_edits.row_of(sample, _checked_cell(sample, said), serial)]
+        rows = _stamped(rows)
+        check = partial(_check, kind, sample, rows)
+        append_rows(path, kind.columns, rows, seen=seen, check=check)
+        return JSONResponse({"written": rows, **self._listed(sample)})
+
+    def _track_rows(self, sample: Sample, said: dict[str, Any]) -> list[Row]:
+        action, source = said.get("action"), said.get("source", "image")
+        if action not in (*track_edits.ONE, *track_edits.TWO):
+            raise HTTPException(422, "action is none of the list.")
+        if source not in SOURCES:
+            raise HTTPException(422, "source is none of the list.")
+        objects = [_object(item) for item in requests.items(said, "objects")]
+        rows = track_edits.rows_of(sample, action, objects, source)
+        return [{name: _as_text(value) for name, value in row.items()} for row in rows]
 
     def remove(self, request: Request) -> Response:
         """Remove a row and those of the same action."""
         sample = requests.sample_of(request, self._library)
         self._refuse_reading()
+        kind = _kind(request)
+        path = self._path(sample, kind.name)
+        key = request.path_params["key"]
+        rows = [row.values for row in read_rows(path, ()).rows]
+        own = [row for row in rows if row.get("id") == key]
+        group = own[0].get("group") if own else None
+        gone = [row for row in rows if row in own or (group and row.get("group") == group)]
+        ids = [row["id"] for row in gone] or [key]
         seen = str(requests.body(request).get("seen", ""))
-        removed = self.table_of(sample).remove(seen, request.path_params["key"])
-        return JSONResponse({"removed": removed, **self._listed(sample)})
+        remove_rows(path, ids, seen=seen, check=kind.check)
+        return JSONResponse({"removed": gone, **self._listed(sample)})
+
+    def start_model(self, request: Request) -> Response:
+        """Begin to load the model; answer with its state."""
+        sample = requests.sample_of(request, self._library)
+        return JSONResponse(self._prompter.start(sample))
+
+    def prompt(self, request: Request) -> Response:
+        """Draw the cells in boxes; nothing is written."""
+        sample = requests.sample_of(request, self._library)
+        said = requests.body(request)
+        frame = requests.whole(said, "t", sample.manifest.n_frames)
+        began = time.perf_counter()
+        cells: list[dict[str, Any] | None] = []
+        for item in requests.items(said, "boxes", MAX_BOXES):
+            box = requests.box(item, sample.manifest.shape_yx)
+            one = self._prompter.draw(sample, frame, box)
+            cells.append(
+                None
+                if one is None
+                else {
+                    "outline": outline_of(one.mask, one.y0, one.x0).tolist(),
+                    "score": float(one.score),
+                    "predicted_iou": float(one.predicted_iou),
+                }
+            )
+        took = 1000 * (time.perf_counter() - began)
+        weights = self._prompter.weights_of(sample)
+        return JSONResponse({"cells": cells, "ms": round(took, 1), "weights": weights})
 
     def _refuse_reading(self) -> None:
         if self._is_read_only:
             raise HTTPException(403, "The page was started with --read-only.")
 
 
+def _kind(request: Request) -> Kind:
+    kind = KINDS.get(request.path_params["table"])
+    if kind is None:
+        raise HTTPException(404, "There is no such table.")
+    return kind
+
+
+def _check(kind: Kind, sample: Sample, rows: Sequence[Row], path: Path) -> None:
+    """Read a new table as the workflow does, and carry out the new rows of cells."""
+    kind.check(path)
+    if kind.name == "cells":
+        for row in rows:
+            cell_edits.try_row(sample, path, row)
+
+
+def _stamped(rows: Sequence[Row]) -> list[Row]:
+    """Give rows of one action ids, a group and the time, where they have none."""
+    group = secrets.token_hex(4)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return [{"id": secrets.token_hex(4), "group": group, "time": now} | row for row in rows]
+
+
 def _object(item: object) -> tuple[int, int]:
     if not isinstance(item, list) or len(item) != 2:
         raise HTTPException(422, "objects is no list of [frame, label].")
-    for value in item:
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
-            raise HTTPException(422, "objects is no list of [frame, label].")
-    return item[0], item[1]
+    frame, label = (requests.as_whole(value, "objects") for value in item)
+    return frame, label
 
 
-def _checked_row(row: object) -> Row:
+def _checked_cell(sample: Sample, said: dict[str, Any]) -> dict[str, Any]:
+    """Check the kinds of what an action on cells needs."""
+    operation = said.get("operation")
+    if operation not in CELL_OPERATIONS:
+        raise HTTPException(422, "operation is none of the list.")
+    checked = {"operation": operation}
+    checked["frame"] = requests.whole(said, "frame", sample.manifest.n_frames)
+    needs_label = operation in ("delete", "merge", "split", "redraw")
+    for name in (("label",) if needs_label else ()) + (("other",) if operation == "merge" else ()):
+        checked[name] = requests.whole(said, name, requests.MAX_NUMBER)
+    for name in ("outline", "cut"):
+        if name in said:
+            checked[name] = requests.items(said, name, cell_edits.MAX_CORNERS)
+    if "box" in said:
+        checked["box"] = requests.box(said["box"], sample.manifest.shape_yx)
+        checked["weights"] = sample.results.segmentation_parameters().get("sha256", "")
+    source = said.get("source", "image")
+    if source not in SOURCES:
+        raise HTTPException(422, "source is none of the list.")
+    return checked | {"source": source}
+
+
+def _checked_row(row: object, kind: Kind) -> Row:
     """Accept a row that `remove` gave, so that it can be written back."""
-    if not isinstance(row, dict) or not set(row) <= set(track_edits.COLUMNS):
+    if not isinstance(row, dict) or not set(row) <= {*kind.columns}:
         raise HTTPException(422, "again is no list of rows.")
-    if not all(isinstance(v, str) and len(v) <= MAX_NOTE for v in row.values()):
+    if not all(isinstance(v, str) and len(v) <= MAX_TEXT for v in row.values()):
         raise HTTPException(422, "again is no list of rows.")
-    return {str(k): v for k, v in row.items()}
+    return {str(k): _as_text(v) for k, v in row.items()}
+
+
+def _as_text(value: object) -> str:
+    """Write a value so that no spreadsheet runs it and no line breaks."""
+    if value is None:
+        return ""
+    text = " ".join(str(value).split())
+    return f"'{text}" if text.startswith(FORMULA) and not text[1:2].isdigit() else text
 
 
 def _waits(row: Row, made_s: float) -> bool:
-    """Tell whether a row was written after the tracks were made."""
+    """Tell whether a row was written after the results that follow from it were made."""
     try:
         return datetime.fromisoformat(row.get("time", "")).timestamp() > made_s
     except ValueError:

@@ -13,3 +13,7 @@ class ViewOptions(Options):
         0, "Port on this computer; 0 lets the system choose a free one.", minimum=0, maximum=65535
     )
     read_only: bool = option(False, "Only look: no table of corrections is written.")
+    weights: str | None = option(
+        None, "Weights that draw cells in boxes; without it, those that made the masks."
+    )
+    no_model: bool = option(False, "Load no model: cells are drawn by hand only.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cellsam_core.viewer.samples import Library, Sample
 
 CHANNEL = re.compile(r"(\d{1,3}):([0-9a-f]{6}):(\d{1,5}):(\d{1,5})", re.ASCII)
+MAX_NUMBER = 2**31 - 1
 MAX_CHANNELS = 8
 MAX_GENES = 8
 
@@ -96,3 +98,30 @@ def items(said: dict[str, Any], name: str, most: int = 64) -> list[Any]:
     if not isinstance(found, list) or not 0 < len(found) <= most:
         raise HTTPException(422, f"{name} is no list of at most {most}.")
     return found
+
+
+def as_whole(value: object, name: str, below: int = MAX_NUMBER) -> int:
+    """Return a whole number from 0 on; anything else is refused."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < below:
+        raise HTTPException(422, f"{name} is no number from 0 to {below - 1}.")
+    return value
+
+
+def whole(said: dict[str, Any], name: str, below: int) -> int:
+    """Return a whole number of the object that was sent."""
+    return as_whole(said.get(name), name, below)
+
+
+def box(item: object, shape_yx: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the corners x0, y0, x1, y1 of a box, in pixels, cut at the borders of the image."""
+    sides = item if isinstance(item, list) and len(item) == 4 else []
+    numbers = [float(v) for v in sides if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numbers) != 4 or not all(map(math.isfinite, numbers)):
+        raise HTTPException(422, "A box is no list of four numbers.")
+    height, width = shape_yx
+    limits = (width, height, width, height)
+    cut = [min(max(v, -0.5), limit - 0.5) for v, limit in zip(numbers, limits, strict=True)]
+    x0, y0, x1, y1 = cut
+    if x1 - x0 < 1 or y1 - y0 < 1:
+        raise HTTPException(422, "A box lies outside of the image or is smaller than a pixel.")
+    return x0, y0, x1, y1

@@ -85,9 +85,27 @@ class Sample:
         return hashlib.sha256((self.masks_folder / "cells.parquet").read_bytes()).hexdigest()
 
     @cached_property
-    def tracked_at_s(self) -> float:
-        """Time at which the tracks were made, seconds since 1970; 0 where they are not."""
-        path = self.folder / "3_tracks/tracks.csv"
+    def automatic_labels(self) -> Pyramid:
+        """Label images before any correction, which rows of cells are applied to."""
+        pyramid = self._pyramid("2_masks/masks.zarr")
+        assert pyramid is not None
+        return pyramid
+
+    @cached_property
+    def automatic_checksum(self) -> str:
+        """Checksum of the cell table of the masks before any correction."""
+        return hashlib.sha256((self.folder / "2_masks/cells.parquet").read_bytes()).hexdigest()
+
+    def made_at_s(self, kind: str) -> float:
+        """Return the time at which corrections were last carried out, seconds since 1970.
+
+        Parameters
+        ----------
+        kind
+            ``tracks`` or ``cells``.
+        """
+        names = {"tracks": "3_tracks/tracks.csv", "cells": "2_masks/corrected/corrections.csv"}
+        path = self.folder / names[kind]
         return path.stat().st_mtime if path.is_file() else 0.0
 
     @cached_property

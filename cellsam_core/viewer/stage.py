@@ -18,6 +18,8 @@ from cellsam_core.viewer.options import ViewOptions
 if TYPE_CHECKING:
     import uvicorn
 
+    from cellsam_core.viewer.prompts import Load
+
 HOST = "127.0.0.1"
 DEFAULTS = ViewOptions()
 STARTS_WITHIN_S = 20.0
@@ -65,6 +67,7 @@ def view(
     *,
     corrections: str | Path | None = None,
     token: str | None = None,
+    load: Load | None = None,
 ) -> Page:
     """Show results in the browser: images, masks, tracks, traces, transcripts and counts.
 
@@ -79,10 +82,12 @@ def view(
     options
         Port, and whether corrections are written.
     corrections
-        Folder of the tables ``<sample>.tracks.csv`` that corrections are appended to; the folder
-        ``corrections`` beside the results without it.
+        Folder of the tables ``<sample>.tracks.csv`` and ``<sample>.cells.csv`` that corrections
+        are appended to; the folder ``corrections`` beside the results without it.
     token
         Secret part of the address; a new one without it.
+    load
+        Function of the name of weights that loads the model that draws cells in boxes.
 
     Returns
     -------
@@ -113,11 +118,13 @@ def view(
 
     from cellsam_core.viewer.app import make_app
     from cellsam_core.viewer.editing import Editing
+    from cellsam_core.viewer.prompts import Prompter, load_segmenter
     from cellsam_core.viewer.samples import Library
 
     library = Library(Path(results))
     tables = Path(corrections) if corrections is not None else _beside(library.root)
-    editing = Editing(library, tables, is_read_only=options.read_only)
+    prompter = Prompter(load or load_segmenter, options.weights or "", is_off=options.no_model)
+    editing = Editing(library, tables, prompter, is_read_only=options.read_only)
     token = token or secrets.token_urlsafe(16)
     listening = _listen(options.port)
     port = listening.getsockname()[1]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from view_results import Discs
 
+import cellsam_core as cc
 from cellsam_core.errors import InputError
+from cellsam_core.files import omezarr
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.viewer.app import make_app
-from cellsam_core.viewer.edit_table import EditTable
 from cellsam_core.viewer.editing import Editing
+from cellsam_core.viewer.prompts import Prompter
 from cellsam_core.viewer.samples import Library
 
 BY_HAND = "operation,frame,label,other_frame,other_label,note\nlink,3,1,2,1,seen by eye\n\n"
@@ -27,15 +32,16 @@ def folder(shown_results: Path, tmp_path: Path) -> Path:
 
 def client_of(folder: Path, *, read_only: bool = False) -> TestClient:
     library = Library(folder / "results")
-    editing = Editing(library, folder / "corrections", is_read_only=read_only)
+    tables, prompter = folder / "corrections", Prompter(is_off=True)
+    editing = Editing(library, tables, prompter, is_read_only=read_only)
     return TestClient(make_app(library, "t", editing), base_url="http://127.0.0.1/t/api/movie/")
 
 
 def post(client: TestClient, action: str, *objects: tuple[int, int], seen: str | None = None):
     if seen is None:
-        seen = client.get("corrections").json()["seen"]
+        seen = client.get("corrections").json()["seen"]["tracks"]
     body = {"seen": seen, "action": action, "objects": [list(o) for o in objects]}
-    return client.post("corrections", json=body)
+    return client.post("corrections/tracks", json=body)
 
 
 def essence(answer) -> list[tuple[str, ...]]:
@@ -73,14 +79,12 @@ def test_an_action_is_rows_that_the_workflow_reads(folder: Path, action, objects
     read = read_corrections(folder / "corrections/movie.tracks.csv")
     assert [(c.operation, str(c.frame), str(c.label)) for c in read] == [row[:3] for row in rows]
     listed = client.get("corrections").json()
-    assert [row["waiting"] for row in listed["rows"]] == [True] * len(rows)
+    assert [row["waiting"] for row in listed["rows"]["tracks"]] == [True] * len(rows)
     cells = (folder / "results/movie/2_masks/cells.parquet").read_bytes()
     assert written[0]["masks"] == hashlib.sha256(cells).hexdigest()
 
 
 def test_a_row_names_a_pixel_inside_of_the_object(folder: Path):
-    from cellsam_core.files import omezarr
-
     client = client_of(folder)
     row = post(client, "link", (4, 3), (5, 3)).json()["written"][0]
     masks = omezarr.open_(folder / "results/movie/2_masks/masks.zarr")
@@ -99,12 +103,15 @@ def test_undo_restores_the_bytes_and_rows_by_hand_stay(folder: Path):
     assert before.decode().splitlines()[1] == BY_HAND.splitlines()[1]
     second = post(client, "swap", (5, 3), (5, 1))
     key = second.json()["written"][1]["id"]
-    gone = client.request("DELETE", f"corrections/{key}", json={"seen": second.json()["seen"]})
+    gone = client.request(
+        "DELETE", f"corrections/tracks/{key}", json={"seen": second.json()["seen"]["tracks"]}
+    )
     assert gone.status_code == 200
     assert len(gone.json()["removed"]) == 2
     assert path.read_bytes() == before
     again = client.post(
-        "corrections", json={"seen": gone.json()["seen"], "again": gone.json()["removed"]}
+        "corrections/tracks",
+        json={"seen": gone.json()["seen"]["tracks"], "again": gone.json()["removed"]},
     )
     assert again.status_code == 200
     assert again.json()["written"][1]["id"] == key
@@ -114,7 +121,7 @@ def test_undo_restores_the_bytes_and_rows_by_hand_stay(folder: Path):
 
 def test_a_table_that_was_changed_outside_is_not_overwritten(folder: Path):
     client = client_of(folder)
-    seen = post(client, "unlink", (5, 2)).json()["seen"]
+    seen = post(client, "unlink", (5, 2)).json()["seen"]["tracks"]
     path = folder / "corrections/movie.tracks.csv"
     text = path.read_text() + "unlink,4,1,,,\n"
     path.write_text(text)
@@ -171,32 +178,156 @@ def test_an_action_on_other_cells_is_refused_with_a_sentence(folder: Path, actio
     ],
 )
 def test_a_body_that_is_no_action_is_refused(folder: Path, body):
-    assert client_of(folder).post("corrections", json=body).status_code == 422
+    assert client_of(folder).post("corrections/tracks", json=body).status_code == 422
 
 
 def test_a_page_that_only_looks_writes_nothing(folder: Path):
     client = client_of(folder, read_only=True)
     assert post(client, "unlink", (5, 2)).status_code == 403
-    deleted = client.request("DELETE", "corrections/ab", json={"seen": ""})
+    deleted = client.request("DELETE", "corrections/tracks/ab", json={"seen": ""})
     assert deleted.status_code == 403
     assert client.get("corrections").json()["read_only"] is True
     assert not (folder / "corrections").exists()
 
 
-def test_notes_are_one_line_and_no_formula(tmp_path: Path):
-    table = EditTable(tmp_path / "t.csv", ("operation", "note", "id", "group"), lambda _: None)
-    table.append("", [{"operation": "delete", "note": "=1+1\nsecond"}])
-    text = (tmp_path / "t.csv").read_text()
-    assert len(text.splitlines()) == 2
-    assert ",'=1+1 second," in text
+# Cells
 
 
-def test_a_quoted_line_break_of_the_user_is_kept(tmp_path: Path):
-    path = tmp_path / "t.csv"
-    path.write_text('operation,note\ndelete,"two\nlines"\n')
-    table = EditTable(path, ("operation", "note", "id", "group"), lambda _: None)
-    row = table.append(table.checksum(), [{"operation": "unlink"}])[0]
-    table.remove(table.checksum(), row["id"])
-    assert path.read_text() == 'operation,note,id,group\ndelete,"two\nlines"\n'
-    with pytest.raises(InputError, match="no row 99"):
-        table.remove(table.checksum(), "99")
+def outline_at(y: float, x: float, radius: float = 9) -> list[list[float]]:
+    return [[x + dx * radius, y + dy * radius] for dx, dy in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+
+
+def post_cell(client: TestClient, operation: str, **more: object):
+    seen = client.get("corrections").json()["seen"]["cells"]
+    body = {"seen": seen, "operation": operation, "frame": 5, **more}
+    return client.post("corrections/cells", json=body)
+
+
+def corrected(folder: Path, frame: int = 5):
+    masks = folder / "results/movie/2_masks"
+    labels, outcomes = cc.correct(
+        masks / "masks.zarr",
+        masks / "cells.parquet",
+        folder / "corrections/movie.cells.csv",
+        folder / "corrected",
+    )
+    assert set(outcomes["found"]) == {"yes"}
+    return omezarr.open_(masks / "masks.zarr").frame(frame), labels.frame(frame)
+
+
+def test_a_deleted_a_cut_a_joined_and_a_new_cell_are_replayed(folder: Path):
+    client = client_of(folder)
+    assert post_cell(client, "delete", label=1).status_code == 200
+    cut = [[115, 10], [115, 70]]
+    assert post_cell(client, "split", label=2, cut=cut).status_code == 200
+    added = post_cell(client, "add", outline=outline_at(80, 160))
+    assert added.status_code == 200, added.text
+    redrawn = post_cell(client, "redraw", label=3, outline=outline_at(115, 55, 12))
+    assert redrawn.status_code == 200, redrawn.text
+    assert post_cell(client, "complete", outline=outline_at(80, 80, 60)).status_code == 200
+    before, after = corrected(folder)
+    assert not (after == 1).any()
+    halves = np.unique(after[before == 2])
+    assert len(halves) == 2
+    assert after[80, 160] not in (0, *np.unique(before))
+    assert (after == 3).sum() == 25 * 25
+    serials = [row["serial"] for row in added.json()["rows"]["cells"]]
+    assert serials == ["", "0", "1", "", ""]
+
+
+def test_cells_of_a_tissue_are_corrected_too(shown_results: Path, tmp_path: Path):
+    shutil.copytree(shown_results / "tissue", tmp_path / "results/tissue")
+    library = Library(tmp_path / "results")
+    editing = Editing(library, tmp_path / "corrections", Prompter(is_off=True), is_read_only=False)
+    url = "http://127.0.0.1/t/api/tissue/"
+    client = TestClient(make_app(library, "t", editing), base_url=url)
+    body = {"seen": "", "operation": "delete", "frame": 0, "label": 7}
+    answer = client.post("corrections/cells", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["rows"]["cells"][0]["operation"] == "delete"
+
+
+@pytest.mark.parametrize(
+    ("operation", "more", "said"),
+    [
+        ("split", {"label": 2, "cut": [[10, 10], [12, 12]]}, "does not divide"),
+        ("delete", {"label": 99}, "no cell 99"),
+        ("add", {"outline": [[0, 0], [9, 9], [9, 0], [0, 9]]}, "crosses itself"),
+        ("add", {"outline": [[5, 5], [6, 6]]}, "3 to 2000 corners"),
+        ("add", {"outline": [["a", 1]] * 3}, "no outline"),
+    ],
+)
+def test_a_cell_that_cannot_be_corrected_is_no_row(folder: Path, operation, more, said):
+    answer = post_cell(client_of(folder), operation, **more)
+    assert answer.status_code == 409
+    assert said in answer.json()["error"]
+    assert not (folder / "corrections/movie.cells.csv").exists()
+
+
+def test_a_second_deletion_of_a_cell_is_refused_and_undo_restores(folder: Path):
+    client = client_of(folder)
+    first = post_cell(client, "delete", label=1).json()
+    path = folder / "corrections/movie.cells.csv"
+    before = path.read_bytes()
+    assert post_cell(client, "delete", label=1).status_code == 409
+    assert path.read_bytes() == before
+    second = post_cell(client, "delete", label=2).json()
+    key = second["written"][0]["id"]
+    gone = client.request(
+        "DELETE", f"corrections/cells/{key}", json={"seen": second["seen"]["cells"]}
+    )
+    assert gone.status_code == 200
+    assert path.read_bytes() == before
+    assert first["written"][0]["id"] in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"operation": "paint", "frame": 0},
+        {"operation": "delete", "frame": 99, "label": 1},
+        {"operation": "delete", "frame": 0},
+        {"operation": "add", "frame": 0, "outline": "0 0;1 1;2 2"},
+        {"operation": "add", "frame": 0, "outline": [], "box": [0, 0]},
+    ],
+)
+def test_a_body_that_is_no_action_on_cells_is_refused(folder: Path, body):
+    assert client_of(folder).post("corrections/cells", json=body).status_code == 422
+    assert client_of(folder).post("corrections/other", json=body).status_code == 404
+
+
+def test_a_box_is_drawn_from_features_that_are_kept(folder: Path):
+    library, model = Library(folder / "results"), Discs()
+    prompter = Prompter(lambda weights: model)
+    editing = Editing(library, folder / "corrections", prompter, is_read_only=False)
+    url = "http://127.0.0.1/t/api/movie/"
+    client = TestClient(make_app(library, "t", editing), base_url=url)
+    body = {"t": 5, "boxes": [[26, 26, 54, 54]]}
+    assert client.post("prompt", json=body).status_code == 409
+    assert client.post("model", json={}).json()["model"] in ("loading", "ready")
+    for _ in range(100):
+        if client.post("model", json={}).json()["model"] == "ready":
+            break
+        time.sleep(0.01)
+    for _ in range(3):
+        answer = client.post("prompt", json=body).json()
+    outline = np.array(answer["cells"][0]["outline"])
+    np.testing.assert_allclose(outline.mean(axis=0), [40, 40], atol=1)
+    assert model.n_features == 1
+    for boxes in ([], [[0, 0, 1]], [[0, 0, 1, None]], [[300, 300, 400, 400]], [[0, 0, 1, 1]] * 65):
+        assert client.post("prompt", json={"t": 5, "boxes": boxes}).status_code == 422
+
+
+def test_a_model_that_cannot_be_had_says_why(folder: Path):
+    def fails(weights):
+        raise InputError("w.safetensors", found="no file", expected="weights", remedy="give it")
+
+    sample = Library(folder / "results").get("movie")
+    prompter = Prompter(fails)
+    prompter.start(sample)
+    for _ in range(100):
+        if prompter.state()["model"] == "failed":
+            break
+        time.sleep(0.01)
+    assert "w.safetensors" in prompter.state()["reason"]
+    assert Prompter(is_off=True).state()["model"] == "off"

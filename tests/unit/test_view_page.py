@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_results import N_FRAMES
-from view_results import HOSTILE
+from view_results import HOSTILE, Discs
 
+from cellsam_core.corrections.cells_table import read_cell_corrections
 from cellsam_core.files import omezarr
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.viewer.options import ViewOptions
@@ -90,6 +91,12 @@ class Tab:
 
     def click(self, y: float, x: float) -> None:
         self.page.mouse.click(*self.screen(y, x))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        self.page.mouse.move(*self.screen(*start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.screen(*end), steps=6)
+        self.page.mouse.up()
 
 
 @pytest.fixture
@@ -371,5 +378,45 @@ def test_a_page_that_only_looks_has_no_tools(tab: Tab, shown_results: Path, tmp_
         page.keyboard.press("d")
         page.wait_for_timeout(200)
         assert not (tmp_path / "c").exists()
+    finally:
+        served.close()
+
+
+def test_cells_are_drawn_cut_and_deleted(tab: Tab, shown_results: Path, tmp_path: Path):
+    served = view(shown_results, corrections=tmp_path / "c", load=lambda weights: Discs())
+    try:
+        page = tab.open(served.url, "movie", 5)
+        page.keyboard.press("x")
+        tab.wait(tool="box", model="ready")
+        tab.drag((68, 148), (92, 172))
+        tab.wait(proposal="yes")
+        page.keyboard.press("Escape")  # nothing is written
+        tab.wait(proposal="", tool="", cellrows=0)
+        page.keyboard.press("x")
+        tab.drag((68, 148), (92, 172))
+        tab.wait(proposal="yes")
+        page.keyboard.press("c")
+        tab.wait(proposal="", cellrows=1, waiting=1)
+        page.keyboard.press("o")
+        for y, x in ((60, 150), (60, 170), (50, 160)):
+            tab.click(y, x)
+        page.keyboard.press("Enter")
+        tab.wait(cellrows=2)
+        page.keyboard.press("Escape")
+        tab.click(40, 115)
+        tab.wait(chosen="5:2")
+        page.keyboard.press("k")
+        tab.drag((60, 116), (62, 130))  # does not divide the cell
+        page.get_by_text("does not divide").wait_for()
+        tab.drag((20, 115), (60, 115))
+        tab.wait(cellrows=3, tool="")
+        tab.click(40, 45)
+        tab.wait(chosen="5:1")
+        page.keyboard.press("d")
+        tab.wait(cellrows=4)
+        page.keyboard.press("z")
+        tab.wait(cellrows=3)
+        found = [c.operation for c in read_cell_corrections(tmp_path / "c/movie.cells.csv")]
+        assert found == ["add", "add", "split"]
     finally:
         served.close()

@@ -22,6 +22,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.viewer.app import STATIC, make_app
 from cellsam_core.viewer.editing import Editing
 from cellsam_core.viewer.points import Points
+from cellsam_core.viewer.prompts import Prompter
 from cellsam_core.viewer.pyramid import ChunkCache, Pyramid
 from cellsam_core.viewer.samples import Library
 from cellsam_core.viewer.stage import view
@@ -33,7 +34,8 @@ LOOK = "c=0:ffffff:0:65535"
 
 def client_of(root: Path, *, read_only: bool = False) -> TestClient:
     library = Library(root)
-    editing = Editing(library, root.parent / "corrections", is_read_only=read_only)
+    tables, prompter = root.parent / "corrections", Prompter(is_off=True)
+    editing = Editing(library, tables, prompter, is_read_only=read_only)
     app = make_app(library, TOKEN, editing)
     return TestClient(
         app, base_url=f"http://127.0.0.1:8000/{TOKEN}/", raise_server_exceptions=False

@@ -5,7 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 from fake_results import write_movie, write_spatial
+
+from cellsam_core.segmentation.instances import Instance, crop
+from cellsam_core.segmentation.segmenter import Features
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -16,3 +20,20 @@ def write_results(root: Path) -> Path:
     (root / HOSTILE).mkdir()
     shutil.copy(root / "movie/0_manifest.json", root / HOSTILE / "0_manifest.json")
     return root
+
+
+class Discs:
+    """A model that draws the disc in each box, and counts what it was asked."""
+
+    def __init__(self) -> None:
+        self.n_features = 0
+
+    def features(self, pixels, diameter_px):
+        self.n_features += 1
+        return Features(pixels, pixels.shape[1:], (1.0, 1.0))
+
+    def draw_boxes(self, features, boxes):
+        x0, y0, x1, y1 = boxes[0]
+        y, x = np.mgrid[: features.shape_yx[0], : features.shape_yx[1]] + 0.5
+        side = ((x - (x0 + x1) / 2) / (x1 - x0)) ** 2 + ((y - (y0 + y1) / 2) / (y1 - y0)) ** 2
+        return [Instance(*crop(0, 0, side < 0.25), 1.0, 0.9)]

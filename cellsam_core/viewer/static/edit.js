@@ -3,8 +3,8 @@
 
 import { html } from "./vendor/htm-preact.module.js";
 import { json } from "./api.js";
-import { objectAt, path, visit } from "./choose.js";
-import { toScreen } from "./image.js";
+import { objectAt, path, setFrame, visit } from "./choose.js";
+import { goTo, toScreen } from "./image.js";
 import { addActions } from "./keys.js";
 import { addDrawer } from "./marks.js";
 import { addPanel, button } from "./panels.js";
@@ -17,19 +17,22 @@ let loadedFor = "";
 /** Load the table of the open sample. */
 export async function loadRows() {
   const { sample } = state;
-  if (!sample || !isMovie() || !sample.has?.tracks) return set({ rows: [], file: "" });
+  if (!sample?.has?.masks) return set({ rows: [], cellRows: [] });
   const listed = await json(path("corrections"));
   if (state.sample === sample) take(listed);
   return undefined;
 }
 
 function take(listed) {
-  set({ rows: listed.rows, seen: listed.seen, file: listed.file, readOnly: listed.read_only });
+  const { rows, seen, folder, read_only: readOnly } = listed;
+  set({ rows: rows.tracks, cellRows: rows.cells, seen, folder, readOnly });
 }
 
-async function change(method, where, body) {
+/** Change a table, "tracks" or "cells". */
+export async function change(method, table, rest, body) {
   try {
-    const answer = await json(where, { method, body: { ...body, seen: state.seen } });
+    const where = path(`corrections/${table}${rest}`);
+    const answer = await json(where, { method, body: { ...body, seen: state.seen[table] } });
     take(answer);
     return answer;
   } catch (error) {
@@ -38,17 +41,25 @@ async function change(method, where, body) {
   }
 }
 
-const words = (row) =>
-  `${row.operation}, cell ${row.label} in frame ${row.frame}${row.other_label ? ` and cell ${row.other_label} in frame ${row.other_frame}` : ""}`;
+const words = (row) => {
+  const cell = row.label ? `, cell ${row.label}` : "";
+  const other = row.other_label ? ` and cell ${row.other_label} in frame ${row.other_frame}` : "";
+  return `${row.operation}${cell}${isMovie() ? ` in frame ${row.frame}` : ""}${other}`;
+};
+
+/** Say what was written, and keep it for undo. */
+export function remember(table, written) {
+  done.push({ table, id: written[0].id });
+  undone.length = 0;
+  const warning = written.map(warningOf).find(Boolean);
+  say(`Written: ${written.map(words).join("; ")}. Z takes it back.${warning ? ` Note: ${warning}.` : ""}`);
+}
 
 /** @param {string} action @param {Array<{frame: number, label: number}>} objects */
 export async function act(action, objects, source = "image") {
   const pairs = objects.map((o) => [o.frame, o.label]);
-  const { written } = await change("POST", path("corrections"), { action, objects: pairs, source });
-  done.push(written[0].id);
-  undone.length = 0;
-  const warning = written.map(warningOf).find(Boolean);
-  say(`Written: ${written.map(words).join("; ")}. Z takes it back.${warning ? ` Note: ${warning}.` : ""}`);
+  const { written } = await change("POST", "tracks", "", { action, objects: pairs, source });
+  remember("tracks", written);
   return written;
 }
 
@@ -66,22 +77,24 @@ function warningOf(row) {
 }
 
 async function undo() {
-  const key = done.pop();
-  if (!key) return say("There is nothing to take back in this session.");
-  const { removed } = await change("DELETE", path(`corrections/${key}`), {});
-  undone.push(removed);
+  const last = done.at(-1);
+  if (!last) return say("There is nothing to take back in this session.");
+  const { removed } = await change("DELETE", last.table, `/${last.id}`, {});
+  done.pop();
+  undone.push({ table: last.table, removed });
   say(`Taken back: ${removed.map(words).join("; ")}. R writes it again.`);
 }
 
 async function redo() {
-  const rows = undone.pop();
-  if (!rows) return say("There is nothing to write again.");
-  const { written } = await change("POST", path("corrections"), { again: rows });
-  done.push(written[0].id);
+  const last = undone.at(-1);
+  if (!last) return say("There is nothing to write again.");
+  const { written } = await change("POST", last.table, "", { again: last.removed });
+  undone.pop();
+  done.push({ table: last.table, id: written[0].id });
   say(`Written again: ${written.map(words).join("; ")}.`);
 }
 
-const safely = (run) => () => void Promise.resolve(run()).catch(complain);
+export const safely = (run) => () => void Promise.resolve(run()).catch(complain);
 const chosen = (action) => safely(() => act(action, state.chosen));
 
 /** The later of two chosen cells becomes daughter, or bud, of the earlier. */
@@ -92,40 +105,53 @@ addActions([
   { key: "b", text: "break: the chosen cell begins a new track", group: "Tracks", movie: true, edits: true, run: chosen("unlink") },
   { key: "s", text: "swap the futures of the two chosen cells", group: "Tracks", movie: true, edits: true, run: chosen("swap") },
   { key: "m", text: "make the earlier chosen cell parent (or mother) of the later", group: "Tracks", movie: true, edits: true, run: family },
-  { key: "j", text: "join: the two chosen cells of a frame are one", group: "Cells", movie: true, edits: true, run: chosen("merge") },
-  { key: "d", text: "delete the chosen cell, it is none", group: "Cells", movie: true, edits: true, run: chosen("delete") },
-  { key: "z", text: "take the last correction back", group: "Corrections", movie: true, edits: true, run: safely(undo) },
-  { key: "r", text: "write it again", group: "Corrections", movie: true, edits: true, run: safely(redo) },
+  { key: "z", text: "take the last correction back", group: "Corrections", edits: true, run: safely(undo) },
+  { key: "r", text: "write it again", group: "Corrections", edits: true, run: safely(redo) },
 ]);
 
 addPanel("tools", () => {
-  if (!isMovie() || !state.sample.has?.tracks || state.readOnly) return null;
-  return html`<span class="group">${button("a", "link")} ${button("b", "break")} ${button("s", "swap")} ${button("m", "parent")} ${button("j", "join")} ${button("d", "delete")}</span>
+  if (!state.sample?.has?.masks || state.readOnly) return null;
+  const tracks = isMovie() && state.sample.has.tracks;
+  return html`${tracks ? html`<span class="group">${button("a", "link")} ${button("b", "break")} ${button("s", "swap")} ${button("m", "parent")}</span>` : null}
     <span class="group">${button("z", "undo")} ${button("r", "redo")}</span>`;
 });
 
 addPanel("head", () => {
-  const waiting = (state.rows ?? []).filter((r) => r.waiting).length;
+  const waiting = all().filter((r) => r.waiting).length;
   return waiting ? html`<span class="waiting" title="The results change when the workflow runs again">${waiting} waiting</span>` : null;
 });
 
 addPanel("side", () => {
-  if (!isMovie() || !state.sample.has?.tracks) return null;
-  const rows = [...(state.rows ?? [])].reverse();
+  if (!state.sample.has?.masks) return null;
+  const rows = all().reverse();
   return html`<section class="panel" id="history"><h2>Corrections <small>${rows.length}</small></h2>
     ${state.readOnly ? html`<p class="hint">The page was started with --read-only.</p>` : null}
-    ${rows.length ? html`<p class="hint">In <code>${state.file}</code>. The results change when <code>snakemake</code> runs again.</p>` : html`<p class="hint">Choose a cell, Shift + click a second one, then use the buttons above the image.</p>`}
+    ${rows.length ? html`<p class="hint">In the folder <code>${state.folder}</code>. The results change when <code>snakemake</code> runs again.</p>` : html`<p class="hint">Choose a cell, Shift + click a second one, then use the buttons above the image.</p>`}
     <table><tbody>${rows.slice(0, 30).map((row) => html`<tr class=${row.waiting ? "wait" : ""}>
-      <td><button class="quiet" onClick=${safely(() => look(row))}>${row.operation}</button></td><td>frame ${row.frame}</td><td>cell ${row.label}</td>
+      <td><button class="quiet" onClick=${safely(() => look(row))}>${row.operation}</button></td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td>${row.label ? `cell ${row.label}` : ""}</td>
       <td>${row.id && !state.readOnly ? html`<button class="quiet" aria-label=${`Remove ${words(row)}`} onClick=${safely(() => remove(row))}>remove</button>` : "by hand"}</td></tr>`)}</tbody></table></section>`;
 });
 
-const look = (row) => (row.y ? visit(Number(row.frame), Number(row.label), Number(row.x), Number(row.y)) : undefined);
+/** All rows of both tables, in the order of time; rows by hand come first. */
+function all() {
+  const rows = [...(state.rows ?? []).map((r) => ({ ...r, table: "tracks" })), ...(state.cellRows ?? []).map((r) => ({ ...r, table: "cells" }))];
+  return rows.sort((a, b) => (a.time ?? "").localeCompare(b.time ?? ""));
+}
+
+async function look(row) {
+  if (row.y) return visit(Number(row.frame), Number(row.label), Number(row.x), Number(row.y));
+  const corner = (row.outline || row.anchor || "").split(";")[0].split(" ").map(Number);
+  setFrame(Number(row.frame));
+  return corner.length === 2 ? goTo(corner[0], corner[1], 30) : undefined;
+}
 
 async function remove(row) {
-  const { removed } = await change("DELETE", path(`corrections/${row.id}`), {});
-  undone.push(removed);
-  for (const gone of removed) if (done.includes(gone.id)) done.splice(done.indexOf(gone.id), 1);
+  const { removed } = await change("DELETE", row.table, `/${row.id}`, {});
+  undone.push({ table: row.table, removed });
+  for (const gone of removed) {
+    const k = done.findIndex((one) => one.id === gone.id);
+    if (k >= 0) done.splice(k, 1);
+  }
   say(`Removed: ${removed.map(words).join("; ")}. R writes it again.`);
 }
 
@@ -164,12 +190,12 @@ addDrawer((context, v) => {
 
 listen(() => {
   const now = `${state.sample?.name}/${state.sample?.version}`;
-  document.body.dataset.waiting = String((state.rows ?? []).filter((r) => r.waiting).length);
-  document.body.dataset.rows = String((state.rows ?? []).length);
+  document.body.dataset.waiting = String(all().filter((r) => r.waiting).length);
+  document.body.dataset.rows = String(all().length);
   if (!state.sample || now === loadedFor) return;
   if (!loadedFor.startsWith(`${state.sample.name}/`)) done.length = undone.length = 0;
   loadedFor = now;
-  set({ rows: [], row: -1, confirmed: new Set() });
+  set({ rows: [], cellRows: [], row: -1, confirmed: new Set() });
   loadRows().catch(complain);
 });
 

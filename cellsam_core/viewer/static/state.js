@@ -22,8 +22,12 @@ export const state = {
   connected: true,
   readOnly: true,
   rows: [], // rows of the table of corrections
-  seen: "",
-  file: "",
+  cellRows: [], // rows of the table of corrections of cells
+  seen: {},
+  folder: "",
+  proposal: null, // outline that is not accepted yet
+  redrawn: null, // cell that is drawn anew
+  model: null,
   row: -1, // row of the review queue
   confirmed: new Set(),
   candidates: [],

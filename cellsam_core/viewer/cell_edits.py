@@ -1,0 +1,191 @@
+"""Actions on cells, written as rows of the table of corrections of cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsam_core.corrections.cells_table import CellCorrection, read_cell_corrections
+from cellsam_core.corrections.outlines import fill, format_points, outline_of
+from cellsam_core.corrections.stage import correct_labels
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.viewer.samples import Sample
+
+    Points = NDArray[np.float64]
+
+MAX_CORNERS = 2000
+AROUND_PX = 64
+"""Pixels around a correction that its trial looks at."""
+MAX_TRIAL_PX = 4096
+Row = dict[str, str]
+Window = tuple[tuple[int, int], tuple[int, int]]
+"""First pixel and size (y, x)."""
+
+
+def outline_of_cell(sample: Sample, frame: int, label: int) -> Points:
+    """Trace a cell of the masks that are shown.
+
+    Raises
+    ------
+    InputError
+        There is no such cell.
+    """
+    cell = None
+    if sample.movie is not None:
+        cell = sample.movie.cell(frame, label)
+    elif sample.tissue is not None:
+        cell = sample.tissue.cell(label)
+    labels = sample.labels
+    if cell is None or labels is None:
+        raise _refused(f"no cell {label} in frame {frame}", "a cell of the masks")
+    index = (frame,) if "t" in labels.axes else ()
+    y, x, reach = round(cell["y"]), round(cell["x"]), int(np.sqrt(cell["area_px"])) + 2
+    while True:
+        corner, side = (y - reach, x - reach), 2 * reach + 1
+        part = labels.read(0, index, corner, (side, side))
+        assert part is not None
+        mask = part == label
+        touches = mask[[0, -1]].any() or mask[:, [0, -1]].any()
+        if (mask.any() and not touches) or reach > max(labels.shape_yx):
+            break
+        reach *= 2
+    if not mask.any():
+        raise _refused(f"no pixel of cell {label} in frame {frame}", "masks that fit their table")
+    return outline_of(mask, *corner)
+
+
+def points_of(corners: object, sample: Sample, least: int) -> Points:
+    """Check corners ``[[x, y], ...]`` that were sent; they are rounded to half pixels.
+
+    Raises
+    ------
+    InputError
+        They are no line or outline inside of the image.
+    """
+    import shapely
+
+    try:
+        points = np.asarray(corners, np.float64)
+    except (TypeError, ValueError):
+        points = np.zeros((0, 2))
+    is_sound = points.ndim == 2 and points.shape[1:] == (2,) and np.isfinite(points).all()
+    if not is_sound or not least <= len(points) <= MAX_CORNERS:
+        raise _refused("no outline", f"{least} to {MAX_CORNERS} corners")
+    height, width = sample.manifest.shape_yx
+    points = np.clip(points, -0.5, np.array([width, height]) - 0.5)
+    points = np.round(points * 2) / 2
+    if least > 2 and not shapely.Polygon(points).is_valid:
+        raise _refused("an outline that crosses itself", "a simple outline")
+    return points
+
+
+def try_row(sample: Sample, path: Path, row: Row) -> None:
+    """Carry out a new row on the labels around it, as the workflow will; refuse what fails.
+
+    Raises
+    ------
+    InputError
+        The row can't be carried out.
+    """
+    rows = read_cell_corrections(path)
+    one = next(r for r in rows if r.id == row["id"])
+    labels = sample.automatic_labels
+    window = _window(one, labels.shape_yx)
+    index = (one.frame,) if "t" in labels.axes else ()
+    (y0, x0), shape = window
+    part = labels.read(0, index, (y0, x0), shape)
+    if part is None:
+        return
+    masks = sample.automatic_checksum
+    for other in rows:
+        if other.frame != one.frame or not _meets(other, window):
+            continue
+        shifted = _shifted(other, x0, y0)
+        if other is one:
+            _, outcomes = correct_labels(part, [shifted], masks)
+            if not outcomes[0].is_found:
+                raise _refused(outcomes[0].reason, "a correction that can be carried out")
+            return
+        try:
+            part, _ = correct_labels(part, [shifted], masks)
+        except InputError:
+            continue  # its cell may reach out of the window
+
+
+def _window(one: CellCorrection, shape_yx: tuple[int, int]) -> Window:
+    corners = np.concatenate([p for p in (one.outline, one.anchor, one.other) if p is not None])
+    low = np.maximum(0, np.floor(corners.min(axis=0)[::-1]).astype(int) - AROUND_PX)
+    high = np.ceil(corners.max(axis=0)[::-1]).astype(int) + AROUND_PX
+    high = np.minimum(np.minimum(high, low + MAX_TRIAL_PX), shape_yx)
+    size = high - low
+    return (int(low[0]), int(low[1])), (int(size[0]), int(size[1]))
+
+
+def _meets(other: CellCorrection, window: Window) -> bool:
+    (y0, x0), (height, width) = window
+    found = [p for p in (other.outline, other.anchor, other.other) if p is not None]
+    corners = np.concatenate(found)
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return bool(low[0] < x0 + width and high[0] > x0 and low[1] < y0 + height and high[1] > y0)
+
+
+def _shifted(one: CellCorrection, x0: int, y0: int) -> CellCorrection:
+    from dataclasses import replace
+
+    by = np.array([x0, y0], float)
+    names = ("outline", "anchor", "other")
+    moved = {n: getattr(one, n) - by for n in names if getattr(one, n) is not None}
+    return replace(one, **moved)
+
+
+def row_of(sample: Sample, said: dict[str, Any], serial: int) -> Row:
+    """Translate an action of the page into a row of the table of cells.
+
+    Parameters
+    ----------
+    sample
+        The sample.
+    said
+        ``operation``, ``frame``, and as the operation needs: ``label`` and ``other`` of cells,
+        ``outline`` (corners x, y), ``cut`` (corners of a line), ``box`` (x0, y0, x1, y1).
+    serial
+        Number for a new cell.
+
+    Raises
+    ------
+    InputError
+        What the operation needs is missing or can't be used.
+    """
+    operation, frame = said["operation"], said["frame"]
+    row = {"operation": operation, "frame": str(frame), "masks": sample.automatic_checksum}
+    if operation in ("delete", "merge", "split", "redraw"):
+        row["anchor"] = format_points(outline_of_cell(sample, frame, said["label"]))
+    if operation == "merge":
+        row["other"] = format_points(outline_of_cell(sample, frame, said["other"]))
+    if operation == "split":
+        row["other"] = format_points(points_of(said.get("cut"), sample, 2))
+    if operation in ("add", "redraw", "complete"):
+        points = points_of(said.get("outline"), sample, 3)
+        if not fill(points, sample.manifest.shape_yx).area_px:
+            raise _refused("an outline without a pixel", "an outline of a cell")
+        row["outline"] = format_points(points)
+    if operation in ("add", "split"):
+        row["serial"] = str(serial)
+    if "box" in said:
+        row["box"] = " ".join(
+            f"{round(2 * v) / 2:g}"
+            for v in points_of([said["box"][:2], said["box"][2:]], sample, 2).ravel()
+        )
+        row["weights"] = str(said.get("weights", ""))
+    return row
+
+
+def _refused(found: str, expected: str) -> InputError:
+    return InputError("correction", found=found, expected=expected, remedy="draw it again")
