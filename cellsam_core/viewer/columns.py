@@ -8,10 +8,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cellsam_core.files.tables import read_table
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
+
+
+CELL_COLUMNS = ["frame", "label", "y", "x", "area_px"]
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """Read a cell table; masks of the user have no score, which is then NaN.
+
+    Raises
+    ------
+    InputError
+        It can't be read, or lacks a column.
+    """
+    table = read_table(path, CELL_COLUMNS)
+    if "score" not in table:
+        table = table.assign(score=np.nan)
+    return table[[*CELL_COLUMNS, "score"]]
 
 
 def binary(columns: Mapping[str, NDArray[Any]]) -> bytes:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cellsam_core.files.tables import read_table
-from cellsam_core.viewer.columns import as_columns, as_list, binary
+from cellsam_core.viewer.columns import as_columns, as_list, binary, read_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +39,7 @@ class MovieTables:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """Segmented cells, by frame and label; those of tracked masks with their tracks."""
-        names = ["frame", "label", "y", "x", "area_px", "score"]
-        cells = read_table(self._cells_path, names, only=True)
+        cells = read_cells(self._cells_path)
         objects = self.objects
         if objects is None:
             return cells.assign(track_id=0).sort_values("frame", kind="stable")

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from cellsam_core.files.tables import read_table, table_errors
-from cellsam_core.viewer.columns import binary
+from cellsam_core.files.tables import table_errors
+from cellsam_core.viewer.columns import binary, read_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +45,7 @@ class TissueTables:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """Segmented cells with the numbers of their transcripts and genes, where counted."""
-        names = ["label", "y", "x", "area_px", "score"]
-        cells = read_table(self._cells_path, names, only=True)
+        cells = read_cells(self._cells_path)
         if not self._counts_path.is_file():
             return cells.assign(n_transcripts=np.nan, n_genes=np.nan)
         wanted = [name for name in ("n_transcripts", "n_genes", "area_um2") if name in self.obs]

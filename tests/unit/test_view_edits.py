@@ -12,7 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 from view_results import Discs
 
-import cellsam_core as cc
+from cellsam_core.corrections.cells_table import read_cell_corrections
+from cellsam_core.corrections.stage import correct_labels
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.tracking.corrections_table import read_corrections
@@ -204,15 +205,11 @@ def post_cell(client: TestClient, operation: str, **more: object):
 
 
 def corrected(folder: Path, frame: int = 5):
-    masks = folder / "results/movie/2_masks"
-    labels, outcomes = cc.correct(
-        masks / "masks.zarr",
-        masks / "cells.parquet",
-        folder / "corrections/movie.cells.csv",
-        folder / "corrected",
-    )
-    assert set(outcomes["found"]) == {"yes"}
-    return omezarr.open_(masks / "masks.zarr").frame(frame), labels.frame(frame)
+    rows = read_cell_corrections(folder / "corrections/movie.cells.csv")
+    before = omezarr.open_(folder / "results/movie/2_masks/masks.zarr").frame(frame)
+    after, outcomes = correct_labels(before, rows)
+    assert all(outcome.is_found for outcome in outcomes)
+    return before, after
 
 
 def test_a_deleted_a_cut_a_joined_and_a_new_cell_are_replayed(folder: Path):
@@ -232,7 +229,7 @@ def test_a_deleted_a_cut_a_joined_and_a_new_cell_are_replayed(folder: Path):
     assert after[80, 160] not in (0, *np.unique(before))
     assert (after == 3).sum() == 25 * 25
     serials = [row["serial"] for row in added.json()["rows"]["cells"]]
-    assert serials == ["", "0", "1", "", ""]
+    assert serials == ["", "0", "1"]
 
 
 def test_cells_of_a_tissue_are_corrected_too(shown_results: Path, tmp_path: Path):

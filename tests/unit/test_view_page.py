@@ -352,9 +352,9 @@ def test_tracks_are_corrected_by_keyboard_and_the_results_stay(
         found = [(c.operation, c.frame) for c in read_corrections(table)]
         assert found[n][0] == "unlink"
         assert found[n + 1 :] == [("link", 6), ("link", 6)]
-        table.write_text(table.read_text() + "unlink,3,1,,\n")
         page.keyboard.press("b")  # of two chosen cells: a sentence
         page.get_by_text("expected one cell").wait_for()
+        table.write_text(table.read_text() + "unlink,3,1,,\n")
         page.keyboard.press("z")  # the table was changed outside: nothing is lost
         page.get_by_text("changed outside").wait_for()
         tab.wait(rows=n + 4)

@@ -79,7 +79,8 @@ async function draw(box) {
   if (!one) return void say("There is no cell in this box: try another one.");
   set({ proposal: { ...one, box, frame, weights: answer.weights } });
   const doubt = one.predicted_iou < 0.7 ? " The model is not sure of it." : "";
-  say(`Drawn in ${Math.round(answer.ms)} ms. C accepts, Esc drops it.${doubt}`);
+  document.body.dataset.ms = String(answer.ms);
+  say(`The model drew a cell. C accepts it, Esc drops it.${doubt}`);
 }
 
 /** Write a row of the table of cells. */
