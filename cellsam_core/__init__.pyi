@@ -10,6 +10,10 @@ from .evaluation.stage import evaluate_segmentation as evaluate_segmentation
 from .evaluation.stage import evaluate_tracking as evaluate_tracking
 from .exports.options import ExportOptions as ExportOptions
 from .exports.stage import export as export
+from .first_steps.check import check as check
+from .first_steps.preview import preview as preview
+from .first_steps.project import write_project as write_project
+from .first_steps.proposal import propose_sheet as propose_sheet
 from .given_masks.options import GivenMasksOptions as GivenMasksOptions
 from .given_masks.stage import import_masks as import_masks
 from .preprocessing.frames import Frames as Frames

@@ -8,18 +8,23 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
+from cellsam_core.cli.groups import command_list
 from cellsam_core.errors import InputError
 from cellsam_core.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 COMMANDS = {
+    "init": "write a sample sheet and a config from the folders of a microscope",
+    "check": "check all samples and options together with the data",
+    "preview": "segment a few crops of a sample and show them on one page",
+    "completion": "print a script with which a shell completes commands and options",
     "inspect": "read a sample's folder and write its manifest",
-    "check-options": "check the options of a sample against its data (called by the workflow)",
     "decode": "turn raw rounds of MERFISH or seqFISH into stains and transcripts",
     "preprocess": "clip, equalise (CLAHE) and write the segmentation channels",
     "segment": "segment images with CellSAM",
@@ -56,32 +61,24 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; see ``cellsam-core --help``."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="cellsam-core",
-        description="From a microscope folder to published tables.",
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     # Only the chosen command's module is imported, so that `--help` stays instant.
     chosen = next((a for a in arguments if not a.startswith("-")), None)
-    for name, summary in COMMANDS.items():
-        subparser = subparsers.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=_HelpFormatter,
-        )
-        if name == chosen:
-            module = importlib.import_module(f"cellsam_core.cli.{name.replace('-', '_')}")
-            module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
-    args = parser.parse_args(arguments)
+    args = make_parser([chosen] if chosen in COMMANDS else []).parse_args(arguments)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+        level=logging.DEBUG if args.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
     )
+    if args.verbose:
+        for noisy in ("matplotlib", "PIL", "numcodecs", "asyncio"):
+            logging.getLogger(noisy).setLevel(logging.INFO)
     try:
         args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe, such as `| head`, has read enough. Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (InputError, OSError) as error:
         # An error of the system without a file has no remedy that we could name.
         if args.debug or not (isinstance(error, InputError) or error.filename):
@@ -89,6 +86,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cellsam-core {args.command}: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def make_parser(complete: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """Make the parser of the command line.
+
+    Parameters
+    ----------
+    complete
+        Commands that get their arguments, for which their modules are imported; all without it.
+    """
+    parser = argparse.ArgumentParser(
+        prog="cellsam-core",
+        usage="%(prog)s [--version] [--verbose] [--debug] COMMAND ...",
+        description="From a microscope folder to published tables.",
+        epilog=command_list(COMMANDS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--verbose", action="store_true", help="log details, too")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    subparsers = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", prog="cellsam-core"
+    )
+    # The commands stand in groups below, and argparse would list them once more.
+    subparsers.help = argparse.SUPPRESS
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=_HelpFormatter,
+        )
+        subparser.add_argument(
+            "--verbose", action="store_true", default=argparse.SUPPRESS, help="log details, too"
+        )
+        if name in complete:
+            module = importlib.import_module(f"cellsam_core.cli.{name.replace('-', '_')}")
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    return parser
 
 
 def _sentence(error: InputError | OSError) -> str:

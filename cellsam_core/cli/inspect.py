@@ -21,6 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="layout of the files, see config/README.md; auto finds out",
     )
     add_options(parser, InspectOptions, without={"format"})
+    parser.add_argument(
+        "--config-json",
+        metavar="JSON",
+        help="options of the sample, section of the config to its keys and values, to be checked"
+        " against the data (the workflow gives them)",
+    )
     parser.add_argument("-o", "--output", required=True, help="manifest to write (json)")
 
 
@@ -29,5 +35,11 @@ def run(args: argparse.Namespace) -> None:
 
     options = from_arguments(InspectOptions, args)
     manifest = inspect(args.path, assay=args.assay, sample=args.sample, options=options)
+    if args.config_json is not None:
+        from cellsam_core.config.check import check_sample, parse_config
+
+        settings = parse_config(args.config_json)
+        settings.pop("sample", None)
+        check_sample(manifest, settings)
     manifest.save(args.output)
     print(summary(manifest))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def check_sample(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> None:
     """Refuse options that contradict each other or the data of a sample.
 
-    The channels to segment are not tested here: `preprocess`, which comes next, refuses them.
+    The channels to segment are tested by `preprocess`, which comes next, and by
+    :func:`cellsam_core.check`.
 
     Parameters
     ----------
@@ -43,7 +44,15 @@ def check_sample(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> Non
     if manifest.assay == "movie" and "traces" in settings:
         keys = json_schema(TraceOptions)
         given = {key: value for key, value in settings["traces"].items() if key in keys}
-        check_against(TraceOptions(**given), manifest.channels, manifest.n_frames)
+        options = TraceOptions(**given)
+        check_against(options, manifest.channels, manifest.n_frames)
+        if options.ratio is not None and options.baseline_frames > manifest.n_frames:
+            raise InputError(
+                "option `baseline_frames`",
+                found=str(options.baseline_frames),
+                expected=f"at most the {manifest.n_frames} frame(s) of the movie",
+                remedy="lower it",
+            )
 
 
 def parse_config(text: str) -> dict[str, Any]:

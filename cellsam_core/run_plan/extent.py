@@ -14,6 +14,7 @@ from cellsam_core.samples.movie_files import FOLDER_FORMATS, MovieOptions, find_
 from cellsam_core.samples.positions import choose_position
 from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.vendors import cosmx
+from cellsam_core.segmentation.tiles import REFERENCE_PX, plan
 
 
 @dataclass(frozen=True)
@@ -103,3 +104,19 @@ def _movie_extent(root: Path, options: MovieOptions, n_channels: int | None) -> 
         stacks = (read_stack(p, z=options.z, alone=is_alone) for p in by_frame.values())
         n_frames = sum(len(stack.planes) for stack in stacks)
     return Extent(n_frames, first.shape_yx)
+
+
+def count_tiles(extent: Extent, cell_diameter_px: float | str, tile_px: int) -> int:
+    """Count the tiles of a sample.
+
+    Parameters
+    ----------
+    extent
+        Number and size of the images.
+    cell_diameter_px
+        Cell diameter in pixels; for ``auto``, 30 px are taken.
+    tile_px
+        Side of a tile in pixels of the model.
+    """
+    diameter_px = REFERENCE_PX if cell_diameter_px == "auto" else float(cell_diameter_px)
+    return extent.n_images * len(plan(1, extent.shape_yx, diameter_px, tile_px))

@@ -63,6 +63,16 @@ class Pilot:
     n_jobs: int = 0
 
 
+def n_jobs(n_batches: int, *, is_movie: bool, is_raw: bool) -> int:
+    """Count the jobs of a sample: inspect, preprocess, stitch, report and those of its assay."""
+    return n_batches + 5 + is_movie + is_raw
+
+
+def disk_gb(work: SampleWork) -> float:
+    """Estimate the size of the results of a sample in gigabytes."""
+    return ((work.n_pixels or 0) * DISK_BYTES_PER_PX + DISK_BYTES_PER_SAMPLE) / 1e9
+
+
 def read_pilot(tiles_of: dict[str, int], benchmarks: Path) -> Pilot:
     """Add up the benchmark files that Snakemake has written for segmentation jobs.
 
@@ -103,7 +113,7 @@ def page(works: Iterable[SampleWork], pilot: Pilot) -> str:
             work.n_gpu_jobs,
             work.n_jobs,
             hours(work, pilot),
-            ((work.n_pixels or 0) * DISK_BYTES_PER_PX + DISK_BYTES_PER_SAMPLE) / 1e9,
+            disk_gb(work),
         )
         for work in works
     ]

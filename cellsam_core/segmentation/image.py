@@ -249,6 +249,11 @@ class FrameSegmentation:
         )
 
 
+def drops_dark_cells(options: SegmentOptions, *, is_tissue: bool) -> bool:
+    """Tell if dark cells are dropped: as the options say, or else in tissues only."""
+    return options.dark_cells == "drop" or (options.dark_cells == "auto" and is_tissue)
+
+
 def prepare(frames: AnyFrames, model: Model, options: SegmentOptions) -> FrameSegmentation:
     """Measure the cell diameter where it is not given, and plan the tiles.
 
@@ -259,8 +264,7 @@ def prepare(frames: AnyFrames, model: Model, options: SegmentOptions) -> FrameSe
         diameter_px = estimate_diameter_of_frames(segmenter, frames)
     else:
         diameter_px = float(options.cell_diameter_px)
-    is_tissue = "t" not in frames.axes
-    drops_dark = options.dark_cells == "drop" or (options.dark_cells == "auto" and is_tissue)
+    drops_dark = drops_dark_cells(options, is_tissue="t" not in frames.axes)
     dark_cells = "drop" if drops_dark else "keep"
     settings = model.settings(options) | {
         "cell_diameter_px": diameter_px,

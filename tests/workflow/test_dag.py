@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -198,6 +199,40 @@ def test_raw_rounds_are_decoded_first(snakemake: Snakemake, tmp_path, format: st
     assert "--spot-sigma-px 1.6 --misidentification-rate 0.05" in result.stdout
     assert ("--format merlin" in result.stdout) == (format == "merlin")
     assert "inspect results/mine/0_decoded --sample mine --assay seqfish -o" in result.stdout
+
+
+def test_all_paths_of_a_module_have_its_prefix(snakemake: Snakemake, tmp_path: Path):
+    (tmp_path / "drug.csv").touch()
+    (tmp_path / "raw").mkdir()
+    rows = ["sample,assay,path,ratio,condition,control,corrections"]
+    rows += ["dmso,movie,raw,a/b,x,,", "drug,movie,raw,a/b,y,dmso,drug.csv"]
+    rows += ["one,merfish,.,,,,", "two,merfish,.,,,,"]
+    (tmp_path / "sheet.csv").write_text("\n".join(rows) + "\n")
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text(
+        f"""
+module cellsam:
+    snakefile: "{ROOT / "Snakefile"}"
+    config: {{"samples": "sheet.csv"}}
+    prefix: "my cells"
+
+use rule * from cellsam as cellsam_*
+
+for each in workflow.rules:
+    each.message = None
+workflow.default_target = "cellsam_all"
+"""
+    )
+    result = snakemake("-n", "-p", "--snakefile", snakefile)
+    counts = {name.removeprefix("cellsam_"): n for name, n in jobs(result).items()}
+    together = {"conditions": 1, "replicates": 1}
+    assert counts == expected(2, 2, batches=1) | together
+    paths = re.findall(r"(my cells/)?\b(results|logs|benchmarks)/", result.stdout)
+    assert len(paths) > 100
+    assert all(prefix for prefix, _ in paths)
+    assert (
+        f"--corrections {tmp_path}/drug.csv" in result.stdout
+    )  # files of the user are where they are
 
 
 def test_new_frames_in_channel_sub_folders_are_seen(snakemake: Snakemake, tmp_path: Path):

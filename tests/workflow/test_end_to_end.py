@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -123,6 +125,26 @@ def kill_during(finished: Path, stage: str) -> None:
         time.sleep(1)
         assert run.poll() is None
         os.killpg(run.pid, signal.SIGKILL)
+
+
+def test_one_failed_sample_holds_nothing_back(finished: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    shutil.rmtree(run / "results" / "conditions")
+    (run / "empty").mkdir()
+    sheet = run / "config" / "samples.tsv"
+    row = "empty\tmovie\t../empty\tauto\tAMPKAR_480/AMPKAR_405\tdrug\n"
+    sheet.write_text(sheet.read_text() + row)
+    result = run_snakemake(run)
+    assert result.returncode == 1
+    said = result.stdout.partition("2 of 3 samples finished.")[2]
+    assert re.search(r"empty \| inspect \| .*empty: found no images.* \| logs/empty/inspect", said)
+    assert "  results/movie/4_report/report.html" in said
+    assert "The comparisons were made without empty." in said
+    summary = pd.read_csv(run / "results/conditions/condition_summary.csv")
+    assert set(summary["condition"]) == {"simulated"}
+    dry = run_snakemake(run, "-n", "--config", "without=empty")
+    assert "Nothing to be done" in dry.stdout
 
 
 def test_a_refused_folder_is_one_sentence_in_the_terminal(snakemake: Snakemake, tmp_path: Path):

@@ -25,9 +25,10 @@ def sample_jobs(sample):
         for batch in batches(sample)
     ]
     before = [*(["decode"] if is_raw(sample) else []), "inspect", "preprocess"]
-    after = ["stitch", "track", "traces"]
+    masks_by = "import_masks" if sample in GIVEN_MASKS else "stitch"
+    after = [masks_by, "track", "traces"]
     if SAMPLES[sample]["assay"] != "movie":
-        after = ["stitch", "assign", *(["spatialdata"] if CONFIG.value("spatialdata") else [])]
+        after = [masks_by, "assign", *(["spatialdata"] if CONFIG.value("spatialdata") else [])]
     return [*map(job, before), *found, *map(job, [*after, "report"])]
 
 

@@ -37,6 +37,5 @@ rule inspect:
     message:
         "{wildcards.sample}: inspect, log in {log}"
     shell:
-        "(python -m cellsam_core inspect {input.raw:q} {params.sample} -o {output:q}"
-        " && python -m cellsam_core check-options {output:q} --config-json {params.config:q})"
-        " > {log:q} 2>&1"
+        "python -m cellsam_core inspect {input.raw:q} {params.sample} -o {output:q}"
+        " --config-json {params.config:q} > {log:q} 2>&1"

@@ -27,16 +27,12 @@ def extent(sample):
 @functools.cache
 def n_tiles(sample):
     """Count the tiles of a sample, with the given cell diameter or 30 px; None if it is unclear."""
-    from cellsam_core.segmentation.tiles import REFERENCE_PX, plan
+    from cellsam_core.run_plan.extent import count_tiles
 
     if extent(sample) is None:
         return None
     model = CONFIG.settings(sample, "segment")
-    diameter = model["cell_diameter_px"]
-    diameter = REFERENCE_PX if diameter == "auto" else float(diameter)
-    return extent(sample).n_images * len(
-        plan(1, extent(sample).shape_yx, diameter, model["tile_px"])
-    )
+    return count_tiles(extent(sample), model["cell_diameter_px"], model["tile_px"])
 
 
 def batches(sample):
@@ -96,7 +92,7 @@ def comparison_outputs(wildcards):
 
 def planned_page():
     """Return the text that `snakemake plan` prints."""
-    from cellsam_core.run_plan.plan import SampleWork, page, read_pilot
+    from cellsam_core.run_plan.plan import SampleWork, n_jobs, page, read_pilot
 
     works = [
         SampleWork(
@@ -108,8 +104,9 @@ def planned_page():
                 else None
             ),
             n_gpu_jobs=len(batches(sample)),
-            # Others: inspect, preprocess, stitch, report; track and traces, or assign; decode.
-            n_jobs=len(batches(sample)) + 5 + (row["assay"] == "movie") + is_raw(sample),
+            n_jobs=n_jobs(
+                len(batches(sample)), is_movie=row["assay"] == "movie", is_raw=is_raw(sample)
+            ),
             weights=CONFIG.settings(sample, "segment")["weights"],
         )
         for sample, row in SAMPLES.items()

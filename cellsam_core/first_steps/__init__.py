@@ -1,0 +1,1 @@
+"""First steps with own data: propose a sample sheet, check it, and preview the segmentation."""

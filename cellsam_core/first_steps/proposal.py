@@ -1,0 +1,241 @@
+"""Proposal of a row of the sample sheet, made from the files of an experiment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.errors import InputError
+from cellsam_core.first_steps.recognise import kind_of, name_for
+from cellsam_core.samples.options import InspectOptions
+from cellsam_core.samples.positions import positions_of
+from cellsam_core.samples.stage import inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cellsam_core.first_steps.recognise import Kind
+    from cellsam_core.samples.manifest import Manifest
+
+N_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Row of the sample sheet for one experiment.
+
+    Attributes
+    ----------
+    row
+        Column to value; columns without a value are not in it.
+    found
+        Sentences that say what was found and what was guessed, and from where.
+    to_fill
+        Column to the sentence that says what the user must write into it.
+    problem
+        Sentence that says why the files can't be read; empty if they can.
+    """
+
+    row: dict[str, Any]
+    found: list[str] = field(default_factory=list)
+    to_fill: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def sample(self) -> str:
+        """Name of the sample."""
+        return str(self.row["sample"])
+
+    def text(self) -> str:
+        """Write what was found, and what the user must fill in, one line each."""
+        lines = [f"{self.sample}: {self.row['path']}", *(f"  {line}" for line in self.found)]
+        lines += [f"  FILL IN {column}: {line}" for column, line in self.to_fill.items()]
+        if self.problem and not self.to_fill:
+            lines.append(f"  NOT READ: {self.problem}")
+        return "\n".join(lines)
+
+
+def propose_sheet(paths: Sequence[str | Path]) -> list[Proposal]:
+    """Propose a row of the sample sheet for each experiment in the given folders and files.
+
+    Parameters
+    ----------
+    paths
+        Folders or files, each of one experiment, or folders that hold one experiment in each
+        sub-folder or file. A movie of several positions is one row.
+
+    Returns
+    -------
+    list of Proposal
+        One for each experiment, with a name of its own. If files can't be read, the proposal
+        says why, or what the user must fill in.
+
+    Raises
+    ------
+    InputError
+        A path does not exist, or neither it nor a sub-folder holds images.
+
+    Examples
+    --------
+    >>> import tempfile, tifffile
+    >>> import numpy as np
+    >>> import cellsam_core as cc
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> for name in ("DAPI_t0", "DAPI_t1", "YFP_t0", "YFP_t1"):
+    ...     tifffile.imwrite(f"{folder.name}/{name}.tif", np.ones((32, 48), np.uint16))
+    >>> (proposal,) = cc.propose_sheet([folder.name])
+    >>> proposal.row["assay"], proposal.row["nuclear_channel"]
+    ('movie', 'DAPI')
+    >>> folder.cleanup()
+    """
+    proposals = [proposal for path in paths for proposal in _experiments(Path(path))]
+    used: dict[str, int] = {}
+    named = []
+    for proposal in proposals:
+        used[proposal.sample] = used.get(proposal.sample, 0) + 1
+        n = used[proposal.sample]
+        name = proposal.sample if n == 1 else f"{proposal.sample}_{n}"
+        named.append(replace(proposal, row=proposal.row | {"sample": name}))
+    return named
+
+
+def _experiments(path: Path) -> list[Proposal]:
+    """Propose a row for a path or, if it can't be read, for each readable entry of it."""
+    if not path.exists():
+        raise InputError(
+            path,
+            found="nothing",
+            expected="a folder or a file of images",
+            remedy="correct the path",
+        )
+    entries = [] if path.is_file() else sorted(path.iterdir())
+    folders = [entry for entry in entries if _is_open(entry)]
+    # A folder of tissues would be read as a movie of several positions.
+    holds_tissues = kind_of(path).assay == "movie" and any(
+        kind_of(folder).assay != "movie" for folder in folders
+    )
+    whole = propose(path)
+    if not holds_tissues and (not whole.problem or whole.to_fill or not folders):
+        return [whole]
+    parts = [propose(folder) for folder in folders]
+    readable = [part for part in parts if not part.problem or part.to_fill]
+    if readable:
+        return readable
+    raise InputError(
+        path,
+        found=f"no folder that can be read ({whole.problem.rstrip('.')})",
+        expected="an experiment, or experiments in its sub-folders",
+        remedy="name the folder of one experiment",
+    )
+
+
+def _is_open(entry: Path) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".") and os.access(entry, os.R_OK | os.X_OK)
+
+
+def propose(path: Path) -> Proposal:
+    """Propose a row for one folder or file; a problem with it is part of the proposal.
+
+    Parameters
+    ----------
+    path
+        Folder or file of one experiment.
+    """
+    kind = kind_of(path)
+    row = {"sample": name_for(path), "assay": kind.assay, "path": str(path)}
+    found = [f"assay {kind.assay}: {kind.reason}"]
+    if kind.is_raw:
+        return _propose_raw(path, row, found)
+    try:
+        position, more = _first_position(path, kind)
+        manifest = inspect(
+            path, assay=kind.assay, options=InspectOptions(position=position or None)
+        )
+    except (InputError, OSError) as error:
+        return Proposal(row, found, _columns_asked_for(error), str(error))
+    return _complete(Proposal(row, found + more), manifest)
+
+
+def _propose_raw(path: Path, row: dict[str, Any], found: list[str]) -> Proposal:
+    from cellsam_core.decoding.open_raw import open_raw
+
+    try:
+        raw = open_raw(path)
+    except InputError as error:
+        return Proposal(row, found, _columns_asked_for(error), str(error))
+    height, width = raw.shape_yx
+    return Proposal(row, [*found, f"{len(raw.fields)} fields of {height} x {width} px"])
+
+
+def _first_position(path: Path, kind: Kind) -> tuple[str, list[str]]:
+    """Return the first position of a movie of several, and a sentence about them."""
+    if kind.assay != "movie":
+        return "", []
+    positions = positions_of(path)
+    if len(positions) < 2:
+        return "", []
+    keys = [position.key for position in positions]
+    shown = ", ".join(keys[:N_SHOWN]) + (", ..." if len(keys) > N_SHOWN else "")
+    sentence = f"{len(keys)} positions, each becomes a sample of its own: {shown}"
+    return keys[0], [sentence]
+
+
+def _columns_asked_for(error: Exception) -> dict[str, str]:
+    """Find the columns of the sheet that the remedy of a refusal names."""
+    from cellsam_core.config.schema import sheet_schema
+
+    columns = sheet_schema()["properties"]
+    words = str(error).rsplit(";", 1)[-1].replace("`", " ").replace("'", " ").split()
+    names = [word.strip(".,") for word in words]
+    asked = [name for name in dict.fromkeys(names) if name in columns and name not in ASIDE]
+    return dict.fromkeys(asked, str(error))
+
+
+ASIDE = ("sample", "assay", "path", "format", "condition")
+"""Columns whose names are also plain words of an error message."""
+
+
+def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
+    """Add what a manifest tells: size, scales and the channels that will be segmented."""
+    from cellsam_core.preprocessing.channels import RGB, choose_roles
+    from cellsam_core.preprocessing.images import images_of_manifest
+
+    row, found, to_fill = dict(proposal.row), list(proposal.found), dict(proposal.to_fill)
+    height, width = manifest.shape_yx
+    frames = f"{manifest.n_frames} frame(s) of " if manifest.assay == "movie" else ""
+    found.append(f"{frames}{height} x {width} px, channels {', '.join(manifest.channels)}")
+    found.append(_scale("pixel_size_um", manifest.pixel_size_um, "um", "pixels"))
+    if manifest.assay == "movie" and manifest.n_frames > 1:
+        if manifest.frame_times_s and manifest.frame_interval_s is None:
+            found.append("frame_interval_s: uneven, the time of each frame is in the files")
+        else:
+            found.append(_scale("frame_interval_s", manifest.frame_interval_s, "s", "frames"))
+    if manifest.transcripts is not None:
+        found.append(f"{manifest.transcripts.n_rows} transcripts")
+    try:
+        roles = choose_roles(images_of_manifest(manifest), None, None)
+    except InputError as error:
+        listed = ", ".join(manifest.channels)
+        sentence = f"the stain to segment is not clear from the names {listed}: write one of them"
+        to_fill |= {"nuclear_channel": sentence, "cell_channel": sentence}
+        return replace(proposal, row=row, found=found, to_fill=to_fill, problem=str(error))
+    for role, names in roles.items():
+        if names == RGB or len(manifest.channels) == 1:
+            stain = "grey of the colours" if names == RGB else names[0]
+            found.append(f"segmented as {role}: {stain}")
+            continue
+        row[f"{role}_channel"] = names[0]
+        found.append(f"{role}_channel {names[0]}: guessed from the name of the channel")
+    rest = [name for name in manifest.channels if [name] not in list(roles.values())]
+    if manifest.assay == "movie" and len(rest) > 1:
+        found.append(f"ratio: write NUM/DEN if two of {', '.join(rest)} are a ratiometric reporter")
+    found += [sentence.rstrip(".") for sentence in manifest.warnings]
+    return replace(proposal, row=row, found=found, to_fill=to_fill)
+
+
+def _scale(column: str, value: float | None, unit: str, instead: str) -> str:
+    if value is None:
+        return f"{column}: not in the files; without it, results are in {instead}"
+    return f"{column}: {value:g} {unit}, from the files"

@@ -1,0 +1,171 @@
+"""First steps: a sheet is proposed, checked and previewed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+import cellsam_core as cc
+from cellsam_core.cli import main
+from cellsam_core.config.sheet import load_config
+from cellsam_core.errors import InputError
+from cellsam_core.first_steps.check import Check, SampleCheck
+from cellsam_core.first_steps.proposal import Proposal
+
+
+def movie(folder: Path, channels: tuple[str, ...], n_frames: int = 2) -> Path:
+    folder.mkdir(parents=True)
+    image = np.random.default_rng(0).integers(90, 110, (40, 56)).astype(np.uint16)
+    for channel in channels:
+        for frame in range(n_frames):
+            tifffile.imwrite(folder / f"{channel}_t{frame}.tif", image)
+    return folder
+
+
+def tissue(folder: Path, *, header: str = "x_px,y_px,gene") -> Path:
+    folder.mkdir(parents=True)
+    tifffile.imwrite(folder / "DAPI.tif", np.ones((40, 56), np.uint16))
+    (folder / "transcripts.csv").write_text(f"{header}\n10,10,NANOG\n")
+    return folder
+
+
+def project(tmp_path: Path, *paths: Path) -> tuple[Path, list[Proposal]]:
+    proposals = cc.propose_sheet(paths)
+    cc.write_project(proposals, tmp_path / "project")
+    return tmp_path / "project", proposals
+
+
+def test_a_proposed_sheet_is_read_by_the_workflow(tmp_path: Path):
+    images = movie(tmp_path / "day 1" / "images", ("H2B", "CFP", "YFP"))
+    root, proposals = project(tmp_path, images, tissue(tmp_path / "t"))
+    config = load_config({"samples": "config/samples.tsv"}, [root])
+    assert list(config.samples) == ["day_1", "t"]
+    assert config.samples["day_1"]["nuclear_channel"] == "H2B"
+    assert "pixel_size_um" not in config.samples["day_1"]
+    assert config.samples["t"]["assay"] == "merfish"
+    found = "\n".join(proposals[0].found)
+    assert "pixel_size_um: not in the files" in found
+    assert "ratio: write NUM/DEN if two of CFP, YFP" in found
+
+
+def test_missing_values_stay_empty_and_are_named(tmp_path: Path):
+    paths = movie(tmp_path / "m", ("GFP", "RFP")), tissue(tmp_path / "t", header="x_um,y_um,gene")
+    root, (unclear, unscaled) = project(tmp_path, *paths)
+    assert set(unclear.to_fill) == {"nuclear_channel", "cell_channel"}
+    assert set(unscaled.to_fill) == {"pixel_size_um"}
+    sheet = (root / "config" / "samples.tsv").read_text()
+    assert "# m: FILL IN nuclear_channel: the stain to segment is not clear" in sheet
+    assert f"\nm\tmovie\t{tmp_path / 'm'}\t\t\t\t\t\t\n" in sheet
+    result = cc.check(folder=root)
+    assert not result.is_ready
+    assert [bool(sample.problem) for sample in result.samples] == [True, True]
+    assert "pixel_size_um" in result.samples[1].problem
+
+
+def test_a_folder_of_experiments_gives_a_row_for_each(tmp_path: Path):
+    for name in ("a", "b"):
+        tissue(tmp_path / "slides" / name)
+    (tmp_path / "slides" / "notes" / "old").mkdir(parents=True)
+    names = [proposal.sample for proposal in cc.propose_sheet([tmp_path / "slides"])]
+    assert names == ["a", "b"]
+    again = cc.propose_sheet([tmp_path / "slides" / "a", tmp_path / "slides" / "a"])
+    assert [proposal.sample for proposal in again] == ["a", "a_2"]
+    with pytest.raises(InputError, match="found nothing"):
+        cc.propose_sheet([tmp_path / "gone"])
+    with pytest.raises(InputError, match="name the folder of one experiment"):
+        cc.propose_sheet([tmp_path / "slides" / "notes"])
+
+
+def test_positions_are_one_row(tmp_path: Path):
+    for position in (0, 1):
+        movie(tmp_path / "raw" / f"Pos{position}", ("GFP",))
+    (proposal,) = cc.propose_sheet([tmp_path / "raw"])
+    assert "2 positions, each becomes a sample of its own: Pos0, Pos1" in proposal.found
+
+
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = movie(tmp_path / "m", ("DAPI",))
+    command = ["init", str(folder), "-o", str(tmp_path / "project")]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "segmented as cell: channel_1" in said
+    assert "cellsam-core preview m --directory" in said
+    before = (tmp_path / "project/config/samples.tsv").read_bytes()
+    assert main(command) == 1
+    assert "nothing is overwritten" in capsys.readouterr().err
+    assert (tmp_path / "project/config/samples.tsv").read_bytes() == before
+
+
+def sheet(root: Path, header: str, *rows: str) -> Path:
+    (root / "config").mkdir(parents=True)
+    (root / "config" / "samples.tsv").write_text("\n".join((header, *rows)) + "\n")
+    return root
+
+
+def test_the_check_has_a_line_for_each_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    movie(tmp_path / "m", ("H2B", "CFP", "YFP"), n_frames=4)
+    (tmp_path / "fixes.csv").write_text("operation,frame\nglue,1\n")
+    root = sheet(
+        tmp_path / "project",
+        "sample,assay,path,ratio,baseline_frames,drug_frame,condition,nuclear_channel,corrections",
+        "good,movie,../../m,CFP/YFP,,,x,,",
+        "named,movie,../../m,,,,x,YFP,",
+        "ratio,movie,../../m,CFP/RFP,,,,,",
+        "baseline,movie,../../m,CFP/YFP,9,,,,",
+        "drug,movie,../../m,CFP/YFP,,7,,,",
+        "stain,movie,../../m,,,,,DAPI,",
+        "path,movie,../../gone,,,,,,",
+        "fixed,movie,../../m,,,,,,../../fixes.csv",
+    )
+    assert main(["check", "--directory", str(root)]) == 1
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines()[:8])
+    assert "segments H2B as nuclear (guessed from the names), 4 tiles" in lines["good"]
+    assert "segments YFP as nuclear, 4 tiles" in lines["named"]
+    assert "the condition is not averaged" in lines["named"]
+    expected = {
+        "ratio": "option `ratio`: found 'CFP/RFP'",
+        "baseline": "option `baseline_frames`: found 9, expected at most the 4",
+        "drug": "option `drug_frame`: found 7",
+        "stain": "found no channel 'DAPI'",
+        "path": "no file or folder",
+        "fixed": "fixes.csv",
+    }
+    assert {name: text for name, text in expected.items() if text not in lines[name]} == {}
+    assert all(lines[name].startswith("WRONG") for name in expected)
+
+
+def test_too_little_disk_is_named(tmp_path: Path):
+    result = Check([SampleCheck("a", disk_gb=3.0)], free_gb=2.0)
+    assert not result.is_ready
+    assert "the disk is too small" in result.text()
+
+
+def test_a_preview_shows_crops_figures_and_the_row(tmp_path: Path):
+    y, x = np.mgrid[:128, :160]
+    discs = [np.hypot(y - 64, x - column) < 12 for column in (30, 80, 130)]
+    (tmp_path / "m").mkdir()
+    for frame in range(2):
+        image = (100 + 900 * np.any(discs, axis=0)).astype(np.uint16)
+        tifffile.imwrite(tmp_path / "m" / f"H2B_t{frame}.tif", image)
+        tifffile.imwrite(tmp_path / "m" / f"YFP_t{frame}.tif", image)
+    root = sheet(tmp_path / "project", "sample,assay,path,cell_diameter_px", "s 1,movie,../../m,24")
+    with pytest.raises(InputError, match="write s_1"):
+        cc.preview("s 1", folder=root)
+    text = (root / "config/samples.tsv").read_text().replace("s 1", "s1")
+    (root / "config/samples.tsv").write_text(text)
+    with pytest.raises(InputError, match="one of s1, or a path"):
+        cc.preview("s2", folder=root)
+    page = cc.preview("s1", folder=root)
+    assert page.path == root / "preview_s1.html"
+    assert page.stains == {"nuclear": "H2B"}
+    assert page.diameter_px == 24
+    assert page.n_cells[1] == 6  # three cells in each of two frames
+    assert page.seconds_per_tile > 0
+    assert page.hours > 0
+    html = page.path.read_text()
+    assert html.count("data:image/png;base64,") == 1
+    assert "as given in the config" in html
+    assert "s1\tmovie\t" in html
