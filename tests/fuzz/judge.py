@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -221,6 +222,14 @@ def _gzip(path: Path) -> None:
     plain.unlink()
 
 
+def _zip(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
 def _json(path: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8")
 
@@ -280,6 +289,8 @@ REWRITE: dict[str, Callable[[Path], None]] = {
     ".tsv": _csv,
     ".csv.gz": _gzip,
     ".json": _json,
+    ".geojson": _json,
+    ".zip": _zip,
     ".yaml": _yaml,
     ".parquet": _parquet,
     ".txt": _lines,

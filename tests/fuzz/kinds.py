@@ -5,6 +5,7 @@ Everything is simulated and small. All commands of a kind are run in turn.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import roifile
 import tifffile
 import zarr
 from skimage.measure import label as number_cells
+from skimage.measure import regionprops
 
 from cellsam_core.cli import main
 from cellsam_core.segmentation.weights import load_trainable, save
@@ -145,6 +148,25 @@ def frames(folder: Path) -> None:
     do(f"preprocess {folder}/m.json --clahe-kernel-px 16 -o {folder}/frames.zarr")
 
 
+def given_masks(folder: Path) -> None:
+    """Write outlines of the cells of a movie: ROIs of ImageJ, and GeoJSON for each frame."""
+    frames(folder)
+    rois = []
+    (folder / "outlines").mkdir()
+    for t, frame in enumerate(
+        tifffile.imread(sorted(folder.glob("*.tif"))).reshape(-1, SIDE, SIDE)
+    ):
+        rings = [
+            np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+            for y0, x0, y1, x1 in (r.bbox for r in regionprops(number_cells(frame > 600)))
+        ]
+        rois += [roifile.ImagejRoi.frompoints(ring, t=t) for ring in rings]
+        shapes = [{"type": "Polygon", "coordinates": [[*r.tolist(), r[0].tolist()]]} for r in rings]
+        text = json.dumps({"type": "GeometryCollection", "geometries": shapes})
+        (folder / f"outlines/t{t}.geojson").write_text(text)
+    roifile.roiwrite(folder / "rois.zip", rois)
+
+
 def stages(folder: Path) -> None:
     """Write what the stages of a movie leave."""
     frames(folder)
@@ -242,6 +264,9 @@ STITCH = "stitch IN/frames.zarr IN/1-of-1.parquet --masks OUT/m.zarr --cells OUT
 MOVIE_TABLES = ("objects.parquet", "tracks.csv", "m.json", "masks.zarr/**/*")
 CELLS = "IN/results/3_cells/cells.h5ad"
 
+IMPORT = "import-masks IN/{} --manifest IN/m.json --frames IN/frames.zarr"
+IMPORT += " --masks OUT/m.zarr --cells OUT/c.parquet"
+
 KINDS = [
     Kind("TIFF", movie, ("*.tif",), (LOOK, PREPARE), share=4),
     Kind("OME-TIFF", ome_tiff, ("*.tif",), (LOOK + " --channels DAPI,phase", PREPARE), share=3),
@@ -252,6 +277,8 @@ KINDS = [
         (LOOK + " --channels nuc,cyto", PREPARE),
         share=2,
     ),
+    Kind("ROIs of ImageJ", given_masks, ("rois.zip",), (IMPORT.format("rois.zip"),)),
+    Kind("GeoJSON", given_masks, ("outlines/*",), (IMPORT.format("outlines"),)),
     Kind(
         "OME-TIFF with a companion",
         companion,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-TEXT = (".csv", ".tsv", ".txt", ".json", ".yaml", ".xml")
+TEXT = (".csv", ".tsv", ".txt", ".json", ".geojson", ".yaml", ".xml")
 TIFF = (".tif", ".tiff")
 NASTY = [
     *("", "0", "-1", "nan", "inf", "-inf", "1e308", "1e-308", "99999999999999999999", "0.5", "NA"),
