@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     Frame = tuple[NDArray[Any], NDArray[Any], pd.DataFrame]
 
 log = logging.getLogger(__name__)
+MOSTLY = 0.5
 PROGRESS_EVERY = 50
 
 
@@ -119,13 +120,32 @@ class Traces:
         traces, wide, summary = (Path(folder) / name for name in TRACE_FILES)
         channels, n_frames = self.images.channels, self.images.n_frames
         with atomic_path(traces) as path:
-            write_traces(path, self._frames(), channels, self.record)
+            write_traces(path, self._told(self._frames()), channels, self.record)
         ratios = read_ratios(traces)
         with atomic_path(wide) as path:
             write_wide(path, ratios, self.tracked.tracks["track_id"], n_frames)
         with atomic_path(summary) as path:
             table = summary_table(responses_of(ratios, self.record))
             with_sample(table, self.images.sample).to_csv(path, float_format="%.6g")
+
+    def _told(self, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Pass frames on, and warn if most ratios are not above the background."""
+        n_cells = n_weak = 0
+        for rows in frames:
+            reasons = rows.loc[rows["compartment"] == "cell", "invalid_reason"]
+            n_cells += len(reasons)
+            n_weak += int(reasons.str.contains("low ").sum())
+            yield rows
+        background = self.settings.options.background
+        if background != "none" and n_weak > MOSTLY * n_cells:
+            log.warning(
+                "%d of %d values are invalid, because they are not above the background (%s). If"
+                " the background of the images is already subtracted, or cells cover the whole"
+                " image, set `background` to none",
+                n_weak,
+                n_cells,
+                background,
+            )
 
     def _frames(self) -> Iterator[pd.DataFrame]:
         """Return the rows of each frame, from the table if it is in memory already."""

@@ -9,6 +9,7 @@ import pytest
 from fake_results import run_traces, write_movie
 from scipy import ndimage
 
+import cellsam_core as cc
 from cellsam_core.errors import InputError
 from cellsam_core.simulation.movie import Frame, iter_frames
 from cellsam_core.simulation.optics import expose, illumination
@@ -16,6 +17,7 @@ from cellsam_core.simulation.options import MovieOptions
 from cellsam_core.traces.options import TraceOptions
 from cellsam_core.traces.ratios import trace_frames
 from cellsam_core.traces.settings import TraceSettings
+from cellsam_core.tracking.options import TrackOptions
 
 MOVIE = MovieOptions(frames=8, size_px=224, cells=12, drug_frame=4, cycle_frames=200)
 KTR = TraceSettings(
@@ -59,6 +61,35 @@ def test_the_response_of_simulated_cells_is_found() -> None:
     error = valid["r_over_r0"].to_numpy() / (true / rest.loc[valid["track_id"]].to_numpy()) - 1
     assert (error.abs() < 0.05).mean() > 0.9
     assert true.max() > 1.5 * rest.max()  # there is a response to find
+
+
+def test_a_confluent_field_whose_background_is_subtracted(tmp_path, caplog) -> None:
+    """The cytoplasm of the neighbours is no background: the warning names the option that works."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:160, :160]
+    nuclei = (y % 32 - 16) ** 2 + (x % 32 - 16) ** 2 < 64
+    labels = np.where(nuclei, 1 + y // 32 * 5 + x // 32, 0).astype(np.uint16)
+    images = []
+    for nucleus, cytoplasm in [(1000, 600)] * 3 + [(500, 700)] * 2:
+        light = ndimage.gaussian_filter(np.where(nuclei, nucleus, cytoplasm).astype(float), 0.8)
+        images.append(rng.normal(light, 20).clip(0)[None])
+    movie, masks = np.array(images), np.array([labels] * 5)
+    tracks = cc.track(masks, TrackOptions(division="none"))
+
+    def trace(background: str) -> cc.Traces:
+        options = TraceOptions(reporter="ktr", ratio="KTR", ring_px=4, background=background)
+        return cc.trace(movie, masks, tracks, options, channels=["KTR"], frame_interval_s=270)
+
+    trace("annulus").write(tmp_path / "annulus")
+    assert "set `background` to none" in caplog.text
+    caplog.clear()
+    traces = trace("none")
+    traces.write(tmp_path / "none")
+    assert "background" not in caplog.text
+    rows = traces.table[traces.table["compartment"] == "cell"]
+    assert rows["valid"].all()
+    ratio = rows.groupby("frame")["ratio"].mean()
+    np.testing.assert_allclose(ratio, [0.6] * 3 + [1.4] * 2, rtol=0.02)
 
 
 def test_a_ring_without_pixels_is_flagged() -> None:
