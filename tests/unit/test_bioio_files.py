@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import struct
+from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from cellsam_core.errors import InputError
+from cellsam_core.files import bioio_files
 from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.positions import positions_of
@@ -139,3 +143,67 @@ def test_nikon(shared_data, tmp_path):
     if not files:
         pytest.skip("no package writes .nd2, and there is none among the real data")
     assert inspect(files[0], position=positions_of(files[0])[0].key or None).n_frames
+
+
+class Dimensions:
+    """Sizes of one scene, as ``BioImage.dims``."""
+
+    T, C, Z, Y, X = 3, 2, 2, 30, 40
+
+
+class Sizes(NamedTuple):
+    """Sizes of a voxel, as ``BioImage.physical_pixel_sizes``."""
+
+    Z: float | None = None
+    Y: float | None = 0.65
+    X: float | None = 0.65
+
+
+class Image:
+    """What the adapter uses of ``bioio.BioImage`` 3: names and behaviour are those of its docs."""
+
+    scenes = ("Position 1", "Position 2")
+    dims = Dimensions()
+    physical_pixel_sizes = Sizes()
+    channel_names = ("GFP", "H2B")
+    dtype = np.dtype(">u2")
+    time_interval = timedelta(seconds=120)
+    current_scene_index = 0
+
+    def set_scene(self, index):
+        self.current_scene_index = index
+
+    @property
+    def ome_metadata(self):
+        raise NotImplementedError("this reader has no OME metadata")
+
+    def get_image_dask_data(self, axes, *, T, C, Z):
+        assert axes == "YX"
+        plane = pixels(T, C, Z, self.current_scene_index)
+        return pytest.importorskip("dask.array").from_array(plane)
+
+
+@pytest.mark.parametrize("suffix", ["nd2", "czi", "lif"])
+def test_an_object_of_the_interface_of_bioio(tmp_path, monkeypatch, suffix):
+    """The adapter without a reader of a maker: scenes, z planes, sizes, times, windows."""
+    monkeypatch.setattr(bioio_files, "_image", lambda _path, _modified: images)
+    spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: name.startswith("bioio") or spec(name)
+    )
+    images = Image()
+    path = tmp_path / f"movie.{suffix}"
+    path.write_bytes(b"0")
+    assert [p.key for p in positions_of(path)] == ["Position_1", "Position_2"]
+    for i, key in enumerate(("Position_1", "Position_2")):
+        manifest = inspect(path, position=key, z_policy="max")
+        assert manifest.format == suffix
+        assert manifest.channels == ["GFP", "H2B"]
+        assert (manifest.pixel_size_um, manifest.frame_interval_s) == (0.65, 120)
+        first = 1000 * i + 100
+        expected = [[first + 10 * t, first + 10 * t + 1] for t in range(3)]
+        assert values(manifest) == expected
+    assert read_frame(manifest, 1, ["H2B"], (2, 9, 3, 30)).shape == (1, 7, 27)
+    with pytest.raises(InputError, match="z axis of 2 planes") as refused:
+        inspect(path, position="Position_1")
+    assert "tiff_stack" not in str(refused.value)
