@@ -19,6 +19,7 @@ from .given_masks.stage import import_masks as import_masks
 from .preprocessing.frames import Frames as Frames
 from .preprocessing.options import PreprocessOptions as PreprocessOptions
 from .preprocessing.stage import preprocess as preprocess
+from .reporting.overview import overview as overview
 from .reporting.results import Results as Results
 from .reporting.stage import judge as judge
 from .reporting.stage import report as report

@@ -41,6 +41,7 @@ COMMANDS = {
     "view": "show results in the browser, on this computer",
     "export": "write the cells of a sample for QuPath, ImageJ, VPT or Xenium Ranger",
     "report": "write the HTML report and provenance of a sample",
+    "overview": "list all samples with verdict or failure, as a table and a page",
     "evaluate": "score a segmentation or a tracking against ground truth",
     "benchmark": "compare segmentation methods on labelled images",
     "simulate": "write a synthetic experiment with ground truth",

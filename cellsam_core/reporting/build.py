@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.reporting.page import render
+from cellsam_core.reporting.section_crops import crops_section
+from cellsam_core.reporting.section_methods import methods_section
 from cellsam_core.reporting.sections_common import (
     input_section,
     run_section,
@@ -53,7 +55,9 @@ def build_report(
     all_sections = [
         input_section(results),
         segmentation_section(results, cells),
+        crops_section(results, cells),
         *sections,
+        methods_section(results, provenance),
         run_section(benchmarks),
         versions_section(provenance),
     ]

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     FloatArray = npt.NDArray[np.float64]
 
-# Cyan, magenta, green, red, lemon, blue, pink: none is the amber of the outlines.
-GENE_COLOURS = ("#22d3ff", "#ff3df0", "#3dff4d", "#ff3b30", "#f6ff4a", "#6f86ff", "#ffb0c8")
+# They differ for every kind of colour vision; none is the amber of the outlines. Each gene has a
+# marker of its own, too.
+GENE_COLOURS = ("#56b4e9", "#ff8ad8", "#2ecc9b", "#f0e442", "#ff6a2a", "#b8a6ff", "#d0f7ff")
+GENE_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 NO_COUNT_COLOUR = "0.8"
 
 
@@ -73,9 +75,9 @@ def draw_panel(axes: Axes, panel: Panel, genes: Sequence[str], units: Units) -> 
     names = spots.gene.astype(str)
     others = ~np.isin(names, genes)
     axes.scatter(xy[others, 0], xy[others, 1], s=size, c="white", alpha=0.6, lw=0)
-    for gene, colour in zip(genes, GENE_COLOURS, strict=False):
-        here = names == gene
-        axes.scatter(xy[here, 0], xy[here, 1], s=size, color=colour, lw=0, label=plain(gene))
+    for gene, colour, mark in zip(genes, GENE_COLOURS, GENE_MARKERS, strict=False):
+        x, y = xy[names == gene].T
+        axes.scatter(x, y, s=size, color=colour, marker=mark, lw=0, label=plain(gene))
     if genes:
         axes.legend(
             loc="upper left",

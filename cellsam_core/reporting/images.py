@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.colors import hsv_to_rgb
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -16,9 +15,20 @@ if TYPE_CHECKING:
     Rgb = npt.NDArray[np.uint8]
 
 MAX_SIDE_PX = 900
-GOLDEN_RATIO = 0.618033988749895
-LUMA = np.array([0.299, 0.587, 0.114])  # of red, green, blue; ITU-R BT.601
-MIN_LUMA = 0.5
+PALETTE = (
+    np.array(
+        [
+            (230, 159, 0),  # orange
+            (86, 180, 233),  # sky blue
+            (46, 204, 155),  # bluish green, lightened
+            (240, 228, 66),  # yellow
+            (235, 110, 40),  # vermilion, lightened
+            (225, 150, 190),  # reddish purple, lightened
+            (250, 250, 250),  # white
+        ]
+    )
+    / 255
+)
 AMBER = (255, 190, 60)
 
 
@@ -31,7 +41,7 @@ class Window:
     y0, y1, x0, x1
         Bounds in full-resolution pixels.
     stride
-        Every `stride`-th pixel is read along both axes.
+        Side in pixels of the squares that are one pixel of the picture; a power of two.
     """
 
     y0: int
@@ -60,25 +70,43 @@ def window_around(
         side_y, side_x = min(side_px, height), min(side_px, width)
         y0 = int(np.clip(round(centre_yx[0]) - side_y // 2, 0, height - side_y))
         x0 = int(np.clip(round(centre_yx[1]) - side_x // 2, 0, width - side_x))
-    stride = max(1, -(-max(side_y, side_x) // max_side_px))
+    # A power of two, because the files have levels of half the resolution.
+    stride = 1 << max(0, (-(-max(side_y, side_x) // max_side_px) - 1).bit_length())
     return Window(y0, y0 + side_y, x0, x0 + side_x, stride)
 
 
 def read_window(source: OmeZarr, frame: int, channel: int, window: Window) -> npt.NDArray[Any]:
     """Read a window ``(y, x)`` of one frame with its stride; nothing more is held in memory.
 
+    Pixels of an image are means over squares of the stride; of labels, one label is taken.
+
     Parameters
     ----------
     source
         Image or labels; `frame` and `channel` are ignored along axes that it lacks.
     """
-    index = {
-        "t": frame,
-        "c": channel,
-        "y": slice(window.y0, window.y1, window.stride),
-        "x": slice(window.x0, window.x1, window.stride),
+    k = min(window.stride.bit_length(), len(source.level_paths)) - 1
+    spans = {
+        axis: slice(start >> k, -(-stop // 2**k))
+        for axis, start, stop in (("y", window.y0, window.y1), ("x", window.x0, window.x1))
     }
-    return np.asarray(source.read(tuple(index[axis] for axis in source.axes)))
+    index = {"t": frame, "c": channel, **spans}
+    found = np.asarray(source.level(k)[tuple(index[axis] for axis in source.axes)])
+    left = window.stride >> k
+    if left == 1:
+        return found
+    return area_means(found, left) if "c" in source.axes else found[::left, ::left]
+
+
+def area_means(plane: npt.NDArray[Any], size: int) -> npt.NDArray[np.float32]:
+    """Return the means over squares of `size` pixels; those at the far edges may be smaller."""
+    found = plane.astype(np.float32)
+    for axis in (0, 1):
+        starts = np.arange(0, found.shape[axis], size)
+        lengths = np.diff(np.append(starts, found.shape[axis]))
+        sums = np.add.reduceat(found, starts, axis=axis)
+        found = sums / np.expand_dims(lengths, 1 - axis)
+    return found
 
 
 def stretch(plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -91,14 +119,11 @@ def stretch(plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def id_colours(ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
-    """Return a bright colour for each id, ``(n, 3)`` in 0-1; an id always has the same colour."""
-    hue = (np.asarray(ids, dtype=np.float64) * GOLDEN_RATIO) % 1
-    value = 0.85 + 0.15 * ((np.asarray(ids, dtype=np.int64) % 3) / 2)
-    rgb = hsv_to_rgb(np.stack([hue, np.full_like(hue, 0.75), value], axis=-1))
-    # Blue and violet, too dark on a black image, are mixed with white.
-    luma = (rgb @ LUMA)[..., None]
-    white = ((MIN_LUMA - luma) / (1 - luma)).clip(0, 1)
-    return np.asarray(rgb + (1 - rgb) * white)
+    """Return a bright colour for each id, ``(n, 3)`` in 0-1; an id always has the same colour.
+
+    The colours differ for every kind of colour vision (after Okabe and Ito).
+    """
+    return np.asarray(PALETTE[np.asarray(ids, dtype=np.int64) % len(PALETTE)])
 
 
 def outlines(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import jinja2
 from cellsam_core.verdict.checks import SYMBOLS, WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cellsam_core.verdict.checks import Verdict
 
@@ -20,10 +21,15 @@ NUMBER = re.compile(r"[-+]?[\d.\u202f]*(e[-+]\d+)?%?")
 
 @dataclass(frozen=True)
 class Picture:
-    """Figure: data URI and the sentence below it, which is also its alternative text."""
+    """Figure: data URI and the sentence below it, which is also its alternative text.
+
+    `anchor` is its id in the page, and `back` that of the row of a table that it belongs to.
+    """
 
     uri: str
     caption: str
+    anchor: str = ""
+    back: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,16 @@ class Table:
     """Table: sentence above, header, and rows of plain values.
 
     Without a header, the rows are names and values. `blocks` are names and widths in columns of an
-    upper header, if there is one.
+    upper header, if there is one. `anchor` and the number of a row, joined by a hyphen, are the id
+    of the row; `links` are the ids of pictures that the first column of a row leads to.
     """
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
     blocks: Sequence[tuple[str, int]] = ()
+    anchor: str = ""
+    links: Mapping[int, str] = field(default_factory=dict)
 
     def is_numeric(self, column: int) -> bool:
         """Tell whether a column holds numbers, which are aligned right; never without a header."""
@@ -47,12 +56,17 @@ class Table:
 
 @dataclass
 class Section:
-    """Section: heading, paragraphs, pictures and tables, in this order."""
+    """Section: heading, paragraphs, pictures, small pictures and tables, in this order.
+
+    With `folded`, the tables are shown when the reader clicks on these words.
+    """
 
     title: str
     paragraphs: list[str] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    gallery: list[Picture] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    folded: str = ""
 
     @property
     def anchor(self) -> str:
@@ -101,21 +115,26 @@ def render(
     verdict
         Verdict, shown above the sections; a page may have none.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cellsam_core.reporting"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["cell"] = cell
-    template = environment.get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         title=title,
         subtitle=subtitle,
         headline=headline,
         sections=sections,
         verdict=verdict,
-        words=WORDS,
-        symbols=SYMBOLS,
     )
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Return the templates of the pages; every text is escaped."""
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader("cellsam_core.reporting"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    found.filters["cell"] = cell
+    found.globals |= {"words": WORDS, "symbols": SYMBOLS}
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cellsam_core.reporting.page import Section, Table
+from cellsam_core.reporting.strips import ROW_ANCHOR, event_strips, strip_anchor
 from cellsam_core.tracking.review import advice, estimate_lineages
 
 if TYPE_CHECKING:
@@ -47,5 +48,7 @@ def review_section(results: Results, verdict: Verdict) -> Section:
     )
     caption = f"The first {len(shown)} of {len(review)} rows of review.csv."
     rows = list(shown.itertuples(index=False, name=None))
-    section.tables.append(Table(caption, HEADER, rows))
+    section.gallery = event_strips(results, review)
+    links = {number: strip_anchor(number) for number in range(len(section.gallery))}
+    section.tables.append(Table(caption, HEADER, rows, anchor=ROW_ANCHOR, links=links))
     return section

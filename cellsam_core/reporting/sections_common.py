@@ -11,6 +11,7 @@ import pandas as pd
 from cellsam_core.files.tables import read_table
 from cellsam_core.reporting.figures_common import encode, figure_histograms
 from cellsam_core.reporting.page import Picture, Section, Table, count, percent
+from cellsam_core.reporting.stains import stain_words
 from cellsam_core.verdict.cells import sample_seam_ratio
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
             f"{count(border.sum())} ({percent(border.sum(), len(border))})",
         ),
     ]
+    rows.append(("stain", stain_words(results)))
+    searched = results.segmentation_parameters().get("cell_diameter_px")
+    if searched is not None:
+        rows.append(("diameter that cells were searched with (px)", searched))
     ratio = sample_seam_ratio(results, cells)
     if ratio is not None:
         what = "cells per area near tile borders, over elsewhere (error of counting)"
@@ -109,7 +114,7 @@ def benchmark_table(folder: Path | None) -> pd.DataFrame:
 
 def run_section(folder: Path | None) -> Section:
     """Make the section of run times and memory."""
-    section = Section("Run time and memory")
+    section = Section("Run time and memory", folded="Show the time and memory of each job")
     table = benchmark_table(folder)
     if table.empty:
         section.paragraphs.append("No benchmark files were given.")
@@ -132,7 +137,7 @@ def versions_section(provenance: dict[str, Any]) -> Section:
         for section, values in sorted(provenance["config"].items())
         for key, value in (sorted(values.items()) if isinstance(values, dict) else [("", values)])
     ]
-    section = Section("Versions and parameters")
+    section = Section("Versions and parameters", folded="Show all versions and parameters")
     if segmentation:
         section.tables.append(Table("Segmentation, as recorded in the masks.", (), segmentation))
     else:

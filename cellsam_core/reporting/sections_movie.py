@@ -15,6 +15,7 @@ from cellsam_core.reporting.images import overlay, read_window, stretch, window_
 from cellsam_core.reporting.page import Picture, Section, Table, count
 from cellsam_core.reporting.results import Results, trace_matrix
 from cellsam_core.reporting.section_review import review_section
+from cellsam_core.reporting.stains import stain_words
 from cellsam_core.traces.files import drug_frame_of, read_options
 from cellsam_core.tracking.corrections import merged_pieces
 
@@ -79,7 +80,7 @@ def outlines_section(results: Results, objects: pd.DataFrame | None) -> Section:
         uri = encode(
             partial(figures_tracks.figure_masks, title, rgb, window, units, here), photograph=True
         )
-        caption = f"{colour}, over channel {image.channels[-1]}, frame {frame}."
+        caption = f"{colour}, over {stain_words(results)}; frame {frame}."
         if here is not None and len(here) > MAX_LABELS:
             caption += f" No ids are written for more than {MAX_LABELS} cells."
         section.pictures.append(Picture(uri, caption))

@@ -22,6 +22,7 @@ from cellsam_core.reporting.section_controls import (
     genes_table,
 )
 from cellsam_core.reporting.section_decoding import decoding_section, figure_density_by_field
+from cellsam_core.reporting.stains import stain_words
 from cellsam_core.reporting.transcript_summary import MAX_SPOTS, TranscriptSummary, summarise
 from cellsam_core.samples.transcripts import apply_affine
 
@@ -181,7 +182,7 @@ def overlay_section(
         return section
     uri = encode(lambda: draw.figure_zooms(panels, results.units), photograph=True)
     caption = (
-        f"Cell outlines over channel {image.channels[-1]}, transcripts as dots: the most "
+        f"Cell outlines over {stain_words(results)}; transcripts as dots: the most "
         "frequent genes in colour, all others white. Pictures with more than "
         f"{count(MAX_SPOTS)} transcripts show an even part of them."
     )

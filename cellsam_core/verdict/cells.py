@@ -38,9 +38,9 @@ def cell_checks(results: Evidence, cells: pd.DataFrame | None) -> list[Check]:
     recorded = results.segmentation_parameters()
     n_frames, shape = results.manifest.n_frames, results.manifest.shape_yx
     return [
-        Check("cells", "Cells found", "segmentation", tuple(found_measures(cells, n_frames))),
-        Check("size", "Cell size", "segmentation", tuple(size_measures(cells, recorded, shape))),
-        Check("borders", "Borders and seams", "segmentation", border_measures(results, cells)),
+        Check("cells", "Cells found", "crops", tuple(found_measures(cells, n_frames))),
+        Check("size", "Cell size", "crops", tuple(size_measures(cells, recorded, shape))),
+        Check("borders", "Borders and seams", "crops", border_measures(results, cells)),
     ]
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 MAX_FRAMES = 60
 """Frames that are looked at; of a longer movie they are evenly spaced."""
 WINDOW_PX = 512
-TISSUE_LINK = "cells-and-transcripts-over-the-stain"
 NO_IMAGE = "The images are not there."
 
 
@@ -87,8 +86,7 @@ def image_check(results: Evidence, diameter_px: float | None) -> Check:
     else:
         facts = look(segmented_pixels(results, image), results, diameter_px)
         measures = image_measures(facts, diameter_px)
-    link = "masks-over-the-image" if results.manifest.assay == "movie" else TISSUE_LINK
-    return Check("images", "Images", link, tuple(measures))
+    return Check("images", "Images", "crops", tuple(measures))
 
 
 def segmented_pixels(results: Evidence, image: OmeZarr) -> Pixels:

@@ -128,7 +128,7 @@ SIZE_FACTOR = Limit(
     "size_factor",
     "Median diameter of the cells and diameter that they were searched with, the larger over the"
     " smaller",
-    "-fold",
+    "times",
     1.5,
     2.0,
     "The cells are of another size than was searched for: give `cell_diameter_px`.",
@@ -136,7 +136,7 @@ SIZE_FACTOR = Limit(
 SIZE_SPREAD = Limit(
     "size_spread",
     "Diameter that 10 % of the cells exceed, over the one that 90 % exceed",
-    "-fold",
+    "times",
     2.5,
     4.0,
     "Debris or merged cells may be among the cells: look at the smallest and the largest ones.",
@@ -144,7 +144,7 @@ SIZE_SPREAD = Limit(
 SIZE_CHANGE = Limit(
     "size_change",
     "Largest change of the median diameter between quarters of the movie",
-    "-fold",
+    "times",
     1.25,
     1.6,
     "Focus or stain may change during the movie.",
@@ -329,7 +329,7 @@ CONTRAST = Limit(
     "contrast",
     "Transcripts for each area of cells, over the same with the transcripts moved away by more than"
     " a cell",
-    "-fold",
+    "times",
     1.15,
     1.05,
     "The transcripts do not follow the cells: the transform may be wrong, or they are of another"

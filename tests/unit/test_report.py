@@ -18,10 +18,12 @@ from cellsam_core.config.check import parse_config
 from cellsam_core.errors import InputError
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.reporting import figures_common
+from cellsam_core.reporting.crops import choose_places, round_length, seam_centres, window_at
 from cellsam_core.reporting.page import Section, Table, cell, render
 from cellsam_core.reporting.provenance import provenance
 from cellsam_core.reporting.results import Results
 from cellsam_core.reporting.section_controls import add_doubtful_genes, genes_table
+from cellsam_core.reporting.section_methods import licence_words
 from cellsam_core.reporting.sections_common import segmentation_section
 from cellsam_core.reporting.stage import report as write_report
 from cellsam_core.segmentation.seams import seam_ratio
@@ -329,3 +331,76 @@ def test_columns_of_numbers_are_aligned_right():
     table = Table("", ("name", "n", "share"), [("a", 1234567, "5.0%"), ("b", None, "")])
     assert [table.is_numeric(i) for i in range(3)] == [False, True, True]
     assert not Table("", (), [("name", 3)]).is_numeric(1)
+
+
+def test_crops_and_strips_are_linked_with_the_rows(movie, tmp_path):
+    html, _ = report(movie, tmp_path)
+    assert "Random place: frame " in html
+    for reason in ("Densest place", "Lowest score", "Largest cell", "Smallest cell"):
+        assert html.count(f"{reason}: frame ") == 2  # caption and alternative text
+    assert 'id="strip-0"' in html
+    assert '<a href="#strip-0">1</a>' in html
+    assert 'id="row-0"' in html
+    assert '<a href="#row-0">To its row.</a>' in html
+    assert "White: these tracks; amber: other cells." in html
+
+
+def test_verdict_stands_on_top_and_in_a_file_of_its_own(movie, tmp_path):
+    html, _ = report(movie, tmp_path)
+    record = json.loads((tmp_path / "verdict.json").read_text())
+    assert html.index("Verdict:") < html.index('id="input"')
+    assert [check["name"] for check in record["checks"]][:3] == ["cells", "size", "borders"]
+    anchors = set(re.findall(r'id="([^"]+)"', html))
+    assert {check["link"].removeprefix("report.html#") for check in record["checks"]} <= anchors
+    text = words(html)
+    for check in record["checks"]:
+        assert re.sub(r"\s+", " ", check["reason"]) in text
+
+
+def test_the_report_gives_no_estimate_of_lineages_where_the_verdict_is_red(movie, tmp_path):
+    """Regression: noise had a report that vouched for its lineages."""
+    noise = tmp_path / "results"
+    shutil.copytree(movie, noise)
+    cells = pd.read_parquet(noise / "2_masks/cells.parquet").assign(score=0.38)
+    cells.to_parquet(noise / "2_masks/cells.parquet")
+    tracks = pd.read_csv(noise / "3_tracks/tracks.csv").assign(birth_kind="appeared")
+    tracks.assign(end_kind="lost").to_csv(noise / "3_tracks/tracks.csv", index=False)
+    text = words(report(noise, tmp_path)[0])
+    assert "No share of right lineages is estimated, because the verdict is red for:" in text
+    assert "lineages are right" not in text
+    assert json.loads((tmp_path / "verdict.json").read_text())["colour"] == "red"
+
+
+def test_methods_name_stain_weights_and_licence(movie, tmp_path):
+    text = words(report(movie, tmp_path)[0])
+    assert "Cells were segmented by CellSAM with the weights tiny (SHA-256 abababababab...)" in text
+    assert "Weights tiny: part of cellsam_core, BSD-3-Clause." in text
+    assert "doi:10.1038/s41592-025-02879-w" in text
+    assert licence_words({"weights": "cellsam_general", "preset": "official"}).startswith(
+        "the published CellSAM weights, for non-commercial"
+    )
+
+
+def test_places_of_crops_are_the_same_each_time():
+    rng = np.random.default_rng(3)
+    cells = pd.DataFrame(
+        {
+            "frame": 0,
+            "y": rng.uniform(0, 500, 50),
+            "x": rng.uniform(0, 400, 50),
+            "area_px": np.arange(100, 150),
+            "score": np.linspace(0.9, 0.4, 50),
+        }
+    )
+    places = choose_places(cells, (500, 400), [(250.0, 199.5)])
+    assert places == choose_places(cells.sample(frac=1, random_state=1), (500, 400), [(250, 199.5)])
+    by_reason = {place.reason: (place.y, place.x) for place in places}
+    assert by_reason["lowest score"] == (cells["y"].iloc[-1], cells["x"].iloc[-1])
+    assert by_reason["smallest cell"] == (cells["y"].iloc[0], cells["x"].iloc[0])
+    assert by_reason["seam of two tiles"] == (250, 199.5)
+    assert len(places) == 8
+    window = window_at(places[0], (500, 400), 1000)
+    assert (window.y0, window.y1, window.x0, window.x1) == (0, 500, 0, 400)
+    assert choose_places(cells[:0], (500, 400)) == []
+    assert seam_centres((600, 600), {"cell_diameter_px": 26.0, "tile_px": 300})
+    assert [round_length(n) for n in (3.3, 5, 0.26, 71)] == [2, 5, 0.2, 50]

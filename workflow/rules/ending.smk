@@ -41,12 +41,28 @@ def tell_ending():
     pages = [Path(f"results/{sample}/4_report/report.html") for sample in SAMPLES]
     told = outcome_table(outcomes, [page for page in pages if page.exists()])
     print(f"\n{told}", file=sys.stderr)
+    tell_overview(outcomes)
     waiting = [outcome.sample for outcome in outcomes if outcome.state in ("not run", "stopped")]
     # A sample whose control failed could not run; others were not run because the run was stopped.
     held_back = [name for name in waiting if control_of(name) not in (None, *finished)]
     failed = [name for name in SAMPLES if name not in finished]
     if finished and failed and waiting == held_back and comparison_outputs(None):
         compare_finished(failed)
+
+
+def tell_overview(outcomes):
+    """Write the table and the page of all samples; a fault in it does not hide the end of the run."""
+    from cellsam_core.errors import InputError
+    from cellsam_core.reporting.overview import PAGE_FILE, overview
+
+    if not Path("results").is_dir():
+        return
+    try:
+        overview("results", outcomes=outcomes)
+    except (InputError, OSError) as error:
+        print(f"There is no page of all samples: {error}", file=sys.stderr)
+    else:
+        print(f"All samples: results/{PAGE_FILE}", file=sys.stderr)
 
 
 def compare_finished(failed):

@@ -1,0 +1,195 @@
+"""Crops at full resolution: where they are taken, and their pictures, raw beside outlined."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from cellsam_core.reporting.images import Window, outlines, overlay, read_window, stretch
+from cellsam_core.reporting.page import Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from cellsam_core.files.omezarr import OmeZarr
+    from cellsam_core.reporting.images import Rgb
+    from cellsam_core.reporting.units import Units
+
+SIDE_DIAMETERS = 6
+SIDE_LIMITS_PX = (48, 320)
+LEAST_SHOWN_PX = 240
+GAP_PX = 4
+BAR_HEIGHT_PX = 3
+N_RANDOM = 3
+SEED = 0
+ROUND_LENGTHS = (1, 2, 5)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Place of a crop: the reason for it, frame, and centre in pixels."""
+
+    reason: str
+    frame: int
+    y: float
+    x: float
+
+
+def choose_places(
+    cells: pd.DataFrame, shape_yx: tuple[int, int], seams: Sequence[tuple[float, float]] = ()
+) -> list[Place]:
+    """Choose up to eight places: random ones, and cells of extreme score, size or density.
+
+    The same table gives the same places.
+
+    Parameters
+    ----------
+    cells
+        Table of cells with frame, y, x, area_px and score.
+    shape_yx
+        Height and width of the image in pixels.
+    seams
+        Centres of seams of tiles, y and x in pixels; the first one is shown.
+    """
+    if cells.empty:
+        return []
+    rng = np.random.default_rng(SEED)
+    ordered = cells.sort_values(["frame", "y", "x"], kind="stable", ignore_index=True)
+    n_frames = int(ordered["frame"].max()) + 1
+    height, width = shape_yx
+    random = [
+        Place(
+            "random place",
+            int(rng.integers(n_frames)),
+            float(rng.uniform(0, height)),
+            float(rng.uniform(0, width)),
+        )
+        for _ in range(N_RANDOM)
+    ]
+    rows = {
+        "largest cell": ordered["area_px"].idxmax(),
+        "smallest cell": ordered["area_px"].idxmin(),
+    }
+    if "score" in ordered and ordered["score"].notna().any():
+        rows = {"lowest score": ordered["score"].idxmin(), **rows}
+    rows = {"densest place": _densest(ordered, n_frames), **rows}
+    chosen = [_place(reason, ordered.loc[row]) for reason, row in rows.items()]
+    first = [Place("seam of two tiles", 0, y, x) for y, x in seams[:1]]
+    return [*random, *chosen, *first]
+
+
+def _place(reason: str, row: Any) -> Place:
+    return Place(reason, int(row["frame"]), float(row["y"]), float(row["x"]))
+
+
+def _densest(cells: pd.DataFrame, n_frames: int) -> Any:
+    """Return the row of the cell with the nearest fifth neighbour, in the fullest frame."""
+    from scipy.spatial import cKDTree
+
+    fullest = int(np.bincount(cells["frame"], minlength=n_frames).argmax())
+    here = cells[cells["frame"] == fullest]
+    points = here[["y", "x"]].to_numpy(np.float64)
+    k = min(6, len(points))
+    distance = cKDTree(points).query(points, k=[k])[0][:, 0]
+    return here.index[int(np.argmin(distance))]
+
+
+def crop_side(cells: pd.DataFrame) -> int:
+    """Return the side of the crops in pixels: six diameters of the median cell."""
+    diameter = float(np.sqrt(4 * cells["area_px"].median() / np.pi))
+    return int(np.clip(round(SIDE_DIAMETERS * diameter), *SIDE_LIMITS_PX))
+
+
+def window_at(place: Place, shape_yx: tuple[int, int], side_px: int) -> Window:
+    """Return the window of a crop, moved so that it is inside the image."""
+    bounds = []
+    for centre, side in zip((place.y, place.x), shape_yx, strict=True):
+        extent = min(side_px, side)
+        start = int(np.clip(round(centre) - extent // 2, 0, side - extent))
+        bounds += [start, start + extent]
+    return Window(*bounds, stride=1)
+
+
+def raw_and_outlined(image: OmeZarr, masks: OmeZarr, frame: int, window: Window) -> Rgb:
+    """Draw a crop without and with outlines, side by side, at full resolution or larger."""
+    plane = read_window(image, frame, len(image.channels) - 1, window)
+    labels = read_window(masks, frame, 0, window)
+    grey = np.repeat(stretch(plane)[..., None], 3, axis=2)
+    return side_by_side([grey, overlay(plane, labels)])
+
+
+def outlined(
+    image: OmeZarr, masks: OmeZarr, frame: int, window: Window, labels: Sequence[int]
+) -> Rgb:
+    """Draw a crop with the outlines of some labels in white, those of the others in amber."""
+    plane = read_window(image, frame, len(image.channels) - 1, window)
+    found = read_window(masks, frame, 0, window)
+    rgb = overlay(plane, found)
+    rgb[outlines(np.where(np.isin(found, list(labels)), found, 0))] = 255
+    return rgb
+
+
+def side_by_side(pictures: Sequence[Rgb]) -> Rgb:
+    """Enlarge pictures of one size by whole pixels, and set them side by side with white gaps."""
+    factor = max(1, -(-LEAST_SHOWN_PX // max(pictures[0].shape[:2])))
+    large = [picture.repeat(factor, axis=0).repeat(factor, axis=1) for picture in pictures]
+    gap = np.full((large[0].shape[0], GAP_PX, 3), 255, np.uint8)
+    parts = [part for picture in large for part in (gap, picture)]
+    return np.concatenate(parts[1:], axis=1)
+
+
+def with_bar(rgb: Rgb, window: Window, n_pictures: int, units: Units) -> tuple[Rgb, str]:
+    """Draw a white scale bar into the first picture; also return its length with its unit."""
+    shown = (rgb.shape[1] - GAP_PX * (n_pictures - 1)) // n_pictures
+    factor = shown / (window.x1 - window.x0)
+    length = round_length((window.x1 - window.x0) * units.per_px / 3)
+    bar_px = max(1, round(length / units.per_px * factor))
+    y, x = rgb.shape[0] - 10, 8
+    drawn = rgb.copy()
+    drawn[y - 1 : y + BAR_HEIGHT_PX + 1, x - 1 : x + bar_px + 1] = 0
+    drawn[y : y + BAR_HEIGHT_PX, x : x + bar_px] = 255
+    return drawn, f"{length:g} {units.length}"
+
+
+def round_length(largest: float) -> float:
+    """Return the largest of 1, 2 and 5 times a power of ten that is not above a length."""
+    power = 10.0 ** np.floor(np.log10(largest))
+    return float(max(n * power for n in ROUND_LENGTHS if n * power <= largest * (1 + 1e-9)))
+
+
+def picture(rgb: Rgb, caption: str, anchor: str = "", back: str = "") -> Picture:
+    """Encode pixels as a JPEG of the page."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, format="JPEG", quality=88)
+    text = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Picture(f"data:image/jpeg;base64,{text}", caption, anchor, back)
+
+
+def seam_centres(shape_yx: tuple[int, int], recorded: dict[str, Any]) -> list[tuple[float, float]]:
+    """Return centres of the seams of tiles, y and x in pixels; empty for a single tile.
+
+    Parameters
+    ----------
+    shape_yx
+        Height and width of the image in pixels.
+    recorded
+        Record of the masks, with the size of the tiles and the diameter of the cells.
+    """
+    from cellsam_core.segmentation.tiles import plan
+
+    if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
+        return []
+    tiles = plan(1, shape_yx, recorded["cell_diameter_px"], recorded["tile_px"])
+    starts = sorted({(tile.x0, tile.x1) for tile in tiles})
+    middle = shape_yx[0] / 2
+    return [
+        (middle, (before[1] + after[0] - 1) / 2) for before, after in itertools.pairwise(starts)
+    ]

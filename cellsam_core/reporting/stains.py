@@ -1,0 +1,39 @@
+"""Stains that were segmented, and who chose them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zarr
+
+if TYPE_CHECKING:
+    from cellsam_core.reporting.results import Results
+
+
+def preprocessing_record(results: Results) -> dict[str, Any]:
+    """Return what ``frames.zarr`` records of its making; empty if it records nothing."""
+    image = results.image()
+    if image is None:
+        return {}
+    recorded: Any = zarr.open_group(str(image.path), mode="r").attrs.get("cellsam", {})
+    return dict(recorded)
+
+
+def stain_words(results: Results) -> str:
+    """Name the channels that were segmented, their use, and who chose them.
+
+    For example: ``H2B as nuclear stain, chosen by its name``.
+    """
+    record = preprocessing_record(results)
+    channels: dict[str, list[str]] = record.get("channels", {})
+    if not channels:
+        image = results.image()
+        names = () if image is None else image.channels
+        return f"{' and '.join(names)} (the raw channel is not recorded)" if names else "not known"
+    kinds = {"nuclear": "nuclear stain", "cell": "cell stain"}
+    used = " and ".join(f"{'+'.join(names)} as {kinds[role]}" for role, names in channels.items())
+    if not record.get("guessed"):
+        return f"{used}, named in the configuration or sample sheet"
+    if len(results.manifest.channels) == 1:
+        return f"{used}, the only channel"
+    return f"{used}, guessed from the names of the channels"
