@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from cellsam_core.outputs import Column, Output
 
+OTHER_KIND = "not finished, or another kind of sample"
+NUMBERS = {
+    "cells": "Number of masks in all frames",
+    "frames": "Number of frames",
+    "tracks": "Number of tracks",
+    "divisions": "Number of divisions",
+    "transcripts": "Number of transcripts",
+    "assigned": "Number of transcripts in cells",
+    "median_transcripts_per_cell": "Median number of transcripts in a cell",
+    "genes": "Number of genes",
+}
+"""Chief numbers of a sample."""
+
 OUTPUTS = (
     Output(
         "4_report/report.html",
@@ -48,5 +61,28 @@ OUTPUTS = (
             Column("inputs", "list", "Name and size in bytes of each raw file"),
             Column("<more>", "any", "Other facts about the run", when="they are known"),
         ),
+    ),
+    Output(
+        "summary.tsv",
+        "several samples",
+        "Verdict and chief numbers of each sample, or stage and reason of its failure.",
+        (
+            Column("sample", "text", "Name of the sample"),
+            Column("assay", "text", "movie, merfish or seqfish", missing="not finished"),
+            Column("state", "text", "finished, failed, stopped or not run"),
+            Column("verdict", "text", "green, amber, red or unknown", missing="not finished"),
+            Column("red", "text", "Names of the red checks, joined by ;", missing="none"),
+            Column("amber", "text", "Names of the amber checks, joined by ;", missing="none"),
+            *(Column(name, "float", text, missing=OTHER_KIND) for name, text in NUMBERS.items()),
+            Column("stage", "text", "Stage that failed", missing="none failed"),
+            Column("reason", "text", "Reason in one sentence", missing="none failed"),
+            Column("log", "text", "Log file of the job that failed", missing="none failed"),
+            Column("report", "text", "Path of the report below results", missing="not finished"),
+        ),
+    ),
+    Output(
+        "index.html",
+        "several samples",
+        "Page of all samples, with links to their reports.",
     ),
 )

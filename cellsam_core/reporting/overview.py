@@ -11,6 +11,7 @@ import pandas as pd
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.tables import table_errors
+from cellsam_core.reporting.columns import NUMBERS
 from cellsam_core.reporting.page import environment
 from cellsam_core.reporting.stage import VERDICT_FILE
 from cellsam_core.run_plan.outcome import Outcome, reason_in
@@ -25,10 +26,6 @@ STAGES = (
     *("track", "traces", "assign", "report", "spatialdata"),
 )
 """Names of the logs of a sample, in the order of the workflow."""
-NUMBERS = (
-    *("cells", "frames", "tracks", "divisions"),
-    *("transcripts", "assigned", "median_transcripts_per_cell", "genes"),
-)
 COLUMNS = (
     *("sample", "assay", "state", "verdict", "red", "amber", *NUMBERS),
     *("stage", "reason", "log", "report"),

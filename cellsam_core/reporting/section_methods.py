@@ -50,9 +50,7 @@ def _images(results: Results) -> list[str]:
 def _segmentation(recorded: dict[str, Any]) -> list[str]:
     if "weights" not in recorded:
         return []
-    said = (
-        f"Cells were segmented with the CellSAM architecture and the weights {recorded['weights']}"
-    )
+    said = f"Cells were segmented by CellSAM with the weights {recorded['weights']}"
     if "sha256" in recorded:
         said += f" (SHA-256 {str(recorded['sha256'])[:12]}...)"
     if "cell_diameter_px" in recorded:

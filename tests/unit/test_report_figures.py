@@ -12,6 +12,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.reporting import figures_spatial, figures_traces, figures_tracks
 from cellsam_core.reporting.figures_common import encode, figure_histograms, histogram_bins
 from cellsam_core.reporting.images import (
+    area_means,
     id_colours,
     outlines,
     overlay,
@@ -29,7 +30,7 @@ UM = Units(0.5, 60.0)
 
 
 def test_windows_stay_inside_and_are_strided(tmp_path):
-    assert window_around((4000, 2000)).stride == 5
+    assert window_around((4000, 2000)).stride == 8
     window = window_around((300, 400), (5, 395), 100)
     assert (window.y0, window.y1, window.x0, window.x1, window.stride) == (0, 100, 300, 400, 1)
     image = omezarr.create(
@@ -38,8 +39,11 @@ def test_windows_stay_inside_and_are_strided(tmp_path):
     pixels = np.arange(3000, dtype=np.uint16).reshape(50, 60)
     image.array[1, 0] = pixels
     window = window_around((50, 60), (25, 30), 40, max_side_px=20)
-    expected = pixels[window.y0 : window.y1 : 2, window.x0 : window.x1 : 2]
-    np.testing.assert_array_equal(read_window(image, 1, 0, window), expected)
+    corners = pixels[window.y0 : window.y1 : 2, window.x0 : window.x1 : 2]
+    means = corners + (0 + 1 + 60 + 61) / 4
+    np.testing.assert_array_equal(read_window(image, 1, 0, window), means)
+    edge = area_means(np.arange(10.0).reshape(2, 5), 2)
+    np.testing.assert_array_equal(edge, [[3, 5, 6.5]])
 
 
 def test_outlines_and_colours():
