@@ -115,7 +115,7 @@ def window_at(place: Place, shape_yx: tuple[int, int], side_px: int) -> Window:
         extent = min(side_px, side)
         start = int(np.clip(round(centre) - extent // 2, 0, side - extent))
         bounds += [start, start + extent]
-    return Window(*bounds, stride=1)
+    return Window(bounds[0], bounds[1], bounds[2], bounds[3], stride=1)
 
 
 def raw_and_outlined(image: OmeZarr, masks: OmeZarr, frame: int, window: Window) -> Rgb:

@@ -145,8 +145,10 @@ def index_page(table: pd.DataFrame) -> str:
     table
         Table of :func:`overview`.
     """
-    filled = table.astype(object).where(table.notna(), None)
-    rows: list[dict[str, Any]] = filled.to_dict("records")
+    rows: list[dict[Any, Any]] = [
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
     failed = [row for row in rows if row["state"] != "finished"]
     finished = [row for row in rows if row["state"] == "finished"]
     finished.sort(key=lambda row: WORST_FIRST.index(row["verdict"] or "unknown"))

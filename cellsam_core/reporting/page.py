@@ -64,8 +64,8 @@ class Section:
     title: str
     paragraphs: list[str] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
-    gallery: list[Picture] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    gallery: list[Picture] = field(default_factory=list)
     folded: str = ""
 
     @property
