@@ -98,7 +98,11 @@ class Editing:
             path = self._path(sample, name)
             made_s = sample.made_at_s(name)
             rows = [row.values for row in read_rows(path, ()).rows]
-            listed["rows"][name] = [row | {"waiting": _waits(row, made_s)} for row in rows]
+            lost = sample.lost(name)
+            listed["rows"][name] = [
+                row | {"waiting": _waits(row, made_s), "lost": lost.get(row.get("id", ""), "")}
+                for row in rows
+            ]
             listed["seen"][name] = checksum_of(path)
         listed["folder"] = self._folder.name
         return listed

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.filenames import natural_key
+from cellsam_core.files.tables import read_table
 from cellsam_core.reporting.results import Results
 from cellsam_core.viewer.points import Points
 from cellsam_core.viewer.pyramid import ChunkCache, Pyramid
@@ -107,6 +108,23 @@ class Sample:
         names = {"tracks": "3_tracks/tracks.csv", "cells": "2_masks/corrected/corrections.csv"}
         path = self.folder / names[kind]
         return path.stat().st_mtime if path.is_file() else 0.0
+
+    def lost(self, kind: str) -> dict[str, str]:
+        """Return the ids of corrections that found no cell in the last run, with the reason.
+
+        Parameters
+        ----------
+        kind
+            ``tracks`` or ``cells``.
+        """
+        names = {"tracks": "3_tracks/corrections.csv", "cells": "2_masks/corrected/corrections.csv"}
+        path = self.folder / names[kind]
+        if not path.is_file():
+            return {}
+        table = read_table(path, ["id", "found"], dtype=str, keep_default_na=False)
+        gone = table[(table["found"] == "no") & (table["id"] != "")]
+        reasons = gone["reason"] if "reason" in gone else gone["found"].map(lambda _: "not found")
+        return dict(zip(gone["id"], reasons, strict=True))
 
     @cached_property
     def movie(self) -> MovieTables | None:

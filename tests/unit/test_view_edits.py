@@ -278,6 +278,18 @@ def test_a_second_deletion_of_a_cell_is_refused_and_undo_restores(folder: Path):
     assert first["written"][0]["id"] in path.read_text()
 
 
+def test_a_correction_that_found_no_cell_is_listed_as_lost(folder: Path):
+    client = client_of(folder)
+    key = post_cell(client, "delete", label=1).json()["written"][0]["id"]
+    outcome = folder / "results/movie/2_masks/corrected/corrections.csv"
+    outcome.parent.mkdir()
+    header = "id,row,operation,frame,found,label,iou,reason"
+    outcome.write_text(f"{header}\n{key},2,delete,5,no,0,0.1,gone\n")
+    rows = client.get("corrections").json()["rows"]["cells"]
+    assert [row["lost"] for row in rows] == ["gone"]
+    assert [row["waiting"] for row in rows] == [False]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -118,17 +118,18 @@ addPanel("tools", () => {
 
 addPanel("head", () => {
   const waiting = all().filter((r) => r.waiting).length;
-  return waiting ? html`<span class="waiting" title="The results change when the workflow runs again">${waiting} waiting</span>` : null;
+  const lost = all().filter((r) => r.lost).length;
+  return lost ? html`<span class="waiting problem" title="They are first in the list of corrections">${lost} lost</span>` : waiting ? html`<span class="waiting" title="The results change when the workflow runs again">${waiting} waiting</span>` : null;
 });
 
 addPanel("side", () => {
   if (!state.sample.has?.masks) return null;
-  const rows = all().reverse();
+  const rows = all().reverse().sort((a, b) => Number(Boolean(b.lost)) - Number(Boolean(a.lost)));
   return html`<section class="panel" id="history"><h2>Corrections <small>${rows.length}</small></h2>
     ${state.readOnly ? html`<p class="hint">The page was started with --read-only.</p>` : null}
     ${rows.length ? html`<p class="hint">In the folder <code>${state.folder}</code>. The results change when <code>snakemake</code> runs again.</p>` : html`<p class="hint">Choose a cell, Shift + click a second one, then use the buttons above the image.</p>`}
-    <table><tbody>${rows.slice(0, 30).map((row) => html`<tr class=${row.waiting ? "wait" : ""}>
-      <td><button class="quiet" onClick=${safely(() => look(row))}>${row.operation}</button></td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td>${row.label ? `cell ${row.label}` : ""}</td>
+    <table><tbody>${rows.slice(0, 30).map((row) => html`<tr class=${row.waiting ? "wait" : ""} title=${row.lost ? `Not carried out: ${row.lost}` : ""}>
+      <td><button class="quiet" onClick=${safely(() => look(row))}>${row.operation}</button>${row.lost ? html` <strong class="problem">lost</strong>` : null}</td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td>${row.label ? `cell ${row.label}` : ""}</td>
       <td>${row.id && !state.readOnly ? html`<button class="quiet" aria-label=${`Remove ${words(row)}`} onClick=${safely(() => remove(row))}>remove</button>` : "by hand"}</td></tr>`)}</tbody></table></section>`;
 });
 
