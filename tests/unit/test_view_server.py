@@ -84,7 +84,9 @@ def test_without_the_token_nothing_is_answered(client: TestClient, path: str):
     assert "token" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("host", ["example.org", "127.0.0.1.example.org", "10.0.0.1:8000", ""])
+@pytest.mark.parametrize(
+    "host", ["example.org", "127.0.0.1.example.org", "10.0.0.1:8000", "", "[", "[::1"]
+)
 def test_another_host_is_refused(client: TestClient, host: str):
     assert client.get("api/state", headers={"host": host}).status_code == 403
 
@@ -96,7 +98,7 @@ def test_a_forwarded_port_is_answered(client: TestClient, host: str):
 
 
 def test_another_origin_is_refused(client: TestClient):
-    for origin in ("http://example.org", "http://127.0.0.1:1", "null"):
+    for origin in ("http://example.org", "http://127.0.0.1:1", "null", "http://[", "file://"):
         assert client.get("api/state", headers={"origin": origin}).status_code == 403
 
 
