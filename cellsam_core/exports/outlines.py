@@ -68,6 +68,12 @@ class Sample:
         return self.manifest.transcripts is None
 
     @property
+    def masks(self) -> Path:
+        """Masks of the cells; those that a user has corrected, if there are any."""
+        corrected = self.folder / "2_masks/corrected"
+        return (corrected if corrected.is_dir() else self.folder / "2_masks") / "masks.zarr"
+
+    @property
     def um_to_px(self) -> npt.NDArray[np.float64]:
         """3x3 affine from the slide to pixels of the image."""
         return np.array(self.manifest.require_transcripts(self.folder).um_to_px)
@@ -97,8 +103,8 @@ def outlines_px(sample: Sample) -> Iterator[tuple[int, int, shapely.Geometry]]:
 
 
 def _of_movie(sample: Sample) -> Iterator[tuple[int, int, shapely.Geometry]]:
-    cells = read_table(sample.folder / "2_masks/cells.parquet", ["frame", "label", *BOX])
-    masks = open_labels(sample.folder / "2_masks/masks.zarr")
+    masks = open_labels(sample.masks)
+    cells = read_table(sample.masks.with_name("cells.parquet"), ["frame", "label", *BOX])
     by_frame: dict[Any, pd.DataFrame] = dict(tuple(cells.groupby("frame")))
     for frame, rows in sorted(by_frame.items(), key=lambda item: item[0]):
         labels = masks.frame(frame)

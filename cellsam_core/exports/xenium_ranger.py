@@ -50,7 +50,7 @@ def write_xenium_ranger(folder: Path, sample: Sample, expand_um: float) -> int:
     """
     folder.mkdir()
     distance_px = expand_um / pixel_size_of(sample.um_to_px)
-    cells = expand(open_label_image(sample.folder / "2_masks/masks.zarr").tiles, distance_px)
+    cells = expand(open_label_image(sample.masks).tiles, distance_px)
     _write_labels(folder / "cells.tif", cells)
     nuclei = sample.folder / "2_masks/nuclei.zarr"
     if nuclei.is_dir():

@@ -301,3 +301,13 @@ def test_weights_that_are_tuned_anew_segment_anew(snakemake: Snakemake, tmp_path
     time.sleep(1.1)  # time stamps are whole seconds on some file systems
     weights.touch()
     assert jobs(snakemake("-n", *target)) == {"segment": 1, "stitch": 1}
+
+
+def test_exports_are_made_for_the_programs_that_are_named(snakemake: Snakemake):
+    config = CONFIGS / "mixed" / "config.yaml"
+    result = snakemake(
+        "-n", "-p", "--configfile", config, "--config", "export={programs: 'qupath,imagej'}"
+    )
+    assert jobs(result) == expected(2, 1, batches=1) | {"export": 3}
+    assert result.stdout.count("--programs imagej -o results/") == 2
+    assert result.stdout.count("--programs qupath,imagej --expand-um") == 1
