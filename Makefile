@@ -35,6 +35,7 @@ lint: setup-dev
 config-table: setup-dev
 	python tools/make_config_table.py
 	python tools/make_outputs_table.py
+	python tools/make_verdict_table.py
 	python tools/make_refusals_table.py
 
 # The packages are for the platform and the Python of this machine. The second command adds the packages

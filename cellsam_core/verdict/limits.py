@@ -326,12 +326,12 @@ PURITY = Limit(
     kinds=TISSUE,
 )
 CONTRAST = Limit(
-    "contrast",
-    "Transcripts for each area of cells, over the same with the transcripts moved away by more than"
-    " a cell",
-    "times",
-    1.15,
-    1.05,
+    "follows_cells",
+    "Excess of transcripts in cells over the same with the transcripts moved by more than a cell,"
+    " in standard deviations of the moves",
+    "",
+    3.5,
+    1.5,
     "The transcripts do not follow the cells: the transform may be wrong, or they are of another"
     " region.",
     higher_is_better=True,

@@ -108,7 +108,7 @@ def registration_measures(results: Evidence, diameter_px: float | None) -> tuple
         f"{found.contrast:.2f} times as many transcripts lie in cells as with the transcripts "
         f"moved ({found.sigma:.1f} standard deviations of the moves)."
     )
-    contrast = Measure(limits.CONTRAST, found.contrast, said)
+    contrast = Measure(limits.CONTRAST, found.sigma, said)
     if not found.is_clear:
         said = "No shift of the transcripts stands out."
         return contrast, Measure(limits.OFFSET, None, said)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,6 +28,7 @@ from cellsam_core.verdict.motion import (
 )
 from cellsam_core.verdict.registration import BINS_PER_DIAMETER, register
 
+ROOT = Path(__file__).resolve().parents[2]
 SIDE, DIAMETER, N_FRAMES = 128, 16, 8
 
 
@@ -203,7 +206,8 @@ def test_registration_finds_shifts_swaps_and_other_regions():
     cover, counts = cell_map(0)
     reach = 3 * BINS_PER_DIAMETER
     right = register([cover], [counts], reach)
-    assert right.contrast > limits.CONTRAST.green
+    assert right.sigma > limits.CONTRAST.green
+    assert right.contrast > 1.15
     assert right.offset_yx == (0, 0)
     moved = register([cover], [np.roll(counts, (3, -2), (0, 1))], reach)
     assert moved.offset_yx == (3, -2)
@@ -211,7 +215,7 @@ def test_registration_finds_shifts_swaps_and_other_regions():
     square = cover[:120], counts[:120]
     for other in (square[1].T, cell_map(1)[1][:120]):
         found = register([square[0]], [other], reach)
-        assert found.contrast < limits.CONTRAST.red
+        assert found.sigma < limits.CONTRAST.red
     assert register([cover * 0], [counts], reach) is None
 
 
@@ -270,4 +274,10 @@ def test_verdict_of_whole_results(tmp_path):
     tissue = cc.judge(write_spatial(tmp_path / "tissue"))
     names = ["cells", "size", "borders", "transcripts", "controls", "registration", "images"]
     assert [check.name for check in tissue.checks] == names
-    assert tissue["registration"].measures[0].value > 1.5
+    assert tissue["registration"].measures[0].colour == "green"
+
+
+def test_the_table_of_limits_is_up_to_date():
+    tool = runpy.run_path(str(ROOT / "tools" / "make_verdict_table.py"))
+    text = (ROOT / "docs" / "verdict.md").read_text(encoding="utf-8")
+    assert tool["with_table"](text) == text
