@@ -78,7 +78,8 @@ class NucleiOptions(Options):
 
     nuclei: str | None = option(
         None,
-        "Label image or mask of the nuclei of a sample. The transcripts in nuclei are then"
+        "Nuclei of a sample: label image, mask, ROIs of ImageJ, GeoJSON or outlines, see"
+        " docs/masks.md. The transcripts in nuclei are then"
         " counted as well. A relative path in the sample sheet starts at the sheet.",
     )
 

@@ -14,16 +14,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-SUFFIXES = (".zip", ".roi")
 CORNER_TO_CENTRE = -0.5
 """ImageJ counts from the corner of a pixel, the pipeline from its centre."""
 MIN_CORNERS = 3
-
-
-def is_rois(path: Path) -> bool:
-    """Tell if a file is named as ROIs of ImageJ are; Xenium's masks end in .zarr.zip."""
-    name = path.name.lower()
-    return name.endswith(SUFFIXES) and not name.endswith(".zarr.zip")
 
 
 def read_rois(path: Path, n_frames: int) -> tuple[npt.NDArray[np.int64], list[shapely.Geometry]]:

@@ -14,7 +14,8 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import natural_key
 from cellsam_core.files.omezarr import is_omezarr
 from cellsam_core.given_masks.draw import Drawing
-from cellsam_core.given_masks.rois import is_rois, read_rois
+from cellsam_core.given_masks.kinds import is_outlines, is_rois
+from cellsam_core.given_masks.rois import read_rois
 from cellsam_core.labels.image import as_label_image, open_label_image
 from cellsam_core.labels.source import open_labels
 from cellsam_core.samples.transcripts import apply_affine
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from cellsam_core.labels.tiles import LabelTiles
     from cellsam_core.samples.manifest import Manifest
 
-OUTLINE_SUFFIXES = (
-    *(".geojson", ".json", ".geojson.gz", ".json.gz"),
-    *(".parquet", ".csv", ".csv.gz", ".hdf5", ".zarr.zip"),
-)
 LEAST_INSIDE = 0.5
 
 
@@ -112,14 +109,6 @@ def open_masks(path: str | Path, manifest: Manifest, unit: Unit | None) -> Given
         source.shape_yx,
         lambda index: as_label_image(source.frame(index), f"{path}, frame {index}").tiles,
     )
-
-
-def is_outlines(path: Path) -> bool:
-    """Tell if a file holds outlines other than ROIs, by its name."""
-    if path.is_dir():
-        shapes = any(path.glob("*.hdf5")) or any(path.glob("shapes/*/shapes.parquet"))
-        return shapes or (path / "shapes.parquet").is_file()
-    return path.name.lower().endswith(OUTLINE_SUFFIXES)
 
 
 def _one_for_each_frame(path: Path) -> list[Path]:

@@ -137,6 +137,11 @@ class SheetOptions(Options):
         " sheet starts at the sheet.",
         pattern="^[^{}]*$",
     )
+    nuclei_unit: Literal["um", "px"] | None = option(
+        None,
+        "Tissues: unit of outlines in the column `nuclei`. If it is not given, it is what the file"
+        " says, or um.",
+    )
     corrections: str | None = option(
         None,
         "Movies: table with corrections of the tracking, see docs/corrections.md. A relative path"

@@ -99,16 +99,34 @@ def masks_path(wildcards):
     return given_path(wildcards.sample, "masks", SAMPLES[wildcards.sample]["masks"])
 
 
-def nuclei_path(wildcards):
-    """Input function: label image of the nuclei of the sample, if it has one."""
+def given_nuclei(wildcards):
+    """Input function: nuclei that the user gives, as they are."""
     nuclei = CONFIG.settings(wildcards.sample, "assign")["nuclei"]
     return [] if nuclei is None else given_path(wildcards.sample, "nuclei", nuclei)
+
+
+def nuclei_path(wildcards):
+    """Input function: label image of the nuclei; outlines of them are drawn by a rule first."""
+    from cellsam_core.given_masks.kinds import is_outlines, is_rois
+
+    nuclei = given_nuclei(wildcards)
+    if nuclei and (is_rois(Path(nuclei)) or is_outlines(Path(nuclei))):
+        return f"results/{wildcards.sample}/2_masks/nuclei.zarr"
+    return nuclei
+
+
+def nuclei_unit(wildcards):
+    """Params function: unit of the outlines of the nuclei, as an option of `import-masks`."""
+    return as_flags({"masks_unit": SAMPLES[wildcards.sample].get("nuclei_unit")})
 
 
 def assign_flags(wildcards):
     """Params function: options of the assignment, with the resolved path of the nuclei."""
     options = CONFIG.settings(wildcards.sample, "assign")
-    return as_flags(options | {"nuclei": nuclei_path(wildcards) or None})
+    nuclei = nuclei_path(wildcards) or None
+    if nuclei and nuclei != given_nuclei(wildcards):
+        nuclei = f"{PREFIX}{nuclei}"
+    return as_flags(options | {"nuclei": nuclei})
 
 
 def bulk_path(wildcards):

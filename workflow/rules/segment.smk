@@ -84,3 +84,32 @@ rule import_masks:
         "python -m cellsam_core import-masks {input.given:q} --manifest {input.manifest:q}"
         " --frames {input.frames:q} {params.options} --masks {output.masks:q}"
         " --cells {output.cells:q} > {log:q} 2>&1"
+
+
+# This rule runs for nuclei that are outlines; `assign` reads label images and masks as they are.
+rule import_nuclei:
+    input:
+        manifest="results/{sample}/0_manifest.json",
+        frames="results/{sample}/1_preprocessed/frames.zarr",
+        given=given_nuclei,
+    output:
+        nuclei=directory("results/{sample}/2_masks/nuclei.zarr"),
+        table="results/{sample}/2_masks/nuclei.parquet",
+    log:
+        "logs/{sample}/import_nuclei.log",
+    benchmark:
+        "benchmarks/{sample}/import_nuclei.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(120),
+    params:
+        options=nuclei_unit,
+    message:
+        "{wildcards.sample}: import nuclei, log in {log}"
+    shell:
+        "python -m cellsam_core import-masks {input.given:q} --manifest {input.manifest:q}"
+        " --frames {input.frames:q} {params.options} --masks {output.nuclei:q}"
+        " --cells {output.table:q} > {log:q} 2>&1"
