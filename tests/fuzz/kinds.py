@@ -195,8 +195,9 @@ def tissue(folder: Path) -> None:
     table.to_parquet(folder / "t.parquet")
     do(f"assign --labels {folder}/labels.tif --manifest {folder}/m.json -o {folder}/cells")
     shutil.copy(folder / "cells/boundaries.parquet", folder / "polygons.parquet")
+    left, top = (-matrix[i, 2] / matrix[i, i] for i in range(2))  # um
     vertices = [
-        (i, x, y)
+        (i, left + x, top + y)
         for i, (cx, cy) in enumerate(((2, 2), (5, 6), (8, 3)))
         for x, y in ((cx - 1, cy - 1), (cx + 1, cy - 1), (cx + 1, cy + 1), (cx - 1, cy + 1))
     ]
