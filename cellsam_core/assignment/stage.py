@@ -19,6 +19,7 @@ from cellsam_core.assignment.boundaries import write_boundaries
 from cellsam_core.assignment.cells import LabelCells, open_label_cells, open_polygon_cells
 from cellsam_core.assignment.complete import complete, open_stains, segmentation_of, with_solidity
 from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
+from cellsam_core.corrections.result import masks_folder
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.tables import table_errors
@@ -341,7 +342,7 @@ def export_spatialdata(
     write_spatialdata(
         Path(output),
         frames=folder / "1_preprocessed/frames.zarr",
-        masks=folder / "2_masks/masks.zarr",
+        masks=masks_folder(folder) / "masks.zarr",
         cells=folder / "3_cells",
         um_to_px=np.array(source.um_to_px),
         expand_um=(options or AssignOptions()).expand_um,

@@ -197,7 +197,11 @@ def _positions_of(path: Path, row: Row) -> list[Row]:
         rows = expand_row(row, path.parent, strict=False)
     except InputError as error:
         raise InputError.within(where, error) from error
-    for column, thing in (("corrections", "table"), ("masks", "file or folder")):
+    for column, thing in (
+        ("corrections", "table"),
+        ("cell_corrections", "table"),
+        ("masks", "file or folder"),
+    ):
         if len(rows) > 1 and column in row:
             raise InputError(
                 f"{where}, {column}",

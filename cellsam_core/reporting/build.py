@@ -48,9 +48,8 @@ def build_report(
         from cellsam_core.reporting.sections_spatial import spatial_sections as sections_of
 
     manifest = results.manifest
-    cells = results.table(
-        "2_masks/cells.parquet", ["frame", "label", "y", "x", "area_px", "score", "touches_border"]
-    )
+    columns = ["frame", "label", "y", "x", "area_px", "score", "touches_border"]
+    cells = results.table(f"{results.masks_folder}/cells.parquet", columns)
     headline, sections = sections_of(results, verdict)
     all_sections = [
         input_section(results),

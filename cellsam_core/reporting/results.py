@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
+from cellsam_core.corrections.result import masks_folder
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.parquet import open_parquet
@@ -107,7 +108,12 @@ class Results:
 
         The counts of a tissue's cells are in :attr:`adata`.
         """
-        return self._required("2_masks/cells.parquet", "stitch")
+        return self._required(f"{self.masks_folder}/cells.parquet", "stitch")
+
+    @property
+    def masks_folder(self) -> str:
+        """Folder of the masks below that of the sample: that of the corrected ones if there are."""
+        return masks_folder(self.folder).relative_to(self.folder).as_posix()
 
     @cached_property
     def objects(self) -> pd.DataFrame:
@@ -167,7 +173,7 @@ class Results:
 
     def masks(self) -> OmeZarr | None:
         """Open the label images; None where they are not there."""
-        return self._zarr("2_masks/masks.zarr")
+        return self._zarr(f"{self.masks_folder}/masks.zarr")
 
     def _zarr(self, name: str) -> OmeZarr | None:
         path = self.folder / name

@@ -145,7 +145,15 @@ class SheetOptions(Options):
     corrections: str | None = option(
         None,
         "Movies: table with corrections of the tracking, see docs/corrections.md. A relative path"
-        " in the sample sheet starts at the sheet.",
+        " in the sample sheet starts at the sheet. Without it, corrections/<sample>.tracks.csv is"
+        " taken if it is there.",
+        pattern="^[^{}]*$",
+    )
+    cell_corrections: str | None = option(
+        None,
+        "Table with corrections of cells, see docs/corrections.md. A relative path in the sample"
+        " sheet starts at the sheet. Without it, corrections/<sample>.cells.csv is taken if it is"
+        " there.",
         pattern="^[^{}]*$",
     )
     tiles_per_batch: int | None = option(

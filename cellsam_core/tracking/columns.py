@@ -197,6 +197,33 @@ REVIEW = Output(
         SAMPLE,
     ),
 )
+CORRECTIONS = Output(
+    "3_tracks/corrections.csv",
+    "movie",
+    "Corrections of tracks, one for each row of the user's table.",
+    (
+        Column("id", "text", "Id of the row", missing="empty for a row written by hand"),
+        Column("row", "int", "Number of the row in the table; the header is row 1"),
+        Column("operation", "text", "link, unlink, merge, delete, set-parent or set-mother"),
+        Column("frame", "int", "Frame of the object"),
+        Column("found", "text", "yes, or no for a row that was not carried out"),
+        Column("label", "int", "Number of the object in the masks now; 0 if it was not found"),
+        Column("other_frame", "int", "Frame of the other object", missing="empty without one"),
+        Column(
+            "other_label",
+            "int",
+            "Number of the other object in the masks now",
+            missing="empty without one",
+        ),
+        Column(
+            "reason",
+            "text",
+            "Reason why the row was not carried out",
+            missing="empty for all other rows",
+        ),
+        SAMPLE,
+    ),
+)
 OUTPUTS = (
     OBJECTS,
     TRACKS,
@@ -204,6 +231,7 @@ OUTPUTS = (
     INTERVALS,
     DRIFT,
     REVIEW,
+    CORRECTIONS,
     Output(
         "3_tracks/ctc",
         "movie",

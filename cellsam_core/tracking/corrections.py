@@ -29,6 +29,26 @@ ON_MASKS = ("merge", "delete")
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """Place of an object in the masks that a correction was made for.
+
+    Attributes
+    ----------
+    frame
+        Frame, counted from 0.
+    y, x
+        Point inside of the object, in pixels.
+    area_px
+        Area of the object in pixels.
+    """
+
+    frame: int
+    y: float
+    x: float
+    area_px: int
+
+
+@dataclass(frozen=True)
 class Correction:
     """One correction.
 
@@ -47,6 +67,12 @@ class Correction:
         Frame, counted from 0, and label of the object.
     other_frame, other_label
         Frame and label of the other object; None for ``unlink`` and ``delete``.
+    id, number
+        Id of the row, empty if a person wrote it, and its number; the header is row 1.
+    anchors
+        Places of the object and of the other object; empty for a row without them.
+    masks
+        Checksum of the table of cells that was tracked when the row was made; empty if unknown.
     """
 
     where: str
@@ -55,6 +81,10 @@ class Correction:
     label: int
     other_frame: int | None = None
     other_label: int | None = None
+    id: str = ""
+    number: int = 0
+    anchors: tuple[Anchor, ...] = ()
+    masks: str = ""
 
     @property
     def other(self) -> tuple[int, int] | None:

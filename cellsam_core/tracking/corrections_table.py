@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
+from cellsam_core.corrections.table import read_rows
 from cellsam_core.errors import InputError
-from cellsam_core.files.tables import read_table
-from cellsam_core.tracking.corrections import ON_MASKS, Correction, Operation
+from cellsam_core.files.tables import table_errors
+from cellsam_core.tracking.corrections import ON_MASKS, Anchor, Correction, Operation
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from cellsam_core.corrections.table import Row
 
 COLUMNS = ("operation", "frame", "label", "other_frame", "other_label")
+ANCHOR_COLUMNS = ("y", "x", "area_px")
+"""Place of an object; with the prefix ``other_``, of the other object."""
 ALONE = ("unlink", "delete")
 
 
 def read_corrections(path: str | Path) -> list[Correction]:
-    """Read ``corrections.csv``; empty rows and additional columns, such as notes, are ignored.
+    """Read ``corrections.csv``; empty rows, comments and notes are ignored.
 
     Parameters
     ----------
     path
         Table with the columns operation, frame, label, other_frame and other_label; see
-        :class:`cellsam_core.tracking.corrections.Correction`.
+        :class:`cellsam_core.tracking.corrections.Correction`. It may have the places of the
+        objects (y, x, area_px, other_y, other_x, other_area_px), and masks, the checksum of the
+        table of cells that they were taken from.
 
     Returns
     -------
@@ -35,17 +42,18 @@ def read_corrections(path: str | Path) -> list[Correction]:
         An operation is unknown, a frame or label is not a number, an object is missing or
         superfluous, frames are in the wrong order, or two rows contradict each other.
     """
-    table = read_table(path, COLUMNS, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    corrections = []
-    for number, row in enumerate(table[list(COLUMNS)].itertuples(index=False, name=None), start=2):
-        cells = [str(cell).strip() for cell in row]
-        if any(cells):
-            corrections.append(_parse(f"{path}, row {number}", cells))
-    _refuse_contradictions(corrections)
+    with table_errors(path):
+        Path(path).open("rb").close()  # a table that was named must be there
+    rows = [row for row in read_rows(path, COLUMNS).rows if any(row[name] for name in COLUMNS)]
+    corrections = [_parse(row) for row in rows]
+    for masks in {one.masks for one in corrections}:
+        # The same number is another cell in other masks.
+        refuse_contradictions([one for one in corrections if one.masks == masks])
     return corrections
 
 
-def _parse(where: str, cells: list[str]) -> Correction:
+def _parse(row: Row) -> Correction:
+    where, cells = row.where, [row[name] for name in COLUMNS]
     operation = cells[0]
     if operation not in get_args(Operation):
         raise _error(where, f"operation {operation!r}", "one of " + ", ".join(get_args(Operation)))
@@ -60,7 +68,37 @@ def _parse(where: str, cells: list[str]) -> Correction:
         raise _error(where, f"label {other[1]} in frame {other[0]}", f"another of frame {frame}")
     if operation in ("link", "set-parent") and other[0] >= frame:
         raise _error(where, f"other_frame {other[0]}", f"a frame before frame {frame}")
-    return Correction(where, cast("Operation", operation), frame, label, *other)
+    other_frame, other_label = other or (None, None)
+    frames = [frame, *other[:1]]
+    prefixes = ("", "other_")[: len(frames)]
+    anchors = [_anchor(row, f, prefix) for f, prefix in zip(frames, prefixes, strict=True)]
+    return Correction(
+        where,
+        cast("Operation", operation),
+        frame,
+        label,
+        other_frame,
+        other_label,
+        id=row["id"],
+        number=row.number,
+        anchors=tuple(filter(None, anchors)) if all(anchors) else (),
+        masks=row["masks"],
+    )
+
+
+def _anchor(row: Row, frame: int, prefix: str) -> Anchor | None:
+    """Read the place of an object; None if the row has none."""
+    names = [f"{prefix}{name}" for name in ANCHOR_COLUMNS]
+    if not any(row[name] for name in names):
+        return None
+    try:
+        y, x = (float(row[name]) for name in names[:2])
+    except ValueError:
+        y = x = math.nan
+    if not (math.isfinite(y) and math.isfinite(x)):
+        found = f"{names[0]} {row[names[0]]!r} and {names[1]} {row[names[1]]!r}"
+        raise _error(row.where, found, "two numbers, in pixels")
+    return Anchor(frame, y, x, _number(row.where, names[2], row[names[2]]))
 
 
 def _number(where: str, column: str, text: str) -> int:
@@ -70,7 +108,7 @@ def _number(where: str, column: str, text: str) -> int:
     return int(text)
 
 
-def _refuse_contradictions(corrections: list[Correction]) -> None:
+def refuse_contradictions(corrections: list[Correction]) -> None:
     """Refuse rows that give an object two pasts or two successors, or use it after its removal."""
     decided: dict[tuple[str, tuple[int, int]], Correction] = {}
     for one in corrections:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.corrections.table import checksum_of
 from cellsam_core.labels.movie import open_label_movie
+from cellsam_core.tracking.anchors import find_again, outcome_table
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.tracking.options import CalibrationOptions, TrackOptions
 from cellsam_core.tracking.tracker import track_labels
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DEFAULTS = TrackOptions()
+CELLS_FILE = "cells.parquet"
+"""Table of cells beside ``masks.zarr``; its checksum names the masks."""
 
 
 def track(
@@ -51,7 +55,8 @@ def track(
         Options of tracking.
     corrections
         Manual corrections: path of a table of corrections, or a list of
-        :class:`~cellsam_core.tracking.corrections.Correction`.
+        :class:`~cellsam_core.tracking.corrections.Correction`. Rows with a place are found again
+        after the masks have changed; ``tracks.outcomes`` lists those that are not.
     pixel_size_um
         Side of a pixel in micrometres; None takes the value of the files, if they have one.
     frame_interval_s
@@ -92,5 +97,9 @@ def track(
         frame_interval_s=calibration.frame_interval_s,
     )
     log.info("tracking %d frames of %d x %d px", movie.n_frames, *movie.shape_yx)
-    tracks = track_labels(frames_of(movie, "linked"), options, corrections)
-    return replace(tracks, labels=movie, corrections=corrections)
+    outcomes = find_again(corrections, movie, checksum_of(movie.path.parent / CELLS_FILE))
+    kept = tuple(o.correction for o in outcomes if not o.reason)
+    for lost in (o for o in outcomes if o.reason):
+        log.warning("%s is not carried out: %s", lost.correction.where, lost.reason)
+    tracks = track_labels(frames_of(movie, "linked"), options, kept)
+    return replace(tracks, labels=movie, corrections=kept, outcomes=outcome_table(outcomes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.errors import InputError
 from cellsam_core.files.facts import read_facts
 from cellsam_core.files.tables import with_sample
+from cellsam_core.tracking.anchors import outcome_table
 from cellsam_core.tracking.columns import OBJECTS
 from cellsam_core.tracking.review import advice, estimate_lineages, review_table
 
@@ -67,6 +68,9 @@ class Tracks:
         Label images that were tracked, with pixel size and frame interval; None if unknown.
     corrections
         Corrections of the user that were applied.
+    outcomes
+        One row for each correction: id, row, operation, frame, found (yes or no), the labels now
+        and the reason if it was not found.
     """
 
     objects: pd.DataFrame
@@ -77,6 +81,7 @@ class Tracks:
     drift: pd.DataFrame
     labels: LabelSource | None = None
     corrections: tuple[Correction, ...] = ()
+    outcomes: pd.DataFrame = field(default_factory=lambda: outcome_table([]))
 
     @cached_property
     def review(self) -> pd.DataFrame:
@@ -90,8 +95,9 @@ class Tracks:
         """Write all tables and the exports of the tracks into a folder.
 
         The files are ``objects.parquet``, ``tracks.csv``, ``divisions.csv``, ``intervals.csv``,
-        ``drift.csv``, ``review.csv``, ``ctc/`` (Cell Tracking Challenge) and ``tracks.geff``
-        (Graph Exchange File Format). Reporter traces of earlier tracks in this folder are removed.
+        ``drift.csv``, ``review.csv``, ``corrections.csv``, ``ctc/`` (Cell Tracking Challenge) and
+        ``tracks.geff`` (Graph Exchange File Format). Reporter traces of earlier tracks in this
+        folder are removed.
 
         Parameters
         ----------
@@ -157,8 +163,9 @@ def _write_tables(folder: Path, tracks: Tracks, sample: str, shapes: pd.DataFram
     rows = pa.Table.from_pandas(objects, schema, preserve_index=False)
     with atomic_path(folder / OBJECTS_FILE) as path, parquet_writer(path, schema) as writer:
         writer.write_table(rows)
-    for name in ("tracks", "divisions", "intervals", "drift", "review"):
-        table: pd.DataFrame = getattr(tracks, name)
+    names = {name: name for name in ("tracks", "divisions", "intervals", "drift", "review")}
+    for name, attribute in (names | {"corrections": "outcomes"}).items():
+        table: pd.DataFrame = getattr(tracks, attribute)
         with atomic_path(folder / f"{name}.csv") as path:
             written = with_sample(table, sample)
             written.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

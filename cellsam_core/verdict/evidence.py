@@ -22,6 +22,10 @@ class Evidence(Protocol):
     def manifest(self) -> Manifest:
         """Manifest of the sample."""
 
+    @property
+    def masks_folder(self) -> str:
+        """Folder of the masks below that of the sample."""
+
     def image(self) -> OmeZarr | None:
         """Open the preprocessed frames; None where they are not there."""
 

@@ -43,7 +43,7 @@ def verdict_of(results: Evidence) -> Verdict:
         A file of the results is damaged.
     """
     manifest = results.manifest
-    cells = results.table("2_masks/cells.parquet", COLUMNS)
+    cells = results.table(f"{results.masks_folder}/cells.parquet", COLUMNS)
     diameter = median_diameter(cells)
     checks = cell_checks(results, cells)
     numbers: dict[str, Any] = {"cells": None if cells is None else len(cells)}

@@ -316,3 +316,23 @@ def test_exports_are_made_for_the_programs_that_are_named(snakemake: Snakemake):
     assert jobs(result) == expected(2, 1, batches=1) | {"export": 3}
     assert result.stdout.count("--programs imagej -o results/") == 2
     assert result.stdout.count("--programs qupath,imagej --expand-um") == 1
+
+
+def test_a_table_of_corrections_adds_a_rule(snakemake: Snakemake, tmp_path: Path):
+    config = CONFIGS / "mixed" / "config.yaml"
+    tables = tmp_path / "corrections"
+    tables.mkdir()
+    (tables / "hela.cells.csv").write_text("operation,frame\n")
+    (tables / "hela.tracks.csv").write_text("operation,frame,label,other_frame,other_label\n")
+    result = snakemake("-n", "-p", "--configfile", config)
+    assert jobs(result)["correct"] == 1
+    corrected = "results/hela/2_masks/corrected/masks.zarr"
+    assert f"track {corrected}" in result.stdout
+    assert "--corrections corrections/hela.tracks.csv" in result.stdout
+    assert "results/brain/2_masks/masks.zarr" in result.stdout
+    assert "results/brain/2_masks/corrected" not in result.stdout
+    (tables / "hela.cells.csv").unlink()
+    (tmp_path / corrected).mkdir(parents=True)
+    result = snakemake("-n", "--configfile", config)
+    assert result.returncode != 0
+    assert "expected a table of corrections of cells" in result.stdout

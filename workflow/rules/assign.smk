@@ -1,8 +1,8 @@
 rule assign:
     input:
         manifest="results/{sample}/0_manifest.json",
-        masks="results/{sample}/2_masks/masks.zarr",
-        cells="results/{sample}/2_masks/cells.parquet",
+        masks=final_masks,
+        cells=final_cells,
         nuclei=nuclei_path,
     output:
         "results/{sample}/3_cells/transcripts.parquet",

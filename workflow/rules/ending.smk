@@ -26,9 +26,10 @@ def sample_jobs(sample):
     ]
     before = [*(["decode"] if is_raw(sample) else []), "inspect", "preprocess"]
     masks_by = "import_masks" if sample in GIVEN_MASKS else "stitch"
-    after = [masks_by, "track", "traces"]
+    masked = [masks_by, *(["correct"] if sample in CORRECTED else [])]
+    after = [*masked, "track", "traces"]
     if SAMPLES[sample]["assay"] != "movie":
-        after = [masks_by, "assign", *(["spatialdata"] if CONFIG.value("spatialdata") else [])]
+        after = [*masked, "assign", *(["spatialdata"] if CONFIG.value("spatialdata") else [])]
     return [*map(job, before), *found, *map(job, [*after, "report"])]
 
 

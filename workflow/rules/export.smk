@@ -3,6 +3,7 @@ rule export:
     input:
         "results/{sample}/0_manifest.json",
         rules.stitch.output,
+        final_masks,
         exported_files,
     output:
         directory("results/{sample}/5_export"),

@@ -61,10 +61,28 @@ def preprocess_flags(wildcards):
 
 
 def corrections_path(wildcards):
-    """Input function: table of corrections of the sample, if it has one."""
-    if "corrections" not in SAMPLES[wildcards.sample]:
-        return []
-    return given_path(wildcards.sample, "corrections", SAMPLES[wildcards.sample]["corrections"])
+    """Input function: table of corrections of tracks of the sample, if it has one."""
+    return user_table(wildcards.sample, "corrections", "tracks")
+
+
+def cell_corrections_path(wildcards):
+    """Input function: table of corrections of cells of the sample, if it has one."""
+    return user_table(wildcards.sample, "cell_corrections", "cells")
+
+
+def final_masks(wildcards):
+    """Input function: masks that are tracked or counted."""
+    return f"results/{wildcards.sample}/2_masks/{corrected_folder(wildcards)}masks.zarr"
+
+
+def final_cells(wildcards):
+    """Input function: table of the cells that are tracked or counted."""
+    return f"results/{wildcards.sample}/2_masks/{corrected_folder(wildcards)}cells.parquet"
+
+
+def corrected_folder(wildcards):
+    """Return the folder of the corrected masks of a sample in that of its masks, if it has them."""
+    return "corrected/" if wildcards.sample in CORRECTED else ""
 
 
 # Params functions do not take `input`: otherwise Snakemake does not notice that an option changed.

@@ -60,3 +60,28 @@ def is_raw(sample):
     if row.get("format", "auto") != "auto":
         return row["format"] in FORMATS
     return find_format(CONFIG.sheet.parent / row["path"]) is not None
+
+
+def user_table(sample, column, kind):
+    """Return a table of corrections: that of the sheet, else the one beside the folder of results.
+
+    Without either, the list of paths is empty.
+    """
+    if column in SAMPLES[sample]:
+        return given_path(sample, column, SAMPLES[sample][column])
+    path = f"{PREFIX}corrections/{sample}.{kind}.csv"
+    if not os.path.exists(path) or (kind == "tracks" and SAMPLES[sample]["assay"] != "movie"):
+        return []
+    return os.path.abspath(path) if PREFIX else path
+
+
+CORRECTED = [sample for sample in SAMPLES if user_table(sample, "cell_corrections", "cells")]
+for sample in SAMPLES:
+    left = f"{PREFIX}results/{sample}/2_masks/corrected"
+    # Reports and viewers would take the masks for those of this run.
+    if sample not in CORRECTED and os.path.isdir(left):
+        raise WorkflowError(
+            f"sample {sample!r}: found {left}, expected a table of corrections of cells"
+            f" (corrections/{sample}.cells.csv, or the column cell_corrections); put the table"
+            " back, or delete this folder"
+        )

@@ -2,7 +2,7 @@ rule spatialdata:
     input:
         "results/{sample}/0_manifest.json",
         "results/{sample}/1_preprocessed/frames.zarr",
-        "results/{sample}/2_masks/masks.zarr",
+        final_masks,
         rules.assign.output,
     output:
         directory("results/{sample}/3_cells/spatialdata.zarr"),

@@ -56,6 +56,7 @@ def sample_outputs(sample):
     movie = SAMPLES[sample]["assay"] == "movie"
     stages += [rules.track, rules.traces] if movie else [rules.assign]
     stages += [rules.decode] if is_raw(sample) else []
+    stages += [rules.correct] if sample in CORRECTED else []
     return expand([path for stage in stages for path in stage.output], sample=sample)
 
 

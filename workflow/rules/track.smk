@@ -1,6 +1,7 @@
 rule track:
     input:
-        masks="results/{sample}/2_masks/masks.zarr",
+        masks=final_masks,
+        cells=final_cells,
         corrections=corrections_path,
     output:
         objects="results/{sample}/3_tracks/objects.parquet",
@@ -9,6 +10,7 @@ rule track:
         intervals="results/{sample}/3_tracks/intervals.csv",
         drift="results/{sample}/3_tracks/drift.csv",
         review="results/{sample}/3_tracks/review.csv",
+        outcomes="results/{sample}/3_tracks/corrections.csv",
         ctc=directory("results/{sample}/3_tracks/ctc"),
         geff=directory("results/{sample}/3_tracks/tracks.geff"),
     log:
@@ -34,7 +36,7 @@ rule track:
 rule traces:
     input:
         manifest="results/{sample}/0_manifest.json",
-        masks="results/{sample}/2_masks/masks.zarr",
+        masks=final_masks,
         objects="results/{sample}/3_tracks/objects.parquet",
         tracks="results/{sample}/3_tracks/tracks.csv",
         control=control_traces,
