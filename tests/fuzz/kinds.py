@@ -199,7 +199,7 @@ def tissue(folder: Path) -> None:
     vertices = [
         (i, left + x, top + y)
         for i, (cx, cy) in enumerate(((2, 2), (5, 6), (8, 3)))
-        for x, y in ((cx - 1, cy - 1), (cx + 1, cy - 1), (cx + 1, cy + 1), (cx - 1, cy + 1))
+        for x, y in ((cx - 2, cy - 2), (cx + 2, cy - 2), (cx + 2, cy + 2), (cx - 2, cy + 2))
     ]
     columns = ["cell_id", "vertex_x", "vertex_y"]
     pd.DataFrame(vertices, columns=columns).to_csv(folder / "vertices.csv", index=False)
