@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from cellsam_core.verdict.checks import Colour
 
-SIMULATED = "simulated samples from usable to unusable (benchmarks/measure_verdict.py)"
+SIMULATED = "a few simulated samples from usable to unusable (benchmarks/bad_inputs.py)"
 REAL = "U373 and HeLa movies of the Cell Tracking Challenge, MERSCOPE and CosMx tissues"
 JUDGED = "chosen: no data tells where a reader should look"
 
