@@ -29,6 +29,7 @@ from cellsam_core.cli import main
 
 RIGHT, REFUSED, WARNED, FAILED = "right", "refused", "changed, with a warning", "FAILED"
 VERDICTS = (RIGHT, REFUSED, WARNED, FAILED)
+OF_ZARR_2 = {".zgroup", ".zarray", ".zattrs"}
 SAMPLE_PATHS = re.compile(r"\S*/(?:in|out)/")
 
 
@@ -71,7 +72,7 @@ class Judge:
     def _verdict(self, outcome: sandbox.Outcome, damaged: Path) -> tuple[str, str]:
         if outcome.peak_bytes > sandbox.LIMIT_BYTES:
             return FAILED, f"{outcome.peak_bytes >> 20} MiB"
-        left = [p.name for p in self._out.rglob(".*")]
+        left = [p.name for p in self._out.rglob(".*") if p.name not in OF_ZARR_2]
         if left:
             return FAILED, f"left {left[0]}"
         if outcome.status == 1:

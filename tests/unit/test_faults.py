@@ -226,7 +226,16 @@ IN_TEMPORARY = {
     | {"_write_transcripts"},
     "assignment/assigned.py": {"assign_transcripts"},
     "cli/inspect.py": {"run"},  # calls Manifest.save, which has a temporary
+    "cli/overview.py": {"run"},  # prints
+    "corrections/cells_file.py": {"write_cells"},
+    "corrections/table.py": {"_write"},
+    "exports/qupath.py": {"write_qupath"},
+    "exports/vpt.py": {"write_vpt", "_write_tables"},
+    "exports/xenium_ranger.py": {"write_xenium_ranger", "_write_labels"},
+    "first_steps/page.py": {"_picture"},  # into memory
+    "viewer/points.py": {"_column"},  # into a file without a name
     "training/history.py": {"flush"},  # a log that grows
+    "reporting/crops.py": {"picture"},  # into memory
     "reporting/figures_common.py": {"encode"},  # into memory
     "benchmark/stages.py": {"write_random_checkpoint"},  # into a folder that is removed
 }
