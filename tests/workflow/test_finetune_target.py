@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import Snakemake, jobs
+from harness import Snakemake, detailed, jobs
 
 pytestmark = pytest.mark.workflow
 
@@ -14,7 +14,7 @@ def test_the_folder_reaches_the_command(snakemake: Snakemake, tmp_path: Path):
     (tmp_path / "my cells").mkdir()
     (tmp_path / "my cells" / "a_label.tif").touch()
     config = ["finetune_data=my cells", "segment={device: cpu}"]
-    result = snakemake("-n", "-p", "finetune", "--config", *config)
+    result = snakemake("finetune", *detailed(tmp_path), "--config", *config)
     assert jobs(result) == {"finetune": 1}
     command = "finetune 'my cells' --device cpu -o results/finetune/weights.safetensors"
     assert f"cellsam_core {command}" in result.stdout
