@@ -228,6 +228,11 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
             continue
         row[f"{role}_channel"] = names[0]
         found.append(f"{role}_channel {names[0]}: guessed from the name of the channel")
+    if "cell" in roles:
+        found.append(
+            "weights: tiny; for adherent cells in phase contrast, or tissue stained for membranes,"
+            " add a column `weights` with tiny_adherent, and compare the two in a preview"
+        )
     rest = [name for name in manifest.channels if [name] not in list(roles.values())]
     if manifest.assay == "movie" and len(rest) > 1:
         found.append(f"ratio: write NUM/DEN if two of {', '.join(rest)} are a ratiometric reporter")
