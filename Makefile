@@ -15,10 +15,10 @@ run: setup example/movie example/merfish
 	snakemake --cores $(CORES)
 	@echo "Reports:"; ls results/*/4_report/report.html
 
-# The tests of one file stay together; those of the workflow use the cores themselves.
+# Files of tests run side by side; the tests of one file stay together.
 test: lint
 	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --dist loadfile --ignore tests/workflow
-	python -m pytest tests/workflow
+	python -m pytest -n $(CORES) --dist loadfile tests/workflow
 
 bench: setup
 	python -m cellsam_core benchmark $(if $(DATA),--data $(DATA)) -o results/benchmark
