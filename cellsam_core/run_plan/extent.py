@@ -62,6 +62,8 @@ def read_extent(
         None if the images can't be found or read; ``inspect`` then reports the cause.
     """
     root = Path(path)
+    if not root.exists():
+        return None
     try:
         if root.is_dir() and find_format(root):
             raw = open_raw(root, pixel_size_um=1)  # the size of a pixel does not matter here

@@ -69,3 +69,8 @@ def test_hours_are_those_of_jobs_that_ran(tmp_path: Path):
 def test_unclear_samples_are_named_on_the_page():
     text = page([SampleWork("a", None, None, 1, 7, "tiny")], Pilot())
     assert "counted as one job without tiles: a." in text
+
+
+@pytest.mark.parametrize("is_movie", [True, False])
+def test_a_folder_that_is_not_there_is_left_to_inspect(tmp_path, is_movie):
+    assert read_extent(tmp_path / "none", is_movie=is_movie) is None
