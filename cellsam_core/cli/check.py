@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.cli.project import add_project_arguments
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,21 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="config files that change keys of config/config.yaml, as with Snakemake",
-    )
-    parser.add_argument(
-        "--directory",
-        type=Path,
-        default=Path(),
-        metavar="PROJECT",
-        help="folder in which Snakemake will run",
-    )
+    add_project_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -5,27 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.cli.project import add_project_arguments
+
 if TYPE_CHECKING:
     import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sample", help="name of a sample of the sheet, or a folder or file")
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="config files that change keys of config/config.yaml, as with Snakemake",
-    )
-    parser.add_argument(
-        "--directory",
-        type=Path,
-        default=Path(),
-        metavar="PROJECT",
-        help="folder in which Snakemake will run",
-    )
+    add_project_arguments(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="HTML", help="page to write (preview_<sample>.html)"
     )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.polygon import orient
 
+from cellsam_core.corrections.result import masks_folder
 from cellsam_core.files.parquet import open_parquet
 from cellsam_core.files.tables import read_table, table_errors
 from cellsam_core.labels.outline import outline
@@ -70,8 +71,7 @@ class Sample:
     @property
     def masks(self) -> Path:
         """Masks of the cells; those that a user has corrected, if there are any."""
-        corrected = self.folder / "2_masks/corrected"
-        return (corrected if corrected.is_dir() else self.folder / "2_masks") / "masks.zarr"
+        return masks_folder(self.folder) / "masks.zarr"
 
     @property
     def um_to_px(self) -> npt.NDArray[np.float64]:

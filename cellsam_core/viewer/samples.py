@@ -8,6 +8,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.corrections.result import masks_folder
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.filenames import natural_key
@@ -72,8 +73,7 @@ class Sample:
     @cached_property
     def masks_folder(self) -> Path:
         """Folder of the masks that were tracked or counted: the corrected ones where they exist."""
-        corrected = self.folder / "2_masks/corrected"
-        return corrected if (corrected / "masks.zarr").is_dir() else self.folder / "2_masks"
+        return masks_folder(self.folder)
 
     @cached_property
     def labels(self) -> Pyramid | None:
