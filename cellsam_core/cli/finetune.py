@@ -24,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of labelled images to validate with; else a part of FOLDER is held out",
     )
+    text = "file for the scores on the held-out cells before and after, as JSON"
+    parser.add_argument("--scores", type=Path, metavar="JSON", help=text)
     add_options(parser, FinetuneOptions)
 
 
@@ -31,4 +33,4 @@ def run(args: argparse.Namespace) -> None:
     options = from_arguments(FinetuneOptions, args)
     from cellsam_core.training.stage import finetune
 
-    finetune(args.folder, args.output, options, validation=args.validation)
+    finetune(args.folder, args.output, options, validation=args.validation, scores=args.scores)

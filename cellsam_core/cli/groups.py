@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "first steps": ("init", "check", "preview", "simulate"),
-    "look and correct": ("view", "corrections", "correct"),
+    "look and correct": ("view", "corrections", "correct", "collect"),
     "stages": (
         *("inspect", "decode", "preprocess", "segment", "import-masks", "track", "traces"),
         *("assign", "spatialdata", "export", "report"),

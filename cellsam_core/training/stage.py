@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,7 @@ def finetune(
     options: FinetuneOptions = FINETUNE,
     *,
     validation: str | Path | None = None,
+    scores: str | Path | None = None,
 ) -> Tuned:
     """Adapt the weights of the tiny model to 1 to 20 labelled images of a user.
 
@@ -105,6 +107,10 @@ def finetune(
         Options of fine-tuning.
     validation
         Folder of labelled images to validate with; without it, a part of `folder` is held out.
+    scores
+        File for the scores on the held-out cells, as JSON: ``before`` and ``after`` with ``f1_50``
+        and ``pq``, the step of the weights that were kept (0: those to start from), the name of
+        those to start from, and the file of the weights.
 
     Returns
     -------
@@ -145,6 +151,11 @@ def finetune(
         metadata = _metadata(options, start, images, tuned, own_validation=validation is not None)
         save(tuned.state, temporary, metadata)
     _log_scores(tuned, start.name, path)
+    if scores is not None:
+        said = {"before": tuned.before._asdict(), "after": tuned.after._asdict()}
+        said |= {"step": tuned.step, "start": start.name, "weights": str(output)}
+        with atomic_path(scores) as temporary:
+            temporary.write_text(json.dumps(said, indent=1) + "\n")
     return tuned
 
 

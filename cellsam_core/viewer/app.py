@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     from cellsam_core.viewer.editing import Editing
     from cellsam_core.viewer.samples import Library
+    from cellsam_core.viewer.teaching import Teaching
 
 STATIC = Path(__file__).parent / "static"
 TILES_AT_ONCE = 2
 
 
-def make_app(library: Library, token: str, editing: Editing) -> ASGIApp:
+def make_app(library: Library, token: str, editing: Editing, teaching: Teaching) -> ASGIApp:
     """Build the application of a folder of results.
 
     Parameters
@@ -41,6 +42,8 @@ def make_app(library: Library, token: str, editing: Editing) -> ASGIApp:
         Secret first part of every address.
     editing
         Answers to requests that change the user's tables.
+    teaching
+        Answers to requests that start commands.
 
     Returns
     -------
@@ -56,6 +59,11 @@ def make_app(library: Library, token: str, editing: Editing) -> ASGIApp:
         Mount("/static", StaticFiles(directory=STATIC)),
         *(Route(f"/api/{path}", _threaded(f, for_tiles)) for path, f in looking.tiles.items()),
         *(Route(f"/api/{path}", _threaded(f)) for path, f in looking.tables.items()),
+        Route("/api/regions", _threaded(teaching.regions)),
+        Route("/api/jobs", _threaded(teaching.jobs)),
+        Route("/api/jobs", _threaded(teaching.start), methods=["POST"]),
+        Route("/api/jobs/{key}", _threaded(teaching.end), methods=["DELETE"]),
+        Route("/api/{sample}/try", _threaded(teaching.compare, for_model), methods=["POST"]),
         Route("/api/{sample}/corrections", _threaded(editing.list_rows)),
         Route(table, _threaded(editing.append), methods=["POST"]),
         Route(f"{table}/{{key}}", _threaded(editing.remove), methods=["DELETE"]),

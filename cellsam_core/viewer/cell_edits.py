@@ -12,6 +12,7 @@ from cellsam_core.corrections.stage import correct_labels
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -96,27 +97,54 @@ def try_row(sample: Sample, path: Path, row: Row) -> None:
     """
     rows = read_cell_corrections(path)
     one = next(r for r in rows if r.id == row["id"])
-    labels = sample.automatic_labels
-    window = _window(one, labels.shape_yx)
-    index = (one.frame,) if "t" in labels.axes else ()
-    (y0, x0), shape = window
-    part = labels.read(0, index, (y0, x0), shape)
+    window = _window(one, sample.automatic_labels.shape_yx)
+    above = rows[: rows.index(one)]
+    part = _replayed(sample, above, one.frame, window)
     if part is None:
         return
-    masks = sample.automatic_checksum
-    for other in rows:
-        if other.frame != one.frame or not _meets(other, window):
+    shifted = _shifted(one, window[0][1], window[0][0])
+    _, outcomes = correct_labels(part, [shifted], sample.automatic_checksum)
+    if not outcomes[0].is_found:
+        raise _refused(outcomes[0].reason, "a correction that can be carried out")
+
+
+def cells_in_region(sample: Sample, rows: Sequence[CellCorrection], one: CellCorrection) -> int:
+    """Count the cells in a region, once all corrections of its frame are carried out.
+
+    Parameters
+    ----------
+    sample
+        The sample.
+    rows
+        All its corrections of cells.
+    one
+        The correction ``complete`` of the region.
+    """
+    window = _window(one, sample.automatic_labels.shape_yx)
+    part = _replayed(sample, rows, one.frame, window)
+    if part is None or one.outline is None:
+        return 0
+    region = fill(one.outline - np.array([window[0][1], window[0][0]]), part.shape)
+    found = np.unique(part[region.window][region.mask])
+    return int(np.count_nonzero(found))
+
+
+def _replayed(
+    sample: Sample, rows: Sequence[CellCorrection], frame: int, window: Window
+) -> NDArray[Any] | None:
+    """Carry out corrections in a window of a frame; None where it can't be read at once."""
+    labels = sample.automatic_labels
+    index = (frame,) if "t" in labels.axes else ()
+    (y0, x0), shape = window
+    part: NDArray[Any] | None = labels.read(0, index, (y0, x0), shape)
+    for one in rows:
+        if part is None or one.frame != frame or not _meets(one, window):
             continue
-        shifted = _shifted(other, x0, y0)
-        if other is one:
-            _, outcomes = correct_labels(part, [shifted], masks)
-            if not outcomes[0].is_found:
-                raise _refused(outcomes[0].reason, "a correction that can be carried out")
-            return
         try:
-            part, _ = correct_labels(part, [shifted], masks)
+            part, _ = correct_labels(part, [_shifted(one, x0, y0)], sample.automatic_checksum)
         except InputError:
             continue  # its cell may reach out of the window
+    return part
 
 
 def _window(one: CellCorrection, shape_yx: tuple[int, int]) -> Window:

@@ -121,7 +121,10 @@ class Editing:
             rows = self._track_rows(sample, said)
         else:
             serial = read_rows(path, ()).next_serial()
-            rows = [cell_edits.row_of(sample, _checked_cell(sample, said), serial)]
+            checked = _checked_cell(sample, said)
+            if "box" in checked:
+                checked["weights"] = self._prompter.checksum(sample)
+            rows = [cell_edits.row_of(sample, checked, serial)]
         rows = _stamped(rows)
         check = partial(_check, kind, sample, rows)
         append_rows(path, kind.columns, rows, seen=seen, check=check)
@@ -230,7 +233,6 @@ def _checked_cell(sample: Sample, said: dict[str, Any]) -> dict[str, Any]:
             checked[name] = requests.items(said, name, cell_edits.MAX_CORNERS)
     if "box" in said:
         checked["box"] = requests.box(said["box"], sample.manifest.shape_yx)
-        checked["weights"] = sample.results.segmentation_parameters().get("sha256", "")
     source = said.get("source", "image")
     if source not in SOURCES:
         raise HTTPException(422, "source is none of the list.")

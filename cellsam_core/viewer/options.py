@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cellsam_core.options import Options, option, options
+from cellsam_core.training.options import FinetuneOptions
 
 
 @options
@@ -17,3 +18,11 @@ class ViewOptions(Options):
         None, "Weights that draw cells in boxes; without it, those that made the masks."
     )
     no_model: bool = option(False, "Load no model: cells are drawn by hand only.")
+    run_command: str | None = option(
+        None,
+        "Command that the page may start to make the results anew, such as `snakemake --cores 2`;"
+        " it also allows fine-tuning. Without it, the page starts no command.",
+    )
+    finetune_steps: int = option(
+        FinetuneOptions.steps, "Optimiser steps of fine-tuning from the page.", minimum=1
+    )

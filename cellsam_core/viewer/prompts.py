@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellsam_core.corrections.result import project_folder
+from cellsam_core.corrections.table import checksum_of
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.segmentation.tiles import REFERENCE_PX, Tile
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 WINDOW_PX = 256
 """Side of a window in pixels of the model."""
 KEPT_WINDOWS = 32
+FINETUNED = "finetuned"
+"""Folder, beside the results, of weights that were tuned from the page."""
 TYPICAL_DIAMETER_PX = 30.0
 
 
@@ -88,8 +92,21 @@ class Prompter:
 
     def weights_of(self, sample: Sample) -> str:
         """Return the name of the weights that draw: the given ones, or those of the masks."""
+        if self._weights:
+            return self._weights
+        name = str(sample.results.segmentation_parameters().get("weights", "tiny"))
+        tuned = project_folder(sample.folder) / FINETUNED / f"{name}.safetensors"
+        return str(tuned) if tuned.is_file() else name
+
+    def checksum(self, sample: Sample) -> str:
+        """Return the checksum of the weights that draw cells of a sample."""
+        from cellsam_core.segmentation.weights import resolve
+
+        weights = self.weights_of(sample)
         recorded = sample.results.segmentation_parameters()
-        return self._weights or str(recorded.get("weights", "tiny"))
+        if weights == recorded.get("weights"):
+            return str(recorded.get("sha256", ""))
+        return checksum_of(resolve(weights))
 
     def _load_now(self, weights: str) -> None:
         try:

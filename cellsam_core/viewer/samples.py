@@ -8,10 +8,10 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cellsam_core.corrections.result import masks_folder
+from cellsam_core.corrections.result import MANIFEST, masks_folder, sample_folders
+from cellsam_core.corrections.table import checksum_of
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
-from cellsam_core.files.filenames import natural_key
 from cellsam_core.files.tables import read_table
 from cellsam_core.reporting.results import Results
 from cellsam_core.viewer.points import Points
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from cellsam_core.samples.manifest import Manifest
 
-MANIFEST = "0_manifest.json"
 LOOK_EVERY_S = 1.0
 FILES = (
     *(MANIFEST, "1_preprocessed/frames.zarr/zarr.json", "2_masks/masks.zarr/zarr.json"),
@@ -83,7 +82,7 @@ class Sample:
     @cached_property
     def masks_checksum(self) -> str:
         """Checksum of the ``cells.parquet`` of the masks, which was made with them."""
-        return hashlib.sha256((self.masks_folder / "cells.parquet").read_bytes()).hexdigest()
+        return checksum_of(self.masks_folder / "cells.parquet")
 
     @cached_property
     def automatic_labels(self) -> Pyramid:
@@ -95,7 +94,7 @@ class Sample:
     @cached_property
     def automatic_checksum(self) -> str:
         """Checksum of the cell table of the masks before any correction."""
-        return hashlib.sha256((self.folder / "2_masks/cells.parquet").read_bytes()).hexdigest()
+        return checksum_of(self.folder / "2_masks/cells.parquet")
 
     def made_at_s(self, kind: str) -> float:
         """Return the time at which corrections were last carried out, seconds since 1970.
@@ -204,14 +203,7 @@ class Library:
         self._cache = ChunkCache()
         self._lock = threading.Lock()
         self._looked: dict[str, float] = {}
-        folders = [root] if (root / MANIFEST).is_file() else _sample_folders(root)
-        if not folders:
-            raise InputError(
-                root,
-                found="no results" if root.is_dir() else "no such folder",
-                expected=f"the folder `results` of a run, with <sample>/{MANIFEST} in it",
-                remedy="run the workflow first, or correct the path",
-            )
+        folders = sample_folders(root)
         self._samples = {folder.name: Sample(folder, self._cache) for folder in folders}
 
     def __iter__(self) -> Iterator[Sample]:
@@ -244,10 +236,3 @@ def stamp_of(folder: Path) -> tuple[int, ...]:
         except OSError:
             times.append(0)
     return tuple(times)
-
-
-def _sample_folders(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return []
-    found = [path for path in root.iterdir() if (path / MANIFEST).is_file()]
-    return sorted(found, key=lambda path: natural_key(path.name))

@@ -18,6 +18,7 @@ from cellsam_core.viewer.options import ViewOptions
 if TYPE_CHECKING:
     import uvicorn
 
+    from cellsam_core.viewer.jobs import Jobs
     from cellsam_core.viewer.prompts import Load
 
 HOST = "127.0.0.1"
@@ -41,6 +42,7 @@ class Page:
     port: int
     _server: uvicorn.Server
     _thread: threading.Thread
+    _jobs: Jobs
 
     @property
     def ssh_command(self) -> str:
@@ -56,7 +58,8 @@ class Page:
         self.close()
 
     def close(self) -> None:
-        """Stop serving."""
+        """Stop serving, and end the command that the page started."""
+        self._jobs.close()
         self._server.should_exit = True
         self._thread.join(10)
 
@@ -97,7 +100,7 @@ def view(
     Raises
     ------
     InputError
-        The folder holds no results, or the port is taken.
+        The folder holds no results, the port is taken, or the command to run is not there.
 
     Examples
     --------
@@ -116,20 +119,33 @@ def view(
     """
     import uvicorn
 
+    from cellsam_core.corrections.result import corrections_folder, project_folder
     from cellsam_core.viewer.app import make_app
     from cellsam_core.viewer.editing import Editing
+    from cellsam_core.viewer.jobs import Jobs
     from cellsam_core.viewer.prompts import Prompter, load_segmenter
     from cellsam_core.viewer.samples import Library
+    from cellsam_core.viewer.teaching import Teaching
+    from cellsam_core.viewer.trial import Trial
 
     library = Library(Path(results))
-    tables = Path(corrections) if corrections is not None else _beside(library.root)
-    prompter = Prompter(load or load_segmenter, options.weights or "", is_off=options.no_model)
+    tables = Path(corrections) if corrections is not None else corrections_folder(results)
+    load = load or load_segmenter
+    jobs = Jobs(
+        project_folder(results),
+        library.root,
+        tables,
+        command=options.run_command,
+        steps=options.finetune_steps,
+    )
+    prompter = Prompter(load, options.weights or "", is_off=options.no_model)
     editing = Editing(library, tables, prompter, is_read_only=options.read_only)
+    teaching = Teaching(library, tables, jobs, prompter, Trial(load))
     token = token or secrets.token_urlsafe(16)
     listening = _listen(options.port)
     port = listening.getsockname()[1]
     config = uvicorn.Config(
-        make_app(library, token, editing),
+        make_app(library, token, editing, teaching),
         access_log=False,
         log_level="error",
         lifespan="off",
@@ -142,13 +158,7 @@ def view(
     end = time.monotonic() + STARTS_WITHIN_S
     while not server.started and thread.is_alive() and time.monotonic() < end:
         time.sleep(0.01)
-    return Page(f"http://{HOST}:{port}/{token}/", port, server, thread)
-
-
-def _beside(root: Path) -> Path:
-    """Return the folder of corrections of a folder of results, or of one sample in it."""
-    is_sample = (root / "0_manifest.json").is_file()
-    return (root.resolve().parent if is_sample else root.resolve()).parent / "corrections"
+    return Page(f"http://{HOST}:{port}/{token}/", port, server, thread, jobs)
 
 
 def _listen(port: int) -> socket.socket:

@@ -30,6 +30,13 @@ SEGMENTATION = {
 }
 
 
+BBOX = ["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
+
+
+def bbox(y: np.ndarray, x: np.ndarray) -> tuple[int, int, int, int]:
+    return int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1
+
+
 def disc(labels: np.ndarray, centre: tuple[float, float], radius: float, value: int) -> None:
     y, x = np.mgrid[: labels.shape[0], : labels.shape[1]]
     labels[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2] = value
@@ -101,10 +108,10 @@ def write_movie(
         masks.array[t] = labels
         for label, track_id in enumerate(track_ids, start=1):
             y, x = np.nonzero(labels == label)
-            rows.append((t, label, track_id, y.mean(), x.mean(), len(y)))
-    _write_tables(
-        folder, pd.DataFrame(rows, columns=["frame", "label", "track_id", *"yx", "area_px"])
-    )
+            place = (y.mean(), x.mean(), len(y), *bbox(y, x))
+            rows.append((t, label, track_id, *place))
+    columns = ["frame", "label", "track_id", *"yx", "area_px", *BBOX]
+    _write_tables(folder, pd.DataFrame(rows, columns=columns))
     manifest = Manifest(
         sample="demo <movie> & co",
         assay="movie",
@@ -126,10 +133,11 @@ def write_movie(
 
 
 def _write_tables(folder: Path, objects: pd.DataFrame) -> None:
+    boxes, objects = objects[BBOX], objects.drop(columns=BBOX)
     objects = objects.assign(link_iou=0.8, link_kind="link", flags="")
     objects.loc[objects["frame"] == 0, "link_kind"] = "start"
     objects.to_parquet(folder / "3_tracks/objects.parquet")
-    cells = objects[["frame", "label", "y", "x", "area_px"]]
+    cells = objects[["frame", "label", "y", "x", "area_px"]].join(boxes)
     cells = cells.assign(score=0.6 + 0.3 * (objects["label"] % 3) / 2, touches_border=False)
     cells.to_parquet(folder / "2_masks/cells.parquet")
     spans = objects.groupby("track_id")["frame"].agg(["min", "max", "size"])
@@ -222,6 +230,7 @@ def write_spatial(folder: Path, *, with_cells: bool = True) -> Path:
     transcripts = pd.DataFrame({"x": 100 + x * pixel, "y": 200 + y * pixel, "gene": gene})
     transcripts.to_csv(raw, index=False)
     ids, areas_px = np.unique(labels[labels > 0], return_counts=True)
+    boxes = pd.DataFrame([bbox(*np.nonzero(labels == k)) for k in ids], columns=BBOX)
     pd.DataFrame(
         {
             "frame": 0,
@@ -232,7 +241,7 @@ def write_spatial(folder: Path, *, with_cells: bool = True) -> Path:
             "score": 0.8,
             "touches_border": False,
         }
-    ).to_parquet(folder / "2_masks/cells.parquet")
+    ).join(boxes).to_parquet(folder / "2_masks/cells.parquet")
     source = TranscriptSource(
         path=str(raw),
         x="x",

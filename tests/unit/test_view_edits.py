@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
-from view_results import Discs
+from view_results import Discs, teaching_of
 
 from cellsam_core.corrections.cells_table import read_cell_corrections
 from cellsam_core.corrections.stage import correct_labels
@@ -35,7 +35,8 @@ def client_of(folder: Path, *, read_only: bool = False) -> TestClient:
     library = Library(folder / "results")
     tables, prompter = folder / "corrections", Prompter(is_off=True)
     editing = Editing(library, tables, prompter, is_read_only=read_only)
-    return TestClient(make_app(library, "t", editing), base_url="http://127.0.0.1/t/api/movie/")
+    app = make_app(library, "t", editing, teaching_of(library, tables))
+    return TestClient(app, base_url="http://127.0.0.1/t/api/movie/")
 
 
 def post(client: TestClient, action: str, *objects: tuple[int, int], seen: str | None = None):
@@ -237,7 +238,8 @@ def test_cells_of_a_tissue_are_corrected_too(shown_results: Path, tmp_path: Path
     library = Library(tmp_path / "results")
     editing = Editing(library, tmp_path / "corrections", Prompter(is_off=True), is_read_only=False)
     url = "http://127.0.0.1/t/api/tissue/"
-    client = TestClient(make_app(library, "t", editing), base_url=url)
+    teaching = teaching_of(library, tmp_path)
+    client = TestClient(make_app(library, "t", editing, teaching), base_url=url)
     body = {"seen": "", "operation": "delete", "frame": 0, "label": 7}
     answer = client.post("corrections/cells", json=body)
     assert answer.status_code == 200, answer.text
@@ -310,7 +312,8 @@ def test_a_box_is_drawn_from_features_that_are_kept(folder: Path):
     prompter = Prompter(lambda weights: model)
     editing = Editing(library, folder / "corrections", prompter, is_read_only=False)
     url = "http://127.0.0.1/t/api/movie/"
-    client = TestClient(make_app(library, "t", editing), base_url=url)
+    teaching = teaching_of(library, folder)
+    client = TestClient(make_app(library, "t", editing, teaching), base_url=url)
     body = {"t": 5, "boxes": [[26, 26, 54, 54]]}
     assert client.post("prompt", json=body).status_code == 409
     assert client.post("model", json={}).json()["model"] in ("loading", "ready")

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from fake_results import CENTRES, N_FRAMES
 from starlette.testclient import TestClient
-from view_results import HOSTILE
+from view_results import HOSTILE, teaching_of
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
@@ -36,7 +36,7 @@ def client_of(root: Path, *, read_only: bool = False) -> TestClient:
     library = Library(root)
     tables, prompter = root.parent / "corrections", Prompter(is_off=True)
     editing = Editing(library, tables, prompter, is_read_only=read_only)
-    app = make_app(library, TOKEN, editing)
+    app = make_app(library, TOKEN, editing, teaching_of(library, tables))
     return TestClient(
         app, base_url=f"http://127.0.0.1:8000/{TOKEN}/", raise_server_exceptions=False
     )

@@ -10,6 +10,10 @@ from fake_results import write_movie, write_spatial
 
 from cellsam_core.segmentation.instances import Instance, crop
 from cellsam_core.segmentation.segmenter import Features
+from cellsam_core.viewer.jobs import Jobs
+from cellsam_core.viewer.prompts import Prompter
+from cellsam_core.viewer.teaching import Teaching
+from cellsam_core.viewer.trial import Trial
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -37,3 +41,10 @@ class Discs:
         y, x = np.mgrid[: features.shape_yx[0], : features.shape_yx[1]] + 0.5
         side = ((x - (x0 + x1) / 2) / (x1 - x0)) ** 2 + ((y - (y0 + y1) / 2) / (y1 - y0)) ** 2
         return [Instance(*crop(0, 0, side < 0.25), 1.0, 0.9)]
+
+
+def teaching_of(library, tables, prompter=None, command=None, load=None):
+    """Answers of the page about jobs, in the folder above the results."""
+    jobs = Jobs(library.root.parent, library.root, tables, command=command, steps=5)
+    trial = Trial(load or (lambda weights: Discs()))
+    return Teaching(library, tables, jobs, prompter or Prompter(is_off=True), trial)

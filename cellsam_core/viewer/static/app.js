@@ -9,6 +9,7 @@ import { redraw, startMarks } from "./marks.js";
 import { drawPanels } from "./panels.js";
 import "./edit.js";
 import "./review.js";
+import "./teach.js";
 import "./tools.js";
 import { complain, listen, set, state } from "./state.js";
 
