@@ -1,4 +1,4 @@
-"""From clicks to weights: ``python benchmarks/click_to_weights.py DATA/usiigaci_phase WORK_FOLDER``.
+"""From clicks to weights: ``python benchmarks/click_to_weights.py DATA/usiigaci_phase WORK``.
 
 Every crop is a sample. The cells of the first crops are corrected through the addresses of the page
 of ``cellsam-core view``, as a user with the truth before them would: a missed cell is a box that

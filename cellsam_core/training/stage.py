@@ -152,7 +152,10 @@ def finetune(
         save(tuned.state, temporary, metadata)
     _log_scores(tuned, start.name, path)
     if scores is not None:
-        said = {"before": tuned.before._asdict(), "after": tuned.after._asdict()}
+        said: dict[str, Any] = {
+            "before": tuned.before._asdict(),
+            "after": tuned.after._asdict(),
+        }
         said |= {"step": tuned.step, "start": start.name, "weights": str(output)}
         with atomic_path(scores) as temporary:
             temporary.write_text(json.dumps(said, indent=1) + "\n")
