@@ -1,4 +1,7 @@
 from .assignment.options import AssignOptions as AssignOptions
+from .assignment.purity.options import PurityOptions as PurityOptions
+from .assignment.purity.result import Purity as Purity
+from .assignment.purity.stage import estimate_purity as estimate_purity
 from .assignment.stage import assign as assign
 from .comparison.conditions import compare_conditions as compare_conditions
 from .comparison.samples import compare_samples as compare_samples

@@ -14,7 +14,12 @@ import pyarrow as pa
 
 from cellsam_core.assignment.columns import TRANSCRIPTS
 from cellsam_core.assignment.coordinates import coordinate_metadata
-from cellsam_core.assignment.counts import CountTable, FeatureIndex, assignment_quality
+from cellsam_core.assignment.counts import (
+    CountTable,
+    FeatureIndex,
+    assignment_quality,
+    number_features,
+)
 from cellsam_core.assignment.uncertainty import CellMeans
 from cellsam_core.errors import InputError
 from cellsam_core.features import GENE, UNDECODED
@@ -120,7 +125,7 @@ def assign_transcripts(
         nullcontext() if path is None else parquet_writer(path, schema, dictionaries=REPEATED)
     ) as writer:
         for batch in iter_transcripts(source):
-            feature = _number_features(source, index, batch)
+            feature = number_features(source.path, index, batch)
             owners = _without_undecoded(cells.owners(batch), feature, index)
             fit.add(batch, owners.cell_id)
             table.add(owners.cell_id, feature)
@@ -267,30 +272,6 @@ def _check(source: TranscriptSource, n_done: int, unknown: npt.NDArray[np.uint32
             expected=f"{source.n_rows}, as when the sample was inspected",
             remedy="run `cellsam-core inspect` again, the table has changed since",
         )
-
-
-def _number_features(
-    source: TranscriptSource, index: FeatureIndex, batch: pa.RecordBatch
-) -> npt.NDArray[np.int32]:
-    """Look up the features' numbers; the table's own feature types win over names."""
-    feature = batch["feature"]
-    codes, names = feature.indices.to_numpy(), feature.dictionary.to_pylist()
-    if "feature_type" not in batch.schema.names:
-        return index.add(codes, names, [None] * len(names))
-    kind = batch["feature_type"]
-    kinds = kind.dictionary.to_pylist()
-    both = codes.astype(np.int64) * len(kinds) + kind.indices.to_numpy()
-    pairs, codes = np.unique(both, return_inverse=True)
-    pair_names = [names[pair // len(kinds)] for pair in pairs]
-    try:
-        return index.add(codes, pair_names, [kinds[pair % len(kinds)] for pair in pairs])
-    except ValueError as error:
-        raise InputError(
-            source.path,
-            found=f"feature {error}",
-            expected="one feature_type for a feature",
-            remedy="correct the column feature_type",
-        ) from error
 
 
 def _output_batch(

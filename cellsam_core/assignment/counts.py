@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from cellsam_core.errors import InputError
 from cellsam_core.features import BLANK, GENE, classify_found, normalise_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
+    import pyarrow as pa
 
 
 MIN_MERGE = 4_000_000  # transcripts: 32 MB of keys
@@ -111,6 +114,36 @@ class FeatureIndex:
             raise ValueError(f"{name!r} is both {self._types[number]!r} and {kind!r}")
         self._not_seen.discard(name)
         return number
+
+
+def number_features(
+    path: str | Path, index: FeatureIndex, batch: pa.RecordBatch
+) -> npt.NDArray[np.int32]:
+    """Look up the features' numbers; the table's own feature types win over names.
+
+    Raises
+    ------
+    InputError
+        A feature is of two types.
+    """
+    feature = batch["feature"]
+    codes, names = feature.indices.to_numpy(), feature.dictionary.to_pylist()
+    if "feature_type" not in batch.schema.names:
+        return index.add(codes, names, [None] * len(names))
+    kind = batch["feature_type"]
+    kinds = kind.dictionary.to_pylist()
+    both = codes.astype(np.int64) * len(kinds) + kind.indices.to_numpy()
+    pairs, codes = np.unique(both, return_inverse=True)
+    pair_names = [names[pair // len(kinds)] for pair in pairs]
+    try:
+        return index.add(codes, pair_names, [kinds[pair % len(kinds)] for pair in pairs])
+    except ValueError as error:
+        raise InputError(
+            path,
+            found=f"feature {error}",
+            expected="one feature_type for a feature",
+            remedy="correct the column feature_type",
+        ) from error
 
 
 class CountTable:

@@ -4,42 +4,36 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
 from cellsam_core.assignment.assigned import assign_transcripts
 from cellsam_core.assignment.boundaries import write_boundaries
 from cellsam_core.assignment.cells import LabelCells, open_label_cells, open_polygon_cells
 from cellsam_core.assignment.complete import complete, open_stains, segmentation_of, with_solidity
+from cellsam_core.assignment.inputs import manifest_of, place
 from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
 from cellsam_core.corrections.result import masks_folder
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.files.tables import table_errors
 from cellsam_core.labels.image import as_label_image
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.options import InspectOptions
-from cellsam_core.samples.placement import place_in_um, place_transcripts
-from cellsam_core.samples.transcripts import TableInMemory
 from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
     from cellsam_core.assignment.assigned import Assigned
     from cellsam_core.assignment.cells import Cells
-    from cellsam_core.labels.image import LabelImage
-    from cellsam_core.samples.manifest import TranscriptSource
 
 log = logging.getLogger(__name__)
 
@@ -134,11 +128,11 @@ def assign(
     """
     options, inputs = options or AssignOptions(), inputs or AssignInputOptions()
     InspectOptions(pixel_size_um=pixel_size_um)  # refuses one that is not positive
-    manifest = _manifest_of(transcripts)
+    manifest = manifest_of(transcripts)
     given = {"pixel_size_um": pixel_size_um, "cells": cells, "nuclei": nuclei, "images": images}
     _refuse_unused(given, options, labels, polygons, has_manifest=manifest is not None)
     if polygons is not None:
-        source = _place(transcripts, manifest, pixel_size_um, None, inputs)
+        source = place(transcripts, manifest, pixel_size_um, None, inputs)
         owners: Cells = open_polygon_cells(
             polygons,
             source if manifest is not None else None,
@@ -148,7 +142,7 @@ def assign(
         )
     else:
         image = as_label_image(labels, "labels")
-        source = _place(transcripts, manifest, pixel_size_um, image, inputs)
+        source = place(transcripts, manifest, pixel_size_um, image, inputs)
         owners = open_label_cells(
             image,
             np.array(source.um_to_px),
@@ -197,13 +191,6 @@ def assign(
     return table
 
 
-def _manifest_of(transcripts: pd.DataFrame | str | Path | Manifest) -> Manifest | None:
-    """Open the manifest, if it is not a table that is given."""
-    if isinstance(transcripts, str | Path) and Path(transcripts).suffix == ".json":
-        return Manifest.load(transcripts)
-    return transcripts if isinstance(transcripts, Manifest) else None
-
-
 def _refuse_unused(
     given: dict[str, Any],
     options: AssignOptions,
@@ -240,52 +227,6 @@ def _refuse_unused(
                 expected="one of the two",
                 remedy="leave one out",
             )
-
-
-def _place(
-    transcripts: pd.DataFrame | str | Path | Manifest,
-    manifest: Manifest | None,
-    pixel_size_um: float | None,
-    image: LabelImage | None,
-    inputs: AssignInputOptions,
-) -> TranscriptSource:
-    """Find out where on the label image, or among polygons, the transcripts lie."""
-    if manifest is not None:
-        where = f"sample {manifest.sample}" if transcripts is manifest else str(transcripts)
-        return _from_manifest(manifest, where, image)
-    assert not isinstance(transcripts, Manifest)
-    if isinstance(transcripts, pd.DataFrame):
-        with table_errors("transcripts"):
-            table = pa.Table.from_pandas(transcripts, preserve_index=False)
-        path: str | Path = TableInMemory("transcripts", table)
-    else:
-        path = transcripts
-    if image is None:
-        source = place_in_um(path, pixel_size_um, min_qv=inputs.min_qv)
-    else:
-        source, warnings = place_transcripts(
-            path,
-            shape_yx=image.tiles.shape_yx,
-            pixel_size_um=pixel_size_um or image.pixel_size_um,
-            min_qv=inputs.min_qv,
-            outside=inputs.outside,
-        )
-        for warning in warnings:
-            log.warning(warning)
-    # A source names its table by text, which would lose one in memory.
-    return replace(source, path=path) if isinstance(path, TableInMemory) else source
-
-
-def _from_manifest(manifest: Manifest, where: str, image: LabelImage | None) -> TranscriptSource:
-    if image is not None and image.tiles.shape_yx != manifest.shape_yx:
-        height, width = image.tiles.shape_yx
-        raise InputError(
-            where,
-            found=f"an image of {manifest.shape_yx[1]} x {manifest.shape_yx[0]} px",
-            expected=f"the {width} x {height} px of the labels",
-            remedy="give the labels of this sample",
-        )
-    return manifest.require_transcripts(where)
 
 
 def _write(

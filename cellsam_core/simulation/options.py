@@ -48,3 +48,26 @@ class TissueOptions(Options):
         minimum=0,
     )
     z_planes: int = option(3, "Number of optical planes.", minimum=1)
+
+
+@options
+class LeakOptions(Options):
+    """Options of simulated nuclei and transcripts with a known leak."""
+
+    cells: int = option(500, "Number of cells.", minimum=1)
+    pitch_um: float = option(15.0, "Mean distance between cells, in micrometres.", minimum=10)
+    pattern: Literal["scattered", "domains"] = option(
+        "scattered", "Arrangement of the types: at random, or most cells of a domain alike."
+    )
+    types: int = option(6, "Number of cell types.", minimum=1)
+    genes: int = option(300, "Number of genes.", minimum=1)
+    transcripts_per_cell: float = option(100.0, "Mean number of transcripts of a cell.", above=0)
+    displaced_share: float = option(
+        0.3, "Share of the transcripts that is displaced.", minimum=0, maximum=1
+    )
+    displacement_um: float = option(
+        2.0, "Standard deviation of a displacement along each axis, in micrometres.", minimum=0
+    )
+    ambient_share: float = option(
+        0.05, "Share of ambient transcripts among all.", minimum=0, maximum=0.9
+    )

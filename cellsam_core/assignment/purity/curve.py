@@ -1,0 +1,284 @@
+"""Curve of capture against purity: the shares of each ring, and how far cells should grow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cellsam_core.assignment.purity.hashing import hashed
+from cellsam_core.assignment.purity.profiles import Types, learn_types
+from cellsam_core.assignment.purity.shares import N_GROUPS, Share, own_share
+from cellsam_core.assignment.purity.windows import CORE, FIRST, INNER
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from cellsam_core.assignment.purity.molecules import Molecules
+    from cellsam_core.assignment.purity.windows import Zones
+
+    Floats = npt.NDArray[np.float64]
+
+MIN_GAIN = 0.05
+"""Least gain of types over one profile, in nats for each transcript, for anything to be said."""
+MIN_HELD_OUT = 0.75
+"""Least own share of held-out transcripts in cores; the profiles are wrong below it."""
+MAX_AMBIENT_IN_CORE = 0.2  # above it, a low own share in cores is ambient's
+MIN_INFORMATIVE = 200
+SHARES = ("own_share", "standard_error", "neighbour_share", "own_share_crowded")
+ENOUGH_IN_CORE = 40  # transcripts of a cell
+MAX_AMBIENT = 0.95
+MIN_FAR, MIN_FAR_UM2 = 1000, 2000.0
+FAR_PSEUDO = 300.0
+"""Transcripts of the overall profile that are added to those far from cells."""
+
+
+@dataclass(frozen=True)
+class Ambient:
+    """Ambient transcripts: density for each um2, where it was measured, and profile."""
+
+    density: float
+    source: str
+    profile: Floats
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Shares of the transcripts in and around the cells of a sample.
+
+    Attributes
+    ----------
+    rings
+        One row a zone, from the core outwards; see the columns of ``purity.json``.
+    types
+        Cell types; None if there are too few cells.
+    ambient
+        Ambient transcripts.
+    held_out
+        Own share of held-out transcripts in cores.
+    reason
+        Why nothing can be said, as a sentence; empty otherwise.
+    counts
+        ``n_cells``, ``n_usable_cells``, ``n_transcripts``, ``informative_share``.
+    """
+
+    rings: pd.DataFrame
+    types: Types | None
+    ambient: Ambient
+    held_out: Share | None
+    reason: str
+    counts: dict[str, Any]
+
+
+def measure_curve(molecules: Molecules, zones: Zones) -> Curve:
+    """Measure the shares of each ring, or find out that they can't be known."""
+    cell_id = np.unique(molecules.nearest)
+    inside = _inside(molecules, cell_id)
+    learn, held_out = molecules.counts(cell_id, inside)
+    types = learn_types(learn, held_out)
+    rings = _densities(molecules, zones)
+    ambient = _ambient(molecules, zones, types)
+    density = rings["density_per_um2"].to_numpy()
+    share = np.minimum(MAX_AMBIENT, ambient.density / np.where(density > 0, density, np.inf))
+    rings["ambient_share"] = share
+    counts: dict[str, Any] = {"n_cells": len(cell_id), "n_transcripts": len(molecules.gene)}
+    if types is None:
+        reason = "Purity can't be measured: there are too few cells with transcripts inside."
+        unknown = dict.fromkeys(SHARES, np.nan) | {"n_informative": 0}
+        counts["n_usable_cells"] = 0
+        return Curve(rings.assign(**unknown), None, ambient, None, reason, counts)
+    sides = _Sides(molecules, cell_id, types.likely(learn), types.likely(learn + held_out))
+    shares, counts["informative_share"] = _fit(sides, inside, types, ambient, share)
+    counts["n_usable_cells"] = int(np.count_nonzero(sides.kind >= 0))
+    anchor = shares[CORE]
+    alone = _alone(molecules, len(rings))
+    own = np.array([each.own for each in shares])
+    rings["own_share"] = alone * (1 - share) + (1 - alone) * own
+    rings["standard_error"] = [each.error for each in shares]
+    rings["neighbour_share"] = (1 - alone) * (1 - share - own)
+    rings["own_share_crowded"] = own
+    rings["n_informative"] = [each.n for each in shares]
+    reason = _reason(types, anchor, float(share[CORE]))
+    return Curve(rings, types, ambient, anchor, reason, counts)
+
+
+def _alone(molecules: Molecules, n_zones: int) -> Floats:
+    """Share of the transcripts of each zone that have no second cell nearby."""
+    n = np.bincount(molecules.zone, minlength=n_zones)
+    alone = np.bincount(molecules.zone[molecules.second == 0], minlength=n_zones)
+    return np.asarray(alone / np.maximum(n, 1))
+
+
+def _reason(types: Types, anchor: Share, ambient_in_core: float) -> str:
+    """Say why the shares can't be known; nothing if they can."""
+    if types.gain < MIN_GAIN:
+        return (
+            "Purity can't be measured: there are too few cells, or they are too much alike "
+            f"(cell types add {types.gain:.3f} nats for each transcript, {MIN_GAIN} are needed)."
+        )
+    if anchor.n < MIN_INFORMATIVE:
+        return (
+            "Purity can't be measured: too few transcripts are in cells with a neighbour of "
+            f"another type ({anchor.n:.0f}, {MIN_INFORMATIVE} are needed)."
+        )
+    if anchor.own < MIN_HELD_OUT and ambient_in_core <= MAX_AMBIENT_IN_CORE:
+        return (
+            "Purity can't be measured: the cell types do not fit the cores of the cells (own "
+            f"share {anchor.own:.2f} of held-out transcripts, {MIN_HELD_OUT} are needed)."
+        )
+    return ""
+
+
+def _densities(molecules: Molecules, zones: Zones) -> pd.DataFrame:
+    """Tabulate number, area and density of each zone, and the capture up to it."""
+    n_zones = FIRST + zones.n_rings
+    n = np.bincount(molecules.zone, minlength=n_zones)[:n_zones]
+    area = molecules.areas_um2[:n_zones]
+    total = int(n.sum() + molecules.far.sum())
+    density = np.where(area > 0, n / molecules.kept / np.where(area > 0, area, 1), 0.0)
+    low, high = zip(*zones.spans_um, strict=True)
+    return pd.DataFrame(
+        {
+            "from_um": np.where(np.isfinite(low), low, np.nan),
+            "to_um": high,
+            "n_transcripts": n,
+            "area_um2": area,
+            "density_per_um2": density,
+            "capture": np.cumsum(n) / max(total, 1),
+        }
+    )
+
+
+def _ambient(molecules: Molecules, zones: Zones, types: Types | None) -> Ambient:
+    """Measure the density far from cells; that of blanks where there is no such place."""
+    far, area = molecules.far, float(molecules.areas_um2[zones.far])
+    overall = np.ones(1) if types is None else types.overall
+    column = np.zeros(len(far), dtype=np.intp) if types is None else types.column
+    profile = np.bincount(column, far, minlength=len(overall)) + FAR_PSEUDO * overall
+    profile = profile / profile.sum()
+    n_far = int(far.sum())
+    if n_far >= MIN_FAR and area >= MIN_FAR_UM2:
+        return Ambient(n_far / molecules.kept / area, "far from cells", profile)
+    if area >= MIN_FAR_UM2 * 5:
+        return Ambient(n_far / molecules.kept / area, "far from cells", profile)
+    if molecules.n_blanks is not None:
+        total = float(molecules.areas_um2.sum())
+        wrong = molecules.n_blanks * len(molecules.genes) / molecules.kept / max(total, 1e-9)
+        return Ambient(wrong, "blanks", profile)
+    return Ambient(0.0, "unknown", profile)
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Transcripts and the types of cells, learnt on one half of the molecules and on both."""
+
+    molecules: Molecules
+    cell_id: npt.NDArray[np.uint32]
+    kind_of_half: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.int64]
+
+    def types_of(self, kind: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:
+        """Type of the two cells that each transcript is between; -1 if it is not known."""
+        sides = self.molecules.nearest, self.molecules.second
+        return tuple(_type_of(side, self.cell_id, kind) for side in sides)
+
+
+def _inside(molecules: Molecules, cell_id: npt.NDArray[np.uint32]) -> int:
+    """Last zone that types are learnt on: the core, or the whole mask if cores hold too little."""
+    core = molecules.nearest[molecules.zone == CORE]
+    each = np.bincount(np.searchsorted(cell_id, core), minlength=len(cell_id))
+    return CORE if len(each) and np.median(each) >= ENOUGH_IN_CORE else INNER
+
+
+def _fit(
+    sides: _Sides, inside: int, types: Types, ambient: Ambient, share: Floats
+) -> tuple[list[Share], float]:
+    """Estimate the own share of each zone, and the share of informative transcripts."""
+    molecules, shares, n_informative = sides.molecules, [], 0
+    group, column = _groups(molecules), types.column[molecules.gene]
+    for zone in range(len(share)):
+        # Where types were learnt, only molecules that they were not learnt on tell.
+        of_half = zone <= inside
+        mine, other = sides.types_of(sides.kind_of_half if of_half else sides.kind)
+        at = (molecules.zone == zone) & (mine >= 0) & (other >= 0) & (mine != other)
+        n_informative += int(np.count_nonzero(at))
+        at = at & molecules.half if of_half else at
+        shares.append(
+            own_share(
+                types.profiles[mine[at], column[at]],
+                types.profiles[other[at], column[at]],
+                ambient.profile[column[at]],
+                float(share[zone]),
+                group[at],
+            )
+        )
+    return shares, n_informative / max(len(molecules.gene), 1)
+
+
+def _type_of(
+    cells: npt.NDArray[np.uint32], cell_id: npt.NDArray[np.uint32], kind: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Type of each cell, -1 for those that are not in the table."""
+    row = np.minimum(np.searchsorted(cell_id, cells), len(cell_id) - 1)
+    return np.where(cell_id[row] == cells, kind[row], -1)
+
+
+def _groups(molecules: Molecules) -> npt.NDArray[np.int64]:
+    """Group transcripts for the standard error: by windows if there are enough, else by cells."""
+    by = molecules.window
+    units = by if len(np.unique(by)) >= 2 * N_GROUPS else molecules.nearest
+    return np.asarray(hashed(units, 5) % np.uint64(N_GROUPS), dtype=np.int64)
+
+
+def auto_um(curve: Curve, min_ring_purity: float) -> float:
+    """End of the last ring in which, and in all rings before it, a transcript is rather own.
+
+    A ring counts if its own share less one standard error reaches `min_ring_purity`, and enough
+    transcripts tell. It is 0 where nothing can be said.
+    """
+    if curve.reason:
+        return 0.0
+    rings = curve.rings
+    least = (rings["own_share_crowded"] - rings["standard_error"]).to_numpy()
+    is_own = (least >= min_ring_purity) & (rings["n_informative"] >= MIN_INFORMATIVE).to_numpy()
+    n_own = int(np.cumprod(is_own[FIRST:]).sum())
+    return float(rings["to_um"].to_numpy()[FIRST + n_own - 1])
+
+
+def best_um(curve: Curve) -> float | None:
+    """Distance at which right less wrong transcripts in cells are most; None if unknown."""
+    if curve.reason:
+        return None
+    rings = with_totals(curve).iloc[INNER:]
+    return float(rings["to_um"].to_numpy()[int(rings["net_capture"].to_numpy().argmax())])
+
+
+def purity_at(curve: Curve, expand_um: float) -> float | None:
+    """Share of the transcripts in cells, grown so far, that are the cells' own; None if unknown.
+
+    A ring that ends farther out counts in part. Beyond the last ring nothing is known.
+    """
+    rings = curve.rings
+    low, high = rings["from_um"].fillna(-np.inf), rings["to_um"]
+    width = np.where(np.isfinite(low), high - low, 1.0)
+    part = np.where(high <= 0, 1.0, np.clip((expand_um - low) / width, 0, 1))
+    # A ring in which no transcript tells has no share.
+    known = rings["own_share"].notna().to_numpy()
+    n = np.where(known, part * rings["n_transcripts"], 0.0)
+    if curve.reason or n.sum() == 0 or expand_um > float(high.max()) + 1e-9:
+        return None
+    return float(np.nansum(n * rings["own_share"].to_numpy()) / n.sum())
+
+
+def with_totals(curve: Curve) -> pd.DataFrame:
+    """Add purity, and capture x (2 purity - 1), of cells that grow to the end of each ring."""
+    rings = curve.rings.copy()
+    if curve.reason:
+        return rings.assign(purity=np.nan, net_capture=np.nan)
+    n = rings["n_transcripts"].where(rings["own_share"].notna(), 0).to_numpy(dtype=np.float64)
+    known = np.nan_to_num(rings["own_share"].to_numpy())
+    rings["purity"] = np.cumsum(n * known) / np.maximum(np.cumsum(n), 1)
+    rings["net_capture"] = rings["capture"] * (2 * rings["purity"] - 1)
+    return rings

@@ -1,0 +1,197 @@
+"""Transcripts of some windows, which hold enough cells, with their surroundings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse
+
+from cellsam_core.assignment.counts import FeatureIndex, number_features
+from cellsam_core.assignment.purity.hashing import hashed, uniform
+from cellsam_core.features import BLANK, GENE
+from cellsam_core.samples.panel import read_panel
+from cellsam_core.samples.transcripts import iter_transcripts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+    import pandas as pd
+    import pyarrow as pa
+
+    from cellsam_core.assignment.purity.windows import Windows
+    from cellsam_core.samples.manifest import TranscriptSource
+
+    Numbers = npt.NDArray[np.int64]
+
+MAX_CELLS = 20_000
+MAX_MOLECULES = 6_000_000
+"""More transcripts are thinned, for the sake of memory."""
+
+
+@dataclass(frozen=True)
+class Molecules:
+    """Transcripts of genes in the windows that were chosen.
+
+    Attributes
+    ----------
+    genes
+        Names, sorted.
+    gene, zone, nearest, second
+        ``(n,)`` gene, zone and the two nearest cells of each transcript in a zone but `far`.
+    half
+        ``(n,)`` True for a half of the transcripts, chosen at random.
+    window
+        ``(n,)`` number of the window.
+    far
+        ``(genes,)`` transcripts in the zone `far`.
+    n_blanks
+        Transcripts of blanks in all zones, for each blank; None without blanks.
+    kept
+        Share of the transcripts that was kept.
+    areas_um2
+        Area of each zone.
+    """
+
+    genes: list[str]
+    gene: npt.NDArray[np.int32]
+    zone: npt.NDArray[np.uint8]
+    nearest: npt.NDArray[np.uint32]
+    second: npt.NDArray[np.uint32]
+    half: npt.NDArray[np.bool_]
+    window: npt.NDArray[np.int32]
+    far: Numbers
+    n_blanks: float | None
+    kept: float
+    areas_um2: npt.NDArray[np.float64]
+
+    def counts(
+        self, cell_id: npt.NDArray[np.uint32], last_zone: int
+    ) -> tuple[scipy.sparse.csr_matrix, scipy.sparse.csr_matrix]:
+        """Count the transcripts up to a zone, ``(cells, genes)``, of the two halves."""
+        halves = []
+        for half in (False, True):
+            at = (self.zone <= last_zone) & (self.half == half)
+            row = np.searchsorted(cell_id, self.nearest[at])
+            shape = (len(cell_id), len(self.genes))
+            ones = np.ones(len(row), dtype=np.int64)
+            halves.append(scipy.sparse.csr_matrix((ones, (row, self.gene[at])), shape=shape))
+        return halves[0], halves[1]
+
+
+def choose_windows(windows: Windows, measured: pd.DataFrame) -> Numbers:
+    """Choose windows at random until they hold `MAX_CELLS` cells; all if there are fewer.
+
+    Parameters
+    ----------
+    windows
+        Windows of the labels.
+    measured
+        Centroid ``x, y`` of each cell, in pixels.
+    """
+    n = windows.n_y * windows.n_x
+    number = windows.number(measured["x"].to_numpy(float), measured["y"].to_numpy(float))
+    cells = np.bincount(number[number >= 0], minlength=n)
+    order = np.argsort(hashed(np.arange(n), 2), kind="stable")
+    enough = int(np.searchsorted(np.cumsum(cells[order]), MAX_CELLS)) + 1
+    return np.sort(order[:enough])
+
+
+def read_molecules(
+    source: TranscriptSource, windows: Windows, chosen: Numbers, panel: Sequence[str | Path] = ()
+) -> Molecules:
+    """Read the transcripts of windows, in memory that the length of the table is not in.
+
+    Parameters
+    ----------
+    source
+        The table.
+    windows
+        Windows of the labels.
+    chosen
+        Numbers of the windows.
+    panel
+        Files that tell what features are, beside those of `source`.
+    """
+    n_windows = windows.n_y * windows.n_x
+    # As many as if transcripts were spread evenly: how many there are is known at the end only.
+    kept = min(1.0, MAX_MOLECULES * n_windows / max(source.n_rows * len(chosen), 1))
+    collected = _Collected(FeatureIndex(read_panel([*panel, *source.panel])), windows, kept)
+    is_chosen = np.zeros(n_windows + 1, dtype=bool)  # the last is for places outside, number -1
+    is_chosen[chosen] = True
+    n_done = 0
+    for batch in iter_transcripts(source):
+        row = np.arange(n_done, n_done + batch.num_rows)
+        n_done += batch.num_rows
+        collected.add(source.path, batch, row, is_chosen)
+    return collected.finish(windows.areas_um2(chosen))
+
+
+class _Collected:
+    """Transcripts read so far."""
+
+    def __init__(self, index: FeatureIndex, windows: Windows, kept: float) -> None:
+        self._index, self._windows, self._kept = index, windows, kept
+        self._parts: list[tuple[npt.NDArray[Any], ...]] = []
+        self._far, self._blank = np.zeros((2, 0), dtype=np.int64)
+
+    def add(
+        self, path: str | Path, batch: pa.RecordBatch, row: Numbers, is_chosen: npt.NDArray[Any]
+    ) -> None:
+        """Take in the next rows of the table."""
+        feature = number_features(path, self._index, batch)
+        x, y = (batch[name].to_numpy() for name in ("x_px", "y_px"))
+        number = self._windows.number(x, y)
+        at = np.flatnonzero(is_chosen[number])
+        if self._kept < 1:
+            at = at[uniform(row[at], 3) < self._kept]
+        found, feature = self._windows.find(x[at], y[at]), feature[at]
+        zones, kinds = self._windows.zones, np.array(self._index.types)[feature]
+        is_gene = kinds == GENE
+        is_blank = (kinds == BLANK) & (found.zone < zones.nowhere)
+        self._far = _added(self._far, feature[is_gene & (found.zone == zones.far)])
+        self._blank = _added(self._blank, feature[is_blank])
+        near = is_gene & (found.zone < zones.far)
+        half = (hashed(row[at[near]], 4) >> np.uint64(63)).astype(bool)
+        places = found.zone[near], found.nearest[near], found.second[near]
+        part = (feature[near].astype(np.int32), *places, half, number[at[near]].astype(np.int32))
+        self._parts.append(part)
+
+    def finish(self, areas_um2: npt.NDArray[np.float64]) -> Molecules:
+        """Return the transcripts; genes are numbered by name, whatever the order of the table."""
+        names, kinds = self._index.names, self._index.types
+        size = len(names)
+        genes = sorted(name for name, kind in zip(names, kinds, strict=True) if kind == GENE)
+        number = {name: i for i, name in enumerate(genes)}
+        renumbered = np.array([number.get(name, -1) for name in names], dtype=np.int32)
+        gene, zone, nearest, second, half, window = (
+            np.concatenate(each) for each in zip(*self._parts, strict=True)
+        )
+        far = np.zeros(len(genes), dtype=np.int64)
+        of_gene = renumbered >= 0
+        far[renumbered[of_gene]] = np.pad(self._far, (0, size - len(self._far)))[of_gene]
+        n_kinds = kinds.count(BLANK)
+        n_blanks = int(self._blank.sum()) / n_kinds if n_kinds else None
+        return Molecules(
+            genes,
+            renumbered[gene],
+            zone,
+            nearest,
+            second,
+            half,
+            window,
+            far,
+            n_blanks,
+            self._kept,
+            areas_um2,
+        )
+
+
+def _added(counts: Numbers, feature: npt.NDArray[np.int32]) -> Numbers:
+    """Add transcripts to the counts of their features."""
+    more = np.bincount(feature, minlength=len(counts)).astype(np.int64)
+    more[: len(counts)] += counts
+    return more

@@ -1,0 +1,167 @@
+"""Purity of cells: shares of rings against a simulated leak, refusals, and the same bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cellsam_core as cc
+from cellsam_core.assignment.inputs import place
+from cellsam_core.assignment.options import AssignInputOptions
+from cellsam_core.assignment.purity import windows as windows_module
+from cellsam_core.assignment.purity.stage import measure_purity, windows_of
+from cellsam_core.labels.image import as_label_image
+from cellsam_core.labels.tiles import LabelTiles, measure_cells
+from cellsam_core.samples import transcripts as transcripts_module
+from cellsam_core.simulation.leak import LeakyTissue, draw_leak
+from cellsam_core.simulation.options import LeakOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cellsam_core.assignment.purity.result import Purity
+
+
+def purity_of(tissue: LeakyTissue) -> Purity:
+    return cc.estimate_purity(tissue.transcripts, tissue.labels, pixel_size_um=tissue.pixel_size_um)
+
+
+def true_shares(tissue: LeakyTissue) -> pd.Series[float]:
+    """Own share of each zone by the true cells."""
+    image = as_label_image(tissue.labels, "labels")
+    source = place(tissue.transcripts, None, tissue.pixel_size_um, image, AssignInputOptions())
+    windows = windows_of(source, image.tiles, measure_cells(image.tiles))
+    xy = tissue.transcripts[["x_um", "y_um"]].to_numpy() / tissue.pixel_size_um
+    found = windows.find(xy[:, 0], xy[:, 1])
+    near = found.zone < windows.zones.far
+    return pd.Series(found.nearest == tissue.cell_id)[near].groupby(found.zone[near]).mean()
+
+
+@pytest.fixture(scope="module")
+def leaky() -> LeakyTissue:
+    return draw_leak(np.random.default_rng(11), LeakOptions(cells=400, displaced_share=0.4))
+
+
+@pytest.fixture(scope="module")
+def measured(leaky: LeakyTissue) -> Purity:
+    return purity_of(leaky)
+
+
+def test_own_shares_are_those_of_the_simulation(leaky: LeakyTissue, measured: Purity) -> None:
+    rings = measured.rings
+    told = rings["n_informative"] >= 200
+    wrong = (rings["own_share"] - true_shares(leaky)).abs()
+    assert told.sum() >= 6
+    assert wrong[told].max() < 0.1
+    assert measured.reason == ""
+    shares = rings[["own_share", "neighbour_share", "ambient_share"]].sum(axis=1)
+    assert np.allclose(shares, 1)
+
+
+def test_cells_grow_to_the_best_ring(leaky: LeakyTissue, measured: Purity) -> None:
+    rings, true = measured.rings, true_shares(leaky)
+    n = rings["n_transcripts"]
+    net = (n * (2 * true - 1)).cumsum()
+    best = rings["to_um"][net.idxmax()]
+    assert abs(measured.auto_um - best) <= 1
+    assert abs(measured.best_um - best) <= 1
+
+
+def test_purity_of_grown_cells_falls(leaky: LeakyTissue, measured: Purity) -> None:
+    grown = cc.estimate_purity(
+        leaky.transcripts, leaky.labels, pixel_size_um=leaky.pixel_size_um, expand_um=4.5
+    )
+    assert grown.expand_um == 4.5
+    assert 0.5 < grown.purity < measured.purity
+    beyond = cc.estimate_purity(
+        leaky.transcripts, leaky.labels, pixel_size_um=leaky.pixel_size_um, expand_um=20
+    )
+    assert beyond.purity is None
+    assert "up to 6 µm" in beyond.reason
+
+
+def test_shuffled_genes_are_refused(leaky: LeakyTissue) -> None:
+    genes = np.random.default_rng(0).permutation(leaky.transcripts["gene"])
+    found = purity_of(leaky._replace(transcripts=leaky.transcripts.assign(gene=genes)))
+    assert found.profile_gain < 0.01
+    assert found.purity is None
+    assert found.best_um is None
+    assert found.auto_um == 0
+    assert "too much alike" in found.reason
+
+
+@pytest.mark.parametrize("cells", [1, 4])
+def test_few_cells_are_refused(cells: int) -> None:
+    found = purity_of(draw_leak(np.random.default_rng(1), LeakOptions(cells=cells)))
+    assert found.purity is None
+    assert "too few cells" in found.reason
+    assert found.rings["own_share"].isna().all()
+
+
+def test_image_without_cells_is_refused() -> None:
+    table = pd.DataFrame({"gene": ["a"] * 3, "x_um": [1.0, 2, 3], "y_um": [1.0, 2, 3]})
+    found = cc.estimate_purity(table, np.zeros((9, 9), np.uint8), pixel_size_um=1)
+    assert found.purity is None
+    assert found.reason
+
+
+def test_same_bytes_for_other_tiles_chunks_and_rows_in_pieces(
+    leaky: LeakyTissue, measured: Purity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = as_label_image(leaky.labels, "labels")
+    source = place(leaky.transcripts, None, leaky.pixel_size_um, image, AssignInputOptions())
+    tiles = LabelTiles(lambda rows, columns: leaky.labels[rows, columns], image.tiles.shape_yx, 97)
+    monkeypatch.setattr(transcripts_module, "CHUNK_ROWS", 1009)
+    monkeypatch.setattr(transcripts_module.iter_transcripts, "__defaults__", (1009,))
+    again = measure_purity(source, tiles, measure_cells(tiles), cc.PurityOptions())
+    assert again.to_json("s", 1) == measured.to_json("s", 1)
+
+
+def test_windows_do_not_change_distances(leaky: LeakyTissue) -> None:
+    """Small windows give the zones and neighbours of one large window."""
+
+    def looked_up(side_px: int) -> Iterator[np.ndarray]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(windows_module, "WINDOW_PX", side_px)
+            image = as_label_image(leaky.labels, "labels")
+            source = place(
+                leaky.transcripts, None, leaky.pixel_size_um, image, AssignInputOptions()
+            )
+            windows = windows_of(source, image.tiles, measure_cells(image.tiles))
+            xy = leaky.transcripts[["x_um", "y_um"]].to_numpy() / leaky.pixel_size_um
+            return windows.find(xy[:, 0], xy[:, 1])
+
+    one, many = looked_up(4096), looked_up(256)
+    for a, b in zip(one, many, strict=True):
+        # Cells that are equally far may change places.
+        assert (a == b).mean() > 0.995
+    assert (one.zone == many.zone).all()
+
+
+def test_nearest_and_second_are_those_of_all_distances() -> None:
+    tissue = draw_leak(np.random.default_rng(3), LeakOptions(cells=30, transcripts_per_cell=20))
+    image = as_label_image(tissue.labels, "labels")
+    source = place(tissue.transcripts, None, tissue.pixel_size_um, image, AssignInputOptions())
+    windows = windows_of(source, image.tiles, measure_cells(image.tiles))
+    size_um = windows.zones.size_um
+    xy = tissue.transcripts[["x_um", "y_um"]].to_numpy() / tissue.pixel_size_um
+    found = windows.find(xy[:, 0], xy[:, 1])
+    pixel = np.floor(xy[:, ::-1] + 0.5)
+    distance = np.stack(
+        [
+            np.sqrt(((pixel[:, None] - np.argwhere(tissue.labels == cell)) ** 2).sum(-1)).min(1)
+            for cell in range(1, 31)
+        ],
+        axis=1,
+    )
+    distance *= size_um
+    order, sorted_um = distance.argsort(axis=1) + 1, np.sort(distance, axis=1)
+    clear = (sorted_um[:, 1] - sorted_um[:, 0] > 1.5) & (sorted_um[:, 0] < 20)
+    assert clear.sum() > 300
+    assert (found.nearest[clear] == order[clear, 0]).all()
+    clear &= (sorted_um[:, 2] - sorted_um[:, 1] > 1.5) & (sorted_um[:, 1] < 11)
+    assert clear.sum() > 100
+    assert (found.second[clear] == order[clear, 1]).mean() > 0.99
