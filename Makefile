@@ -1,6 +1,7 @@
 # make run: install, and run the bundled example.
 # make test: install, and run every check.
 # make wheelhouse: download the packages into a folder, for a machine without internet.
+# make site: build the site of the documentation into site/; a broken link fails it.
 # make bench: score the weights on simulated images, or on labelled images with DATA=folder.
 PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
@@ -9,7 +10,7 @@ VENV := .venv
 OFFLINE := $(if $(wildcard wheelhouse),--no-index --find-links wheelhouse)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test bench lint setup setup-dev config-table wheelhouse
+.PHONY: run test bench lint site setup setup-dev config-table wheelhouse
 
 run: setup example/movie example/merfish
 	snakemake --cores $(CORES)
@@ -37,6 +38,12 @@ config-table: setup-dev
 	python tools/make_outputs_table.py
 	python tools/make_verdict_table.py
 	python tools/make_refusals_table.py
+
+# The generator is in no lock: only this command and .github/workflows/docs.yml use it.
+site: setup
+	@$(VENV)/bin/python -c 'import mkdocs, material, mkdocs_jupyter' 2> /dev/null \
+	  || $(VENV)/bin/pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 # The packages are for the platform and the Python of this machine. The second command adds the packages
 # that install and build, which the lock does not list.

@@ -36,6 +36,19 @@ samples can be joined. Numbers of frames, and pixels, begin at 0; numbers of cel
 at 1, and 0 means none. Parquet files carry the same descriptions in the metadata of their columns,
 `cells.h5ad` carries them in `uns["columns"]`.
 
+## Version
+
+`schema_version` is in `0_manifest.json`, `provenance.json`, `verdict.json` and `uns` of
+`cells.h5ad`. It is raised if a file or a column is renamed or removed, or if values get another
+unit or meaning. New files and columns do not raise it. Results of another version are refused:
+delete the folder of the sample in `results`, and run the workflow again.
+
+| version | change |
+|---|---|
+| 1 | first version |
+| 2 | tissues: `x_um`, `y_um` of `2_masks/cells.parquet` are in the frame `slide`, were `image` |
+| 2 | tissues: `obs.region` of `cells.h5ad` is the name of the sample, was `cells` |
+
 ## Coordinates
 
 Coordinates are in one of three frames:
@@ -43,7 +56,7 @@ Coordinates are in one of three frames:
 | frame | columns | origin and unit |
 |---|---|---|
 | pixels | `x`, `y`; `x_px`, `y_px` | centre of the first pixel of the image; px; y points down |
-| `image` | `x_image_um`, `y_image_um` | centre of the first pixel of the image; um; y points down |
+| `image` | `x_image_um`, `y_image_um`, `obsm["spatial_image"]` | as for pixels; um |
 | `slide` | `x_um`, `y_um`, `obsm["spatial"]`, outlines | as in the vendor's transcript table; um |
 
 For a tissue, the transform from `slide` to pixels is in `0_manifest.json` (`transcripts.um_to_px`),

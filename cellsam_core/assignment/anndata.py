@@ -87,6 +87,7 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
     var["expected_false_share"] = np.where(kinds == GENE, share, np.nan)[is_gene]
     table = anndata.AnnData(X=genes, obs=obs, var=var)
     table.obsm["spatial"] = cells[["x_um", "y_um"]].to_numpy(dtype=np.float64)
+    table.obsm["spatial_image"] = obs[["x_image_um", "y_image_um"]].to_numpy(dtype=np.float64)
     names = features["name"][~is_gene].to_list()
     columns = storable(names)
     if with_controls:

@@ -143,6 +143,13 @@ OBSM = Output(
     "Tables of the cells.",
     (
         Column("spatial", "float64", "x and y of the centroid in the frame `slide`", "um"),
+        Column(
+            "spatial_image",
+            "float64",
+            "x and y of the centroid in the frame `image`",
+            "um",
+            "empty for the outlines of a vendor without an image",
+        ),
         Column("controls", "data frame", "Number of transcripts of each control"),
         Column(
             "intensities",
@@ -192,7 +199,14 @@ UNS = Output(
             "spatial",
             "dict",
             "Small picture and labels in the axes of `slide`, as squidpy and scanpy expect them",
-            when="cells are labels",
+            when="cells are labels, and none has a negative coordinate on the slide",
+        ),
+        Column(
+            "spatial_image",
+            "dict",
+            "The same in the axes of `image`, because squidpy and scanpy hide cells with negative"
+            " coordinates; docs/howto.md says how to plot it",
+            when="cells are labels, and one has a negative coordinate on the slide",
         ),
         Column("spatialdata_attrs", "dict", "Keys by which SpatialData finds the cells"),
     ),

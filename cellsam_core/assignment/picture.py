@@ -1,4 +1,4 @@
-"""Small picture of a tissue as squidpy and scanpy draw it, in the coordinates of the slide."""
+"""Small picture of a tissue as squidpy and scanpy draw it, in um of the slide or of the image."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from cellsam_core.samples.transcripts import pixel_size_of
 
 if TYPE_CHECKING:
     from cellsam_core.assignment.stains import Measured
@@ -19,23 +21,49 @@ COLOURS = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 BRIGHT_PERCENTILE = 99.5
 
 
+def frame_of_picture(xy_um: Affine, um_to_px: Affine) -> tuple[str, Affine]:
+    """Choose the coordinates that a picture is drawn with: no cell may be hidden.
+
+    squidpy and scanpy show a picture from 0 on, and hide cells at negative coordinates, which
+    slides of MERSCOPE have.
+
+    Parameters
+    ----------
+    xy_um
+        ``(cells, 2)`` centroids on the slide.
+    um_to_px
+        3x3 affine from the slide to pixels of the image.
+
+    Returns
+    -------
+    key : str
+        ``spatial`` for the slide; ``spatial_image`` if a cell has a negative coordinate on it.
+    um_to_px : ndarray of float64, (3, 3)
+        Affine from these coordinates to pixels of the image.
+    """
+    if not (xy_um < 0).any():
+        return "spatial", um_to_px
+    per_um = 1 / pixel_size_of(um_to_px)
+    return "spatial_image", np.diag([per_um, per_um, 1.0])
+
+
 def spatial_entry(
     measured: Measured, um_to_px: Affine, xy_um: Affine, diameter_um: float
 ) -> dict[str, Any]:
-    """Build the entry of ``uns["spatial"]`` for one sample.
+    """Build the entry of ``uns["spatial"]`` or ``uns["spatial_image"]`` for one sample.
 
-    squidpy and scanpy multiply ``obsm["spatial"]`` by a scale and draw it on the picture; they
-    know no shift and no rotation. So the picture is resampled to the axes of the slide, and its
-    first pixel is at 0 um. Places with negative coordinates are not in it.
+    squidpy and scanpy multiply the coordinates of cells by a scale and draw them on the picture;
+    they know no shift and no rotation. So the picture is resampled to the axes of the coordinates,
+    and its first pixel is at 0 um.
 
     Parameters
     ----------
     measured
         Picture and labels in the axes of the image.
     um_to_px
-        3x3 affine from the slide to pixels of the image.
+        3x3 affine from the coordinates of the cells to pixels of the image.
     xy_um
-        ``(cells, 2)`` centroids on the slide.
+        ``(cells, 2)`` centroids in these coordinates.
     diameter_um
         Diameter of a typical cell, with which spots are drawn.
 

@@ -113,6 +113,7 @@ def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
         float(size.X) if size.X else None,
         _interval_s(image),
         _times_s(image, sizes["T"]),
+        scales_from="metadata of the microscope's file",
     )
 
 

@@ -74,6 +74,8 @@ class Stack:
         Seconds of each frame; empty where the file does not say.
     significant_bits
         Bits of a pixel that the camera filled; None where the file does not say.
+    scales_from
+        Metadata that say pixel size and times, such as ``OME-XML``; empty where none do.
     """
 
     path: Path
@@ -86,6 +88,7 @@ class Stack:
     frame_interval_s: float | None = None
     times_s: tuple[float, ...] = ()
     significant_bits: int | None = None
+    scales_from: str = ""
 
 
 def z_error(path: Path, n_planes: int, *, may_be_time: bool = False) -> InputError:

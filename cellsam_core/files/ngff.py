@@ -249,6 +249,7 @@ def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
         str(dtype.newbyteorder("=").name),
         image.pixel_size_um,
         image.frame_interval_s,
+        scales_from="metadata of OME-Zarr",
     )
 
 

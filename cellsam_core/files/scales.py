@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +33,15 @@ class Scales:
         Seconds of each frame since the first, or the clock's seconds of a file of one frame.
     significant_bits
         Bits that the camera filled.
+    source
+        Kind of metadata that states them.
     """
 
     pixel_yx_um: tuple[float | None, float | None] = (None, None)
     interval_s: float | None = None
     times_s: tuple[float, ...] = ()
     significant_bits: int | None = None
+    source: str = ""
 
     def pixel_size_um(self, path: Path) -> float | None:
         """Side of a pixel in micrometres; InputError if pixels are not square."""
@@ -65,7 +68,9 @@ def even_interval(times_s: tuple[float, ...] | list[float]) -> float | None:
 
 def scales_of_ome(image: OmeImage) -> Scales:
     """Take the scales of an OME image."""
-    return Scales(image.pixel_yx_um, image.interval_s, image.times_s, image.significant_bits)
+    return Scales(
+        image.pixel_yx_um, image.interval_s, image.times_s, image.significant_bits, "OME-XML"
+    )
 
 
 def scales_of_tiff(tif: tifffile.TiffFile, n_frames: int) -> Scales:
@@ -80,12 +85,12 @@ def scales_of_tiff(tif: tifffile.TiffFile, n_frames: int) -> Scales:
     """
     scales = _imagej(tif) if tif.is_imagej else Scales()
     if tif.pages[0].tags.get(MICRO_MANAGER_TAG) is not None:
-        return _micro_manager(tif, n_frames, scales)
+        return replace(_micro_manager(tif, n_frames, scales), source="metadata of Micro-Manager")
     if tif.is_stk:
-        return _metamorph(tif.stk_metadata or {}, n_frames)
+        return replace(_metamorph(tif.stk_metadata or {}, n_frames), source="metadata of MetaMorph")
     if tif.is_lsm:
-        return _lsm(tif.lsm_metadata or {}, n_frames)
-    return scales
+        return replace(_lsm(tif.lsm_metadata or {}, n_frames), source="metadata of Zeiss LSM")
+    return replace(scales, source="metadata of ImageJ") if tif.is_imagej else scales
 
 
 def _imagej(tif: tifffile.TiffFile) -> Scales:

@@ -232,6 +232,7 @@ def _with_scales(stack: Stack, scales: Scales) -> Stack:
         frame_interval_s=scales.interval_s,
         times_s=scales.times_s if is_whole else (),
         significant_bits=scales.significant_bits,
+        scales_from=scales.source,
     )
 
 

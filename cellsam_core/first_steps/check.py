@@ -13,6 +13,7 @@ from cellsam_core.first_steps.config_files import read_config
 from cellsam_core.run_plan.extent import Extent, count_tiles
 from cellsam_core.run_plan.plan import Pilot, SampleWork, disk_gb, hours, n_jobs
 from cellsam_core.samples.options import InspectOptions
+from cellsam_core.samples.sources import words
 from cellsam_core.samples.stage import inspect
 
 if TYPE_CHECKING:
@@ -233,10 +234,12 @@ def _facts(manifest: Manifest) -> list[str]:
     frames = f"{manifest.n_frames} frame(s) of " if manifest.assay == "movie" else ""
     facts = [f"{manifest.assay}, {frames}{height} x {width} px"]
     pixel, interval = manifest.pixel_size_um, manifest.frame_interval_s
-    facts.append(f"{pixel:g} um a pixel" if pixel else "pixel size not known")
+    source = words(manifest.sources, "pixel_size_um")
+    facts.append(f"{pixel:g} um a pixel{source}" if pixel else "pixel size not known")
     if manifest.assay == "movie" and manifest.n_frames > 1:
         uneven = "uneven frame times" if manifest.frame_times_s else "frame interval not known"
-        facts.append(f"{interval:g} s a frame" if interval else uneven)
+        source = words(manifest.sources, "frame_interval_s")
+        facts.append(f"{interval:g} s a frame{source}" if interval else uneven)
     if manifest.transcripts is not None:
         facts.append(f"{manifest.transcripts.n_rows} transcripts")
     return facts

@@ -11,6 +11,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.first_steps.recognise import kind_of, name_for
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.positions import positions_of
+from cellsam_core.samples.sources import FILES
 from cellsam_core.samples.stage import inspect
 
 if TYPE_CHECKING:
@@ -206,12 +207,12 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
     height, width = manifest.shape_yx
     frames = f"{manifest.n_frames} frame(s) of " if manifest.assay == "movie" else ""
     found.append(f"{frames}{height} x {width} px, channels {', '.join(manifest.channels)}")
-    found.append(_scale("pixel_size_um", manifest.pixel_size_um, "um", "pixels"))
+    found.append(_scale(manifest, "pixel_size_um", "um", "pixels"))
     if manifest.assay == "movie" and manifest.n_frames > 1:
         if manifest.frame_times_s and manifest.frame_interval_s is None:
             found.append("frame_interval_s: uneven, the time of each frame is in the files")
         else:
-            found.append(_scale("frame_interval_s", manifest.frame_interval_s, "s", "frames"))
+            found.append(_scale(manifest, "frame_interval_s", "s", "frames"))
     if manifest.transcripts is not None:
         found.append(f"{manifest.transcripts.n_rows} transcripts")
     try:
@@ -240,7 +241,8 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
     return replace(proposal, row=row, found=found, to_fill=to_fill)
 
 
-def _scale(column: str, value: float | None, unit: str, instead: str) -> str:
+def _scale(manifest: Manifest, column: str, unit: str, instead: str) -> str:
+    value: float | None = getattr(manifest, column)
     if value is None:
         return f"{column}: not in the files; without it, results are in {instead}"
-    return f"{column}: {value:g} {unit}, from the files"
+    return f"{column}: {value:g} {unit}, from the {manifest.sources.get(column, FILES)}"

@@ -58,7 +58,7 @@ def build_report(
         *sections,
         methods_section(results, provenance),
         run_section(benchmarks),
-        versions_section(provenance),
+        versions_section(results, provenance),
     ]
     version = provenance["packages"]["cellsam_core"]
     subtitle = f"{manifest.assay}, read as {manifest.format} by cellsam_core {version}"

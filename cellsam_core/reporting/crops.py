@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from cellsam_core.reporting.images import Window, outlines, overlay, read_window, stretch
@@ -16,8 +17,6 @@ from cellsam_core.reporting.page import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
 
     from cellsam_core.files.omezarr import OmeZarr
     from cellsam_core.reporting.images import Rgb
@@ -48,7 +47,8 @@ def choose_places(
 ) -> list[Place]:
     """Choose up to eight places: random ones, and cells of extreme score, size or density.
 
-    The same table gives the same places.
+    The same table gives the same places. No two of the chosen cells are in one crop: if a cell is
+    already shown for another reason, the next one in the same order is taken.
 
     Parameters
     ----------
@@ -74,32 +74,44 @@ def choose_places(
         )
         for _ in range(N_RANDOM)
     ]
-    rows = {
-        "largest cell": ordered["area_px"].idxmax(),
-        "smallest cell": ordered["area_px"].idxmin(),
-    }
-    if "score" in ordered and ordered["score"].notna().any():
-        rows = {"lowest score": ordered["score"].idxmin(), **rows}
-    rows = {"densest place": _densest(ordered, n_frames), **rows}
-    chosen = [_place(reason, ordered.loc[row]) for reason, row in rows.items()]
     first = [Place("seam of two tiles", 0, y, x) for y, x in seams[:1]]
-    return [*random, *chosen, *first]
+    return [*random, *_extremes(ordered, n_frames, crop_side(cells)), *first]
+
+
+def _extremes(cells: pd.DataFrame, n_frames: int, side_px: int) -> list[Place]:
+    """Choose the cell that comes first in each order and is in no crop of the others."""
+    orders = {"densest place": _densities(cells, n_frames)}
+    if "score" in cells and cells["score"].notna().any():
+        orders["lowest score"] = cells["score"]
+    orders |= {"largest cell": -cells["area_px"], "smallest cell": cells["area_px"]}
+    free = np.ones(len(cells), bool)
+    frame, y, x = (cells[name].to_numpy() for name in ("frame", "y", "x"))
+    chosen = []
+    for reason, values in orders.items():
+        is_open = free & values.notna().to_numpy()
+        if not is_open.any():
+            continue
+        row = int(values[is_open].idxmin())
+        chosen.append(_place(reason, cells.loc[row]))
+        near = np.maximum(abs(y - y[row]), abs(x - x[row])) < side_px / 2
+        free &= ~(near & (frame == frame[row]))
+    return chosen
 
 
 def _place(reason: str, row: Any) -> Place:
     return Place(reason, int(row["frame"]), float(row["y"]), float(row["x"]))
 
 
-def _densest(cells: pd.DataFrame, n_frames: int) -> Any:
-    """Return the row of the cell with the nearest fifth neighbour, in the fullest frame."""
+def _densities(cells: pd.DataFrame, n_frames: int) -> pd.Series[float]:
+    """Return the distance to the fifth neighbour, in the fullest frame; NaN in the others."""
     from scipy.spatial import cKDTree
 
     fullest = int(np.bincount(cells["frame"], minlength=n_frames).argmax())
-    here = cells[cells["frame"] == fullest]
-    points = here[["y", "x"]].to_numpy(np.float64)
-    k = min(6, len(points))
-    distance = cKDTree(points).query(points, k=[k])[0][:, 0]
-    return here.index[int(np.argmin(distance))]
+    here = (cells["frame"] == fullest).to_numpy()
+    points = cells.loc[here, ["y", "x"]].to_numpy(np.float64)
+    distance = np.full(len(cells), np.nan)
+    distance[here] = cKDTree(points).query(points, k=[min(6, len(points))])[0][:, 0]
+    return pd.Series(distance, index=cells.index)
 
 
 def crop_side(cells: pd.DataFrame) -> int:

@@ -11,7 +11,8 @@ import pandas as pd
 from cellsam_core.files.tables import read_table
 from cellsam_core.reporting.figures_common import encode, figure_histograms
 from cellsam_core.reporting.page import Picture, Section, Table, count, percent
-from cellsam_core.reporting.stains import stain_words
+from cellsam_core.reporting.stains import preprocessing_record, stain_words
+from cellsam_core.samples.sources import words
 from cellsam_core.verdict.cells import sample_seam_ratio
 
 if TYPE_CHECKING:
@@ -32,16 +33,21 @@ def input_section(results: Results) -> Section:
         ("frames", manifest.n_frames),
         ("image size (px)", f"{width} x {height}"),
         ("pixel type", manifest.dtype),
-        ("pixel size (µm)", f"{manifest.pixel_size_um:.4g}" if manifest.pixel_size_um else unknown),
     ]
+    pixel = f"{manifest.pixel_size_um:.4g}" if manifest.pixel_size_um else unknown
+    rows.append(("pixel size (µm)", pixel + words(manifest.sources, "pixel_size_um")))
     if results.is_movie:
         interval: Any = manifest.frame_interval_s or "not known: times are in frames"
         if manifest.frame_times_s and not manifest.frame_interval_s:
             interval = f"uneven, 0 to {manifest.frame_times_s[-1]:g} s in all"
-        rows.append(("frame interval (s)", interval))
+        said = interval if isinstance(interval, str) else f"{interval:.6g}"
+        rows.append(("frame interval (s)", said + words(manifest.sources, "frame_interval_s")))
     if manifest.transcripts is not None:
         rows.append(("transcripts", manifest.transcripts.n_rows))
-    section = Section("Input", tables=[Table("Metadata of the input files.", (), rows)])
+    section = Section(
+        "Input",
+        tables=[Table("Metadata of the sample, and where each scale comes from.", (), rows)],
+    )
     if manifest.warnings:
         section.tables.append(
             Table("Warnings of the reader.", (), [(text,) for text in manifest.warnings])
@@ -128,12 +134,13 @@ def run_section(folder: Path | None) -> Section:
     return section
 
 
-def versions_section(provenance: dict[str, Any]) -> Section:
-    """Make the section of versions, weights and parameters."""
+def versions_section(results: Results, provenance: dict[str, Any]) -> Section:
+    """Make the section of versions, weights and parameters, as configured and as they were used."""
+    used = used_values(results, provenance)
     segmentation = [(key, _plain(v)) for key, v in sorted(provenance["segmentation"].items())]
     packages = [("python", provenance["python"]), *sorted(provenance["packages"].items())]
     config = [
-        (section, key, _plain(value))
+        (section, key, _plain(value), _plain(used.get((section, key), value)))
         for section, values in sorted(provenance["config"].items())
         for key, value in (sorted(values.items()) if isinstance(values, dict) else [("", values)])
     ]
@@ -143,10 +150,30 @@ def versions_section(provenance: dict[str, Any]) -> Section:
     else:
         section.paragraphs.append("The masks do not record how they were made.")
     if config:
-        section.tables.append(Table("Configuration.", ("section", "key", "value"), config))
+        header = ("section", "key", "configured", "used")
+        caption = "Configuration, and the values that were used: they differ where a value was"
+        caption += " measured or guessed."
+        section.tables.append(Table(caption, header, config))
     section.tables.append(Table("Versions.", (), packages))
     section.paragraphs.append(f"SHA-256 of the manifest: {provenance['manifest_sha256']}.")
     return section
+
+
+def used_values(results: Results, provenance: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return the values that frames and masks record of their making, by section and key.
+
+    Parameters
+    ----------
+    results
+        Results of the sample.
+    provenance
+        Record of :func:`cellsam_core.reporting.provenance.provenance`.
+    """
+    record = preprocessing_record(results)
+    used = {("preprocess", key): value for key, value in record.items()}
+    for role, names in record.get("channels", {}).items():
+        used["preprocess", f"{role}_channel"] = "+".join(names)
+    return used | {("segment", key): v for key, v in provenance["segmentation"].items()}
 
 
 def _plain(value: Any) -> str:

@@ -47,6 +47,11 @@ OUTPUTS = (
                 "grey values",
                 "null for the largest value of the pixel type",
             ),
+            Column(
+                "sources",
+                "object",
+                "Sources of pixel_size_um and frame_interval_s, such as the sample sheet",
+            ),
             Column("<more>", "any", "Other facts that a reader keeps", when="a reader keeps them"),
         ),
     ),

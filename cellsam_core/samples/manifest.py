@@ -146,6 +146,9 @@ class Manifest:
     saturation_values
         Grey value from which a pixel of each channel is saturated, None for the largest of its
         type; None for a sample that was not looked at.
+    sources
+        Sources of ``pixel_size_um`` and ``frame_interval_s``, in words; without a value that
+        is not known.
     """
 
     sample: str
@@ -164,6 +167,7 @@ class Manifest:
     warnings: list[str] = field(default_factory=list)
     frame_times_s: list[float] | None = None
     saturation_values: list[float | None] | None = None
+    sources: dict[str, str] = field(default_factory=dict)
 
     @property
     def times_s(self) -> list[float] | None:
@@ -285,6 +289,7 @@ def _check(manifest: Manifest) -> None:
             len(manifest.saturation_values) == n_channels
             and all(v is None or _is_positive(v) for v in manifest.saturation_values)
         ),
+        "sources": all(isinstance(v, str) for pair in manifest.sources.items() for v in pair),
         "boundaries": isinstance(manifest.boundaries, str | None),
         "warnings": all(isinstance(sentence, str) for sentence in manifest.warnings),
         "transcripts": manifest.transcripts is None or _is_sound(manifest.transcripts),

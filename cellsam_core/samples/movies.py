@@ -26,6 +26,7 @@ from cellsam_core.samples.movie_files import (
     read_movie,
 )
 from cellsam_core.samples.positions import choose_position
+from cellsam_core.samples.sources import sources_of_movie
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +96,10 @@ def inspect_movie(
     planes += [[*row] for row in stack.planes]
     times, interval, told = _times(stack, frame_interval_s)
     ceilings, seen = find_ceilings(stack)
+    has_interval = times is not None or interval is not None
+    sources, doubted = sources_of_movie(
+        stack, pixel_size_um, frame_interval_s, has_interval=has_interval
+    )
     return Manifest(
         sample=sample,
         assay=assay,
@@ -108,9 +113,10 @@ def inspect_movie(
         pixel_size_um=stack.pixel_size_um if pixel_size_um is None else pixel_size_um,
         frame_interval_s=interval,
         planes=planes,
-        warnings=[*files.warnings, *warnings, *renamed, *told, *seen],
+        warnings=[*files.warnings, *warnings, *renamed, *told, *doubted, *seen],
         frame_times_s=times,
         saturation_values=ceilings,
+        sources=sources,
     )
 
 

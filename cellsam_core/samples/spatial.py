@@ -13,6 +13,7 @@ from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.orientation import check_orientation
 from cellsam_core.samples.placement import place_transcripts
 from cellsam_core.samples.raw_rounds import find_format
+from cellsam_core.samples.sources import sources_of_tissue
 from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
 from cellsam_core.samples.vendors import cosmx, generic, merscope, resolve, seqfish, xenium
 from cellsam_core.samples.vendors.contract import ORIENTATIONS, Z_POLICIES, Choices
@@ -125,6 +126,7 @@ def inspect_spatial(
         boundaries=None if found.boundaries is None else str(found.boundaries),
         labels=None if found.labels is None or found.mosaic else str(found.labels),
         warnings=[*found.warnings, *warnings],
+        sources=sources_of_tissue(found, pixel_size_um),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
 from cellsam_core.samples.options import InspectOptions, SampleOptions
+from cellsam_core.samples.sources import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,12 +90,14 @@ def summary(manifest: Manifest) -> str:
         f"{manifest.sample}: {manifest.assay}, format {manifest.format}",
         f"  {manifest.n_frames} frame(s) of {height} x {width} px, {manifest.dtype}",
         f"  channels: {', '.join(manifest.channels)}",
-        f"  pixel size: {f'{pixel:g} um' if pixel else 'not known'}",
+        f"  pixel size: {f'{pixel:g} um' if pixel else 'not known'}"
+        + words(manifest.sources, "pixel_size_um"),
     ]
     if manifest.assay == "movie":
         told = f"{interval:g} s" if interval else "not known"
         if manifest.frame_times_s and not interval:
             told = f"uneven, {manifest.frame_times_s[-1]:g} s from the first to the last frame"
+        told += words(manifest.sources, "frame_interval_s")
         lines.append(f"  frame interval: {told}")
     if manifest.transcripts is not None:
         lines.append(f"  transcripts: {manifest.transcripts.n_rows}")

@@ -119,7 +119,7 @@ def test_the_table_has_the_published_layout(folder):
         "region_key": "region",
         "instance_key": "cell_id",
     }
-    assert table.uns["schema_version"] == 1
+    assert table.uns["schema_version"] == 2
     np.testing.assert_array_equal(table.var["n_assigned"], table.X.sum(axis=0).A1)
     np.testing.assert_allclose(
         table.var["frac_assigned"], table.var["n_assigned"] / table.var["n_transcripts"]

@@ -33,7 +33,7 @@ def test_manifest_is_written_and_summed_up(movie, tmp_path, capsys):
     manifest = Manifest.load(output)
     assert manifest.channels == ["YFP", "DAPI"]
     assert (manifest.pixel_size_um, manifest.frame_interval_s) == (0.65, 60)
-    assert json.loads(output.read_text())["schema_version"] == 1
+    assert json.loads(output.read_text())["schema_version"] == 2
     text = capsys.readouterr().out
     assert "3 frame(s) of 30 x 40 px, uint16" in text
     assert "0.65 um" in text

@@ -438,3 +438,23 @@ def test_a_clock_that_is_late_is_used_as_it_is_and_a_lost_frame_is_told(tmp_path
     assert manifest.frame_times_s == [0, 301, 902, 1200]
     assert manifest.frame_interval_s is None
     assert "601 s between 20260228-235501.tif and 20260301-000502.tif" in manifest.warnings[0]
+
+
+def test_the_manifest_says_where_the_scales_come_from(tmp_path):
+    options = {"imagej": True, "resolution": (2, 2), "metadata": {"axes": "TYX", "unit": "um"}}
+    options["metadata"]["finterval"] = 30.0
+    write(tmp_path / "movie.tif", np.stack([image(i) for i in range(3)]), **options)
+    manifest = inspect(tmp_path)
+    imagej = "metadata of ImageJ"
+    assert manifest.sources == {"pixel_size_um": imagej, "frame_interval_s": imagej}
+    assert manifest.warnings == []
+    manifest = inspect(tmp_path, pixel_size_um=0.5, frame_interval_s=60)
+    assert set(manifest.sources.values()) == {"sample sheet or option"}
+    # The pixel size agrees with the file, the interval does not.
+    (warning,) = manifest.warnings
+    assert warning == (
+        "The frame interval of 60 s is used as given. By the metadata of ImageJ, it is 30 s."
+    )
+    (tmp_path / "movie.tif").unlink()
+    write(tmp_path / "t0.tif", image(0))
+    assert inspect(tmp_path).sources == {}

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zarr
 from fake_results import config_json, write_benchmarks, write_movie, write_spatial
 
 from cellsam_core.cli import main
@@ -24,7 +25,7 @@ from cellsam_core.reporting.provenance import provenance
 from cellsam_core.reporting.results import Results
 from cellsam_core.reporting.section_controls import add_doubtful_genes, genes_table
 from cellsam_core.reporting.section_methods import licence_words
-from cellsam_core.reporting.sections_common import segmentation_section
+from cellsam_core.reporting.sections_common import segmentation_section, versions_section
 from cellsam_core.reporting.stage import report as write_report
 from cellsam_core.segmentation.seams import seam_ratio
 from cellsam_core.segmentation.tiles import plan
@@ -399,8 +400,34 @@ def test_places_of_crops_are_the_same_each_time():
     assert by_reason["smallest cell"] == (cells["y"].iloc[0], cells["x"].iloc[0])
     assert by_reason["seam of two tiles"] == (250, 199.5)
     assert len(places) == 8
-    window = window_at(places[0], (500, 400), 1000)
+    # A cell that is smallest and least sure is shown once; the next smallest one is elsewhere.
+    cells.loc[0, "score"] = 0.1
+    places = {place.reason: place for place in choose_places(cells, (500, 400))}
+    assert (places["lowest score"].y, places["lowest score"].x) == (cells["y"][0], cells["x"][0])
+    shown = [(p.y, p.x) for reason, p in places.items() if reason != "random place"]
+    assert len({*shown}) == len(shown) == 4
+    alone = choose_places(cells.iloc[:1], (500, 400))
+    assert [p.reason for p in alone if p.reason != "random place"] == ["densest place"]
+    window = window_at(places["random place"], (500, 400), 1000)
     assert (window.y0, window.y1, window.x0, window.x1) == (0, 500, 0, 400)
     assert choose_places(cells[:0], (500, 400)) == []
     assert seam_centres((600, 600), {"cell_diameter_px": 26.0, "tile_px": 300})
     assert [round_length(n) for n in (3.3, 5, 0.26, 71)] == [2, 5, 0.2, 50]
+
+
+def test_configured_values_are_listed_beside_those_that_were_used(tmp_path):
+    folder = write_movie(tmp_path / "results")
+    recorded = {"channels": {"cell": ["GFP"]}, "guessed": True, "clip_percentile": 99.9}
+    zarr.open_group(folder / "1_preprocessed/frames.zarr").attrs["cellsam"] = recorded
+    config = {
+        "preprocess": {"cell_channel": None, "nuclear_channel": None},
+        "segment": {"cell_diameter_px": "auto", "weights": "tiny"},
+    }
+    results = Results.load(folder)
+    section = versions_section(results, provenance(results, config))
+    table = next(table for table in section.tables if "configured" in table.header)
+    rows = {(part, key): tuple(values) for part, key, *values in table.rows}
+    measured = results.segmentation_parameters()["cell_diameter_px"]
+    assert rows["segment", "cell_diameter_px"] == ("auto", f"{measured:.4g}")
+    assert rows["preprocess", "cell_channel"] == ("null", "GFP")
+    assert rows["preprocess", "nuclear_channel"] == ("null", "null")

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import zarr
 
 import cellsam_core as cc
@@ -63,6 +64,41 @@ def test_squidpy_draws_with_defaults(table):
     squidpy.pl.spatial_segment(
         table.copy(), seg_cell_id="cell_id", library_id="cortex", library_key="sample", color="Gad1"
     )
+
+
+def test_cells_with_negative_coordinates_are_not_hidden(tmp_path):
+    """The picture is in the coordinates of the image, where every cell is drawn."""
+    squidpy = pytest.importorskip("squidpy", reason="squidpy is not installed")
+    (tmp_path / "images").mkdir()
+    labels = labels_of()
+    for name, stain in zip(("DAPI", "PolyT"), stains_of(labels), strict=True):
+        tifffile.imwrite(tmp_path / "images" / f"mosaic_{name}_z0.tif", stain)
+    affine = [[2, 0, 60], [0, -2, -40], [0, 0, 1]]  # the slide is mirrored, and left of 0
+    np.savetxt(tmp_path / "images" / "micron_to_mosaic_pixel_transform.csv", affine)
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(0, 89, 600), rng.uniform(0, 59, 600)
+    rows = pd.DataFrame({"global_x": (x - 60) / 2, "global_y": (y + 40) / -2, "global_z": 0.0})
+    rows["gene"] = rng.choice(["Gad1", "Actb"], 600)
+    rows.to_csv(tmp_path / "detected_transcripts.csv")
+    sample = cc.inspect(tmp_path, assay="merfish", sample="left")
+    cc.assign(sample, labels, sample="left", output=tmp_path / "out")
+    table = anndata.read_h5ad(tmp_path / "out" / "cells.h5ad")
+    assert table.obsm["spatial"].min() < 0 <= table.obsm["spatial_image"].min()
+    with pytest.raises(KeyError, match="spatial"):  # it hides nothing silently
+        squidpy.pl.spatial_scatter(table.copy(), color="Gad1")
+    shown = table.copy()  # as docs/howto.md says
+    shown.obsm["spatial"], shown.uns["spatial"] = (
+        table.obsm["spatial_image"],
+        table.uns["spatial_image"],
+    )
+    axis = squidpy.pl.spatial_scatter(shown, color="Gad1", return_ax=True)
+    entry = table.uns["spatial_image"]["left"]
+    scale = entry["scalefactors"]["tissue_hires_scalef"]
+    xy = table.obsm["spatial_image"] * scale
+    (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
+    assert ((xy > [left, top]) & (xy < [right, bottom])).all()
+    column, row = np.round(xy).astype(int).T
+    assert entry["images"]["segmentation"][row, column].tolist() == [3, 4, 70_000]
 
 
 def test_scanpy_draws_with_defaults(table):

@@ -1,0 +1,90 @@
+"""Sources of the pixel size and the frame interval of a sample, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cellsam_core.files.image_stack import Stack
+    from cellsam_core.samples.vendors.contract import Found
+
+GIVEN = "sample sheet or option"
+"""Value that the user gave."""
+FILES = "files of the sample"
+DIFFERENCE = 0.01
+"""Share by which a given value may differ from that of the files without a warning."""
+
+
+def sources_of_movie(
+    stack: Stack,
+    pixel_size_um: float | None,
+    frame_interval_s: float | None,
+    *,
+    has_interval: bool,
+) -> tuple[dict[str, str], list[str]]:
+    """Tell where the scales of a movie come from, and if a given value contradicts the files.
+
+    Parameters
+    ----------
+    stack
+        The movie, with what its files say.
+    pixel_size_um, frame_interval_s
+        Values that the user gave, or None.
+    has_interval
+        True if the interval or the time of each frame is known.
+
+    Returns
+    -------
+    sources : dict
+        ``pixel_size_um`` and ``frame_interval_s`` to words, if they are known.
+    warnings : list of str
+        Sentences on given values that differ from those of the files.
+    """
+    told = stack.scales_from or FILES
+    sources, warnings = {}, []
+    if pixel_size_um is not None or stack.pixel_size_um is not None:
+        sources["pixel_size_um"] = told if pixel_size_um is None else GIVEN
+    if frame_interval_s is not None or has_interval:
+        sources["frame_interval_s"] = told if frame_interval_s is None else GIVEN
+    pairs = [("pixel size", "um", pixel_size_um, stack.pixel_size_um)]
+    if not stack.times_s:  # the times of frames have a warning of their own
+        pairs.append(("frame interval", "s", frame_interval_s, stack.frame_interval_s))
+    for name, unit, given, found in pairs:
+        if given is not None and found and abs(given / found - 1) > DIFFERENCE:
+            warnings.append(
+                f"The {name} of {given:g} {unit} is used as given. By the {told}, it is"
+                f" {found:g} {unit}."
+            )
+    return sources, warnings
+
+
+def sources_of_tissue(found: Found, pixel_size_um: float | None) -> dict[str, str]:
+    """Tell where the pixel size of a tissue comes from.
+
+    Parameters
+    ----------
+    found
+        Files of the sample.
+    pixel_size_um
+        Pixel size that the user gave, or None.
+    """
+    if found.um_to_px is not None:
+        source = "transform in the folder"
+    elif pixel_size_um is not None:
+        source = GIVEN
+    elif found.stains.pixel_size_um is not None:
+        source = "metadata of the images"
+    else:
+        source = FILES
+    return {"pixel_size_um": source}
+
+
+def words(sources: dict[str, str], name: str) -> str:
+    """Write where a value comes from, as the end of a phrase; empty if that is not recorded.
+
+    Examples
+    --------
+    >>> words({"pixel_size_um": "OME-XML"}, "pixel_size_um")
+    ' (from the OME-XML)'
+    """
+    return f" (from the {sources[name]})" if name in sources else ""
