@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from importlib.util import find_spec
+from typing import Literal, NamedTuple, get_args
 
 from cellsam_core.errors import InputError
 
@@ -14,9 +15,62 @@ PUBLISHED_CLAHE_CLIP_LIMIT = 0.01
 """Clip limit of the adaptive histogram equalisation for the published CellSAM."""
 
 
+BACKENDS = {"cellpose": "Cellpose", "instanseg": "InstanSeg", "stardist": "StarDist"}
+"""Packages of others whose models can segment: name for import, which is the extra, and title."""
+
+
+class Backend(NamedTuple):
+    """Weights of a model that another package runs, such as ``cellpose:cyto3``.
+
+    Attributes
+    ----------
+    package
+        One of :data:`BACKENDS`.
+    model
+        Name of the model in that package, or path of a file or folder.
+    """
+
+    package: str
+    model: str
+
+
+def backend_of(weights: str) -> Backend | None:
+    """Split weights such as ``cellpose:cyto3``; None for weights that this package runs itself."""
+    package, colon, model = weights.partition(":")
+    return Backend(package, model) if colon and package in BACKENDS else None
+
+
+def refuse_absent_backend(weights: str) -> None:
+    """Refuse weights of another package that is not installed, without importing it.
+
+    Raises
+    ------
+    InputError
+        The package is not installed, or no model of it is named.
+    """
+    backend = backend_of(weights)
+    if backend is None:
+        return
+    if not backend.model:
+        raise InputError(
+            "option `weights`",
+            found=repr(weights),
+            expected=f"{backend.package}:MODEL, the name of a model or the path of a file",
+            remedy="name the model, see docs/backends.md",
+        )
+    if find_spec(backend.package) is None:
+        raise InputError(
+            f"weights {weights!r}",
+            found=f"no package {backend.package} in this environment",
+            expected=f"the optional package {BACKENDS[backend.package]}",
+            remedy=f"run `pip install 'cellsam-core[{backend.package}]'`, or Snakemake with its"
+            " conda environments",
+        )
+
+
 def is_published(weights: str) -> bool:
     """Test whether weights are those of the published CellSAM, a torch file, or of tiny."""
-    return weights == "vit_b" or weights.endswith((".pt", ".pth"))
+    return weights == "vit_b" or (weights.endswith((".pt", ".pth")) and backend_of(weights) is None)
 
 
 def clahe_clip_limit_of(weights: str, preset: str) -> float:
@@ -40,15 +94,15 @@ def clahe_clip_limit_of(weights: str, preset: str) -> float:
     return PUBLISHED_CLAHE_CLIP_LIMIT if is_published(weights) and preset != "paper" else 0.0
 
 
-def refuse_published(weights: str) -> None:
-    """Refuse to train the published CellSAM, which this package only uses.
+def refuse_untrainable(weights: str) -> None:
+    """Refuse to train the published CellSAM, and models of others, which are only used here.
 
     Raises
     ------
     InputError
-        The weights are those of the published CellSAM.
+        The weights are those of the published CellSAM or of another package.
     """
-    if is_published(weights):
+    if is_published(weights) or backend_of(weights):
         raise InputError(
             "option `weights`",
             found=weights,

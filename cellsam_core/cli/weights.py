@@ -18,20 +18,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("name", help="a shipped name or a path")
     fetch = actions.add_parser(
         "fetch",
-        help="download the published CellSAM's weights with your own access token, which the"
-        " environment variable DEEPCELL_ACCESS_TOKEN holds; a download that was cut goes on",
+        help="download weights that are not shipped: those of the published CellSAM with your own"
+        " access token, which the environment variable DEEPCELL_ACCESS_TOKEN holds (a download"
+        " that was cut goes on), or a model of another package, such as cellpose:cyto3",
     )
-    fetch.set_defaults(name="vit_b")
+    fetch.add_argument("name", nargs="?", default="vit_b", help="vit_b, or PACKAGE:MODEL")
 
 
 def run(args: argparse.Namespace) -> None:
+    from cellsam_core.models import BACKENDS, backend_of
     from cellsam_core.segmentation.weights import LICENCES, VIT_B, info
 
     if args.action == "list":
         for name, licence in LICENCES.items():
             print(f"{name}\t{licence}")
+        for name, title in BACKENDS.items():
+            print(f"{name}:MODEL\tthat of the model; the package {title} must be installed")
         return
-    if args.action == "fetch" and not VIT_B.exists():
+    if args.action == "fetch" and backend_of(args.name):
+        from cellsam_core.segmentation.backends.models import fetch
+
+        fetch(args.name)
+    elif args.action == "fetch" and args.name == "vit_b" and not VIT_B.exists():
         from cellsam_core.segmentation.fetch import TOKEN, fetch_weights
 
         fetch_weights(VIT_B, os.environ.get(TOKEN))

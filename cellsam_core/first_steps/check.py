@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.config.check import check_sample
 from cellsam_core.errors import InputError
 from cellsam_core.first_steps.config_files import read_config
+from cellsam_core.models import backend_of, refuse_absent_backend
 from cellsam_core.run_plan.extent import Extent, count_tiles
 from cellsam_core.run_plan.plan import Pilot, SampleWork, disk_gb, hours, n_jobs
 from cellsam_core.samples.options import InspectOptions
@@ -208,7 +210,9 @@ def _check_files(config: Config, sample: str, settings: dict[str, dict[str, Any]
 
         read_bulk(Path(config.path_of(sample, "bulk", bulk)))
     weights = settings["segment"]["weights"]
-    if Path(weights).suffix and not Path(weights).is_file():
+    if backend_of(weights):
+        refuse_absent_backend(weights)
+    elif Path(weights).suffix and not Path(weights).is_file():
         raise InputError(
             "option `weights`",
             found=f"no file {weights}",
@@ -283,13 +287,15 @@ def duration(time_h: float) -> str:
     Parameters
     ----------
     time_h
-        Time in hours.
+        Time in hours; NaN if it is not known.
 
     Examples
     --------
     >>> duration(0.01), duration(0.3), duration(7.2)
     ('36 s', '18 min', '7.2 h')
     """
+    if math.isnan(time_h):
+        return "a time that is not known"
     if time_h < 1 / 60:
         return f"{time_h * 3600:.0f} s"
     return f"{time_h * 60:.0f} min" if time_h < 1 else f"{time_h:.1f} h"

@@ -157,7 +157,7 @@ def preview(
     loading = job.options(ModelOptions, "segment")
     model = load_model(loading.weights, preset=loading.preset, device=loading.device)
     options = job.options(SegmentOptions, "segment")
-    weights = model.weights.path
+    weights = model.weights.given
     regions, roles = read_regions(
         images_of_manifest(manifest),
         job.options(PreprocessOptions, "preprocess"),

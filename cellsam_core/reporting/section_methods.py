@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.models import backend_of
 from cellsam_core.reporting.page import Section
 from cellsam_core.reporting.stains import preprocessing_record, stain_words
 
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from cellsam_core.reporting.results import Results
 
 CELLSAM = "Marks, Israel et al., Nature Methods 2025, doi:10.1038/s41592-025-02879-w"
+PAPERS = {
+    "cellpose": "Stringer et al., Nature Methods 2021, doi:10.1038/s41592-020-01018-x",
+    "instanseg": "Goldsborough et al., bioRxiv 2024, doi:10.1101/2024.09.04.611150",
+    "stardist": "Schmidt et al., MICCAI 2018, doi:10.1007/978-3-030-00934-2_30",
+}
 LINKING = (
     "Bochinski et al., AVSS 2017, doi:10.1109/AVSS.2017.8078516",
     "Jaqaman et al., Nature Methods 2008, doi:10.1038/nmeth.1237",
@@ -25,7 +31,8 @@ def methods_section(results: Results, provenance: dict[str, Any]) -> Section:
     sentences += _segmentation(provenance["segmentation"])
     sentences += _movie(provenance) if results.is_movie else _tissue(results)
     section.paragraphs.append(" ".join(sentences))
-    section.paragraphs.append("References: " + "; ".join(_references(results)) + ".")
+    references = _references(results, provenance["segmentation"])
+    section.paragraphs.append("References: " + "; ".join(references) + ".")
     weights = provenance["segmentation"].get("weights")
     if weights:
         words = licence_words(provenance["segmentation"])
@@ -50,7 +57,10 @@ def _images(results: Results) -> list[str]:
 def _segmentation(recorded: dict[str, Any]) -> list[str]:
     if "weights" not in recorded:
         return []
-    said = f"Cells were segmented by CellSAM with the weights {recorded['weights']}"
+    by = (
+        f"{recorded['package']} (a model of another package)" if is_foreign(recorded) else "CellSAM"
+    )
+    said = f"Cells were segmented by {by} with the weights {recorded['weights']}"
     if "sha256" in recorded:
         said += f" (SHA-256 {str(recorded['sha256'])[:12]}...)"
     if "cell_diameter_px" in recorded:
@@ -74,8 +84,15 @@ def _tissue(results: Results) -> list[str]:
     return [f"Each transcript{n} was given to the cell whose outline holds it."]
 
 
-def _references(results: Results) -> list[str]:
-    return [CELLSAM, *(LINKING if results.is_movie else ())]
+def _references(results: Results, recorded: dict[str, Any]) -> list[str]:
+    backend = backend_of(str(recorded.get("weights", "")))
+    segmenter = PAPERS[backend.package] if backend else CELLSAM
+    return [segmenter, *(LINKING if results.is_movie else ())]
+
+
+def is_foreign(recorded: dict[str, Any]) -> bool:
+    """Tell whether another package made the masks, from their record."""
+    return "package" in recorded
 
 
 def licence_words(recorded: dict[str, Any]) -> str:
@@ -86,6 +103,8 @@ def licence_words(recorded: dict[str, Any]) -> str:
     recorded
         Record of the masks. Only the published weights have a preset.
     """
+    if is_foreign(recorded):
+        return f"a model of {recorded['package']}; licence of the model: {recorded['licence']}."
     if "preset" in recorded:
         return "the published CellSAM weights, for non-commercial, academic use only."
     if recorded["weights"] in ("tiny", "tiny_adherent"):

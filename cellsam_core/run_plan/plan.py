@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cellsam_core.models import is_published
+from cellsam_core.models import backend_of, is_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,10 +94,15 @@ def read_pilot(tiles_of: dict[str, int], benchmarks: Path) -> Pilot:
 
 
 def hours(work: SampleWork, pilot: Pilot) -> float:
-    """Estimate the run time of a sample's segmentation jobs in hours, from the pilot if any."""
+    """Estimate the run time of a sample's segmentation jobs in hours, from the pilot if any.
+
+    Without a pilot, the time of a model of another package is not known: NaN.
+    """
     tiles = work.n_tiles or 0
     if pilot.n_tiles:
         return tiles * pilot.seconds / pilot.n_tiles / 3600
+    if backend_of(work.weights):
+        return float("nan")
     model = "published" if is_published(work.weights) else "tiny"
     start_up_s = work.n_gpu_jobs * CPU_START_UP_S[model]
     return (tiles * CPU_SECONDS_PER_TILE[model] + start_up_s) / 3600
@@ -126,6 +131,8 @@ def page(works: Iterable[SampleWork], pilot: Pilot) -> str:
         notes.append(f"Hours are those of {pilot.n_jobs} jobs with {pilot.n_tiles} tiles run here.")
     else:
         notes.append("Hours are those of one CPU core; run one sample to have them measured here.")
+    if any(hours(work, pilot) != hours(work, pilot) for work in works):
+        notes.append("Hours of other packages' models are not known before a sample has run.")
     notes.append("Disk is what is kept at most, without the raw data.")
     unclear = [work.sample for work in works if work.n_tiles is None]
     if unclear:

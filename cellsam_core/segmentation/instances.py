@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ class Instance:
     mask
         Boolean mask, cropped to the cell.
     score
-        Score of CellFinder, 0 to 1.
+        Score of CellFinder, 0 to 1; NaN for a model that gives none.
     predicted_iou
         Intersection over union that the mask decoder predicts.
     margin
@@ -162,7 +163,7 @@ def resolve_overlaps(instances: list[Instance], *, min_area_px: int) -> list[Ins
     min_area_px
         Smallest area of a cell in pixels; cells that are or become smaller are dropped.
     """
-    ranked = sorted(instances, key=lambda i: (-i.score, *_place(i)))
+    ranked = sorted(instances, key=lambda i: (-_surety(i), *_place(i)))
     pairs = _near_pairs(ranked)
     first = np.searchsorted(pairs[:, 0], np.arange(len(ranked) + 1))
     free = [i.mask for i in ranked]
@@ -187,7 +188,7 @@ def resolve_overlaps(instances: list[Instance], *, min_area_px: int) -> list[Ins
                 free[other][in_other] ^= contested
         y0, x0, mask = crop(instance.y0, instance.x0, mask)
         resolved.append(replace(instance, y0=y0, x0=x0, mask=mask))
-    return sorted(resolved, key=lambda i: (i.y0, i.x0, -i.score))
+    return sorted(resolved, key=lambda i: (i.y0, i.x0, -_surety(i)))
 
 
 def draw_labels(instances: list[Instance], y0: int, y1: int, width: int) -> NDArray[np.uint32]:
@@ -221,7 +222,12 @@ def _common(a: Instance, b: Instance) -> tuple[Window, Window] | None:
 
 
 def _centrality(instance: Instance) -> tuple[float, ...]:
-    return -instance.margin, -instance.score, *_place(instance)
+    return -instance.margin, -_surety(instance), *_place(instance)
+
+
+def _surety(instance: Instance) -> float:
+    """Return the score for comparisons: NaN has no order."""
+    return 0.0 if math.isnan(instance.score) else instance.score
 
 
 def _place(instance: Instance) -> tuple[int, ...]:

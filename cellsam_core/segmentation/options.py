@@ -18,7 +18,9 @@ class ModelOptions(Options):
     weights: str = option(
         "tiny",
         "Name or path of the model's weights. `tiny` and `tiny_adherent` (adherent cells in phase"
-        " contrast, tissue stained for membranes) are shipped; `vit_b` is the published CellSAM.",
+        " contrast, tissue stained for membranes) are shipped; `vit_b` is the published CellSAM."
+        " `cellpose:MODEL`, `instanseg:MODEL` and `stardist:MODEL` are models of other packages,"
+        " see docs/backends.md.",
     )
     preset: Preset = option(
         "official",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cellsam_core.errors import InputError
 from cellsam_core.labels.source import open_labels
-from cellsam_core.models import is_published
+from cellsam_core.models import backend_of, is_published
 from cellsam_core.preprocessing.stage import preprocess
 from cellsam_core.segmentation.batches import segment_batch, stitch
 from cellsam_core.segmentation.cell_table import cell_table
@@ -51,8 +51,10 @@ def load_model(
     Parameters
     ----------
     weights
-        ``tiny``, the model that this package ships; ``vit_b``, the published CellSAM; or the
-        path of a ``.safetensors`` file that ``train`` or ``finetune`` wrote.
+        ``tiny``, the model that this package ships; ``vit_b``, the published CellSAM; the path
+        of a ``.safetensors`` file that ``train`` or ``finetune`` wrote; or a model of another
+        package, such as ``cellpose:cyto3``, ``instanseg:fluorescence_nuclei_and_cells`` or
+        ``stardist:2D_versatile_fluo``, if that package is installed.
     preset
         Thresholds and precision of the published CellSAM; other weights take their thresholds
         from :class:`cellsam_core.SegmentOptions`.
@@ -67,7 +69,8 @@ def load_model(
     Raises
     ------
     InputError
-        There is no such file, it is damaged or of another model, or there is no GPU.
+        There is no such file or package, the file is damaged or of another model, or there is
+        no GPU.
 
     Examples
     --------
@@ -81,8 +84,25 @@ def load_model(
     ModelOptions(weights=str(weights), preset=preset, device=device)
     chosen = choose_device(device)
     found = info(str(weights))
+    if backend_of(found.name):
+        return _load_backend(found, preset, chosen)
     load = _load_published if is_published(found.path) else _load_tiny
     return load(found, preset, chosen)
+
+
+def _load_backend(weights: WeightsInfo, preset: Preset, device: str) -> Model:
+    from cellsam_core.segmentation.backends.models import load
+    from cellsam_core.segmentation.backends.segmenter import BackendSegmenter, refuse_thresholds
+
+    network = load(weights.name, weights.path, device)
+
+    def segmenter(options: SegmentOptions) -> TileSegmenter:
+        refuse_thresholds(weights.name, options)
+        return BackendSegmenter(weights.name, network)
+
+    # The package decides by thresholds of its own.
+    record = {"package": network.version, "licence": weights.licence}
+    return Model(weights, preset, device, segmenter, lambda _: record)
 
 
 def _load_tiny(weights: WeightsInfo, preset: Preset, device: str) -> Model:
@@ -186,7 +206,7 @@ def segment(
     planes = pixels if pixels.ndim == 3 else pixels[None]
     frames = preprocess(
         planes[None],
-        weights=model.weights.path,
+        weights=model.weights.given,
         preset=model.preset,
         channels=channels,
         pixel_size_um=pixel_size_um,

@@ -15,7 +15,7 @@ from safetensors.torch import save as serialize
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.models import is_published
+from cellsam_core.models import BACKENDS, backend_of, is_published
 from cellsam_core.segmentation.tiny.model import (
     ENCODERS,
     HYBRID,
@@ -71,6 +71,11 @@ class WeightsInfo:
         diameter: float = self.metadata["cell_diameter_px"]
         return diameter / 2, diameter * 2
 
+    @property
+    def given(self) -> str:
+        """Value of the option `weights` that names these weights."""
+        return self.path if backend_of(self.name) is None else self.name
+
 
 def resolve(name: str) -> Path:
     """Return the file of a shipped model's name, or of a path.
@@ -87,7 +92,8 @@ def resolve(name: str) -> Path:
         raise InputError(
             f"weights {name!r}",
             found=f"no file {path}" if name == "vit_b" else "no such file",
-            expected=f"{' or '.join(LICENCES)}, or the path of a .safetensors or .pt file",
+            expected=f"{', '.join(LICENCES)}, the path of a .safetensors or .pt file, or"
+            f" {' or '.join(f'{name}:MODEL' for name in BACKENDS)}",
             remedy="run `cellsam-core weights fetch`, or give the path of cellsam_general.pt"
             if name == "vit_b"
             else "correct the option `weights`",
@@ -97,6 +103,10 @@ def resolve(name: str) -> Path:
 
 def info(name: str) -> WeightsInfo:
     """Identify weights by name or path."""
+    if backend_of(name):
+        from cellsam_core.segmentation.backends.models import identify
+
+        return WeightsInfo(name, *identify(name))
     path = resolve(name)
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()

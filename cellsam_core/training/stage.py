@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.models import refuse_published
+from cellsam_core.models import refuse_untrainable
 from cellsam_core.training.labelled import (
     load_folder,
     load_manifest,
@@ -75,7 +75,7 @@ def train(
     from cellsam_core.training.loop import train as run
 
     if options.weights is not None:
-        refuse_published(options.weights)
+        refuse_untrainable(options.weights)
     images = load_manifest(Path(manifest), Path(data), "train")
     if options.simulated_share < 1:
         refuse_without_cells(Path(manifest), images)
@@ -134,7 +134,7 @@ def finetune(
     from cellsam_core.training.finetune import hold_out, tuning_plan
 
     path = Path(output)
-    refuse_published(options.weights)
+    refuse_untrainable(options.weights)
     _refuse_other_file(path)
     images = read_images(Path(folder), options)
     if validation is None:

@@ -13,6 +13,7 @@ from cellsam_core.corrections.result import project_folder
 from cellsam_core.corrections.table import checksum_of
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
+from cellsam_core.models import backend_of
 from cellsam_core.segmentation.tiles import REFERENCE_PX, Tile
 
 if TYPE_CHECKING:
@@ -35,10 +36,23 @@ TYPICAL_DIAMETER_PX = 30.0
 
 
 def load_segmenter(weights: str) -> TileSegmenter:
-    """Load weights with the thresholds that are the default."""
+    """Load weights with the thresholds that are the default.
+
+    Raises
+    ------
+    InputError
+        The model is of another package, which draws no cell in a box.
+    """
     from cellsam_core.segmentation.options import SegmentOptions
     from cellsam_core.segmentation.stage import load_model
 
+    if backend_of(weights):
+        raise InputError(
+            f"weights {weights!r}",
+            found="a model of another package, which can't draw the cell in a given box",
+            expected="weights of CellSAM",
+            remedy="start the page with `--weights tiny`, or draw the outline by hand",
+        )
     return load_model(weights).segmenter(SegmentOptions())
 
 

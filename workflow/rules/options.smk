@@ -53,6 +53,14 @@ def spots_environment(wildcards):
     return f"../../envs/{'core' if model is None else 'spotiflow'}.yaml"
 
 
+def segment_environment(wildcards):
+    """Conda function: environment of segmentation, with the package whose model segments."""
+    from cellsam_core.models import backend_of
+
+    backend = backend_of(CONFIG.settings(wildcards.sample, "segment")["weights"])
+    return f"../../envs/{backend.package if backend else 'segment'}.yaml"
+
+
 def preprocess_flags(wildcards):
     """Params function: options of preprocessing, and the weights that the contrast depends on."""
     model = CONFIG.settings(wildcards.sample, "segment")

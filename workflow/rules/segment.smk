@@ -11,7 +11,7 @@ rule segment:
     benchmark:
         "benchmarks/{sample}/segment/{batch}.tsv"
     conda:
-        "../../envs/segment.yaml"
+        segment_environment
     threads: 4
     resources:
         gpu=1,

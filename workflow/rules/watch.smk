@@ -72,8 +72,12 @@ def inspected_content(wildcards):
 
 def weights_file(model):
     """List the weights if they are a file of the user, so that jobs run again if it changes."""
+    from cellsam_core.models import backend_of
+
+    backend = backend_of(model["weights"])
+    path = backend.model if backend else model["weights"]
     # The path is absolute, so that Snakemake does not run the rule `finetune` to make the file.
-    return [os.path.abspath(model["weights"])] if os.path.isfile(model["weights"]) else []
+    return [os.path.abspath(path)] if os.path.isfile(path) else []
 
 
 def weights_path(wildcards):

@@ -1,0 +1,1 @@
+"""Models of other packages as segmentation models: one adapter each behind one interface."""
