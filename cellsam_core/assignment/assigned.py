@@ -153,14 +153,15 @@ def assign_transcripts(
             remedy="write `gene` into the column feature_type, or correct the features' names",
         )
     features, order = _features(index, unmeasured_in(panel))
-    counts = _matrix(table, cell_id, order)
+    n_features = len(index.names)
+    counts = _matrix(table.matrix(cell_id, n_features), order)
     quality = assignment_quality(features, counts, n_outside, n_contested)
     n_undecoded = sum(_undecoded(index).values())
     return Assigned(
         cells.table if means is None else cells.table.assign(owner_probability=means.means),
         features,
         counts,
-        _matrix(nuclear, cell_id, order) if cells.has_nuclei else None,
+        _matrix(nuclear.matrix(cell_id, n_features), order) if cells.has_nuclei else None,
         quality | {"n_undecoded": n_undecoded, "warnings": [*warnings, *_told(index)]},
         cells.um_to_px,
     )
@@ -228,9 +229,10 @@ def _told(index: FeatureIndex) -> list[str]:
 
 
 def _matrix(
-    table: CountTable, cell_id: npt.NDArray[np.uint32], order: npt.NDArray[np.integer[Any]]
+    counted: scipy.sparse.csr_matrix, order: npt.NDArray[np.integer[Any]]
 ) -> scipy.sparse.csr_matrix:
-    matrix = table.matrix(cell_id, len(order))[:, order]
+    """Put the columns of all features into the order of the names; what decoded to nothing goes."""
+    matrix = counted[:, order]
     matrix.sort_indices()
     return matrix
 

@@ -88,6 +88,14 @@ def test_what_decoded_to_nothing_is_no_gene(tmp_path, word):
     )
 
 
+def test_the_place_of_what_decoded_to_nothing_in_the_table_does_not_matter(tmp_path):
+    path = write_spots(tmp_path / "t.csv", ["nan", "ACTB", "None", "SCUBE2"])
+    table, _, quality = assigned(tmp_path, place(path))
+    assert table.var_names.tolist() == ["ACTB", "SCUBE2"]
+    assert table.X.toarray().tolist() == [[1, 1], [1, 1]]
+    assert quality["n_undecoded"] == 6
+
+
 def test_the_genes_of_the_fly_are_kept_as_the_warning_says(tmp_path):
     path = write_spots(tmp_path / "t.csv", ["nan", "na", "w"], feature_type=["gene"] * 3)
     table, _, quality = assigned(tmp_path, place(path))
