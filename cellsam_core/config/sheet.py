@@ -147,6 +147,13 @@ def find_sheet(path: str, folders: Sequence[Path]) -> Path:
     for place in places:
         if place.is_file():
             return place
+        if place.exists():  # not passed over: the sheet of the next folder is another one
+            raise InputError(
+                "config, samples",
+                found=f"a folder {place.absolute()}",
+                expected="the sample sheet, which is a file",
+                remedy="name the sheet in the folder, such as samples.tsv",
+            )
     found = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
     raise InputError(
         "config, samples",

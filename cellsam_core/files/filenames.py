@@ -18,8 +18,11 @@ LABEL_NAME = re.compile(
     re.IGNORECASE,
 )
 LABEL_FOLDER = re.compile(
-    r"(.*_)?(GT|ST|RES|SEG|TRA|ERR_SEG|SEG_pred|labels?|masks?)", re.IGNORECASE
+    r"(.*[_ \-])?(GT|ST|RES|SEG|TRA|ERR_SEG|SEG_pred|labels?|masks?|(ground[_ \-]?)?truth"
+    r"|annotations?|annotated|segmentations?|predictions?|outlines|rois)",
+    re.IGNORECASE,
 )
+"""Names of folders beside the images that hold label images, or outlines, of the same cells."""
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -72,7 +75,7 @@ def find_images(root: Path, depth: int = 3) -> list[Path]:
     folders = [
         f
         for f in root.iterdir()
-        if f.is_dir() and not f.name.startswith(".") and not LABEL_FOLDER.fullmatch(f.name)
+        if f.is_dir() and not f.name.startswith(".") and not is_label_folder(f)
     ]
     return [i for f in sorted(folders, key=lambda f: natural_key(f.name)) for i in _below(f, depth)]
 
@@ -82,6 +85,11 @@ def _below(folder: Path, depth: int) -> list[Path]:
         (folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs")
     )
     return [] if is_store else find_images(folder, depth - 1)
+
+
+def is_label_folder(folder: Path) -> bool:
+    """Tell whether a folder's name is that of label images (``masks``, ``01_GT``, ``truth``)."""
+    return LABEL_FOLDER.fullmatch(folder.name) is not None
 
 
 def list_folders(folder: Path) -> list[Path]:

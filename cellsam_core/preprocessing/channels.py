@@ -9,6 +9,8 @@ from cellsam_core.errors import InputError
 from cellsam_core.models import is_published
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cellsam_core.preprocessing.images import RawImages
 
 ROLES = ("nuclear", "cell")
@@ -63,14 +65,7 @@ def choose_roles(
             return {"cell": RGB}
         # Haematoxylin absorbs red, eosin does not: red shows nuclei, the grey all tissue.
         return {"nuclear": ["R"], "cell": RGB}
-    guessed = {
-        role: [name]
-        for role, pattern in (("nuclear", NUCLEAR_NAME), ("cell", CELL_NAME))
-        if (name := next((c for c in channels if pattern.search(c)), None))
-    }
-    # One channel can't be both: `NucCyto` is taken as nuclear.
-    if guessed.get("nuclear") == guessed.get("cell"):
-        guessed.pop("cell", None)
+    guessed = guess_roles(channels)
     if not guessed:
         raise InputError(
             images.name,
@@ -79,6 +74,25 @@ def choose_roles(
             remedy="fill the column `nuclear_channel` or `cell_channel` of the sample sheet,"
             " or name a channel `nuclear` or `cell`",
         )
+    return guessed
+
+
+def guess_roles(channels: Sequence[str]) -> dict[str, list[str]]:
+    """Guess the nuclear and the cell channel from the names of stains; empty if no name tells.
+
+    Parameters
+    ----------
+    channels
+        Names of channels that were imaged in every frame.
+    """
+    guessed = {
+        role: [name]
+        for role, pattern in (("nuclear", NUCLEAR_NAME), ("cell", CELL_NAME))
+        if (name := next((c for c in channels if pattern.search(c)), None))
+    }
+    # One channel can't be both: `NucCyto` is taken as nuclear.
+    if guessed.get("nuclear") == guessed.get("cell"):
+        guessed.pop("cell", None)
     return guessed
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import zarr
 
+from cellsam_core.preprocessing.channels import guess_roles
+
 if TYPE_CHECKING:
     from cellsam_core.reporting.results import Results
 
@@ -33,7 +35,11 @@ def stain_words(results: Results) -> str:
     kinds = {"nuclear": "nuclear stain", "cell": "cell stain"}
     used = " and ".join(f"{'+'.join(names)} as {kinds[role]}" for role, names in channels.items())
     if not record.get("guessed"):
-        return f"{used}, named in the configuration or sample sheet"
+        named = f"{used}, named in the configuration or sample sheet"
+        if guess_roles(results.manifest.channels) != channels:
+            return named
+        # `init` writes its guess into the sheet, which then looks like the user's own choice.
+        return f"{named} (`cellsam-core init` guesses the same from the names of the channels)"
     if len(results.manifest.channels) == 1:
         return f"{used}, the only channel"
     return f"{used}, guessed from the names of the channels"

@@ -15,6 +15,7 @@ import numpy as np
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import (
     find_images,
+    is_label_folder,
     is_ome_zarr,
     list_folders,
     list_images,
@@ -178,7 +179,7 @@ def _named_images(root: Path, options: MovieOptions) -> NamedImages:
     if options.format in ("tiff_series", "channel_files", "ctc") and direct:
         found = direct
     elif options.format == "channel_folders":
-        found = [f for folder in list_folders(root) for f in find_images(folder, 0)]
+        found = [f for folder in _channel_dirs(root) for f in find_images(folder, 0)]
     if not found:
         raise _no_images(root)
     if options.pattern is not None:
@@ -201,7 +202,7 @@ def _named_images(root: Path, options: MovieOptions) -> NamedImages:
 
 def _channel_folders(root: Path, found: list[Path], options: MovieOptions) -> NamedImages:
     """Take the names of folders as channels where the user says so, whatever they are."""
-    folders = list_folders(root)
+    folders = _channel_dirs(root)
     known = (*options.channels, *(folder.name for folder in folders))
     try:
         return parse_names(found, root, channels=known)
@@ -210,6 +211,11 @@ def _channel_folders(root: Path, found: list[Path], options: MovieOptions) -> Na
         if any(image.channel for images in own.values() for image in images):
             raise
     return NamedImages([replace(i, channel=name) for name, images in own.items() for i in images])
+
+
+def _channel_dirs(root: Path) -> list[Path]:
+    """List sub-folders with images, but for those of label images."""
+    return [folder for folder in list_folders(root) if not is_label_folder(folder)]
 
 
 def _is_challenge(folder: Path) -> bool:
@@ -269,7 +275,10 @@ def _unread(root: Path, images: list[NamedImage]) -> list[str]:
     """Name sub-folders with images that are no part of the movie."""
     read = {image.path.parent for image in images}
     if not any(parent == root or root.name == parent.name for parent in read):
-        return []
+        labels = [f.name for f in list_folders(root) if is_label_folder(f)]
+        if not labels or any(map(_is_challenge, read)):
+            return []
+        return [f"Folders of label images are not read as channels: {', '.join(labels)}."]
     unread = [f.name for f in list_folders(root) if f not in read]
     return [f"Images in sub-folders are not read: {', '.join(unread)}."] if unread else []
 

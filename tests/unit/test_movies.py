@@ -125,6 +125,23 @@ def test_channel_folders_of_any_name(tmp_path, names):
     assert values(manifest) == [[0, 1], [10, 11], [20, 21]]
 
 
+@pytest.mark.parametrize(
+    "truth", ["truth", "ground_truth", "masks", "labels", "SEG", "annotations", "my masks"]
+)
+@pytest.mark.parametrize("images", ["images/", ""])
+def test_label_folders_beside_the_images_are_no_channels(tmp_path, truth, images):
+    for i in range(3):
+        for c, name in enumerate(("H2B", "AMPKAR")):
+            write(tmp_path / f"{images}{name}" / f"t{i:03d}.tif", image(10 * c + i))
+        write(tmp_path / truth / f"t{i:03d}.tif", image(99))
+    for format in ("auto", "channel_folders")[: 1 if images else 2]:
+        manifest = inspect(tmp_path, format=format)
+        assert manifest.channels == ["AMPKAR", "H2B"]
+        assert values(manifest) == [[10, 0], [11, 1], [12, 2]]
+        sentence = f"Folders of label images are not read as channels: {truth}."
+        assert manifest.warnings == [sentence]
+
+
 def test_channel_folders_with_other_frames(tmp_path):
     for name in ("DAPI", "YFP"):
         for t in range(3):

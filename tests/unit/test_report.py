@@ -5,6 +5,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from cellsam_core.reporting.section_controls import add_doubtful_genes, genes_ta
 from cellsam_core.reporting.section_methods import licence_words
 from cellsam_core.reporting.sections_common import segmentation_section, versions_section
 from cellsam_core.reporting.stage import report as write_report
+from cellsam_core.reporting.stains import stain_words
 from cellsam_core.segmentation.seams import seam_ratio
 from cellsam_core.segmentation.tiles import plan
 
@@ -431,3 +433,22 @@ def test_configured_values_are_listed_beside_those_that_were_used(tmp_path):
     assert rows["segment", "cell_diameter_px"] == ("auto", f"{measured:.4g}")
     assert rows["preprocess", "cell_channel"] == ("null", "GFP")
     assert rows["preprocess", "nuclear_channel"] == ("null", "null")
+
+
+@pytest.mark.parametrize(
+    ("guessed", "named", "words"),
+    [
+        (True, "H2B", "H2B as nuclear stain, guessed from the names of the channels"),
+        (False, "AMPKAR", "AMPKAR as nuclear stain, named in the configuration or sample sheet"),
+        (False, "H2B", "sample sheet (`cellsam-core init` guesses the same from the names of"),
+    ],
+)
+def test_a_stain_that_init_guesses_is_told(tmp_path, guessed, named, words):
+    record = {"channels": {"nuclear": [named]}, "guessed": guessed}
+    group = zarr.open_group(str(tmp_path / "frames.zarr"), mode="w")
+    group.attrs["cellsam"] = record
+    results = SimpleNamespace(
+        image=lambda: SimpleNamespace(path=tmp_path / "frames.zarr", channels=("nuclear",)),
+        manifest=SimpleNamespace(channels=["AMPKAR", "H2B"]),
+    )
+    assert words in stain_words(results)

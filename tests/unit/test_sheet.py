@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cellsam_core.config.sheet import load_config, read_samples
+from cellsam_core.config.sheet import find_sheet, load_config, read_samples
 from cellsam_core.errors import InputError
 
 HEADER = ["sample", "assay", "path", "pixel_size_um", "channels"]
@@ -98,3 +98,17 @@ def test_samples_are_left_out(tmp_path: Path):
     for without, words in [("d", "found 'd'"), ("a", "add b to the"), ("a,b,c", "all samples")]:
         with pytest.raises(InputError, match=words):
             names(without)
+
+
+def test_a_folder_in_the_place_of_the_sheet_is_refused(tmp_path: Path):
+    """The sheet of the program's own example was taken, without a word."""
+    own, example = tmp_path / "own", tmp_path / "example"
+    (own / "config" / "samples.tsv").mkdir(parents=True)
+    example.mkdir()
+    (example / "config").mkdir()
+    (example / "config" / "samples.tsv").write_text("sample,assay,path\n")
+    with pytest.raises(InputError, match=r"found a folder .*; name the sheet in the folder"):
+        find_sheet("config/samples.tsv", [own, example])
+    sheet = own / "config" / "samples.tsv" / "samples.tsv"
+    sheet.write_text("sample,assay,path\n")
+    assert find_sheet("config/samples.tsv/samples.tsv", [own, example]) == sheet
