@@ -6,26 +6,27 @@
 from __future__ import annotations
 
 import ast
-import re
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "refusals.md"
-LEAST_LETTERS = 14
-"""A shorter text that a test expects, or one without a blank, may be part of any refusal."""
+RECORD = ROOT / "tests" / "refusals.tsv"
+MET, FOLLOWED = "met", "followed"
 MAX_TESTS = 2
 
 HEAD = """\
-<!-- made from the code: `make config-table` -->
+<!-- made from the code and from tests/refusals.tsv: `make config-table` -->
 # Refusals
 
 Data that can't be used are refused with one sentence: *where: found ..., expected ...; remedy.*
 This page lists every refusal in the code. `…` stands for a part that depends on the data.
 
-A test is listed if several words that it expects are a part of the refusal. Tests that follow the
-remedy and find that it works go on after the refusal. A dash means that no such words were found:
-the refusal may still be met by a test.
+Column *met by*: tests in which the code refuses. Column *followed by*: tests that then do what the
+remedy says, and see that it works. Both are recorded while the tests run
+(`pytest --record-refusals`), and a run in which a test no longer does so ends with an error. A dash
+means that no test does. Refusals that only the end of another process shows are not recorded.
 """
 
 
@@ -36,6 +37,9 @@ class Refusal(NamedTuple):
     found: str
     expected: str
     remedy: str
+    place: str
+    first_line: int
+    last_line: int
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -58,71 +62,82 @@ def template(node: ast.expr | None) -> str:
 
 def refusals() -> list[Refusal]:
     """Find all refusals, in the order of files and lines."""
-    found = []
-    for path in sorted((ROOT / "cellsam_core").rglob("*.py")):
-        module = path.relative_to(ROOT / "cellsam_core").as_posix()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            name = getattr(node, "func", None)
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(name, ast.Name)
-                and name.id == "InputError"
-            ):
-                parts = {word.arg: template(word.value) for word in node.keywords}
-                if parts.keys() >= {"found", "expected", "remedy"}:
-                    texts = (parts[key] for key in ("found", "expected", "remedy"))
-                    found.append(Refusal(module, *texts))
-    return list(dict.fromkeys(found))
-
-
-def expectations() -> list[tuple[str, list[str]]]:
-    """List the tests with the texts that they expect in messages."""
-    listed = []
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
-                continue
-            # Words of a pattern between its special characters.
-            texts = [
-                piece.replace("\\", "").strip()
-                for text in _expected_texts(node)
-                for piece in re.split(r"\.\*|\\d\+?|\\S\+|[|()\[\]+*?]", text)
-            ]
-            long = [text for text in texts if len(text) >= LEAST_LETTERS and " " in text]
-            listed.append((f"{path.stem}::{node.name}", long))
-    return listed
-
-
-def _expected_texts(test: ast.FunctionDef) -> list[str]:
-    """List the texts of ``match=``, of comparisons with ``in``, and of parameters of a test."""
-    places: list[ast.AST] = [*test.decorator_list]
-    for node in ast.walk(test):
-        if isinstance(node, ast.keyword) and node.arg == "match":
-            places.append(node.value)
-        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In):
-            places.append(node.left)
     return [
-        part.value
-        for place in places
-        for part in ast.walk(place)
-        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+        refusal
+        for path in sorted((ROOT / "cellsam_core").rglob("*.py"))
+        for refusal in calls_in(path)
     ]
+
+
+def calls_in(path: Path) -> list[Refusal]:
+    """Find the refusals of one module, in the order of lines."""
+    module = path.relative_to(ROOT / "cellsam_core").as_posix()
+    found: list[Refusal] = []
+    counts: defaultdict[str, int] = defaultdict(int)
+
+    def visit(node: ast.AST, within: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            name = within
+            if isinstance(child, ast.FunctionDef | ast.ClassDef):
+                name = f"{within}.{child.name}".lstrip(".")
+            if isinstance(child, ast.Call) and (texts := _texts(child)):
+                counts[name] += 1
+                place = f"{module}:{name}:{counts[name]}"
+                last = child.end_lineno or child.lineno
+                found.append(Refusal(module, *texts, place, child.lineno, last))
+            visit(child, name)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")), "")
+    return sorted(found, key=lambda refusal: refusal.first_line)
+
+
+def _texts(call: ast.Call) -> tuple[str, str, str] | None:
+    """Return found, expected and remedy of a call that makes an error; None for another call."""
+    name = getattr(call.func, "id", "")
+    parts = {word.arg: template(word.value) for word in call.keywords}
+    keys = ("found", "expected", "remedy")
+    if name == "InputError" and parts.keys() >= set(keys):
+        texts = parts["found"], parts["expected"], parts["remedy"]
+        return texts if set(texts) != {"…"} else None  # a helper, whose callers are listed
+    if name == "error" and len(call.args) == len(keys) + 1:
+        found, expected, remedy = map(template, call.args[1:])
+        return found, expected, remedy
+    return None
+
+
+def read_record() -> set[tuple[str, str, str]]:
+    """Read place, test, and ``met`` or ``followed``."""
+    lines = RECORD.read_text(encoding="utf-8").splitlines() if RECORD.exists() else []
+    rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
+    return {(place, test, kind) for place, test, kind in rows}
+
+
+def write_record(rows: set[tuple[str, str, str]]) -> None:
+    """Write the record, sorted."""
+    head = "# Made by `pytest --record-refusals`: place in the code, test, kind\n"
+    RECORD.write_text(
+        head + "".join("\t".join(row) + "\n" for row in sorted(rows)), encoding="utf-8"
+    )
 
 
 def page() -> str:
     """Build the whole of docs/refusals.md."""
-    tests = expectations()
-    rows, module = [HEAD], ""
-    for refusal in refusals():
+    tests: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for place, test, kind in sorted(read_record()):
+        tests[place, kind].append(f"`{test}`")
+    found = refusals()
+    n_met, n_followed = (sum((r.place, kind) in tests for r in found) for kind in (MET, FOLLOWED))
+    rows = [HEAD, f"\n{len(found)} refusals: {n_met} met, {n_followed} remedies followed.\n"]
+    module = ""
+    for refusal in found:
         if refusal.module != module:
             module = refusal.module
             rows.append(
-                f"\n## {module}\n\n| found | expected | remedy | tests |\n|---|---|---|---|\n"
+                f"\n## {module}\n\n| found | expected | remedy | met by | followed by |\n"
+                "|---|---|---|---|---|\n"
             )
-        sentence = f"found {refusal.found}, expected {refusal.expected}; {refusal.remedy}."
-        names = [name for name, texts in tests if any(text in sentence for text in texts)]
-        shown = ", ".join(f"`{name}`" for name in names[:MAX_TESTS]) or "-"
-        cells = (refusal.found, refusal.expected, refusal.remedy, shown)
+        shown = [", ".join(tests[refusal.place, k][:MAX_TESTS]) or "-" for k in (MET, FOLLOWED)]
+        cells = (refusal.found, refusal.expected, refusal.remedy, *shown)
         rows.append(f"| {' | '.join(cell_text(cell) for cell in cells)} |\n")
     return "".join(rows)
 

@@ -1,29 +1,59 @@
-"""Every refusal has a remedy and an entry in docs/refusals.md."""
+"""Every refusal has a remedy, an entry in docs/refusals.md, and nearly every one a test."""
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
+from collections import Counter
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOL = runpy.run_path(str(ROOT / "tools" / "make_refusals_table.py"))
+import pytest
+from make_refusals_table import FOLLOWED, MET, ROOT, cell_text, read_record, refusals
+from refusals import RECORDER, follow
+
+from cellsam_core.files.name_pattern import compile_pattern
+from cellsam_core.samples.movie_files import error
+
+MOST_NOT_MET = 0.6
+"""Share of refusals that no test meets: it may only fall."""
 
 
 def test_every_refusal_has_an_entry():
     """`make config-table` renews the page."""
     text = (ROOT / "docs" / "refusals.md").read_text(encoding="utf-8")
-    shown = TOOL["cell_text"]
     missing = [
         refusal.key
-        for refusal in TOOL["refusals"]()
-        if f"| {shown(refusal.expected)} | {shown(refusal.remedy)} |" not in text
+        for refusal in refusals()
+        if f"| {cell_text(refusal.expected)} | {cell_text(refusal.remedy)} |" not in text
     ]
     assert not missing, "run `make config-table`"
 
 
 def test_remedies_are_something_to_do():
     """None is empty, and none says to remove a file of the user or to look at our code."""
-    for refusal in TOOL["refusals"]():
+    for refusal in refusals():
         assert refusal.remedy.strip(), refusal
         assert "remove the file" not in refusal.remedy, refusal
         assert not refusal.remedy.endswith("."), refusal  # the sentence ends with one
+
+
+def test_nearly_every_refusal_is_met_by_a_test():
+    places = Counter(refusal.place for refusal in refusals())
+    assert max(places.values()) == 1
+    kinds = {kind for _, _, kind in read_record()}
+    assert kinds <= {MET, FOLLOWED}
+    met = {place for place, _, kind in read_record() if kind == MET}
+    lacking = [place for place in places if place not in met]
+    assert len(lacking) <= MOST_NOT_MET * len(places), lacking
+
+
+def test_the_place_of_a_refusal_is_recorded_and_so_is_its_remedy():
+    follow(
+        lambda: compile_pattern("{tiem}"),
+        "column `pattern`",
+        None,
+        lambda: compile_pattern("{time}"),
+    )
+    seen = RECORDER.seen[RECORDER.test]
+    place = "files/name_pattern.py:compile_pattern:1"
+    assert {(place, MET), (place, FOLLOWED)} <= seen
+    assert error("a", "b", "c", "d").place is None  # this file is no part of the package
+    with pytest.raises(AssertionError, match="not 'nothing'"):
+        follow(lambda: compile_pattern("a"), "nothing")
