@@ -100,7 +100,7 @@ def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
             path,
             found=f"pixels of {size.Y:g} x {size.X:g} um",
             expected="square pixels",
-            remedy="resample the images",
+            remedy="resample the images to square pixels, for example with Image > Scale in Fiji",
         )
     names = tuple(str(name) for name in image.channel_names or ())
     return Stack(

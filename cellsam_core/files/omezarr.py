@@ -272,7 +272,7 @@ def refuse_oblong(path: str | Path, y: Step, x: Step) -> None:
             path,
             found=f"pixels of {height:g} x {width:g} {unit}",
             expected="square pixels",
-            remedy="resample the images",
+            remedy="resample the images to square pixels, for example with Image > Scale in Fiji",
         )
 
 

@@ -51,7 +51,8 @@ class Scales:
                 path,
                 found=f"pixels of {height:g} x {width:g} um",
                 expected="square pixels",
-                remedy="resample the images",
+                remedy="resample the images to square pixels, for example with Image > Scale in"
+                " Fiji",
             )
         return width
 

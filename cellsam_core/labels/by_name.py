@@ -27,7 +27,7 @@ def label_files(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(
-            folder, found="no folder", expected="a folder of images", remedy="check the path"
+            folder, found="no folder", expected="a folder of images", remedy="correct the path"
         )
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if (twins := same_stem(files)) is not None:
@@ -35,14 +35,14 @@ def label_files(folder: Path) -> dict[str, Path]:
             folder,
             found=f"{twins[0].name} and {twins[1].name}",
             expected="one file for each image and each label image",
-            remedy="remove one of the two",
+            remedy="move one of the two to another folder",
         )
     if not files:
         raise InputError(
             folder,
             found="no label image",
-            expected=".tif or .png files",
-            remedy="check the folder",
+            expected="images that end in .tif or .png",
+            remedy="name the folder that holds them, or save them as TIFF",
         )
     labels = [path for path in files if path.stem.endswith(LABEL_TAIL)]
     return {path.stem.removesuffix(LABEL_TAIL): path for path in labels or files}

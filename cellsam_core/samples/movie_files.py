@@ -193,7 +193,8 @@ def _named_images(root: Path, options: MovieOptions) -> NamedImages:
     )
     if options.format == "ctc" or are_sequences or any(map(_is_challenge, sorted(parents))):
         if not challenge:
-            raise error(root, "no images tNNN.tif", "them", "set the column `format` to auto")
+            expected = "images named t000.tif, t001.tif, ... for format ctc"
+            raise error(root, "no such image", expected, "set the column `format` to auto")
         return _challenge_images(root, challenge)
     if options.format == "channel_folders":
         return _channel_folders(root, found, options)

@@ -260,7 +260,7 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
             folder,
             found=f"{twins[0].name} and {twins[1].name}",
             expected="one file for each image and each label image",
-            remedy="remove one of the two",
+            remedy="move one of the two to another folder",
         )
     return {path.stem.removesuffix(".ome"): path for path in files}
 
