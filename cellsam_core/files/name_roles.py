@@ -20,9 +20,13 @@ KEYS = {
     "region multipoint",
 }
 ROLE_OF_KEY = {key: role for role, keys in KEYS.items() for key in keys.split()}
-AMBIGUOUS = {"f": "position"}
-"""Frame if nothing else is the time, field if something is."""
+AMBIGUOUS = dict.fromkeys(("f", "m", "rep", "replicate"), "position")
+"""Frame if nothing else is the time, field, multipoint or replicate if something is."""
+LETTERED_POSITION = re.compile(
+    r"(pos|position|fov|field|site|stage|scene|series|region)[A-Z]", re.IGNORECASE
+)
 
+UNITS_OF_EXPOSURE = ("ms", "msec")
 _TAILS = ("xy", "pos", "ch", "t", "c", "z", "s", "p", "f")
 WAVELENGTHS_NM = range(340, 900)
 ORDER = ("time", "channel", "position", "z")
@@ -66,6 +70,8 @@ def _partition(column: Column) -> tuple[int, ...]:
 
 def _clear_role(group: list[Column], channels: set[str]) -> str:
     found = {_role(column, channels) for column in group} - {""}
+    if "channel" in found and any(c.unit in UNITS_OF_EXPOSURE for c in group):
+        return "channel"  # each stain has an exposure time of its own
     return next((role for role in ORDER if role in found), "unknown" if "unknown" in found else "")
 
 
@@ -78,6 +84,8 @@ def _role(column: Column, channels: set[str]) -> str:
     if column.kind == "well":
         return "" if {text[0] for text in column.texts} == {"C"} else "position"
     if column.kind in ("word", "words"):
+        if all(map(LETTERED_POSITION.fullmatch, column.texts)):
+            return "position"
         return "channel" if _are_channels(column, channels) else "unknown"
     if column.unit:
         return "time"

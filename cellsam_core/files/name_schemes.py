@@ -10,8 +10,8 @@ from cellsam_core.files.name_tokens import Column
 # Groups: time, ms, channel, row, col, well, field, z; base is what the user named.
 SCHEMES = {
     "Operetta, Opera Phenix": (
-        r"(?P<row>r\d+)(?P<col>c\d+)f(?P<field>\d+)p(?P<z>\d+)(?:rc\d+)?"
-        r"-ch(?P<channel>\d+)sk(?P<time>\d+)fk\d+fl\d+"
+        r"(?P<row>r\d+)(?P<col>c\d+)f(?P<field>\d+)(?:p(?P<z>\d+))?(?:rc\d+)?"
+        r"-ch(?P<channel>\d+)(?:(?:sk|t)(?P<time>\d+))?(?:fk\d+)?(?:fl\d+)?"
     ),
     "Yokogawa CV7000, CV8000": (
         r"(?P<base>.*)_(?P<well>[A-P]\d\d)_T(?P<time>\d+)F(?P<field>\d+)L\d+A\d+Z(?P<z>\d+)"
@@ -33,7 +33,11 @@ SCHEMES = {
         r"(?P<base>.*)--L\d+--S\d+--(?P<position>U\d+--V\d+)--J\d+--E\d+--O\d+--(?P<x>X\d+)"
         r"--(?P<field>Y\d+)--T(?P<time>\d+)--Z(?P<z>\d+)--C(?P<channel>\d+)"
     ),
-    "ArrayScan, EVOS": r"(?P<base>.*)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel>\d+)",
+    "EVOS": (
+        r"(?P<base>.*)_[A-Z]_p(?P<time>\d+)_(?P<z>\d+)_(?P<well>[A-P]\d\d)f(?P<field>\d+)"
+        r"d(?P<channel>\d+)"
+    ),
+    "ArrayScan": r"(?P<base>.*)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel>\d+)",
     "Cytation": (
         r"(?P<well>[A-P]\d{1,2})_-?\d+_\d+_(?P<field>\d+)_(?P<channel>[^_]*[^\W\d][^_]*)"
         r"_(?P<time>\d+)"

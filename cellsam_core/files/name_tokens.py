@@ -20,10 +20,13 @@ _HOUR = r"(?:[01]\d|2[0-3])"
 _TIME = rf"{_HOUR}[-_.:h]?[0-5]\d(?:[-_.:m]?[0-5]\d)?(?:m|s)?"
 _ELAPSED = r"(?<![^\W_])(?:\d+d)?\d+h\d+m(?:in)?(?:\d+s(?:ec)?)?|(?<![^\W_])\d+m(?:in)?\d+s(?:ec)?"
 _CLOCK = rf"(?<![^\W_]){_HOUR}[-:.h][0-5]\d[-:.m][0-5]\ds?"
+_WELL = r"[A-P](?:0[1-9]|1\d|2[0-4]|[1-9])(?![^\W_])"
+_NO_WELL = re.compile(r"(?<![^\W_])([A-P])00?(?![^\W_])")
 TOKEN = re.compile(
     rf"(?P<clock>{_DAY}[ _T\-]+{_TIME}(?![^\W_])|{_DAY}(?![^\W_])"
     rf"|(?:{_ELAPSED})(?![^\W_])|{_CLOCK}(?![^\W_]))"
-    r"|(?P<well>(?<![^\W_])[A-P](?:0[1-9]|1\d|2[0-4]|[1-9])(?![^\W_]))"
+    rf"|(?P<prefix>(?<![^\W_])(?:[Ww]ell|[Pp]oint)(?={_WELL}))"
+    rf"|(?P<well>(?:(?<![^\W_])|(?<=[Ww]ell)|(?<=[Pp]oint)){_WELL})"
     rf"|(?P<number>\d+(?:\.\d+(?= ?(?:{_UNITS})(?![^\W_])))?)"
     r"|(?P<word>[^\W\d_]+)"
     r"|(?P<gap>[\W_]+)"
@@ -97,7 +100,8 @@ class Column:
 
 def tokenize(name: str) -> list[Token]:
     """Cut a name into tokens, which together are the name."""
-    return [Token(str(m.lastgroup), m[0], m.start()) for m in TOKEN.finditer(name)]
+    found = [(str(m.lastgroup), m[0], m.start()) for m in TOKEN.finditer(name)]
+    return [Token("word" if kind == "prefix" else kind, *rest) for kind, *rest in found]
 
 
 def seconds_of(text: str) -> float | None:
@@ -138,6 +142,8 @@ def align(names: list[str], level: int) -> list[Column]:
     and end with alike is, and the rest between is one piece.
     """
     rows = [tokenize(name) for name in names]
+    if numbered := {m for name in names for m in _NO_WELL.findall(name)}:
+        rows = [_cut_wells(row, numbered) for row in rows]
     kinds = [[_kind(token) for token in row] for row in rows]
     if all(row == kinds[0] for row in kinds):
         return [c for i in range(len(rows[0])) for c in _column(rows, [i] * len(rows), level)]
@@ -151,6 +157,20 @@ def align(names: list[str], level: int) -> list[Column]:
     for i in range(n_last, 0, -1):
         columns += _column(rows, [len(row) - i for row in rows], level)
     return columns
+
+
+def _cut_wells(row: list[Token], letters: set[str]) -> list[Token]:
+    """Cut ``C01`` into a key and its number where another name has ``C00``, which is no well."""
+    cut = []
+    for token in row:
+        if token.kind == "well" and token.text[0] in letters:
+            cut += [
+                Token("word", token.text[0], token.start),
+                Token("number", token.text[1:], token.start + 1),
+            ]
+        else:
+            cut.append(token)
+    return cut
 
 
 def _n_word_before(tokens: list[Token]) -> int:
@@ -206,8 +226,22 @@ def _key(row: list[Token], i: int) -> str:
         return row[i - 1].text
     if i > 1 and row[i - 2].kind == "word" and row[i - 1].text.strip() in ("", "_", "-", "="):
         word = row[i - 2].text
-        return word if len(word) > 1 or row[i - 1].text == "=" else ""
+        is_key = len(word) > 1 or row[i - 1].text == "=" or _n_spaced_keys(row) > 1
+        return word if is_key else ""
     return ""
+
+
+def _n_spaced_keys(row: list[Token]) -> int:
+    """Count single letters with a number of their own behind a gap, as in ``t_001_c_1``.
+
+    One alone may be part of the base name, as in ``strain_c_001``.
+    """
+    found = {
+        a.text.lower()
+        for a, gap, b in zip(row, row[1:], row[2:], strict=False)
+        if len(a.text) == 1 and a.kind == "word" and gap.text == "_" and b.kind == "number"
+    }
+    return len(found & set("tczspwf"))
 
 
 def _is_glued(row: list[Token], i: int) -> bool:

@@ -66,13 +66,47 @@ SCHEMES = {
     ),
     "channel folders": lambda t, c, p, z: f"{'H2B' if c == 1 else 'AMPKAR_405'}/img_{t:03d}",
     "wavelengths": lambda t, c, p, z: f"AMPKAR_{405 if c == 1 else 480}_s{p}_t{t:02d}",
+    "Operetta, exported": lambda t, c, p, z: f"r01c0{p}f01p01-ch{c}t{t:02d}",
+    "Opera Phenix, one plane": lambda t, c, p, z: f"r01c0{p}f01-ch{c}sk{t}fk1fl1",
+    "CQ1": lambda t, c, p, z: f"W000{p}F0001T{t:04d}Z{z:03d}C{c}",
+    "IN Cell 6500": lambda t, c, p, z: f"B - {p}(fld 01 wv {DYES[c]} - {DYES[c]} time {t})",
+    "Incucyte, time first": lambda t, c, p, z: (
+        f"00d{t:02d}h00m_{WELLS[p]}_{'Phase' if c == 1 else 'Red'}"
+    ),
+    "Zen, scenes": lambda t, c, p, z: f"Exp-01_S{p}(1)_T{t}_C{c}",
+    "Zen, tiles": lambda t, c, p, z: f"Image 3_s{p}h0t{t}z{z}c{c}x0-512y0-512",
+    "Zen, brackets": lambda t, c, p, z: f"exp [S{p}] [T{t:02d}] [C{c}]",
+    "LAS X, tiles": lambda t, c, p, z: f"TileScan 1_{WELLS[p]}_t{t:02d}_ch{c:02d}",
+    "LAS X, raw": lambda t, c, p, z: f"exp_s{p:02d}_t{t:03d}_RAW_ch{c:02d}",
+    "LAS AF, stages": lambda t, c, p, z: f"exp--Stage0{p}--t0{t}--C0{c - 1}",
+    "NIS JOBS": lambda t, c, p, z: f"Well{WELLS[p]}_Channel{DYES[c]}_Seq{t:04d}",
+    "NIS, multipoints": lambda t, c, p, z: f"exp001m{p:02d}c{c}t{t:02d}",
+    "Fiji, split channels": lambda t, c, p, z: f"C{c}-movie{t:04d}",
+    "Micro-Manager, stacks": lambda t, c, p, z: f"exp_MMStack_Pos{p}_t{t:03d}_c{c}",
+    "Micro-Manager, folders": lambda t, c, p, z: f"1-Pos_00{p}_00{p}/img_{t:09d}_{DYES[c]}_000",
+    "EVOS": lambda t, c, p, z: f"scan_Plate_D_p{t:02d}_0_{WELLS[p]}f00d{c}",
+    "Olympus": lambda t, c, p, z: f"Image_0001_C00{c}Z00{z}T{t:03d}",
+    "Keyence": lambda t, c, p, z: f"exp_XY0{p}_T{t:04d}_Z00{z}_CH{c}",
+    "Andor": lambda t, c, p, z: f"Protocol_F{p}_T{t:04d}_C{c}",
+    "SlideBook": lambda t, c, p, z: f"Capture 1 - Position {p}_T{t:03d}_C{c}",
+    "Etaluma": lambda t, c, p, z: f"{WELLS[p]}_{'Green' if c == 1 else 'Red'}_{t:05d}",
+    "Livecyte": lambda t, c, p, z: f"{WELLS[p]}_1_{t:03d}_{'Phase' if c == 1 else 'FITC'}",
+    "keys behind underscores": lambda t, c, p, z: f"fov_{p}_t_{t}_c_{c}",
+    "lettered positions": lambda t, c, p, z: f"pos{'AB'[p - 1]}_t{t}_{DYES[c]}",
+    "replicates": lambda t, c, p, z: f"exp_rep{p}_{DYES[c]}_t{t}",
+    "exposure times": lambda t, c, p, z: f"frame_{t:04d}_{DYES[c]}_{10 * c}ms",
+    "hours": lambda t, c, p, z: f"cells_{t * 12}h_{DYES[c]}",
 }
 NO_CHANNEL = {"Windows", "base with digits", "Incucyte, dates"}
-NO_POSITION = {"Fiji", "Windows", "no separators", "base with digits", "channel folders"}
+NO_POSITION = {
+    *("Fiji", "Windows", "no separators", "base with digits", "channel folders"),
+    *("Fiji, split channels", "Olympus", "exposure times", "hours"),
+}
 HAS_Z = {
     *("Micro-Manager 1.4", "Micro-Manager 2", "Operetta, Opera Phenix", "Operetta, fields"),
     *("Yokogawa CV7000", "Yokogawa CV1000", "IN Cell", "Zen", "LAS X", "LAS X, matrix screener"),
     *("NIS", "NIS, capitals", "Fiji", "scanR", "ImageXpress, folders"),
+    *("CQ1", "Zen, tiles", "Olympus", "Keyence"),
 }
 
 
@@ -175,6 +209,14 @@ def test_clocks_give_times_and_channels_a_few_seconds_apart_are_one_frame():
     assert [i.time_s for i in over_midnight.images] == [0, 3600]
     bare = parse([f"a_{h:02d}{m:02d}00" for h in (12, 13) for m in range(0, 60, 20)])
     assert [i.time_s for i in bare.images] == [0, 1200, 2400, 3600, 4800, 6000]
+
+
+def test_a_single_letter_behind_the_name_is_no_key():
+    """`strain_c_001` is the strain c, not 6 channels; nor is `m001` a multipoint."""
+    for name in ("strain_c_", "m"):
+        named = parse([f"{name}{t:03d}" for t in T])
+        assert [i.frame for i in named.images] == list(T)
+        assert named.positions == [""]
 
 
 # What is refused, with a pattern made of the user's own names that then reads them.
