@@ -100,8 +100,10 @@ class Column:
 
 def tokenize(name: str) -> list[Token]:
     """Cut a name into tokens, which together are the name."""
-    found = [(str(m.lastgroup), m[0], m.start()) for m in TOKEN.finditer(name)]
-    return [Token("word" if kind == "prefix" else kind, *rest) for kind, *rest in found]
+    return [
+        Token("word" if m.lastgroup == "prefix" else str(m.lastgroup), m[0], m.start())
+        for m in TOKEN.finditer(name)
+    ]
 
 
 def seconds_of(text: str) -> float | None:
