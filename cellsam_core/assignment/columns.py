@@ -12,6 +12,8 @@ VENDOR = "the input has the column"
 LOCALISATION = "`localisation_error_um` is above 0"
 IMAGES = "cells are labels and the images are given"
 NUCLEI = "nuclei are given"
+LABELS = "cells are labels"
+NO_PURITY = "empty if the purity can't be known"
 
 CELL_ID = Column("cell_id", "uint32", "Number of the cell in the masks; 0 for none")
 TRANSCRIPTS = Output(
@@ -109,6 +111,34 @@ OBS = Output(
             "Angle from the y axis of the image to the long axis, -pi/2 to pi/2",
             "rad",
             OUTLINES,
+        ),
+        Column(
+            "contamination",
+            "float32",
+            "Expected share of its transcripts that are not its own, 0 to 1",
+            missing=NO_PURITY,
+            when=LABELS,
+        ),
+        Column(
+            "n_unlike_neighbours",
+            "float32",
+            "Number of cells of another type beside it, up to 12 um away",
+            missing=f"{NO_PURITY}, or if its own type is not known",
+            when=LABELS,
+        ),
+        Column(
+            "second_type_share",
+            "float32",
+            "Share of its transcripts that are of a second cell type, 0 to 0.5",
+            missing=f"{NO_PURITY}, or with fewer than 20 transcripts",
+            when=LABELS,
+        ),
+        Column(
+            "vertical_overlap",
+            "float32",
+            "1 if its upper and lower half are of different types, else 0",
+            missing=NO_PURITY,
+            when=f"{LABELS}, and transcripts lie in several z planes",
         ),
         Column("solidity", "float64", "Area over the area of the convex hull of the outline"),
     ),
@@ -257,6 +287,66 @@ QUALITY = Output(
         Column("<more>", "any", "Other figures", when="they are known"),
     ),
 )
+RINGS = (
+    "list of rings from the core outwards: from_um, to_um (distance from the border of the mask,"
+    " negative inside), n_transcripts, area_um2, density_per_um2, capture, own_share,"
+    " neighbour_share, ambient_share, standard_error, n_informative, own_share_crowded (beside"
+    " another cell), purity and net_capture of cells that end there"
+)
+UNKNOWN = "null if it can't be known"
+PURITY = Output(
+    "3_cells/purity.json",
+    "tissue",
+    "Purity of the cells: shares of own, neighbours' and ambient transcripts, see docs/purity.md.",
+    (
+        Column("schema_version", "int", "Version of the output files"),
+        Column("sample", "text", "Name of the sample"),
+        Column("purity", "float", "Share of own transcripts in the cells, 0 to 1", missing=UNKNOWN),
+        Column("expand_um", "float", "Distance by which the cells have grown", "um"),
+        Column("auto_um", "float", "Distance that `expand_um: auto` chooses", "um"),
+        Column(
+            "best_um",
+            "float",
+            "Distance with the most right less wrong transcripts",
+            "um",
+            UNKNOWN,
+        ),
+        Column("reason", "text", "Reason why nothing is known; empty otherwise"),
+        Column(
+            "profile_gain",
+            "float",
+            "Held-out likelihood that cell types add, less one standard error",
+            "nats for each transcript",
+            "null if there are too few cells",
+        ),
+        Column("is_auto", "bool", "True if `expand_um: auto` chose the distance"),
+        Column("is_upper_bound", "bool", "True: the purity is an upper bound"),
+        Column("bound", "text", "Meaning of the bound"),
+        Column("n_types", "int", "Number of cell types", missing="null if there are none"),
+        Column(
+            "held_out_own_share",
+            "float",
+            "Own share of held-out transcripts in cores, 0 to 1",
+            missing="null if there are no cell types",
+        ),
+        Column("n_cells", "int", "Number of cells that were looked at"),
+        Column("n_transcripts", "int", "Number of their transcripts"),
+        Column("n_usable_cells", "int", "Number of cells of a known type"),
+        Column(
+            "informative_share",
+            "float",
+            "Share of the transcripts between cells of different types",
+            when="there are cell types",
+        ),
+        Column("ambient_per_um2", "float", "Density of ambient transcripts", "1/um2"),
+        Column("ambient_from", "text", "far from cells, blanks, or unknown (then 0)"),
+        Column("reach_um", "float", "Distance up to which rings are measured", "um"),
+        Column("neighbour_within_um", "float", "Distance up to which a cell is a neighbour", "um"),
+        Column("ambient_within_um", "float", "End of the area where ambient is measured", "um"),
+        Column("rings", "list", RINGS),
+    ),
+    when=LABELS,
+)
 TABLE = (OBS, VAR, OBSM, LAYERS, UNS)
 """Parts of ``cells.h5ad``."""
 OUTPUTS = (
@@ -264,6 +354,7 @@ OUTPUTS = (
     *TABLE,
     BOUNDARIES,
     QUALITY,
+    PURITY,
     Output(
         "3_cells/spatialdata.zarr",
         "tissue",

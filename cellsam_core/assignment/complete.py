@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cellsam_core.assignment.assigned import Assigned
     from cellsam_core.assignment.cells import Cells
     from cellsam_core.assignment.options import AssignOptions
+    from cellsam_core.assignment.purity.masks import MaskPurity
     from cellsam_core.assignment.stains import Measured
     from cellsam_core.preprocessing.images import RawImages
     from cellsam_core.samples.manifest import Manifest
@@ -91,6 +92,7 @@ def complete(
     raw: RawImages | None,
     options: AssignOptions,
     segmentation: dict[str, Any],
+    pure: MaskPurity | None,
 ) -> None:
     """Add shapes, intensities, a small picture and provenance to a cell table, in place.
 
@@ -108,6 +110,8 @@ def complete(
         Options of the assignment.
     segmentation
         Weights, thresholds and cell diameter of the masks; empty if unknown.
+    pure
+        Purity of the masks; None for cells that are outlines.
     """
     table.uns["provenance"] = {
         "cellsam_core": __version__,
@@ -126,6 +130,8 @@ def complete(
         table.uns[key] = {table.uns["spatialdata_attrs"]["region"]: entry}
     for name, values in owners.shapes().items():
         table.obs[name] = values.to_numpy()
+    if pure is not None:
+        pure.add_to(table, owners)
     table.obs["solidity"] = np.nan  # until the outlines are drawn
     table.uns["columns"] = describe_columns(table)
 

@@ -11,10 +11,11 @@ from cellsam_core.options import Options, option, options
 class AssignOptions(Options):
     """Options of giving transcripts to cells."""
 
-    expand_um: float = option(
+    expand_um: float | Literal["auto"] = option(
         0.0,
         "Distance by which cells grow into the background, in micrometres. 2 to 5 is usual if the"
-        " stain shows only nuclei.",
+        " stain shows only nuclei. `auto` ends where a transcript no longer rather belongs to the"
+        " cell, and does not grow the cells if that can't be known, see docs/purity.md.",
         minimum=0,
     )
     localisation_error_um: float = option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from cellsam_core.assignment.cells import LabelCells, open_label_cells, open_pol
 from cellsam_core.assignment.complete import complete, open_stains, segmentation_of, with_solidity
 from cellsam_core.assignment.inputs import manifest_of, place
 from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
+from cellsam_core.assignment.purity.masks import MaskPurity, grown_um
+from cellsam_core.assignment.purity.options import PurityOptions
 from cellsam_core.corrections.result import masks_folder
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
@@ -43,6 +46,7 @@ def assign(
     labels: Any = None,
     options: AssignOptions | None = None,
     *,
+    purity: PurityOptions | None = None,
     polygons: str | Path | None = None,
     pixel_size_um: float | None = None,
     cells: pd.DataFrame | str | Path | None = None,
@@ -67,6 +71,9 @@ def assign(
         ``masks.zarr``; or the labels that :func:`cellsam_core.segment_frames` returns.
     options
         Options of the assignment; the defaults without it.
+    purity
+        Options of measuring the purity of the cells, and of ``expand_um="auto"``; the defaults
+        without it.
     polygons
         Outlines of the cells in micrometres instead of `labels`: path of a parquet or csv file.
     pixel_size_um
@@ -91,7 +98,8 @@ def assign(
         Name of the sample, with which the names of the cells begin.
     output
         Folder, such as ``3_cells``, to write ``transcripts.parquet``, ``cells.h5ad``,
-        ``boundaries.parquet`` and ``assign_qc.json`` to; without it nothing is written.
+        ``boundaries.parquet``, ``assign_qc.json`` and, for labels, ``purity.json`` to; without it
+        nothing is written.
 
     Returns
     -------
@@ -131,6 +139,7 @@ def assign(
     manifest = manifest_of(transcripts)
     given = {"pixel_size_um": pixel_size_um, "cells": cells, "nuclei": nuclei, "images": images}
     _refuse_unused(given, options, labels, polygons, has_manifest=manifest is not None)
+    pure = None
     if polygons is not None:
         source = place(transcripts, manifest, pixel_size_um, None, inputs)
         owners: Cells = open_polygon_cells(
@@ -143,11 +152,13 @@ def assign(
     else:
         image = as_label_image(labels, "labels")
         source = place(transcripts, manifest, pixel_size_um, image, inputs)
+        pure = MaskPurity(source, image.tiles, purity or PurityOptions(), panel)
+        options = replace(options, expand_um=pure.grow(options.expand_um))
         owners = open_label_cells(
             image,
             np.array(source.um_to_px),
             cells,
-            expand_um=options.expand_um,
+            expand_um=pure.purity.expand_um,
             nuclei=None if nuclei is None else as_label_image(nuclei, "nuclei", allow_mask=True),
             fields=source.fields,
         )
@@ -155,7 +166,12 @@ def assign(
     if isinstance(owners, LabelCells):
         raw = open_stains(manifest, images, channels, owners.tiles.shape_yx)
     add = partial(
-        complete, owners=owners, raw=raw, options=options, segmentation=segmentation_of(labels)
+        complete,
+        owners=owners,
+        raw=raw,
+        options=options,
+        segmentation=segmentation_of(labels),
+        pure=pure,
     )
     log.info("assigning %d transcripts to %d cells", source.n_rows, len(owners.table))
     if output is None:
@@ -177,6 +193,9 @@ def assign(
         with_panel = partial(assign_transcripts, outside=inputs.outside, panel=panel, sample=sample)
         count = partial(with_panel, source, owners)
         table, assigned = _write(Path(output), owners, options, sample, count, add)
+        if pure is not None:
+            with atomic_path(Path(output) / "purity.json") as path:
+                path.write_text(pure.purity.to_json(sample, SCHEMA_VERSION))
     quality = assigned.quality
     for warning in quality["warnings"]:
         log.warning(warning)
@@ -186,6 +205,8 @@ def assign(
         quality["n_transcripts"],
         quality["n_cells"],
     )
+    if pure is not None:
+        quality = quality | {"purity": pure.purity.purity}
     # The older formats of AnnData have no None.
     table.uns["quality"] = {key: value for key, value in quality.items() if value is not None}
     return table
@@ -286,5 +307,5 @@ def export_spatialdata(
         masks=masks_folder(folder) / "masks.zarr",
         cells=folder / "3_cells",
         um_to_px=np.array(source.um_to_px),
-        expand_um=(options or AssignOptions()).expand_um,
+        expand_um=grown_um(folder, (options or AssignOptions()).expand_um),
     )

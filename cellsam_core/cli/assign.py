@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
+from cellsam_core.assignment.purity.options import PurityOptions
 from cellsam_core.options import add_options, from_arguments
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pixel-size-um", type=float, metavar="F", help="side of a pixel in um, for --transcripts"
     )
     add_options(parser, AssignOptions)
+    add_options(parser, PurityOptions)
     add_options(parser, AssignInputOptions)
     parser.add_argument(
         "--panel", type=Path, nargs="+", default=[], help="files with the genes of the panel"
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    options = from_arguments(AssignOptions, args)
+    options, purity = from_arguments(AssignOptions, args), from_arguments(PurityOptions, args)
     inputs = from_arguments(AssignInputOptions, args)
     from cellsam_core.assignment.stage import assign
     from cellsam_core.samples.manifest import Manifest
@@ -51,4 +53,5 @@ def run(args: argparse.Namespace) -> None:
         transcripts = Manifest.load(args.manifest)
     given = vars(args)
     names = ("labels", "polygons", "pixel_size_um", "cells", "nuclei", "panel", "sample", "output")
-    assign(transcripts, options=options, inputs=inputs, **{name: given[name] for name in names})
+    more = {name: given[name] for name in names}
+    assign(transcripts, options=options, purity=purity, inputs=inputs, **more)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellsam_core.assignment.options import AssignOptions
+from cellsam_core.assignment.purity.options import PurityOptions
 from cellsam_core.decoding.options import DecodeOptions
 from cellsam_core.exports.options import ExportOptions
 from cellsam_core.files.options import StoreOptions
@@ -150,7 +151,8 @@ SECTIONS = {
         without=_OF_SEGMENT,
     ),
     "assign": Section(
-        "Tissues: `cellsam-core assign` gives transcripts to cells.", (AssignOptions, NucleiOptions)
+        "Tissues: `cellsam-core assign` gives transcripts to cells.",
+        (AssignOptions, PurityOptions, NucleiOptions),
     ),
     "report": Section(
         "`cellsam-core report` writes the report of a sample. For tissues, it compares the"

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from cellsam_core.assignment.options import AssignOptions
+from cellsam_core.assignment.purity.masks import grown_um
 from cellsam_core.errors import InputError
 from cellsam_core.exports.imagej import write_imagej
 from cellsam_core.exports.options import ExportOptions
@@ -67,7 +68,7 @@ def export(
             remedy="name the programs that you need, separated by commas",
         )
     folder = Path(output) if output is not None else sample.folder / "5_export"
-    expand_um = (assignment or AssignOptions()).expand_um
+    expand_um = grown_um(sample.folder, (assignment or AssignOptions()).expand_um)
     made: dict[str, Path] = {}
     with atomic_path(folder) as temporary:
         temporary.mkdir()

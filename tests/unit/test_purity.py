@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+from skimage.segmentation import expand_labels
 
 import cellsam_core as cc
 from cellsam_core.assignment.inputs import place
 from cellsam_core.assignment.options import AssignInputOptions
 from cellsam_core.assignment.purity import windows as windows_module
+from cellsam_core.assignment.purity.masks import grown_um
 from cellsam_core.assignment.purity.stage import measure_purity, windows_of
 from cellsam_core.labels.image import as_label_image
 from cellsam_core.labels.tiles import LabelTiles, measure_cells
@@ -21,6 +24,7 @@ from cellsam_core.simulation.options import LeakOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from cellsam_core.assignment.purity.result import Purity
 
@@ -165,3 +169,95 @@ def test_nearest_and_second_are_those_of_all_distances() -> None:
     clear &= (sorted_um[:, 2] - sorted_um[:, 1] > 1.5) & (sorted_um[:, 1] < 11)
     assert clear.sum() > 100
     assert (found.second[clear] == order[clear, 1]).mean() > 0.99
+
+
+def test_cells_grow_by_themselves_and_keep_their_counts(
+    leaky: LeakyTissue, measured: Purity, tmp_path: Path
+) -> None:
+    size = {"pixel_size_um": leaky.pixel_size_um}
+    auto = cc.AssignOptions(expand_um="auto")
+    found = cc.assign(leaky.transcripts, leaky.labels, auto, output=tmp_path, **size)
+    fixed = cc.AssignOptions(expand_um=measured.auto_um)
+    given = cc.assign(leaky.transcripts, leaky.labels, fixed, **size)
+    assert (found.X != given.X).nnz == 0
+    record = json.loads((tmp_path / "purity.json").read_text())
+    assert record["expand_um"] == record["auto_um"] == measured.auto_um > 0
+    assert record["is_auto"]
+    assert found.uns["provenance"]["expand_um"] == measured.auto_um
+    assert found.uns["quality"]["purity"] == pytest.approx(record["purity"], abs=1e-5)
+    assert grown_um(tmp_path.parent, 2.0) == 2
+    (tmp_path / "s/3_cells").mkdir(parents=True)
+    (tmp_path / "purity.json").rename(tmp_path / "s/3_cells/purity.json")
+    assert grown_um(tmp_path / "s", "auto") == measured.auto_um
+
+
+def test_purer_cells_have_less_contamination(leaky: LeakyTissue) -> None:
+    options = cc.AssignOptions(expand_um=4)
+    size = {"pixel_size_um": leaky.pixel_size_um}
+    found = cc.assign(leaky.transcripts, leaky.labels, options, **size)
+    image = expand_labels(leaky.labels, 4 / leaky.pixel_size_um)
+    row, column = (
+        np.floor(leaky.transcripts[name] / leaky.pixel_size_um + 0.5).astype(int)
+        for name in ("y_um", "x_um")
+    )
+    owner = image[row, column]
+    wrong = pd.Series(owner != leaky.cell_id)[owner > 0].groupby(owner[owner > 0]).mean()
+    contamination = found.obs["contamination"].to_numpy()
+    true = wrong.reindex(found.obs["cell_id"]).to_numpy()
+    assert np.corrcoef(contamination, true)[0, 1] > 0.4
+    assert abs(contamination.mean() - true.mean()) < 0.04
+    assert found.obs["n_unlike_neighbours"].between(0, 12).mean() > 0.95
+    assert (found.obs["second_type_share"].dropna() < 0.1).mean() > 0.8
+
+
+def test_merged_cells_have_a_second_type(leaky: LeakyTissue) -> None:
+    """Every tenth cell is drawn together with the next one."""
+    labels = leaky.labels.copy()
+    merged = np.arange(1, 400, 10)
+    for cell in merged:
+        labels[labels == cell + 1] = cell
+    found = cc.assign(leaky.transcripts, labels, pixel_size_um=leaky.pixel_size_um)
+    share = found.obs.set_index("cell_id")["second_type_share"]
+    assert (share[merged] > 0.2).mean() > 0.5
+    assert (share.drop(merged).dropna() > 0.2).mean() < 0.05
+
+
+def test_cells_above_each_other_are_flagged(leaky: LeakyTissue) -> None:
+    """Above every second cell lies the copy of another cell, in the upper plane."""
+    rng = np.random.default_rng(5)
+    centre = measure_cells(as_label_image(leaky.labels, "labels").tiles)[["y", "x"]].to_numpy()
+    centre = np.vstack([[0, 0], centre]) * leaky.pixel_size_um
+    lower = np.arange(1, 401, 2)
+    upper = np.zeros(401, dtype=int)
+    upper[lower] = rng.permutation(lower)  # the cell that is copied to above each
+    copied_to = np.zeros(401, dtype=int)
+    copied_to[upper[lower]] = lower
+    goal = copied_to[leaky.cell_id]
+    copy = leaky.transcripts[goal > 0].copy()
+    shift = (centre[goal] - centre[leaky.cell_id])[goal > 0]
+    copy["y_um"] += shift[:, 0]
+    copy["x_um"] += shift[:, 1]
+    z = np.repeat([0.0, 1.0], [len(leaky.transcripts), len(copy)])
+    both = pd.concat([leaky.transcripts, copy]).assign(z=z)
+    size = {"pixel_size_um": leaky.pixel_size_um}
+    flags = [
+        cc.assign(both.assign(z=heights), leaky.labels, **size).obs["vertical_overlap"] == 1
+        for heights in (z, rng.permutation(z))
+    ]
+    has_copy = np.isin(np.arange(1, 401), lower)
+    assert flags[1].mean() <= 0.02
+    assert flags[0][~has_copy].mean() <= 0.02
+    assert flags[0][has_copy].mean() > 0.4
+
+
+def test_columns_are_empty_where_purity_is_not_known() -> None:
+    tissue = draw_leak(np.random.default_rng(1), LeakOptions(cells=9))
+    auto = cc.AssignOptions(expand_um="auto")
+    found = cc.assign(tissue.transcripts, tissue.labels, auto, pixel_size_um=tissue.pixel_size_um)
+    assert found.obs["contamination"].isna().all()
+    assert found.uns["provenance"]["expand_um"] == 0
+
+
+def test_growth_of_unknown_cells_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(cc.InputError, match="run `assign` first"):
+        grown_um(tmp_path, "auto")

@@ -9,6 +9,7 @@ rule assign:
         "results/{sample}/3_cells/cells.h5ad",
         "results/{sample}/3_cells/boundaries.parquet",
         "results/{sample}/3_cells/assign_qc.json",
+        "results/{sample}/3_cells/purity.json",
     log:
         "logs/{sample}/assign.log",
     benchmark:

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cellsam_core.assignment.purity.molecules import Molecules
+    from cellsam_core.assignment.purity.vertical import MeanHeight
     from cellsam_core.assignment.purity.windows import Zones
 
     Floats = npt.NDArray[np.float64]
 
 MIN_GAIN = 0.05
-"""Least gain of types over one profile, in nats for each transcript, for anything to be said."""
+"""Least gain of types over one profile, in nats for each transcript, with which shares are told."""
 MIN_HELD_OUT = 0.75
 """Least own share of held-out transcripts in cores; the profiles are wrong below it."""
 MAX_AMBIENT_IN_CORE = 0.2  # above it, a low own share in cores is ambient's
-MIN_INFORMATIVE = 200
+MIN_INFORMATIVE, MIN_HELD_OUT_TRANSCRIPTS = 100, 30
 SHARES = ("own_share", "standard_error", "neighbour_share", "own_share_crowded")
 ENOUGH_IN_CORE = 40  # transcripts of a cell
 MAX_AMBIENT = 0.95
@@ -50,6 +51,10 @@ class Curve:
 
     Attributes
     ----------
+    genes
+        Names of the genes.
+    height
+        Mean z of the transcripts from place to place.
     rings
         One row a zone, from the core outwards; see the columns of ``purity.json``.
     types
@@ -64,6 +69,8 @@ class Curve:
         ``n_cells``, ``n_usable_cells``, ``n_transcripts``, ``informative_share``.
     """
 
+    genes: list[str]
+    height: MeanHeight
     rings: pd.DataFrame
     types: Types | None
     ambient: Ambient
@@ -88,7 +95,8 @@ def measure_curve(molecules: Molecules, zones: Zones) -> Curve:
         reason = "Purity can't be measured: there are too few cells with transcripts inside."
         unknown = dict.fromkeys(SHARES, np.nan) | {"n_informative": 0}
         counts["n_usable_cells"] = 0
-        return Curve(rings.assign(**unknown), None, ambient, None, reason, counts)
+        rings = rings.assign(**unknown)
+        return Curve(molecules.genes, molecules.height, rings, None, ambient, None, reason, counts)
     sides = _Sides(molecules, cell_id, types.likely(learn), types.likely(learn + held_out))
     shares, counts["informative_share"] = _fit(sides, inside, types, ambient, share)
     counts["n_usable_cells"] = int(np.count_nonzero(sides.kind >= 0))
@@ -101,7 +109,8 @@ def measure_curve(molecules: Molecules, zones: Zones) -> Curve:
     rings["own_share_crowded"] = own
     rings["n_informative"] = [each.n for each in shares]
     reason = _reason(types, anchor, float(share[CORE]))
-    return Curve(rings, types, ambient, anchor, reason, counts)
+    known = (molecules.genes, molecules.height, rings, types, ambient, anchor)
+    return Curve(*known, reason, counts)
 
 
 def _alone(molecules: Molecules, n_zones: int) -> Floats:
@@ -118,10 +127,10 @@ def _reason(types: Types, anchor: Share, ambient_in_core: float) -> str:
             "Purity can't be measured: there are too few cells, or they are too much alike "
             f"(cell types add {types.gain:.3f} nats for each transcript, {MIN_GAIN} are needed)."
         )
-    if anchor.n < MIN_INFORMATIVE:
+    if anchor.n < MIN_HELD_OUT_TRANSCRIPTS:
         return (
             "Purity can't be measured: too few transcripts are in cells with a neighbour of "
-            f"another type ({anchor.n:.0f}, {MIN_INFORMATIVE} are needed)."
+            f"another type ({anchor.n}, {MIN_HELD_OUT_TRANSCRIPTS} are needed)."
         )
     if anchor.own < MIN_HELD_OUT and ambient_in_core <= MAX_AMBIENT_IN_CORE:
         return (

@@ -10,6 +10,7 @@ import scipy.sparse
 
 from cellsam_core.assignment.counts import FeatureIndex, number_features
 from cellsam_core.assignment.purity.hashing import hashed, uniform
+from cellsam_core.assignment.purity.vertical import MeanHeight
 from cellsam_core.features import BLANK, GENE
 from cellsam_core.samples.panel import read_panel
 from cellsam_core.samples.transcripts import iter_transcripts
@@ -54,6 +55,8 @@ class Molecules:
         Share of the transcripts that was kept.
     areas_um2
         Area of each zone.
+    height
+        Mean z of all transcripts of the table, from place to place.
     """
 
     genes: list[str]
@@ -67,6 +70,7 @@ class Molecules:
     n_blanks: float | None
     kept: float
     areas_um2: npt.NDArray[np.float64]
+    height: MeanHeight
 
     def counts(
         self, cell_id: npt.NDArray[np.uint32], last_zone: int
@@ -137,6 +141,7 @@ class _Collected:
         self._index, self._windows, self._kept = index, windows, kept
         self._parts: list[tuple[npt.NDArray[Any], ...]] = []
         self._far, self._blank = np.zeros((2, 0), dtype=np.int64)
+        self._height = MeanHeight(windows.shape_yx, windows.zones.size_um / windows.zones.stride)
 
     def add(
         self, path: str | Path, batch: pa.RecordBatch, row: Numbers, is_chosen: npt.NDArray[Any]
@@ -144,6 +149,9 @@ class _Collected:
         """Take in the next rows of the table."""
         feature = number_features(path, self._index, batch)
         x, y = (batch[name].to_numpy() for name in ("x_px", "y_px"))
+        z = batch["z"]
+        if z.null_count == 0:
+            self._height.add(x, y, z.to_numpy())
         number = self._windows.number(x, y)
         at = np.flatnonzero(is_chosen[number])
         if self._kept < 1:
@@ -187,6 +195,7 @@ class _Collected:
             n_blanks,
             self._kept,
             areas_um2,
+            self._height,
         )
 
 

@@ -22,6 +22,8 @@ MIN_GENE_TRANSCRIPTS = 20
 N_TYPES = (3, 4, 6, 8, 12)
 WEIGHTS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 """Transcripts of the overall profile that are added to each type."""
+CELLS_PER_TYPE = 5
+"""Fewest cells, on average, from which a type is learnt."""
 N_STARTS = 3
 N_STEPS = 40
 N_SEARCHED = 3000  # cells
@@ -44,7 +46,7 @@ class Types:
         ``(genes,)`` column of each gene: rare genes share the last.
     gain
         Held-out logarithmic likelihood that types add to the overall profile, in nats for each
-        transcript.
+        transcript, less its standard error over the cells.
     """
 
     profiles: Floats
@@ -53,20 +55,22 @@ class Types:
     column: npt.NDArray[np.intp]
     gain: float
 
-    def posterior(self, counts: csr_matrix) -> Floats:
-        """Probability ``(cells, types)`` of each type, from counts ``(cells, genes)``."""
-        return _posterior(merged(counts, self.column), self.profiles, self.share)
-
     def likely(self, counts: csr_matrix) -> npt.NDArray[np.int64]:
         """Type of each cell; -1 where none is probable enough."""
-        posterior = self.posterior(counts)
+        return self.likely_of(merged(counts, self.column))
+
+    def likely_of(self, counts: csr_matrix) -> npt.NDArray[np.int64]:
+        """Type of each cell, from counts of the columns ``(cells, columns)``."""
+        posterior = _posterior(counts, self.profiles, self.share)
         is_known = posterior.max(axis=1, initial=0) > MIN_POSTERIOR
         return np.where(is_known, posterior.argmax(axis=1), -1)
 
 
-def merged(counts: csr_matrix, column: npt.NDArray[np.intp]) -> csr_matrix:
+def merged(
+    counts: csr_matrix, column: npt.NDArray[np.intp], n_columns: int | None = None
+) -> csr_matrix:
     """Add up the genes ``(cells, genes)`` that share a column."""
-    n = int(column.max(initial=0)) + 1
+    n = int(column.max(initial=0)) + 1 if n_columns is None else n_columns
     to_columns = csr_matrix(
         (np.ones(len(column)), (np.arange(len(column)), column)), shape=(len(column), n)
     )
@@ -96,7 +100,7 @@ def learn_types(learn: csr_matrix, held_out: csr_matrix) -> Types | None:
         None if too few cells have enough transcripts.
     """
     enough = np.asarray(learn.sum(axis=1)).ravel() >= MIN_CORE_TRANSCRIPTS
-    if np.count_nonzero(enough) < 2 * max(2, min(N_TYPES)):
+    if np.count_nonzero(enough) < CELLS_PER_TYPE * min(N_TYPES):
         return None
     column = columns_of(np.asarray(learn.sum(axis=0) + held_out.sum(axis=0)).ravel())
     a, b = (merged(counts[enough], column) for counts in (learn, held_out))
@@ -105,21 +109,26 @@ def learn_types(learn: csr_matrix, held_out: csr_matrix) -> Types | None:
     overall = _overall(a)
     part_a, part_b = a[some], b[some]
     n_held_out = max(float(part_b.sum()), 1.0)
-    plain = float(np.asarray(part_b.sum(axis=0)).ravel() @ np.log(overall)) / n_held_out
+    plain = np.asarray(part_b @ np.log(overall)).ravel()
+    n_each = np.asarray(part_b.sum(axis=1)).ravel()
     best: tuple[float, Floats, Floats, float] | None = None
+    spread = np.zeros(len(n_each))
     for n_types in N_TYPES:
-        if n_types * 5 > len(some):
+        if n_types * CELLS_PER_TYPE > len(some):
             continue
         for start in range(N_STARTS):
             found = _mixture(part_a, overall, n_types, start)
             for weight in WEIGHTS:
                 profiles = _profiles(part_a, found, overall, weight)
                 share = _share(found)
-                gain = _held_out(part_a, part_b, profiles, share) / n_held_out - plain
+                each = _held_out(part_a, part_b, profiles, share) - plain
+                gain = float(each.sum()) / n_held_out
                 if best is None or gain > best[0]:
                     best = gain, profiles, share, weight
+                    spread = each - gain * n_each
     assert best is not None
     gain, profiles, share, weight = best
+    gain -= float(np.sqrt(spread @ spread)) / n_held_out
     posterior = _posterior(a, profiles, share)
     return Types(_profiles(a, posterior, overall, weight), overall, _share(posterior), column, gain)
 
@@ -176,11 +185,12 @@ def _seeds(counts: csr_matrix, n_types: int, start: int) -> Floats:
     return np.eye(n_types)[closest]
 
 
-def _held_out(learn: csr_matrix, held_out: csr_matrix, profiles: Floats, share: Floats) -> float:
-    """Logarithmic likelihood of the held-out half, given the types that the other half tells."""
+def _held_out(learn: csr_matrix, held_out: csr_matrix, profiles: Floats, share: Floats) -> Floats:
+    """Logarithmic likelihood ``(cells,)`` of the held-out half, given the types of the other."""
     posterior = _posterior(learn, profiles, share)
     cells = held_out.tocoo()
     likely = np.zeros(len(cells.data))
     for k in range(len(profiles)):
         likely += posterior[cells.row, k] * profiles[k, cells.col]
-    return float(cells.data @ np.log(likely))
+    found = np.bincount(cells.row, cells.data * np.log(likely), minlength=held_out.shape[0])
+    return np.asarray(found, dtype=np.float64)

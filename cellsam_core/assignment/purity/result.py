@@ -46,6 +46,10 @@ class Purity:
         ``ambient_share`` add up to 1; ``purity`` and ``capture`` are those of cells that end there.
     record
         Other entries of ``purity.json``.
+    curve
+        What the columns of cells are computed from.
+    is_auto
+        True if ``expand_um: auto`` chose the distance.
     """
 
     purity: float | None
@@ -57,11 +61,13 @@ class Purity:
     rings: pd.DataFrame
     record: dict[str, Any]
     curve: Curve = field(repr=False)
+    is_auto: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``purity.json``; what is not known is None."""
         names = ("purity", "expand_um", "auto_um", "best_um", "reason", "profile_gain")
         found: dict[str, Any] = {name: _known(getattr(self, name)) for name in names}
+        found["is_auto"] = self.is_auto
         found["is_upper_bound"] = True
         found["bound"] = BOUND
         found |= {name: _known(value) for name, value in self.record.items()}

@@ -133,6 +133,7 @@ class Windows:
     def __init__(self, labels: LabelTiles, zones: Zones, layout: Layout | None = None) -> None:
         self.zones = zones
         self._labels, self._layout = labels, layout
+        self.shape_yx = labels.shape_yx
         self.side_px = WINDOW_PX * zones.stride
         self.n_y, self.n_x = (-(-size // self.side_px) for size in labels.shape_yx)
         self.window = lru_cache(maxsize=N_CACHED_WINDOWS)(self._measure)
