@@ -139,7 +139,9 @@ class _Collected:
 
     def __init__(self, index: FeatureIndex, windows: Windows, kept: float) -> None:
         self._index, self._windows, self._kept = index, windows, kept
-        self._parts: list[tuple[npt.NDArray[Any], ...]] = []
+        types = (np.int32, np.uint8, np.uint32, np.uint32, np.bool_, np.int32)
+        nothing = tuple(np.empty(0, dtype=each) for each in types)
+        self._parts: list[tuple[npt.NDArray[Any], ...]] = [nothing]  # a table may have no rows
         self._far, self._blank = np.zeros((2, 0), dtype=np.int64)
         self._height = MeanHeight(windows.shape_yx, windows.zones.size_um / windows.zones.stride)
 
