@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,3 +91,23 @@ def _name(nodeid: str) -> str:
     """Name a test by its file and function."""
     file, _, function = nodeid.partition("::")
     return f"{Path(file).stem}::{function.partition('[')[0]}"
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless browser for the tests of a module."""
+    from view_browser import launched
+
+    with launched() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def tab(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A tab of its own; a picture of its end is kept in the folder CELLSAM_SCREENSHOTS."""
+    from view_browser import Tab
+
+    tab = Tab(browser)
+    yield tab
+    kept = os.environ.get("CELLSAM_SCREENSHOTS")
+    if kept:
+        tab.page.screenshot(path=str(Path(kept) / f"{request.node.name}.png"))
+    tab.context.close()

@@ -32,6 +32,7 @@ CELL_OPERATIONS = ("add", "delete", "merge", "split", "redraw", "complete")
 MAX_TEXT = 100_000
 MAX_NOTE = 500
 MAX_BOXES = 64
+OTHER_MASKS = "The tracks belong to other masks than those that are shown: run the workflow again."
 FORMULA = ("=", "+", "-", "@")
 """Beginnings of a note that a spreadsheet would take for a formula."""
 Row = dict[str, str]
@@ -136,6 +137,8 @@ class Editing:
             raise HTTPException(422, "action is none of the list.")
         if source not in SOURCES:
             raise HTTPException(422, "source is none of the list.")
+        if sample.movie is not None and not sample.movie.fits:
+            raise HTTPException(409, OTHER_MASKS)
         objects = [_object(item) for item in requests.items(said, "objects")]
         rows = track_edits.rows_of(sample, action, objects, source)
         return [{name: _as_text(value) for name, value in row.items()} for row in rows]

@@ -86,6 +86,7 @@ class Looking:
         try:
             tile = tiles.image_tile(image, frame, level, place, channels)
         except InputError as error:
+            sample.problem = str(error)
             message = str(error).encode("ascii", "replace").decode()
             headers = NOT_KEPT | {"x-problem": message}
             return Response(tiles.broken_tile(), media_type="image/jpeg", headers=headers)
@@ -137,6 +138,7 @@ class Looking:
     def _tracks(self, request: Request) -> Response:
         movie = _movie(self._sample(request))
         tables = {"tracks": movie.tracks, "divisions": movie.divisions, "review": movie.review}
+        tables["fits"] = movie.fits
         return JSONResponse(tables)
 
     def _trace(self, request: Request) -> Response:

@@ -16,6 +16,7 @@ from cellsam_core.files.tables import read_table
 from cellsam_core.reporting.results import Results
 from cellsam_core.viewer.points import Points
 from cellsam_core.viewer.pyramid import ChunkCache, Pyramid
+from cellsam_core.viewer.raw import WithRaw
 from cellsam_core.viewer.tables import MovieTables
 from cellsam_core.viewer.tissue import TissueTables
 
@@ -45,6 +46,11 @@ class Sample:
         Folder ``results/<sample>``.
     cache
         Cache of chunks, shared by all samples.
+
+    Attributes
+    ----------
+    problem
+        Sentence about a part of the image that could not be read; empty without any.
     """
 
     def __init__(self, folder: Path, cache: ChunkCache) -> None:
@@ -52,6 +58,7 @@ class Sample:
         self.folder = folder
         self.results = Results(folder)
         self.stamp = stamp_of(folder)
+        self.problem = ""
         self._cache = cache
 
     @property
@@ -66,8 +73,15 @@ class Sample:
 
     @cached_property
     def image(self) -> Pyramid | None:
-        """Preprocessed frames; None where they are not made yet."""
-        return self._pyramid("1_preprocessed/frames.zarr")
+        """Preprocessed frames and raw channels; None where they are not made yet."""
+        path = self.folder / "1_preprocessed/frames.zarr"
+        return WithRaw(omezarr.open_(path), self._cache, self.manifest) if path.is_dir() else None
+
+    @property
+    def segmented_channels(self) -> tuple[str, ...]:
+        """Roles of the channels that were segmented: nuclear, cell or both."""
+        path = self.folder / "1_preprocessed/frames.zarr"
+        return omezarr.open_(path).channels if path.is_dir() else ()
 
     @cached_property
     def masks_folder(self) -> Path:
@@ -161,6 +175,7 @@ class Sample:
             "pixel_size_um": manifest.pixel_size_um,
             "times_s": manifest.times_s,
             "warnings": manifest.warnings,
+            "problem": self.problem,
             "channels": [],
             "levels": 0,
         }

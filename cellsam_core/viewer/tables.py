@@ -19,6 +19,8 @@ OBJECT_COLUMNS = ["frame", "label", "track_id", "y", "x", "area_px", "link_kind"
 OBJECT_COLUMNS += ["link_probability", "flags"]
 TRACE_COLUMNS = ["time_s", "frame", "ratio", "r_over_r0", "dr_r0", "valid", "invalid_reason"]
 DOUBTFUL = 0.9
+FITTING = 0.95
+"""Share of the objects that must be cells of the masks; corrections of tracks change a few."""
 
 
 class MovieTables:
@@ -41,7 +43,7 @@ class MovieTables:
         """Segmented cells, by frame and label; those of tracked masks with their tracks."""
         cells = read_cells(self._cells_path)
         objects = self.objects
-        if objects is None:
+        if objects is None or not self.fits:
             return cells.assign(track_id=0).sort_values("frame", kind="stable")
         score = cells[["frame", "label", "score"]].astype({"label": "int64"})
         return objects.merge(score, on=["frame", "label"], how="left")
@@ -51,6 +53,17 @@ class MovieTables:
         """Tracked objects, by frame; None where they are not tracked yet."""
         table = self._results.table("3_tracks/objects.parquet", OBJECT_COLUMNS)
         return None if table is None else table.sort_values(["frame", "label"], ignore_index=True)
+
+    @cached_property
+    def fits(self) -> bool:
+        """True unless the tracks belong to other masks than those that are shown."""
+        objects = self.objects
+        if objects is None:
+            return True
+        key = ["frame", "label", "area_px"]
+        cells = read_cells(self._cells_path)[key].astype("int64")
+        same = objects[key].astype("int64").merge(cells, on=key)
+        return len(same) >= FITTING * len(objects)
 
     def frame_of_cells(self, frame: int) -> bytes:
         """Pack label, track, position, area and score of the cells of a frame."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cellsam_core.viewer.trial import Trial
 
 NOT_ALLOWED = "The page starts no command: start it with --run-command, or type the command."
-NUCLEAR_ONLY = ["nuclear"]
+NUCLEAR_ONLY = ("nuclear",)
 
 
 class Teaching:
@@ -104,8 +104,7 @@ class Teaching:
         return JSONResponse(self._jobs.described())
 
     def _finetune(self, sample: Sample) -> Job:
-        channels = list(sample.image.channels) if sample.image else []
-        stain = "nuclear" if channels == NUCLEAR_ONLY else ""
+        stain = "nuclear" if sample.segmented_channels == NUCLEAR_ONLY else ""
         return self._jobs.finetune(self._prompter.weights_of(sample), stain)
 
     def end(self, request: Request) -> Response:

@@ -12,6 +12,7 @@ import imagecodecs
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from fake_results import CENTRES, N_FRAMES
 from starlette.testclient import TestClient
 from view_results import HOSTILE, teaching_of
@@ -184,6 +185,22 @@ def test_a_tile_is_the_frame_with_its_contrast(client: TestClient, shown_results
     coloured = client.get(f"api/movie/image/{version}/3/0/0/0?c=0:ff0000:100:600")
     red, green, _ = np.moveaxis(imagecodecs.jpeg8_decode(coloured.content), -1, 0)
     assert red.mean() > 10 * max(green.mean(), 1)
+
+
+def test_raw_channels_follow_those_that_were_segmented(client: TestClient, shown_results: Path):
+    state = {s["name"]: s for s in client.get("api/state").json()["samples"]}
+    assert state["movie"]["channels"] == ["cell", "raw GFP", "raw ExRai_405"]
+    assert state["tissue"]["channels"] == ["nuclear", "cell"]  # its raw files are not there
+    raw = np.stack([tifffile.imread(shown_results / f"raw/t{t:02d}_c0.tif") for t in range(12)])
+    peak = raw[[0, 6, 11]].max()
+    version = version_of(client, "movie")
+    tile = client.get(f"api/movie/image/{version}/5/0/0/0?c=1:ffffff:0:65535")
+    shown = imagecodecs.jpeg8_decode(tile.content).astype(float)
+    np.testing.assert_allclose(shown, np.minimum(raw[5] * (255 / peak), 255), atol=16)
+    assert abs(shown - np.minimum(raw[5] * (255 / peak), 255)).mean() < 2
+    assert client.get("api/movie/contrast/1").json()["high"] > 30_000
+    answer = client.get(f"api/movie/image/{version}/5/0/0/0?c=3:ffffff:0:65535")
+    assert answer.status_code == 422
 
 
 def test_labels_arrive_as_they_are(client: TestClient, shown_results: Path):

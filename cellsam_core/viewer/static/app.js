@@ -8,12 +8,14 @@ import { listenToKeys } from "./keys.js";
 import { redraw, startMarks } from "./marks.js";
 import { drawPanels } from "./panels.js";
 import "./edit.js";
+import "./pointer.js";
 import "./review.js";
 import "./teach.js";
 import "./tools.js";
 import { complain, listen, set, state } from "./state.js";
 
 const LOOK_EVERY_MS = 3000;
+let toldProblem = ""; // a damaged part of the image is told once, not for each tile
 
 async function start() {
   const viewer = makeViewer();
@@ -80,6 +82,10 @@ async function look() {
     if (!state.connected) set({ connected: true, message: "Connected again.", isProblem: false });
     const now = answer.samples.find((s) => s.name === state.sample?.name);
     set({ samples: answer.samples });
+    if (now?.problem && now.problem !== toldProblem) {
+      toldProblem = now.problem;
+      set({ message: now.problem, isProblem: true });
+    }
     if (now && now.version !== state.sample.version) {
       await openSample(now, state.frame);
       set({ message: "The results were made anew and are shown.", isProblem: false });

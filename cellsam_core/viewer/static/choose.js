@@ -13,7 +13,7 @@ const KEPT_FRAMES = 60;
 export const path = (rest) => `${encodeURIComponent(state.sample.name)}/${rest}`;
 
 function reset() {
-  Object.assign(data, { cells: new Map(), paths: new Map(), tracks: null, review: null, divisions: null });
+  Object.assign(data, { cells: new Map(), paths: new Map(), tracks: null, fits: true, review: null, divisions: null });
   Object.assign(data, { trace: null, cell: null, features: null, genes: null, legend: null });
   clearImage();
   clearLabels();
@@ -47,6 +47,7 @@ export async function openTracks() {
   const byId = new Map();
   rowsOf(tables.tracks).forEach((track) => byId.set(track.track_id, track));
   data.tracks = { byId };
+  data.fits = tables.fits;
   data.divisions = rowsOf(tables.divisions);
   data.review = rowsOf(tables.review);
 }

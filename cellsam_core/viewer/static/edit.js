@@ -70,10 +70,12 @@ function warningOf(row) {
   const track = data.tracks?.byId.get(parent);
   if (!track) return "";
   const others = [...data.tracks.byId.values()].filter((t) => t.parent_id === parent);
-  const added = state.rows.filter((r) => r.operation === "set-parent" && r.other_frame === row.other_frame && r.other_label === row.other_label);
-  if (track.last_frame === Number(row.other_frame) && others.length + added.length < 2) return "this parent has one daughter only, choose the other one too";
-  if (added.length > 2) return "this parent has three daughters";
-  return "";
+  const rows = state.rows.filter((r) => r.operation === "set-parent" && r.other_frame === row.other_frame && r.other_label === row.other_label);
+  // Two rows or more name all daughters; one adds a daughter to those that were found.
+  const n = rows.length > 1 ? rows.length : others.length + 1;
+  if (Number(row.area_px) > Number(row.other_area_px)) return "this daughter is larger than its parent";
+  if (track.last_frame === Number(row.other_frame) && n < 2) return "this parent has one daughter only, choose the other one too";
+  return n > 2 ? "this parent has three daughters" : "";
 }
 
 async function undo() {
@@ -101,17 +103,17 @@ const chosen = (action) => safely(() => act(action, state.chosen));
 const family = safely(() => act((data.divisions ?? []).some((d) => d.kind === "bud") ? "set-mother" : "set-parent", state.chosen));
 
 addActions([
-  { key: "a", text: "link the two chosen cells: they are one cell", group: "Tracks", movie: true, edits: true, run: chosen("link") },
-  { key: "b", text: "break: the chosen cell begins a new track", group: "Tracks", movie: true, edits: true, run: chosen("unlink") },
-  { key: "s", text: "swap the futures of the two chosen cells", group: "Tracks", movie: true, edits: true, run: chosen("swap") },
-  { key: "m", text: "make the earlier chosen cell parent (or mother) of the later", group: "Tracks", movie: true, edits: true, run: family },
+  { key: "a", text: "link the two chosen cells: they are one cell", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("link") },
+  { key: "b", text: "break: the chosen cell begins a new track", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("unlink") },
+  { key: "s", text: "swap the futures of the two chosen cells", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("swap") },
+  { key: "m", text: "make the earlier chosen cell parent (or mother) of the later", group: "Tracks", tracks: true, movie: true, edits: true, run: family },
   { key: "z", text: "take the last correction back", group: "Corrections", edits: true, run: safely(undo) },
   { key: "r", text: "write it again", group: "Corrections", edits: true, run: safely(redo) },
 ]);
 
 addPanel("tools", () => {
   if (!state.sample?.has?.masks || state.readOnly) return null;
-  const tracks = isMovie() && state.sample.has.tracks;
+  const tracks = isMovie() && state.sample.has.tracks && data.fits;
   return html`${tracks ? html`<span class="group">${button("a", "link")} ${button("b", "break")} ${button("s", "swap")} ${button("m", "parent")}</span>` : null}
     <span class="group">${button("z", "undo")} ${button("r", "redo")}</span>`;
 });

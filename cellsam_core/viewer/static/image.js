@@ -8,6 +8,8 @@ const KEPT_FRAMES = 24;
 const AHEAD = 2;
 const PATIENCE_MS = 1500;
 const TILE = 512;
+const RAW = "raw ";
+const RAW_COLOURS = ["ffffff", "00e5a0", "ff5ec4", "ffd640"];
 
 /** @type {any} */
 export let viewer = null;
@@ -54,15 +56,21 @@ export function clearImage() {
   shownKey = "";
 }
 
+/** Grey values of a channel; raw channels are read when they are first shown. */
+export async function loadContrast(sample, channel) {
+  Object.assign(channel, await json(`${encodeURIComponent(sample.name)}/contrast/${channel.index}`));
+}
+
 /** @param {any} sample */
 export async function openChannels(sample) {
-  const colours = sample.channels.length > 1 ? ["4d9bff", "ffb000"] : ["ffffff"];
-  const channels = await Promise.all(
-    sample.channels.map(async (name, index) => {
-      const { counts, low, high } = await json(`${encodeURIComponent(sample.name)}/contrast/${index}`);
-      return { name, index, on: true, colour: colours[index % colours.length], low, high, counts };
-    }),
-  );
+  const n = sample.channels.filter((name) => !name.startsWith(RAW)).length;
+  const colours = n > 1 ? ["4d9bff", "ffb000"] : ["ffffff"];
+  const channels = sample.channels.map((name, index) => {
+    const isRaw = name.startsWith(RAW);
+    const colour = isRaw ? RAW_COLOURS[(index - n) % RAW_COLOURS.length] : colours[index % colours.length];
+    return { name, index, on: !isRaw, colour, low: 0, high: 65535, counts: null };
+  });
+  await Promise.all(channels.filter((c) => c.on).map((c) => loadContrast(sample, c)));
   set({ channels });
 }
 

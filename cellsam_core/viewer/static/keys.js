@@ -3,11 +3,11 @@
 
 import { fit, zoomBy } from "./image.js";
 import { setFrame } from "./choose.js";
-import { set, state } from "./state.js";
+import { data, set, state } from "./state.js";
 
 const PLAY_MS = 150;
 
-/** @type {Array<{key: string, text: string, group: string, run: (event?: any) => void, movie?: boolean, edits?: boolean}>} */
+/** @type {Array<{key: string, text: string, group: string, run: (event?: any) => void, movie?: boolean, tracks?: boolean, edits?: boolean}>} */
 export const ACTIONS = [
   { key: "ArrowLeft", text: "frame before (Shift: 10)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? -10 : -1) },
   { key: "ArrowRight", text: "frame after (Shift: 10)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? 10 : 1) },
@@ -19,8 +19,8 @@ export const ACTIONS = [
   { key: "+", text: "zoom in", group: "Look", run: () => zoomBy(1.5) },
   { key: "-", text: "zoom out", group: "Look", run: () => zoomBy(1 / 1.5) },
   { key: "h", text: "hold: hide everything over the image", group: "Look", run: () => {} },
-  { key: "Escape", text: "leave the tool, clear the choice", group: "Look", run: () => leave() },
-  { key: "?", text: "these keys", group: "Look", run: () => set({ dialog: state.dialog === "keys" ? "" : "keys" }) },
+  { key: "Escape", text: "leave the tool, clear the choice, close", group: "Look", run: () => leave() },
+  { key: "?", text: "these keys", group: "Look", run: () => toggleKeys() },
 ];
 
 const leaving = [];
@@ -35,10 +35,16 @@ export function addActions(more) {
   ACTIONS.push(...more);
 }
 
+/** The keys stand in the panels, which small screens keep in a drawer. */
+export function toggleKeys() {
+  const isOpen = state.dialog !== "keys";
+  set({ dialog: isOpen ? "keys" : "", drawer: isOpen });
+}
+
 function leave() {
-  if (state.dialog) return set({ dialog: "" });
   for (const action of leaving) if (action()) return;
-  set({ chosen: [], tool: "" });
+  if (state.chosen.length || state.tool) return set({ chosen: [], tool: "" });
+  set({ dialog: "", drawer: false });
 }
 
 export const step = (n) => setFrame(state.frame + n);
@@ -61,6 +67,7 @@ export function play() {
 
 export function isUsable(action) {
   if (!state.sample) return false;
+  if (action.tracks && !data.fits) return false;
   if (action.movie !== undefined && action.movie !== (state.sample.assay === "movie")) return false;
   return !(action.edits && state.readOnly);
 }
@@ -91,11 +98,16 @@ export function listenToKeys() {
   window.addEventListener("blur", () => state.hidden && set({ hidden: false }));
 }
 
+let toggler = (_k) => {};
+
+/** @param {(k: number) => void} toggle switches a channel on or off */
+export function onToggleChannel(toggle) {
+  toggler = toggle;
+}
+
 function toggleChannel(event) {
   const k = Number(event.code.replace("Digit", "")) - 1;
   if (!(k >= 0 && k < state.channels.length)) return;
   event.preventDefault();
-  const channels = state.channels.map((c, i) => (i === k ? { ...c, on: !c.on } : c));
-  set({ channels });
-  setFrame(state.frame, true);
+  toggler(k);
 }

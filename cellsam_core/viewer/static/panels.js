@@ -3,12 +3,13 @@
 
 import { html, render } from "./vendor/htm-preact.module.js";
 import { openSample, setFrame } from "./choose.js";
-import { ACTIONS, isUsable } from "./keys.js";
+import { ACTIONS, isUsable, onToggleChannel, toggleKeys } from "./keys.js";
 import { cell, legend } from "./cell.js";
 import { lineage } from "./lineage.js";
 import { queue } from "./queue.js";
 import { genePanel, doubtfulCells } from "./tissue.js";
-import { data, isMovie, set, state } from "./state.js";
+import { loadContrast } from "./image.js";
+import { complain, data, isMovie, set, state } from "./state.js";
 
 const extra = { tools: [], side: [], head: [] };
 
@@ -19,11 +20,11 @@ export function addPanel(where, panel) {
 
 export function drawPanels() {
   put("head", html`<${Head} />`);
+  put("banner", html`<${Banner} />`);
   put("tools", html`<${Tools} />`);
   put("time", html`<${Time} />`);
   put("side", html`<${Side} />`);
   put("say", html`<span class=${state.isProblem ? "problem" : ""}>${state.message}</span>`);
-  put("dialog", state.dialog === "keys" ? html`<${Keys} />` : null);
   const curtain = document.getElementById("curtain");
   const missing = state.sample && !state.sample.has?.image;
   curtain.hidden = !missing;
@@ -43,19 +44,27 @@ function Head() {
     <div class="channels" role="group" aria-label="Channels">${channels.map((c, k) => html`<${Channel} channel=${c} k=${k} key=${c.name} />`)}</div>
     ${extra.head.map((panel) => panel())}
     ${state.connected ? null : html`<strong class="problem" role="alert">No connection, trying again</strong>`}
-    <button class="quiet" onClick=${() => set({ dialog: "keys" })} title="Keys (?)">? Keys</button>`;
+    <button class="quiet drawer" aria-expanded=${String(state.drawer)} aria-controls="side" onClick=${() => set({ drawer: !state.drawer })}>☰ Panels</button>
+    <button class="quiet" aria-pressed=${String(state.dialog === "keys")} onClick=${toggleKeys} title="Keys (?)"><kbd>?</kbd> Keys</button>`;
 }
 
-function change(k, patch) {
-  set({ channels: state.channels.map((c, i) => (i === k ? { ...c, ...patch } : c)) });
+/** Change the look of a channel. */
+export async function change(k, patch) {
+  const { sample } = state;
+  const one = { ...state.channels[k] };
+  if (patch.on && !one.counts) await loadContrast(sample, one);
+  if (state.sample !== sample) return;
+  set({ channels: state.channels.map((c, i) => (i === k ? { ...c, ...(patch.on ? one : {}), ...patch } : c)) });
   clearTimeout(change.timer);
   change.timer = setTimeout(() => setFrame(state.frame, true), 60);
 }
 
+onToggleChannel((k) => change(k, { on: !state.channels[k].on }).catch(complain));
+
 function Channel({ channel, k }) {
   const { name, on, colour, low, high } = channel;
   return html`<details class="channel">
-    <summary><input type="checkbox" checked=${on} aria-label=${`Show ${name}`} title=${`Alt+${k + 1}`} onClick=${(e) => e.stopPropagation()} onChange=${(e) => change(k, { on: e.target.checked })} />
+    <summary><input type="checkbox" checked=${on} aria-label=${`Show ${name}`} title=${`Alt+${k + 1}`} onClick=${(e) => e.stopPropagation()} onChange=${(e) => change(k, { on: e.target.checked }).catch(complain)} />
       <span class="dot" style=${{ background: `#${colour}` }}></span>${name}</summary>
     <div class="pop">
       <${Histogram} channel=${channel} />
@@ -67,6 +76,7 @@ function Channel({ channel, k }) {
 }
 
 function Histogram({ channel }) {
+  if (!channel.counts) return html`<p class="hint">Show the channel to see its grey values.</p>`;
   const high = Math.log1p(Math.max(...channel.counts));
   const bars = channel.counts.map((n, k) => `M${k},40V${40 - (38 * Math.log1p(n)) / high}`).join("");
   return html`<svg viewBox="0 0 256 40" class="histogram" aria-hidden="true"><path d=${bars} />
@@ -111,17 +121,25 @@ function Side() {
   if (!sample.has?.masks) missing.push("masks");
   if (isMovie() && !sample.has?.tracks) missing.push("tracks");
   if (!isMovie() && !sample.has?.counts) missing.push("counts");
-  return html`${missing.length ? html`<section class="note">Not made yet: ${missing.join(", ")}. Run <code>snakemake</code>.</section>` : null}
+  return html`${state.dialog === "keys" ? html`<${Keys} />` : null}
+    ${missing.length ? html`<section class="note">Not made yet: ${missing.join(", ")}. Run <code>snakemake</code>.</section>` : null}
     ${cell()} ${isMovie() ? lineage() : null} ${legend()}
     ${isMovie() ? queue() : html`${genePanel()} ${doubtfulCells()}`}
     ${extra.side.map((panel) => panel())}`;
 }
 
+/** The keys of what can be done now; they stay while the user works. */
 function Keys() {
-  const groups = Map.groupBy ? Map.groupBy(ACTIONS.filter(isUsable), (a) => a.group) : new Map([["", ACTIONS.filter(isUsable)]]);
-  return html`<div class="modal" role="dialog" aria-label="Keys" onClick=${(e) => e.target === e.currentTarget && set({ dialog: "" })}><div>
-    <h2>Keys</h2>
-    <div class="keys">${[...groups].map(([name, actions]) => html`<section><h3>${name}</h3><table>${actions.map((a) => html`<tr><th><kbd>${nameOf(a.key)}</kbd></th><td>${a.text}</td></tr>`)}</table></section>`)}
-    <section><h3>Mouse</h3><table><tr><th>click</th><td>choose a cell</td></tr><tr><th>Shift + click</th><td>choose a second cell</td></tr><tr><th>drag, wheel</th><td>move, zoom</td></tr><tr><th><kbd>Alt</kbd> + <kbd>1</kbd>…</th><td>channel on and off</td></tr></table></section></div>
-    <button onClick=${() => set({ dialog: "" })} autofocus>Close <kbd>Esc</kbd></button></div></div>`;
+  const usable = ACTIONS.filter(isUsable);
+  const groups = [...new Set(usable.map((a) => a.group))];
+  const keys = (name) => usable.filter((a) => a.group === name).map((a) => html`<tr><th><kbd>${nameOf(a.key)}</kbd></th><td>${a.text}</td></tr>`);
+  return html`<section class="panel keymap" aria-label="Keys">
+    <button class="quiet close" aria-label="Close the keys" onClick=${() => set({ dialog: "" })}>close <kbd>?</kbd></button>
+    ${groups.map((name) => html`<section><h3>${name}</h3><table>${keys(name)}</table></section>`)}
+    <section><h3>Mouse</h3><table><tr><th>click</th><td>choose a cell</td></tr><tr><th>Shift + click</th><td>choose a second cell</td></tr><tr><th>drag, wheel</th><td>move, zoom</td></tr><tr><th><kbd>Alt</kbd> + <kbd>1</kbd>…</th><td>channel on and off</td></tr></table></section></section>`;
+}
+
+function Banner() {
+  const text = "The tracks belong to other masks than those that are shown. Run the workflow again; until then, tracks cannot be corrected.";
+  return isMovie() && data.fits === false ? html`<p class="banner problem" role="alert">${text}</p>` : null;
 }

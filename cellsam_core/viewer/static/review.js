@@ -48,10 +48,10 @@ async function take(k) {
 const safely = (run) => () => void Promise.resolve(run()).catch(complain);
 
 addActions([
-  { key: "Enter", text: "queue: right as it is, next", group: "Review", movie: true, edits: true, run: safely(confirm) },
+  { key: "Enter", text: "queue: right as it is, next", group: "Review", tracks: true, movie: true, edits: true, run: safely(confirm) },
   { key: "ArrowDown", text: "queue: next", group: "Review", movie: true, run: safely(() => next(1)) },
   { key: "ArrowUp", text: "queue: back", group: "Review", movie: true, run: safely(() => next(-1)) },
-  ...[1, 2, 3].map((n) => ({ key: String(n), text: `queue: it is cell ${n} of the frame before`, group: "Review", movie: true, edits: true, run: safely(() => take(n - 1)) })),
+  ...[1, 2, 3].map((n) => ({ key: String(n), text: `queue: it is cell ${n} of the frame before`, group: "Review", tracks: true, movie: true, edits: true, run: safely(() => take(n - 1)) })),
 ]);
 
 listen(() => {

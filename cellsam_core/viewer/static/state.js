@@ -18,6 +18,7 @@ export const state = {
   hover: 0,
   tool: "",
   dialog: "",
+  drawer: false, // small screens: the panels are open
   playing: false,
   connected: true,
   readOnly: true,
@@ -36,7 +37,7 @@ export const state = {
 };
 
 /** Data of the open sample, filled when they arrive. */
-export const data = { cells: new Map(), tracks: null, trace: null, cell: null, features: null };
+export const data = { cells: new Map(), tracks: null, fits: true, trace: null, cell: null, features: null };
 
 const listeners = new Set();
 let isDue = false;
@@ -68,6 +69,8 @@ function mirror() {
   body.hover = String(state.hover);
   body.busy = String(state.shown !== state.frame);
   body.connected = String(state.connected);
+  body.drawer = state.drawer ? "open" : "";
+  body.keys = state.dialog;
 }
 
 /** @param {string} message */

@@ -13,11 +13,12 @@ import { complain, listen, say, set, state } from "./state.js";
 
 const CLOSE_PX = 10; // a click this near to the first corner closes an outline
 const STEP_PX = 4; // distance of the corners of a free-hand line, on the screen
+const LED = "Without a mouse: arrow keys, and Space for a corner.";
 const HINTS = {
-  box: "Drag a box around one cell: the model draws it.",
-  outline: "Click the corners of the cell, or draw around it with the button held. Enter closes.",
-  cut: "Draw a line across the chosen cell.",
-  region: "Drag a box around a region in which every cell is right.",
+  box: `Drag a box around one cell: the model draws it. ${LED}`,
+  outline: `Click the corners of the cell, or draw around it with the button held; Enter closes. ${LED}`,
+  cut: `Draw a line across the chosen cell. ${LED}`,
+  region: `Drag a box around a region in which every cell is right. ${LED}`,
 };
 let drag = null; // {x, y, to: [x, y]} in image pixels
 let corners = []; // of the outline or cut that is being drawn
@@ -207,6 +208,24 @@ async function finish(done, isClick, sx, sy) {
   }
   corners.push([done.x, done.y]);
   return undefined;
+}
+
+export const isDrawing = () => drag !== null || corners.length > 0;
+
+/** The place of the cross, which keys lead: it moves, or Space sets a corner there. */
+export async function pointAt(x, y, isMove) {
+  if (isMove) {
+    if (drag) Object.assign(drag, { to: [x, y], line: [drag.line[0], [x, y]] });
+    return undefined;
+  }
+  if (state.tool === "outline") return void corners.push([x, y]);
+  if (!drag) {
+    drag = { x, y, sx: 0, sy: 0, to: [x, y], line: [[x, y]] };
+    return say("Now the opposite corner, or the end of the line: arrow keys, then Space.");
+  }
+  const done = { ...drag, to: [x, y], line: [drag.line[0], [x, y]] };
+  drag = null;
+  return finish(done, false, 0, 0);
 }
 
 /** Enter closes an outline, before the queue takes the key. */
