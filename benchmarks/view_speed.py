@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=100_000)
     parser.add_argument("--transcripts", type=int, default=1_000_000)
     parser.add_argument("--tiles", type=int, default=200, help="tiles of each kind")
+    parser.add_argument("--day", type=int, default=0, help="tiles of a day's work, at all levels")
     parser.add_argument("--keep", type=Path, help="folder to make the tissue in, and keep")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -42,6 +43,8 @@ def main() -> None:
         page = cc.view(root / "results", corrections=root / "corrections")
         with httpx.Client(base_url=page.url + "api/", timeout=120) as client:
             measure(client, args.tiles)
+            if args.day:
+                work_a_day(client, args.day)
         page.close()
 
 
@@ -118,8 +121,29 @@ def measure(client: httpx.Client, n_tiles: int) -> None:
         report(f"{name} tile, again", client, addresses[-8:])
         last = sample["levels"] - 1
         report(f"{name} overview", client, [f"large/{name}/{version}/0/{last}/0/0{query}"])
+    print(f"memory {peak_mb():.0f} MB", flush=True)
+
+
+def peak_mb() -> float:
+    """Return the largest memory of the process so far, MB."""
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    print(f"memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f} MB")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def work_a_day(client: httpx.Client, n: int) -> None:
+    """Ask for tiles all over the image, at every level, and print the memory now and then."""
+    sample = client.get("state").json()["samples"][0]
+    rng = np.random.default_rng(3)
+    began = time.process_time()
+    for k in range(n):
+        level = int(rng.integers(sample["levels"]))
+        columns, rows = (-(-(sample[side] >> level) // 512) for side in ("width", "height"))
+        x, y = rng.integers(max(1, columns)), rng.integers(max(1, rows))
+        kind, query = (("image", f"?{LOOK}"), ("ids", ""))[k % 2]
+        client.get(f"large/{kind}/{sample['version']}/0/{level}/{x}/{y}{query}").raise_for_status()
+        if (k + 1) % max(1, n // 5) == 0:
+            ms = 1000 * (time.process_time() - began) / (k + 1)
+            print(f"{k + 1} tiles, {ms:.1f} CPU ms a tile, memory {peak_mb():.0f} MB", flush=True)
 
 
 def report(name: str, client: httpx.Client, addresses: list[str]) -> None:

@@ -138,8 +138,7 @@ class Looking:
     def _tracks(self, request: Request) -> Response:
         movie = _movie(self._sample(request))
         tables = {"tracks": movie.tracks, "divisions": movie.divisions, "review": movie.review}
-        tables["fits"] = movie.fits
-        return JSONResponse(tables)
+        return JSONResponse(tables | {"fits": movie.fits})
 
     def _trace(self, request: Request) -> Response:
         movie = _movie(self._sample(request))

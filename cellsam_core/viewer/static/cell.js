@@ -32,7 +32,7 @@ function movieFacts(one) {
     ["cell", `label ${one.label} in frame ${one.frame}`],
     ["area", area(one.area_px)],
     ["found with score", round(one.score)],
-    ["link", one.link_kind && `${one.link_kind}${one.link_probability === null ? "" : `, probability ${round(one.link_probability, 3)}`}`],
+    ["link", one.link_kind && `${one.link_kind}${one.link_probability == null ? "" : `, probability ${round(one.link_probability, 3)}`}`],
     ["frames", track && `${track.first_frame} to ${track.last_frame}`],
     ["generation", track?.generation],
     ["flags", one.flags?.replaceAll(";", ", ")],
