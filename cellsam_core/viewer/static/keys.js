@@ -35,11 +35,7 @@ export function addActions(more) {
   ACTIONS.push(...more);
 }
 
-/** The keys stand in the panels, which small screens keep in a drawer. */
-export function toggleKeys() {
-  const isOpen = state.dialog !== "keys";
-  set({ dialog: isOpen ? "keys" : "", drawer: isOpen });
-}
+export const toggleKeys = () => set({ dialog: state.dialog === "keys" ? "" : "keys" });
 
 function leave() {
   for (const action of leaving) if (action()) return;

@@ -20,6 +20,7 @@ export function addPanel(where, panel) {
 
 export function drawPanels() {
   put("head", html`<${Head} />`);
+  put("keys", state.dialog === "keys" ? html`<${Keys} />` : null);
   put("banner", html`<${Banner} />`);
   put("tools", html`<${Tools} />`);
   put("time", html`<${Time} />`);
@@ -121,8 +122,7 @@ function Side() {
   if (!sample.has?.masks) missing.push("masks");
   if (isMovie() && !sample.has?.tracks) missing.push("tracks");
   if (!isMovie() && !sample.has?.counts) missing.push("counts");
-  return html`${state.dialog === "keys" ? html`<${Keys} />` : null}
-    ${missing.length ? html`<section class="note">Not made yet: ${missing.join(", ")}. Run <code>snakemake</code>.</section>` : null}
+  return html`${missing.length ? html`<section class="note">Not made yet: ${missing.join(", ")}. Run <code>snakemake</code>.</section>` : null}
     ${cell()} ${isMovie() ? lineage() : null} ${legend()}
     ${isMovie() ? queue() : html`${genePanel()} ${doubtfulCells()}`}
     ${extra.side.map((panel) => panel())}`;
