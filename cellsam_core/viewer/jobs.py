@@ -163,9 +163,15 @@ class Jobs:
         stain
             ``nuclear`` if the images show nuclei alone; empty otherwise.
         """
-        number = 1 + sum(1 for _ in (self._folder / FINETUNED).glob("weights_*.safetensors"))
+        number = self._next_number()
         scores = self._folder / FINETUNED / f"weights_{number}.json"
         return self._start(Job("finetune", self._tuning(weights, stain, number), scores))
+
+    def _next_number(self) -> int:
+        """Return the number of the next weights, so that none are overwritten."""
+        names = (path.stem for path in (self._folder / FINETUNED).glob("weights_*.safetensors"))
+        numbers = (name.removeprefix("weights_") for name in names)
+        return 1 + max((int(n) for n in numbers if n.isascii() and n.isdecimal()), default=0)
 
     def _tuning(self, weights: str, stain: str, number: int) -> list[list[str]]:
         program = [sys.executable, "-m", "cellsam_core"]

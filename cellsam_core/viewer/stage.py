@@ -100,7 +100,8 @@ def view(
     Raises
     ------
     InputError
-        The folder holds no results, the port is taken, or the command to run is not there.
+        The folder holds no results, the port is taken, the command to run is not there, or it
+        is given beside the option to only look.
 
     Examples
     --------
@@ -128,6 +129,13 @@ def view(
     from cellsam_core.viewer.teaching import Teaching
     from cellsam_core.viewer.trial import Trial
 
+    if options.read_only and options.run_command:
+        raise InputError(
+            "options `read-only` and `run-command`",
+            found="both",
+            expected="one of them: the command makes the results anew",
+            remedy="leave one out",
+        )
     library = Library(Path(results))
     tables = Path(corrections) if corrections is not None else corrections_folder(results)
     load = load or load_segmenter

@@ -16,8 +16,10 @@ from cellsam_core.errors import InputError
 from cellsam_core.viewer.app import make_app
 from cellsam_core.viewer.editing import Editing
 from cellsam_core.viewer.jobs import Job, Jobs
+from cellsam_core.viewer.options import ViewOptions
 from cellsam_core.viewer.prompts import Prompter
 from cellsam_core.viewer.samples import Library
+from cellsam_core.viewer.stage import view
 
 PATIENCE_S = 60
 
@@ -109,6 +111,11 @@ def test_a_command_that_cannot_be_is_refused_at_the_start(tmp_path: Path, comman
         Jobs(tmp_path, tmp_path, tmp_path, command=command, steps=1)
 
 
+def test_a_page_that_only_looks_starts_no_command(shown_results: Path):
+    with pytest.raises(InputError, match="read-only"):
+        view(shown_results, ViewOptions(read_only=True, run_command=script("pass")))
+
+
 def complete(client: TestClient, frame: int, x0: float, y0: float) -> None:
     corners = [[x0, y0], [x0 + 69, y0], [x0 + 69, y0 + 69], [x0, y0 + 69]]
     seen = client.get("movie/corrections").json()["seen"]["cells"]
@@ -136,7 +143,7 @@ def test_the_commands_of_fine_tuning_are_those_that_a_user_would_type(folder: Pa
     held = folder / "training/validation"
     held.mkdir(parents=True)
     (folder / "finetuned").mkdir()
-    (folder / "finetuned/weights_1.safetensors").touch()
+    (folder / "finetuned/weights_4.safetensors").touch()
     asked: list[list[str]] = []
     jobs._run_one = lambda job, words: asked.append(list(words)) or 0  # type: ignore[method-assign]
     job = jobs.finetune("tiny", "nuclear")
@@ -145,10 +152,10 @@ def test_the_commands_of_fine_tuning_are_those_that_a_user_would_type(folder: Pa
         time.sleep(0.01)
     collected, tuned = (words[3:] for words in asked)
     assert collected == ["collect", "results", "--corrections", "c", "-o", "training"]
-    assert tuned[:4] == ["finetune", "training", "-o", "finetuned/weights_2.safetensors"]
+    assert tuned[:4] == ["finetune", "training", "-o", "finetuned/weights_5.safetensors"]
     assert tuned[-2:] == ["--validation", "training/validation"]
     assert tuned[tuned.index("--stain") :][:2] == ["--stain", "nuclear"]
-    assert jobs.tuned_weights() == folder / "finetuned/weights_2.safetensors"
+    assert jobs.tuned_weights() == folder / "finetuned/weights_5.safetensors"
 
 
 def test_the_scores_of_new_weights_are_told(tmp_path: Path):

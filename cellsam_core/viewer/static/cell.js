@@ -61,14 +61,18 @@ function Trace({ track }) {
   useEffect(() => plot.current?.redraw(false));
   const rows = track.trace?.cell ?? Object.values(track.trace ?? {})[0];
   if (!rows) return html`<p class="hint">This track has no trace.</p>`;
-  const n = rows.valid.filter(Boolean).length;
-  const reasons = [...new Set(rows.invalid_reason.filter((r, k) => r && !rows.valid[k]))];
+  const hasRatio = Boolean(ratioOf(rows));
+  const n = hasRatio ? rows.valid.filter(Boolean).length : rows.frame.length;
+  const reasons = hasRatio ? [...new Set(rows.invalid_reason.filter((r, k) => r && !rows.valid[k]))] : [];
   return html`<div class="trace" data-points=${n} ref=${box}></div>
     ${reasons.length ? html`<p class="hint">Left out: ${reasons.join(", ").replaceAll("_", " ")}.</p>` : null}`;
 }
 
+const ratioOf = (rows) => ["r_over_r0", "ratio"].find((name) => rows[name]?.some((v) => v !== null));
+
+/** The ratio where there is one, else the mean intensities. */
 function series(rows) {
-  const pick = ["r_over_r0", "ratio"].find((name) => rows[name]?.some((v) => v !== null));
+  const pick = ratioOf(rows);
   if (pick) return [[pick === "ratio" ? "ratio" : "R/R0", rows[pick]]];
   return Object.keys(rows).filter((name) => name.endsWith("_mean")).map((name) => [name.replace("_mean", ""), rows[name]]);
 }
@@ -79,7 +83,9 @@ function makePlot(box, track) {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const ink = dark ? "#ccc" : "#444";
   const lines = series(rows);
-  const values = lines.map(([, column]) => column.map((v, k) => (rows.valid[k] ? v : null)));
+  // What makes a ratio invalid, such as a division, says nothing about an intensity.
+  const isMasked = Boolean(ratioOf(rows));
+  const values = lines.map(([, column]) => column.map((v, k) => (rows.valid[k] || !isMasked ? v : null)));
   const axis = { stroke: ink, grid: { stroke: dark ? "#333" : "#e5e5e5" }, ticks: { stroke: dark ? "#333" : "#e5e5e5" }, font: "11px system-ui" };
   const colours = ["#0b84d8", "#e07b00", "#00976b", "#b3589a"];
   const options = {
