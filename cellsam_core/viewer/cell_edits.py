@@ -103,7 +103,18 @@ def try_row(sample: Sample, path: Path, row: Row) -> None:
     if part is None:
         return
     shifted = _shifted(one, window[0][1], window[0][0])
-    _, outcomes = correct_labels(part, [shifted], sample.automatic_checksum)
+    try:
+        _, outcomes = correct_labels(part, [shifted], sample.automatic_checksum)
+    except InputError as error:
+        before = _replayed(sample, (), one.frame, window)
+        assert before is not None
+        correct_labels(before, [shifted], sample.automatic_checksum)
+        raise InputError(
+            "correction",
+            found="a cell that another correction has changed already",
+            expected="a cell as it is in the masks",
+            remedy="take the other correction back, or run the workflow first",
+        ) from error
     if not outcomes[0].is_found:
         raise _refused(outcomes[0].reason, "a correction that can be carried out")
 

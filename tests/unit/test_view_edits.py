@@ -268,7 +268,9 @@ def test_a_second_deletion_of_a_cell_is_refused_and_undo_restores(folder: Path):
     first = post_cell(client, "delete", label=1).json()
     path = folder / "corrections/movie.cells.csv"
     before = path.read_bytes()
-    assert post_cell(client, "delete", label=1).status_code == 409
+    refused = post_cell(client, "delete", label=1)
+    assert refused.status_code == 409
+    assert "another correction has changed already" in refused.json()["error"]
     assert path.read_bytes() == before
     second = post_cell(client, "delete", label=2).json()
     key = second["written"][0]["id"]
