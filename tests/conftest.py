@@ -91,6 +91,8 @@ def _name(nodeid: str) -> str:
     """Name a test by its file and function."""
     file, _, function = nodeid.partition("::")
     return f"{Path(file).stem}::{function.partition('[')[0]}"
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless browser for the tests of a module."""
