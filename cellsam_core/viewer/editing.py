@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from cellsam_core.corrections.cells_table import CELL_COLUMNS, read_cell_corrections
 from cellsam_core.corrections.outlines import outline_of
 from cellsam_core.corrections.table import append_rows, checksum_of, read_rows, remove_rows
+from cellsam_core.errors import InputError
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.viewer import cell_edits, requests, track_edits
 
@@ -128,7 +130,10 @@ class Editing:
             rows = [cell_edits.row_of(sample, checked, serial)]
         rows = _stamped(rows)
         check = partial(_check, kind, sample, rows)
-        append_rows(path, kind.columns, rows, seen=seen, check=check)
+        try:
+            append_rows(path, kind.columns, rows, seen=seen, check=check)
+        except InputError as error:
+            raise _for_the_page(error, path) from error
         return JSONResponse({"written": rows, **self._listed(sample)})
 
     def _track_rows(self, sample: Sample, said: dict[str, Any]) -> list[Row]:
@@ -205,6 +210,15 @@ def _check(kind: Kind, sample: Sample, rows: Sequence[Row], path: Path) -> None:
     if kind.name == "cells":
         for row in rows:
             cell_edits.try_row(sample, path, row)
+
+
+def _for_the_page(error: InputError, path: Path) -> Exception:
+    """Leave out the row of a refused correction, which was not written."""
+    row = re.match(re.escape(f"{path}, row ") + r"\d+: ", str(error))
+    if row is None:
+        return error
+    sentence = str(error)[row.end() :].partition("; ")[0].replace(f"{path}, ", "")
+    return HTTPException(409, f"Nothing was written: {sentence}.")
 
 
 def _stamped(rows: Sequence[Row]) -> list[Row]:

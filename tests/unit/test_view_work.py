@@ -119,15 +119,13 @@ def cells_by_keyboard(tab: Tab) -> None:
     tab.wait(chosen="5:1")
     page.keyboard.press("d")
     tab.wait(cellrows=3, chosen="")
-    for _ in range(2):
-        page.keyboard.press("n")
+    page.keyboard.press("n")  # goes on after the cell that was deleted
     tab.wait(chosen="5:2")
     page.keyboard.press("k")
     corner(tab, "ArrowUp", 40)
     corner(tab, "ArrowDown", 80)
     tab.wait(cellrows=4, tool="")
-    for _ in range(3):
-        page.keyboard.press("n")
+    page.keyboard.press("n")
     tab.wait(chosen="5:3")
     page.keyboard.press("e")
     tab.wait(tool="box")
@@ -137,7 +135,7 @@ def cells_by_keyboard(tab: Tab) -> None:
     page.keyboard.press("c")
     tab.wait(cellrows=5)
     page.keyboard.press("Escape")
-    page.keyboard.press("Shift+N")
+    page.keyboard.press("n")
     tab.wait(chosen="5:4")
     page.keyboard.press("v")
     page.wait_for_selector("body[data-chosen*=' ']")

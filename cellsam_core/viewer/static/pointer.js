@@ -14,14 +14,17 @@ const FAR = 5;
 const CROSS_PX = 11;
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 let at = null; // place of the cross in image pixels
+let visited = { frame: -1, row: -1 }; // so that N goes on after a cell was deleted
 
 /** Choose the next cell of the frame; with Shift the one before. */
 async function next(step) {
   const cells = await loadCells(state.shown);
   if (!cells?.n) return say("There is no cell in this frame.");
   const last = state.chosen.at(-1);
-  const now = last?.frame === state.shown ? (cells.rows.get(last.label) ?? -1) : -1;
+  const before = visited.frame === state.shown ? visited.row : -1;
+  const now = last?.frame === state.shown ? (cells.rows.get(last.label) ?? before) : before;
   const k = now < 0 ? (step > 0 ? 0 : cells.n - 1) : (now + step + cells.n) % cells.n;
+  visited = { frame: state.shown, row: k };
   return visit(state.shown, cells.label[k], cells.x[k], cells.y[k], 30);
 }
 
