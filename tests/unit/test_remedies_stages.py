@@ -1,0 +1,350 @@
+"""What refusals of raw rounds, codebooks, outlines, masks and options say is done here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+import tifffile
+from refusals import follow
+from test_outlines import CELLS, IDS, open_outlines, write_geoparquet
+from test_spatial import inspect, make_generic, make_merscope
+
+from cellsam_core.cli import main
+from cellsam_core.decoding.codebook_table import read_codebook
+from cellsam_core.decoding.open_raw import open_raw
+from cellsam_core.exports.options import ExportOptions
+from cellsam_core.given_masks.source import open_masks
+from cellsam_core.samples.movies import inspect_movie
+from cellsam_core.samples.panel import read_panel
+from cellsam_core.segmentation.batches import parse_batch, sort_batches
+from cellsam_core.segmentation.given_boxes import boxes_of_array, read_boxes
+from cellsam_core.traces.inputs import open_images
+from cellsam_core.tracking.stage import track
+
+Edit = Callable[[Path], object]
+SIZE = ("--size-px", "64", "--cells", "2", "--transcripts", "20", "--seed", "2")
+
+
+@pytest.fixture(scope="module", params=["merfish", "seqfish"])
+def raw(request, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("raw") / request.param
+    assert main(["simulate", request.param, "--raw-rounds", "-o", str(folder), *SIZE]) == 0
+    return folder
+
+
+def change(name: str, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> Edit:
+    """Change a table."""
+
+    def make(folder: Path) -> None:
+        table = pd.read_csv(folder / name, dtype=str, keep_default_na=False)
+        edit(table).to_csv(folder / name, index=False)
+
+    return make
+
+
+def cell(name: str, row: int, column: str, value: str) -> Edit:
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[row, column] = value
+        return table
+
+    return change(name, edit)
+
+
+def first_image(folder: Path) -> Path:
+    found = (path for path in folder.rglob("*.tif") if path.parent.name != "truth")
+    return min(found, key=lambda path: path.name)
+
+
+ORGANISATION, SHEET = "dataorganization.csv", "rounds.csv"
+# Layout, what is wrong, words of the remedy. Then the folder is as it was, which is the remedy.
+RAW: dict[str, tuple[str, Edit, str]] = {
+    "a bit without a channel": (
+        "merfish",
+        lambda f: change(ORGANISATION, lambda t: t.iloc[1:])(f),
+        "correct the data organization or the codebook",
+    ),
+    "other planes": (
+        "merfish",
+        cell(ORGANISATION, 0, "frame", "[0, 1, 2, 3, 4]"),
+        "correct the column frame|correct the row|add the image",
+    ),
+    "no expression": (
+        "merfish",
+        cell(ORGANISATION, 0, "imageRegExp", "(?<fov>"),
+        "correct imageRegExp",
+    ),
+    "no number": ("merfish", cell(ORGANISATION, 0, "imagingRound", "x"), "correct the row"),
+    "no codebook": ("merfish", lambda f: (f / "codebook.csv").unlink(), "add it"),
+    "two codebooks": (
+        "merfish",
+        lambda f: shutil.copy(f / "codebook.csv", f / "codebook_2.csv"),
+        "leave one of them",
+    ),
+    "no image": ("merfish", lambda f: first_image(f).unlink(), "add the image"),
+    "positions": (
+        "merfish",
+        lambda f: (f / "positions.csv").write_text("1,2\n"),
+        "correct the table",
+    ),
+    "no pixel size": (
+        "merfish",
+        lambda f: (f / "microscope.json").write_text("{}"),
+        "give pixel_size_um in the sample sheet",
+    ),
+    "no file of a round": ("seqfish", lambda f: first_image(f).unlink(), "add the image"),
+    "a kind": ("seqfish", cell(SHEET, 0, "kind", "gene"), "correct the table"),
+    "a page": ("seqfish", cell(SHEET, 0, "page", "x"), "correct the table"),
+    "no such images": (
+        "seqfish",
+        lambda f: change(SHEET, lambda t: t.assign(file="x_{field}.tif"))(f),
+        "correct the column file",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RAW)
+def test_raw_rounds_are_mended_as_told(raw, tmp_path, case):
+    layout, spoil, words = RAW[case]
+    if layout != raw.name:
+        pytest.skip("of the other layout")
+    folder = shutil.copytree(raw, tmp_path / "raw")
+    spoil(folder)
+
+    def mend() -> None:
+        shutil.rmtree(folder)
+        shutil.copytree(raw, folder)
+
+    assert follow(lambda: open_raw(folder), words, mend).fields
+
+
+def test_raw_rounds_are_given_a_pixel_size_as_told(raw, tmp_path):
+    folder = shutil.copytree(raw, tmp_path / "raw")
+    if raw.name == "merfish":
+        (folder / "microscope.json").write_text("{}")
+    else:
+        change(SHEET, lambda t: t.drop(columns="pixel_size_um", errors="ignore"))(folder)
+        for path in folder.rglob("*.tif"):
+            tifffile.imwrite(path, tifffile.imread(path), photometric="minisblack", metadata=None)
+    follow(
+        lambda: open_raw(folder),
+        "give pixel_size_um in the sample sheet",
+        then=lambda: open_raw(folder, "auto", 0.1),
+    )
+
+
+CODEBOOK = "name,id,bit1,bit2\nGad1,a,1,0\nSst,b,0,1\n"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "Gad1,a,1,7\nSst,b,0,1\n",
+        "Gad1,a,1,0\nGad1,b,0,1\n",
+        "Gad1,a,1,0\nSst,b,1,0\n",
+        "Gad1,a,0,0\nSst,b,0,1\n",
+    ],
+)
+def test_codebooks_are_corrected_as_told(tmp_path, wrong):
+    path = tmp_path / "codebook.csv"
+    path.write_text("name,id,bit1,bit2\n" + wrong)
+    follow(
+        lambda: read_codebook(path),
+        "correct the (value|codebook)",
+        lambda: path.write_text(CODEBOOK),
+    )
+
+
+def test_panels_are_corrected_as_told(tmp_path):
+    path = tmp_path / "panel.txt"
+    path.write_text("\n")
+    follow(lambda: read_panel([path]), "correct the file", lambda: path.write_text("Gad1\n"))
+    path.write_text("\n")
+    follow(lambda: read_panel([path]), "leave the panel out", then=lambda: read_panel([]))
+
+
+# Outlines
+
+
+def test_outlines_are_written_again_as_told(tmp_path):
+    path = tmp_path / "a.parquet"
+    look = lambda: open_outlines(path)  # noqa: E731
+    write_geoparquet(path, CELLS, EntityID=IDS.astype(float))
+    follow(
+        look,
+        "store the ids as text",
+        lambda: write_geoparquet(path, CELLS, EntityID=IDS.astype(str)),
+    )
+    ids = pa.array([None, *map(str, IDS[1:])], pa.string())
+    pq.write_table(pa.table({"EntityID": ids, "Geometry": list(shapely.to_wkb(CELLS))}), path)
+    follow(look, "remove these rows, or give them ids", lambda: write_geoparquet(path, CELLS))
+    path.write_bytes(b"x")
+    follow(
+        look, "or write the outlines in one of these ways", lambda: write_geoparquet(path, CELLS)
+    )
+
+
+# Masks of the user
+
+
+@pytest.fixture
+def movie(tmp_path):
+    for t in range(2):
+        tifffile.imwrite(tmp_path / f"t{t}.tif", np.ones((30, 40), np.uint16))
+    return inspect_movie(tmp_path, sample="s", assay="movie")
+
+
+def outline(path: Path, size: float = 9) -> None:
+    corners = [[[2, 2], [2, size], [size, size], [size, 2], [2, 2]]]
+    feature = {
+        "type": "Feature",
+        "id": "1",
+        "properties": {},
+        "geometry": {"type": "Polygon", "coordinates": corners},
+    }
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+
+
+def test_masks_of_a_movie_are_given_as_told(tmp_path, movie):
+    one, folder = tmp_path / "a.geojson", tmp_path / "outlines"
+    folder.mkdir()
+    outline(one)
+    for t in range(2):
+        outline(folder / f"t{t}.geojson")
+    follow(
+        lambda: open_masks(tmp_path / "b", movie, None),
+        "correct the column `masks`",
+        then=lambda: open_masks(folder, movie, None),
+    )
+    follow(
+        lambda: open_masks(one, movie, None),
+        "give a folder with one GeoJSON",
+        then=lambda: open_masks(folder, movie, None),
+    )
+    (folder / "t1.geojson").rename(tmp_path / "aside.geojson")
+    empty = json.dumps({"type": "FeatureCollection", "features": []})
+    follow(
+        lambda: open_masks(folder, movie, None),
+        "add an empty file of the same kind",
+        lambda: (folder / "t1.geojson").write_text(empty),
+    )
+    labels = tmp_path / "labels.tif"
+    tifffile.imwrite(
+        labels, np.ones((2, 30, 40), np.uint16), photometric="minisblack", metadata=None
+    )
+    follow(
+        lambda: open_masks(labels, movie, "um"),
+        "leave the column `masks_unit` empty",
+        then=lambda: open_masks(labels, movie, None),
+    )
+
+
+# Options and arguments of stages
+
+
+def test_boxes_are_corrected_as_told(tmp_path):
+    path, images = tmp_path / "boxes.csv", [tmp_path / "a.tif"]
+    right = lambda: path.write_text("image,x0,y0,x1,y1\na.tif,1,1,9,9\n")  # noqa: E731
+    look = lambda: read_boxes(path, images)  # noqa: E731
+    follow(look, "check the option `boxes`", right)
+    for wrong, words in (
+        ("file,x0,y0,x1,y1\na.tif,1,1,9,9\n", "name the columns"),
+        ("image,x0,y0,x1,y1\na,1,1,9,9\n", "with its extension"),
+        ("image,x0,y0,x1,y1\na.tif,9,1,1,9\n", "correct the row"),
+    ):
+        path.write_text(wrong)
+        follow(look, words, right)
+    box = np.array([1.0, 1, 9, 9])
+    in_image = lambda: boxes_of_array(box[None], (30, 40))  # noqa: E731
+    follow(lambda: boxes_of_array(box, (30, 40)), "give one row for each cell", then=in_image)
+    follow(lambda: boxes_of_array(box[None] + 90, (30, 40)), "correct the row", then=in_image)
+
+
+def test_batches_are_given_as_told(tmp_path):
+    a, b, c = (tmp_path / name for name in ("1-of-2.parquet", "2-of-2.parquet", "2-of-3.parquet"))
+    both = lambda: sort_batches([a, b])  # noqa: E731
+    follow(lambda: parse_batch("3-of-2"), "correct it", then=lambda: parse_batch("2-of-2"))
+    follow(lambda: sort_batches([a, a]), "as `segment-batch` wrote them", then=both)
+    follow(lambda: sort_batches([a, c]), "written with one N", then=both)
+    follow(lambda: sort_batches([a]), "segment what is missing", then=both)
+
+
+def test_programs_to_export_for_are_corrected_as_told():
+    follow(
+        lambda: ExportOptions(programs="qupaht").check(),
+        "correct it",
+        then=lambda: ExportOptions(programs="qupath").check(),
+    )
+
+
+def test_label_images_in_memory_are_given_as_told():
+    labels = np.zeros((2, 20, 20), np.int16)
+    labels[:, 3:9, 3:9] = 1
+    look = lambda: track(labels)  # noqa: E731
+    follow(lambda: track(labels - 1), "label TIFFs|unsigned integers", then=look)
+    follow(lambda: track([labels[0], labels[1, :9]]), "frames of one movie only", then=look)
+    follow(
+        lambda: track([labels[0] > 0, labels[1] > 0]),
+        "give label images|number the cells",
+        then=look,
+    )
+
+
+def test_images_in_memory_are_named_as_told(movie):
+    frames = np.ones((2, 2, 30, 40), np.uint16)
+    follow(
+        lambda: open_images(frames, channels=["a"]),
+        "give the names along c",
+        then=lambda: open_images(frames, channels=["a", "b"]),
+    )
+    follow(
+        lambda: open_images(movie, channels=["a"]),
+        "leave the argument out",
+        then=lambda: open_images(movie),
+    )
+
+
+# Folders of tissues
+
+
+def test_options_of_tissues_are_corrected_as_told(tmp_path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    make_generic(folder)
+    good: dict[str, Any] = {"pixel_size_um": 0.5}
+    look = lambda **more: inspect(folder, **(good | more))  # noqa: E731
+    follow(
+        lambda: look(outside="leave"),
+        "correct the column outside",
+        then=lambda: look(outside="drop"),
+    )
+    follow(
+        lambda: inspect(folder / "my_transcripts.csv", **good),
+        "correct path in the sample sheet",
+        then=look,
+    )
+    follow(
+        lambda: look(orientation="turned_180"),
+        "leave this column of the sample sheet empty",
+        then=look,
+    )
+    vendor = tmp_path / "b"
+    vendor.mkdir()
+    make_merscope(vendor)
+    manifest = vendor / "images" / "manifest.json"
+    content = manifest.read_text()
+    manifest.write_text("{")
+    follow(
+        lambda: inspect(vendor),
+        "copy the file from the instrument",
+        lambda: manifest.write_text(content),
+    )
