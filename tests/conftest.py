@@ -54,7 +54,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.passed and report.when == "call":
         recorder.passed.add(_name(report.nodeid))
     elif not report.passed:
-        recorder.other.add(_name(report.nodeid))
+        (recorder.skipped if report.skipped else recorder.failed).add(_name(report.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

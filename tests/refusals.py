@@ -37,15 +37,16 @@ class Recorder:
         File and function of the test that runs.
     seen
         Test -> places, with ``met`` or ``followed``.
-    passed, other
-        Tests that passed, or did anything else.
+    passed, failed, skipped
+        Tests by their outcome; one with several sets of parameters may have several.
     """
 
     def __init__(self) -> None:
         self.test = ""
         self.seen: dict[str, set[tuple[str, str]]] = defaultdict(set)
         self.passed: set[str] = set()
-        self.other: set[str] = set()
+        self.failed: set[str] = set()
+        self.skipped: set[str] = set()
 
     def note(self, place: str | None, kind: str) -> None:
         if place and self.test:
@@ -124,7 +125,7 @@ def follow(
 def finish(config: pytest.Config) -> list[str]:
     """Compare with the record, or renew it; return what does not fit."""
     recorded = read_record()
-    done = RECORDER.passed - RECORDER.other
+    done = RECORDER.passed - RECORDER.failed
     if config.getoption("record_refusals"):
         kept = {line for line in recorded if line[1] not in done}
         new = {(place, test, kind) for test in done for place, kind in RECORDER.seen[test]}
@@ -136,5 +137,5 @@ def finish(config: pytest.Config) -> list[str]:
     return sorted(
         f"{test} no longer {'follows' if kind == FOLLOWED else 'meets'} the refusal {place}"
         for place, test, kind in recorded
-        if test in done and (place, kind) not in RECORDER.seen[test]
+        if test in done - RECORDER.skipped and (place, kind) not in RECORDER.seen[test]
     )

@@ -18,7 +18,7 @@ from cellsam_core.files.foreign import refuse_foreign
 from cellsam_core.files.names import NamedImage, parse_names
 from cellsam_core.files.npy import SEGMENTATION, SUFFIX, read_array
 from cellsam_core.files.planes import read_plane
-from cellsam_core.files.stack import read_stack
+from cellsam_core.files.stack import list_series, read_stack
 from cellsam_core.labels.masks import refuse_mask
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def open_labels(path: str | Path) -> LabelSource:
     if root.suffix.lower() == SUFFIX:
         return _open_arrays(root, [root])
     refuse_foreign(root)
+    _refuse_several(root, list_series(root))
     stack = read_stack(root, pages_are_frames=True)
     by_channel = len(stack.planes) == 1 and stack.planes[0][0].sample is None
     if by_channel:  # programs that know no time axis call the frames of a stack its channels
@@ -218,6 +219,17 @@ def _one_movie(root: Path, found: str) -> InputError:
     )
 
 
+def _refuse_several(root: Path, names: list[str]) -> None:
+    """Refuse a file or plate of several images: only the first would be read."""
+    if len(names) > 1:
+        raise InputError(
+            root,
+            found=f"{len(names)} images ({', '.join(names[:4])})",
+            expected="the label images of one movie or tissue",
+            remedy="save the labels of each image as a file or folder of their own",
+        )
+
+
 def _refuse_gap(root: Path, named: list[NamedImage]) -> None:
     """Refuse a frame that is not there; clocks may be uneven."""
     if any(image.time_s is not None for image in named):
@@ -291,7 +303,9 @@ def _yx(shape: tuple[int, ...]) -> tuple[int, int]:
 def _open_zarr(root: Path) -> LabelSource:
     from cellsam_core.files import ngff
 
-    image = ngff.open_image(root, ngff.list_images(root)[0])
+    names = ngff.list_images(root)
+    _refuse_several(root, names)
+    image = ngff.open_image(root, names[0])
     sizes, dtype = image.sizes, image.array.dtype
     if sizes["c"] > 1 or sizes["z"] > 1 or np.dtype(dtype).kind not in "uif":
         raise _not_labels(root, f"axes {image.axes} of type {dtype}")
