@@ -44,6 +44,8 @@ from .traces.stage import trace as trace
 from .tracking.options import TrackOptions as TrackOptions
 from .tracking.stage import track as track
 from .tracking.tracks import Tracks as Tracks
+from .vendor.stage import VendorComparison as VendorComparison
+from .vendor.stage import compare_vendor as compare_vendor
 from .verdict.checks import Check as Check
 from .verdict.checks import Measure as Measure
 from .verdict.checks import Verdict as Verdict

@@ -291,7 +291,8 @@ RINGS = (
     "list of rings from the core outwards: from_um, to_um (distance from the border of the mask,"
     " negative inside), n_transcripts, area_um2, density_per_um2, capture, own_share,"
     " neighbour_share, ambient_share, standard_error, n_informative, own_share_crowded (beside"
-    " another cell), purity and net_capture of cells that end there"
+    " another cell), lift and lift_spread (exclusivity lift of cells that end there), purity and"
+    " net_capture of cells that end there"
 )
 UNKNOWN = "null if it can't be known"
 PURITY = Output(
@@ -338,6 +339,8 @@ PURITY = Output(
             "Share of the transcripts between cells of different types",
             when="there are cell types",
         ),
+        Column("n_lift_pairs", "int", "Number of pairs of genes that the lift is measured on"),
+        Column("n_lift_cells", "int", "Number of cells that the lift is measured on"),
         Column("ambient_per_um2", "float", "Density of ambient transcripts", "1/um2"),
         Column("ambient_from", "text", "far from cells, blanks, or unknown (then 0)"),
         Column("reach_um", "float", "Distance up to which rings are measured", "um"),

@@ -39,6 +39,7 @@ COMMANDS = {
     "summarise": "average reporter traces by condition, with a figure",
     "assign": "assign transcripts to cells and count genes",
     "compare-samples": "correlate the transcripts of each gene between samples, with a figure",
+    "compare-vendor": "compare the cells of a tissue with the vendor's, with pictures",
     "spatialdata": "write the results of a tissue as SpatialData (optional package)",
     "view": "show results in the browser, on this computer",
     "export": "write the cells of a sample for QuPath, ImageJ, VPT or Xenium Ranger",

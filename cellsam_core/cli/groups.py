@@ -12,7 +12,7 @@ GROUPS = {
     "look and correct": ("view", "corrections", "correct", "collect"),
     "stages": (
         *("inspect", "decode", "preprocess", "segment", "import-masks", "track", "traces"),
-        *("assign", "spatialdata", "export", "report"),
+        *("assign", "compare-vendor", "spatialdata", "export", "report"),
     ),
     "several samples": ("summary", "summarise", "compare-samples"),
     "weights and scores": ("weights", "finetune", "evaluate", "benchmark", "split", "train"),

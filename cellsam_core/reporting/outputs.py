@@ -15,6 +15,7 @@ from cellsam_core.samples.columns import OUTPUTS as SAMPLES
 from cellsam_core.segmentation.columns import OUTPUTS as SEGMENTATION
 from cellsam_core.traces.columns import OUTPUTS as TRACES
 from cellsam_core.tracking.columns import OUTPUTS as TRACKING
+from cellsam_core.vendor.columns import OUTPUTS as VENDOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ OUTPUTS = (
     *TRACES,
     *ASSIGNMENT,
     *EXPORTS,
+    *VENDOR,
     *REPORTING,
     *COMPARISON,
 )

@@ -22,9 +22,11 @@ from cellsam_core.reporting.section_controls import (
     genes_table,
 )
 from cellsam_core.reporting.section_decoding import decoding_section, figure_density_by_field
+from cellsam_core.reporting.section_purity import purity_section
 from cellsam_core.reporting.stains import stain_words
 from cellsam_core.reporting.transcript_summary import MAX_SPOTS, TranscriptSummary, summarise
 from cellsam_core.samples.transcripts import apply_affine
+from cellsam_core.verdict.tissue import read_purity
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -78,6 +80,8 @@ def spatial_sections(
         assignment_section(results, quality, genes, summary),
         controls_section(quality, genes),
     ]
+    if (purity := read_purity(results.folder)) is not None:
+        sections.insert(3, purity_section(purity))
     if results.bulk is not None:
         sections.append(bulk_section(results.bulk, genes))
     decoding = decoding_section(results)

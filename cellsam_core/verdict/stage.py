@@ -14,8 +14,10 @@ from cellsam_core.verdict.checks import Verdict
 from cellsam_core.verdict.images import image_check
 from cellsam_core.verdict.motion import drift_check, link_check, trace_check, track_check
 from cellsam_core.verdict.tissue import (
+    PURITY_NUMBERS,
     control_check,
     purity_check,
+    read_purity,
     registration_check,
     transcript_check,
 )
@@ -94,13 +96,15 @@ def tissue_checks(
     """Judge the transcripts of a tissue; also return its chief numbers."""
     quality = read_quality(results)
     checks = [transcript_check(quality), control_check(quality)]
-    purity = purity_check(results.folder)
+    record = read_purity(results.folder)
+    purity = purity_check(record)
     checks += [] if purity is None else [purity]
     checks.append(registration_check(results, diameter_px))
     names = ("n_transcripts", "n_assigned", "median_transcripts_per_cell", "n_genes")
-    return checks, {
+    numbers = {
         name.removeprefix("n_"): None if quality is None else quality[name] for name in names
     }
+    return checks, numbers | {name: (record or {}).get(name) for name in PURITY_NUMBERS}
 
 
 def read_quality(results: Evidence) -> dict[str, Any] | None:

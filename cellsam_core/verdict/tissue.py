@@ -64,19 +64,33 @@ def control_check(quality: dict[str, Any] | None) -> Check:
     return Check("controls", "Controls", "controls", (measure,))
 
 
-def purity_check(folder: Path) -> Check | None:
-    """Judge the purity of the cells; None where it was not measured."""
+PURITY_NUMBERS = ("purity", "expand_um", "auto_um", "profile_gain")
+
+
+def read_purity(folder: Path) -> dict[str, Any] | None:
+    """Read ``purity.json`` of the results of a sample; None without it."""
     path = folder / "3_cells/purity.json"
     if not path.is_file():
         return None
     with table_errors(path):
         record = dict(json.loads(path.read_text(encoding="utf-8")))
+        for name in PURITY_NUMBERS:
+            if not isinstance(record.get(name), int | float | None):
+                raise ValueError(f"{name} is no number")
+    return record
+
+
+def purity_check(record: dict[str, Any] | None) -> Check | None:
+    """Judge the purity of the cells; None where it was not measured."""
+    if record is None:
+        return None
     purity = record.get("purity")
     if isinstance(purity, int | float):
-        measure = Measure(limits.PURITY, 100 * purity, f"{purity:.0%} of the transcripts are own.")
+        said = f"At most {purity:.0%} of the transcripts in cells are the cells' own."
+        measure = Measure(limits.PURITY, 100 * purity, said)
     else:
-        measure = Measure(limits.PURITY, None, str(record.get("reason", "purity.json has none.")))
-    return Check("purity", "Purity of cells", "assignment", (measure,))
+        measure = Measure(limits.PURITY, None, str(record.get("reason") or "It was not measured."))
+    return Check("purity", "Purity of cells", "purity-of-cells", (measure,))
 
 
 def registration_check(results: Evidence, diameter_px: float | None) -> Check:

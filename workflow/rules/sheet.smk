@@ -62,6 +62,15 @@ def is_raw(sample):
     return find_format(CONFIG.sheet.parent / row["path"]) is not None
 
 
+@functools.cache
+def may_have_vendor_cells(sample):
+    """Tell from the names of files if the folder of a tissue has cells of the vendor."""
+    from cellsam_core.samples.vendor_cells import may_have_cells
+
+    row = SAMPLES[sample]
+    return row["assay"] != "movie" and may_have_cells(CONFIG.sheet.parent / row["path"])
+
+
 def user_table(sample, column, kind):
     """Return a table of corrections: that of the sheet, else the one beside the folder of results.
 

@@ -72,6 +72,8 @@ def final_outputs(wildcards):
         targets += sample_outputs(sample) + expand(rules.report.output, sample=sample)
         if CONFIG.value("spatialdata") and SAMPLES[sample]["assay"] != "movie":
             targets += expand(rules.spatialdata.output, sample=sample)
+        if may_have_vendor_cells(sample):
+            targets += expand(rules.vendor.output, sample=sample)
         if exported_programs(sample):
             targets += expand(rules.export.output, sample=sample)
     return targets + comparison_outputs(wildcards)

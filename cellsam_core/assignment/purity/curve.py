@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.assignment.purity.hashing import hashed
+from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.profiles import Types, learn_types
 from cellsam_core.assignment.purity.shares import N_GROUPS, Share, own_share
 from cellsam_core.assignment.purity.windows import CORE, FIRST, INNER
@@ -28,7 +29,10 @@ MIN_HELD_OUT = 0.75
 """Least own share of held-out transcripts in cores; the profiles are wrong below it."""
 MAX_AMBIENT_IN_CORE = 0.2  # above it, a low own share in cores is ambient's
 MIN_INFORMATIVE, MIN_HELD_OUT_TRANSCRIPTS = 100, 30
-SHARES = ("own_share", "standard_error", "neighbour_share", "own_share_crowded")
+SHARES = (
+    *("own_share", "standard_error", "neighbour_share", "own_share_crowded"),
+    *("lift", "lift_spread"),
+)
 ENOUGH_IN_CORE = 40  # transcripts of a cell
 MAX_AMBIENT = 0.95
 MIN_FAR, MIN_FAR_UM2 = 1000, 2000.0
@@ -94,7 +98,7 @@ def measure_curve(molecules: Molecules, zones: Zones) -> Curve:
     if types is None:
         reason = "Purity can't be measured: there are too few cells with transcripts inside."
         unknown = dict.fromkeys(SHARES, np.nan) | {"n_informative": 0}
-        counts["n_usable_cells"] = 0
+        counts |= {"n_usable_cells": 0, "n_lift_pairs": 0, "n_lift_cells": 0}
         rings = rings.assign(**unknown)
         return Curve(molecules.genes, molecules.height, rings, None, ambient, None, reason, counts)
     sides = _Sides(molecules, cell_id, types.likely(learn), types.likely(learn + held_out))
@@ -108,6 +112,9 @@ def measure_curve(molecules: Molecules, zones: Zones) -> Curve:
     rings["neighbour_share"] = (1 - alone) * (1 - share - own)
     rings["own_share_crowded"] = own
     rings["n_informative"] = [each.n for each in shares]
+    lift = exclusivity_lift(molecules, len(rings))
+    rings["lift"], rings["lift_spread"] = lift.lift, lift.spread
+    counts |= {"n_lift_pairs": lift.n_pairs, "n_lift_cells": lift.n_cells}
     reason = _reason(types, anchor, float(share[CORE]))
     known = (molecules.genes, molecules.height, rings, types, ambient, anchor)
     return Curve(*known, reason, counts)

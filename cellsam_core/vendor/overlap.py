@@ -1,0 +1,92 @@
+"""Pixels that the cells of two label images share, counted tile by tile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from cellsam_core.evaluation.segmentation import Overlaps
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from cellsam_core.labels.tiles import LabelTiles
+
+    Ids = npt.NDArray[np.uint32]
+
+MOST_OF_A_CELL = 0.5
+"""Share of a cell that another one must cover to hold it."""
+
+
+class Shared(NamedTuple):
+    """Cells of two label images, and the pixels that they share.
+
+    Attributes
+    ----------
+    ours, theirs
+        Ids of the cells, sorted.
+    area_ours, area_theirs
+        Their pixels.
+    rows, columns
+        ``(n,)`` places of the two cells of each pair in `ours` and `theirs`.
+    pixels
+        ``(n,)`` pixels that both have.
+    """
+
+    ours: Ids
+    theirs: Ids
+    area_ours: npt.NDArray[np.int64]
+    area_theirs: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.intp]
+    pixels: npt.NDArray[np.int64]
+
+    def overlaps(self) -> Overlaps:
+        """Return the pairs as cells are matched by."""
+        a, b = self.area_ours[self.rows], self.area_theirs[self.columns]
+        union = a + b - self.pixels
+        return Overlaps(
+            rows=self.rows,
+            columns=self.columns,
+            iou=self.pixels / union,
+            covered=self.pixels / b,
+            n_predicted=len(self.ours),
+            n_true=len(self.theirs),
+        )
+
+    def n_merged(self) -> int:
+        """Count the cells of ours that hold most of two or more of theirs."""
+        held = self.pixels >= MOST_OF_A_CELL * self.area_theirs[self.columns]
+        return int((np.bincount(self.rows[held], minlength=1) > 1).sum())
+
+    def n_split(self) -> int:
+        """Count the cells of theirs that hold most of two or more of ours."""
+        held = self.pixels >= MOST_OF_A_CELL * self.area_ours[self.rows]
+        return int((np.bincount(self.columns[held], minlength=1) > 1).sum())
+
+
+def count_shared(ours: LabelTiles, theirs: LabelTiles) -> Shared:
+    """Count the pixels that cells of two label images of one size share."""
+    keys, counts = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+    height, width = ours.shape_yx
+    side = ours.tile_px
+    for y in range(0, height, side):
+        for x in range(0, width, side):
+            span = (y, min(y + side, height), x, min(x + side, width))
+            mine, other = (each.window(*span).astype(np.uint64) for each in (ours, theirs))
+            found, n = np.unique(mine << np.uint64(32) | other, return_counts=True)
+            keys, place = np.unique(np.concatenate([keys, found]), return_inverse=True)
+            total = np.bincount(place, np.concatenate([counts, n]), minlength=len(keys))
+            counts = total.astype(np.int64)
+    mine, other = keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)
+    ids = [np.unique(each[each > 0]) for each in (mine, other)]
+    places = [np.searchsorted(known, each) for known, each in zip(ids, (mine, other), strict=True)]
+    areas = [
+        np.bincount(place[each > 0], counts[each > 0], minlength=len(known)).astype(np.int64)
+        for known, place, each in zip(ids, places, (mine, other), strict=True)
+    ]
+    both = (mine > 0) & (other > 0)
+    a, b = (known.astype(np.uint32) for known in ids)
+    in_both = (places[0][both], places[1][both], counts[both])
+    return Shared(a, b, areas[0], areas[1], *in_both)
