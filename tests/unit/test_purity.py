@@ -14,7 +14,9 @@ import cellsam_core as cc
 from cellsam_core.assignment.inputs import place
 from cellsam_core.assignment.options import AssignInputOptions
 from cellsam_core.assignment.purity import windows as windows_module
+from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.masks import grown_um
+from cellsam_core.assignment.purity.molecules import choose_windows, read_molecules
 from cellsam_core.assignment.purity.stage import measure_purity, windows_of
 from cellsam_core.labels.image import as_label_image
 from cellsam_core.labels.tiles import LabelTiles, measure_cells
@@ -261,3 +263,18 @@ def test_columns_are_empty_where_purity_is_not_known() -> None:
 def test_growth_of_unknown_cells_is_refused(tmp_path: Path) -> None:
     with pytest.raises(cc.InputError, match="run `assign` first"):
         grown_um(tmp_path, "auto")
+
+
+def test_lift_rises_with_distance_and_is_empty_for_few_cells() -> None:
+    options = LeakOptions(cells=400, transcripts_per_cell=200, displaced_share=0.4)
+    tissue = draw_leak(np.random.default_rng(4), options)
+    image = as_label_image(tissue.labels, "labels")
+    source = place(tissue.transcripts, None, tissue.pixel_size_um, image, AssignInputOptions())
+    measured = measure_cells(image.tiles)
+    windows = windows_of(source, image.tiles, measured)
+    molecules = read_molecules(source, windows, choose_windows(windows, measured))
+    found = exclusivity_lift(molecules, 8)
+    assert found.n_pairs >= 20
+    assert 0 < found.lift[0] < found.lift[4] < found.lift[7] < 1.1
+    few = draw_leak(np.random.default_rng(4), LeakOptions(cells=50, transcripts_per_cell=200))
+    assert purity_of(few).rings["lift"].isna().all()
