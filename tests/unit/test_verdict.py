@@ -272,8 +272,10 @@ def test_verdict_of_whole_results(tmp_path):
     assert [check.name for check in movie.checks] == names
     assert movie.numbers == {"cells": 53, "frames": 12, "tracks": 6, "divisions": 1}
     tissue = cc.judge(write_spatial(tmp_path / "tissue"))
-    names = ["cells", "size", "borders", "transcripts", "controls", "registration", "images"]
-    assert [check.name for check in tissue.checks] == names
+    names = ["cells", "size", "borders", "transcripts", "controls", "purity", "registration"]
+    assert [check.name for check in tissue.checks] == [*names, "images"]
+    assert tissue["purity"].colour == "unknown"
+    assert tissue.numbers["purity"] is None
     assert tissue["registration"].measures[0].value > limits.CONTRAST.red
 
 
