@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +27,29 @@ This page lists every refusal in the code. `…` stands for a part that depends 
 Column *met by*: tests in which the code refuses. Column *followed by*: tests that then do what the
 remedy says, and see that it works. Both are recorded while the tests run
 (`pytest --record-refusals`), and a run in which a test no longer does so ends with an error. A dash
-means that no test does. Refusals that only the end of another process shows are not recorded.
+means that no test does, or that only the end of another process shows it. Words in italics say why
+a remedy is not followed.
 """
+REASONS = (
+    (r"pip install|is not installed", "needs another environment"),
+    (r"^segmentation/(fetch|backends)", "needs the service of the authors, or a model of others"),
+    (r"\bGPU\b|nvidia-smi", "needs another machine"),
+    (
+        r"^files/bioio_files",
+        "needs a microscope's own file; test_bioio_files reads those that can be written",
+    ),
+    (r"wait until|permissions|--port", "needs another process or disk; test_faults meets them"),
+    (
+        r"^viewer/|cellsam-core view",
+        "is done on the page; test_view_page and test_view_work use it",
+    ),
+    (
+        r"run the workflow|run again|cellsam-core decode|segment what is missing",
+        "is a run of the workflow",
+    ),
+    (r"report this", "is no action on data"),
+)
+"""Pattern of place and remedy, and why a remedy of this kind is not followed by a test."""
 
 
 class Refusal(NamedTuple):
@@ -127,7 +149,13 @@ def page() -> str:
         tests[place, kind].append(f"`{test}`")
     found = refusals()
     n_met, n_followed = (sum((r.place, kind) in tests for r in found) for kind in (MET, FOLLOWED))
-    rows = [HEAD, f"\n{len(found)} refusals: {n_met} met, {n_followed} remedies followed.\n"]
+    others = [r for r in found if (r.place, FOLLOWED) not in tests]
+    n_why = sum(_reason(r) != "-" for r in others)
+    rows = [
+        HEAD,
+        f"\n{len(found)} refusals: {n_met} met by tests, {n_followed} remedies followed by tests, "
+        f"{n_why} not followed for the reason given, {len(others) - n_why} not yet.\n",
+    ]
     module = ""
     for refusal in found:
         if refusal.module != module:
@@ -137,9 +165,17 @@ def page() -> str:
                 "|---|---|---|---|---|\n"
             )
         shown = [", ".join(tests[refusal.place, k][:MAX_TESTS]) or "-" for k in (MET, FOLLOWED)]
+        shown[1] = _reason(refusal) if shown[1] == "-" else shown[1]
         cells = (refusal.found, refusal.expected, refusal.remedy, *shown)
         rows.append(f"| {' | '.join(cell_text(cell) for cell in cells)} |\n")
     return "".join(rows)
+
+
+def _reason(refusal: Refusal) -> str:
+    """Say why the remedy is not followed by a test; a dash if there is no good reason."""
+    text = f"{refusal.place} {refusal.remedy}"
+    found = next((why for pattern, why in REASONS if re.search(pattern, text)), None)
+    return f"*{found}*" if found else "-"
 
 
 def cell_text(text: str) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import tifffile
+from refusals import follow
 from test_spatial import inspect
 from test_vendors import labels_of_two_cells, make_cosmx, rows
 
@@ -201,7 +202,13 @@ def test_fields_without_a_place_are_refused(tmp_path, change, message):
     edit_table(folder, change)
     with pytest.raises(InputError, match=message):
         inspect(folder)
-    assert inspect(folder, fov="1").fields is None
+    if message == "scattered":
+        mend = lambda: edit_table(folder, shift_rows(slice(4, 8), "x_global_px", -1e7))  # noqa: E731
+        follow(lambda: inspect(folder), "correct their positions", mend)
+        return
+    one = lambda: inspect(folder, fov="1")  # noqa: E731
+    found = follow(lambda: inspect(folder), "name one field in the column fov", then=one)
+    assert found.fields is None
 
 
 def test_a_table_without_rows_is_refused(tmp_path):
@@ -457,7 +464,11 @@ def test_images_that_are_turned_are_refused_and_turned_as_told(tmp_path, image, 
     asked = str(error.value).partition("column orientation of the sample sheet with ")[2]
     asked = asked.partition(",")[0]
     assert asked == image
-    found = inspect(folder, **options, orientation=asked)
+    found = follow(
+        lambda: inspect(folder, **options),
+        f"column orientation of the sample sheet with {image}",
+        then=lambda: inspect(folder, **options, orientation=asked),
+    )
     assert share_on_cells(found) == 1
     assert found.shape_yx == ((80, 120) if fov else (80, 240))
     (tmp_path / "m.json").write_text(found.to_json())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,26 @@ from refusals import follow
 from test_outlines import CELLS, IDS, open_outlines, write_geoparquet
 from test_spatial import inspect, make_generic, make_merscope
 
+from cellsam_core.assignment.stage import assign
+from cellsam_core.benchmark.methods import choose_methods
 from cellsam_core.cli import main
 from cellsam_core.decoding.codebook_table import read_codebook
 from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.exports.options import ExportOptions
 from cellsam_core.given_masks.source import open_masks
+from cellsam_core.labels.movie import open_label_movie
+from cellsam_core.preprocessing.channels import choose_roles
+from cellsam_core.preprocessing.images import images_of_manifest
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.panel import read_panel
 from cellsam_core.segmentation.batches import parse_batch, sort_batches
 from cellsam_core.segmentation.given_boxes import boxes_of_array, read_boxes
-from cellsam_core.traces.inputs import open_images
+from cellsam_core.simulation.options import TissueOptions
+from cellsam_core.simulation.stage import simulate_tissue
+from cellsam_core.traces.inputs import open_images, refuse_other_movie
 from cellsam_core.tracking.stage import track
+from cellsam_core.training.finetune import hold_out
+from cellsam_core.training.labelled import load_folder, refuse_without_cells
 
 Edit = Callable[[Path], object]
 SIZE = ("--size-px", "64", "--cells", "2", "--transcripts", "20", "--seed", "2")
@@ -348,3 +358,91 @@ def test_options_of_tissues_are_corrected_as_told(tmp_path):
         "copy the file from the instrument",
         lambda: manifest.write_text(content),
     )
+
+
+def test_methods_of_a_benchmark_are_corrected_as_told(monkeypatch):
+    own = lambda: choose_methods([])  # noqa: E731
+    follow(
+        lambda: choose_methods(["otzu"]),
+        "correct it",
+        then=lambda: choose_methods(["otsu_watershed"]),
+    )
+    monkeypatch.setattr("cellsam_core.benchmark.methods.is_installed", lambda _: False)
+    follow(lambda: choose_methods(["stardist"]), "or leave the method out", then=own)
+
+
+def test_a_simulation_is_written_elsewhere_as_told(tmp_path):
+    (tmp_path / "mine").mkdir()
+    options = TissueOptions(size_px=64, cells=2, transcripts=20)
+    tissue = simulate_tissue(seed=1, options=options)
+    follow(
+        lambda: tissue.write(tmp_path / "mine"),
+        "choose another output",
+        then=lambda: tissue.write(tmp_path / "new"),
+    )
+
+
+def test_masks_of_the_right_unit_and_place_are_given_as_told(tmp_path, movie):
+    single = inspect_movie(tmp_path / "t0.tif", sample="s", assay="movie")
+    path = tmp_path / "a.geojson"
+    outline(path)
+    follow(
+        lambda: open_masks(path, single, "um"),
+        "fill the column `pixel_size_um`",
+        then=lambda: open_masks(path, replace(single, pixel_size_um=0.5), "um"),
+    )
+    follow(
+        lambda: open_masks(path, replace(single, pixel_size_um=0.01), "um"),
+        "set the column `masks_unit` to px",
+        then=lambda: open_masks(path, replace(single, pixel_size_um=0.01), "px"),
+    )
+
+
+def test_channels_that_some_frames_lack_are_not_segmented_as_told(tmp_path):
+    names = (*(f"phase_t{t}.tif" for t in range(4)), "GFP_t0.tif", "GFP_t2.tif")
+    for name in names:
+        tifffile.imwrite(tmp_path / name, np.ones((30, 40), np.uint16))
+    images = images_of_manifest(inspect_movie(tmp_path, sample="s", assay="movie"))
+    follow(
+        lambda: choose_roles(images, None, "GFP"),
+        "name another channel, such as phase",
+        then=lambda: choose_roles(images, None, "phase"),
+    )
+
+
+def test_cells_are_given_once_as_told(tmp_path):
+    table, labels = tmp_path / "t.csv", np.zeros((20, 20), np.uint16)
+    labels[2:9, 2:9] = 1
+    table.write_text("x_px,y_px,gene\n4,4,Gad1\n5,5,Sst\n")
+    options: dict[str, Any] = {"transcripts": table, "pixel_size_um": 0.5}
+    right = lambda: assign(labels=labels, **options)  # noqa: E731
+    words = "either as labels or as polygons"
+    follow(lambda: assign(**options), words, then=right)
+    follow(lambda: assign(labels=labels, polygons=table, **options), words, then=right)
+
+
+def test_labels_and_images_of_one_movie_are_given_as_told(movie):
+    frames = np.ones((2, 1, 30, 40), np.uint16)
+    labels = open_label_movie(np.ones((3, 30, 40), np.uint16))
+    images = open_images(frames, channels=["a"])
+    other = open_label_movie(np.ones((2, 30, 40), np.uint16))
+    follow(
+        lambda: refuse_other_movie(labels, images),
+        "of the same sample",
+        then=lambda: refuse_other_movie(other, images),
+    )
+
+
+def test_images_to_learn_from_are_labelled_as_told(tmp_path):
+    def write(labels: np.ndarray) -> None:
+        tifffile.imwrite(tmp_path / "a.tif", np.arange(1200, dtype=np.uint16).reshape(30, 40))
+        tifffile.imwrite(tmp_path / "a_label.tif", labels)
+
+    one, two = np.zeros((2, 30, 40), np.uint16)
+    one[3:9, 3:9] = two[3:9, 3:9] = 1
+    two[20:27, 20:27] = 2
+    write(one)
+    follow(lambda: hold_out(load_folder(tmp_path)), "label more cells", lambda: write(two))
+    write(one * 0)
+    images = lambda: load_folder(tmp_path)  # noqa: E731
+    follow(lambda: refuse_without_cells(tmp_path, images()), "label some cells", lambda: write(two))
