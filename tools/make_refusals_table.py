@@ -47,6 +47,7 @@ REASONS = (
         r"run the workflow|run again|cellsam-core decode|segment what is missing",
         "is a run of the workflow",
     ),
+    (r"with one of these names", "is asked before, by samples/positions.py"),
     (r"report this", "is no action on data"),
 )
 """Pattern of place and remedy, and why a remedy of this kind is not followed by a test."""

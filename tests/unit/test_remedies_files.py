@@ -14,24 +14,38 @@ import tifffile
 import zarr
 from refusals import follow
 from test_outlines import CELLS, assign, write_geoparquet, write_transcripts
-from test_spatial import inspect, make_generic
+from test_spatial import inspect, make_generic, make_merscope
 from test_vendors import make_cosmx
 
+from cellsam_core.assignment.stage import assign as assign_to
 from cellsam_core.cli.comparison import named_file
 from cellsam_core.comparison.conditions import compare_conditions
+from cellsam_core.corrections.outlines import parse_points
+from cellsam_core.decoding.open_raw import open_raw
+from cellsam_core.evaluation.stage import evaluate_tracking
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.parquet import open_parquet, parquet_writer
 from cellsam_core.files.tables import read_table
+from cellsam_core.given_masks.rois import read_rois
 from cellsam_core.labels.source import open_labels
 from cellsam_core.preprocessing.images import ArrayFacts, images_of_array
+from cellsam_core.preprocessing.images import open_images as open_raw_images
 from cellsam_core.reporting.results import Results
+from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.stage import inspect as inspect_stage
 from cellsam_core.samples.transcripts import column_names
+from cellsam_core.simulation.options import TissueOptions
+from cellsam_core.simulation.stage import simulate_tissue
 from cellsam_core.tracking.ctc import read_ctc
+from cellsam_core.tracking.edited import read_edited
+from cellsam_core.tracking.link_frames import link_frames
+from cellsam_core.tracking.options import TrackOptions
+from cellsam_core.tracking.stage import track
+from cellsam_core.training.labelled import load_folder
 
 SHAPE = (30, 40)
 ONES = np.ones(SHAPE, np.uint16)
@@ -276,4 +290,134 @@ def test_arrays_of_images_are_given_as_told():
         lambda: images_of_array(ONES[0], ArrayFacts()),
         "give such an array",
         then=lambda: images_of_array(ONES, ArrayFacts()),
+    )
+
+
+def test_corrections_of_objects_that_are_not_there_are_removed_as_told(tmp_path):
+    labels = np.zeros((3, 30, 40), np.uint16)
+    labels[:, 3:9, 3:9] = 1
+    path = tmp_path / "a.csv"
+    header = "operation,frame,label,other_frame,other_label\n"
+    path.write_text(f"{header}link,1,7,0,1\n")
+    look = lambda: track(labels, corrections=path)  # noqa: E731
+    follow(look, "correct or remove the row", lambda: path.write_text(header))
+    negative = [labels[0].astype(np.int16) - 1]
+    follow(
+        lambda: link_frames(negative, TrackOptions()),
+        "write the labels as unsigned integers",
+        then=lambda: link_frames([labels[0]], TrackOptions()),
+    )
+    tracks = pd.DataFrame(
+        {"track_id": [1], "first_frame": [0], "last_frame": [2], "parent_id": [0]}
+    )
+    follow(
+        lambda: evaluate_tracking((labels[:2], tracks), (labels, tracks)),
+        "give the result of the same movie",
+        then=lambda: evaluate_tracking((labels, tracks), (labels, tracks)),
+    )
+    result = track(labels)
+    result.write(tmp_path / "3_tracks")
+    objects = pd.read_parquet(tmp_path / "3_tracks" / "objects.parquet")
+    source = open_labels_of(labels, tmp_path)
+    follow(
+        lambda: read_edited(tmp_path / "nothing", objects, source),
+        "give the folder that it has exported",
+        then=lambda: read_edited(tmp_path / "3_tracks" / "ctc", objects, source),
+    )
+    short = open_labels_of(labels[:2], tmp_path)
+    follow(
+        lambda: read_edited(tmp_path / "3_tracks" / "ctc", objects, short),
+        "give the edited folder of this movie",
+        then=lambda: read_edited(tmp_path / "3_tracks" / "ctc", objects, source),
+    )
+
+
+def open_labels_of(labels: np.ndarray, folder: Path) -> Any:
+    path = folder / f"labels_{len(labels)}.tif"
+    tifffile.imwrite(path, labels, photometric="minisblack", metadata=None)
+    return open_labels(path)
+
+
+def test_rois_are_saved_as_told(tmp_path):
+    roifile = pytest.importorskip("roifile")
+    path = tmp_path / "a.roi"
+    corners = np.array([[2, 2], [9, 2], [9, 9], [2, 9]], float)
+
+    def save(kind: str = "POLYGON", frame: int = 0) -> None:
+        roi = roifile.ImagejRoi.frompoints(corners, name="a")
+        roi.roitype = roifile.ROI_TYPE[kind]
+        roi.position = frame
+        roi.tofile(path)
+
+    path.write_bytes(b"Iout" + bytes(9))
+    follow(lambda: read_rois(path, 1), "save the ROIs again", save)
+    save("POLYLINE")
+    follow(lambda: read_rois(path, 1), "save polygons", save)
+    save()
+    follow(lambda: read_rois(path, 2), "in ImageJ set it", lambda: save(frame=2))
+
+
+def test_images_to_learn_from_are_named_as_told(tmp_path):
+    folder = tmp_path / "labelled"
+    images(folder, "a_label.tif")
+    labels = np.zeros(SHAPE, np.uint16)
+    labels[3:9, 3:9] = 1
+    tifffile.imwrite(folder / "a_label.tif", labels)
+    pixels = np.arange(2400, dtype=np.uint16).reshape(2, *SHAPE)
+    tifffile.imwrite(folder / "a.tif", pixels, imagej=True, metadata={"axes": "CYX"})
+    look = lambda **roles: load_folder(folder, roles)  # noqa: E731
+    follow(look, "name the nuclear and the cell channel", then=lambda: look(nuclear="1"))
+    follow(
+        lambda: look(nuclear="3"),
+        "correct the channel's name or number",
+        then=lambda: look(nuclear="2"),
+    )
+    tifffile.imwrite(folder / "a.tif", pixels, imagej=True, metadata={"axes": "TYX"})
+    one = lambda: tifffile.imwrite(folder / "a.tif", pixels[0])  # noqa: E731
+    follow(look, "save each frame as a file of its own", one)
+
+
+def test_features_are_named_as_told(tmp_path):
+    labels, table = tmp_path / "labels.tif", tmp_path / "t.csv"
+    pixels = np.zeros(SHAPE, np.uint16)
+    pixels[2:9, 2:9] = 1
+    tifffile.imwrite(labels, pixels)
+    look = lambda: assign_to(labels=labels, transcripts=table, pixel_size_um=0.5)  # noqa: E731
+    head = "x_px,y_px,gene,feature_type\n"
+    right = lambda: table.write_text(f"{head}4,4,a,gene\n5,5,b,gene\n")  # noqa: E731
+    table.write_text(f"{head}4,4,a,blank\n5,5,b,blank\n")
+    follow(look, "write `gene` into the column feature_type", right)
+    table.write_text(f"{head}4,4,a,gene\n5,5,a,blank\n")
+    follow(look, "correct the column feature_type", right)
+    manifest = inspect_movie(images(tmp_path / "m", "t0.tif"), sample="s", assay="movie")
+    follow(
+        lambda: open_raw_images(manifest, ArrayFacts(channels="a")),
+        "leave it out",
+        then=lambda: open_raw_images(manifest, ArrayFacts()),
+    )
+
+
+def test_pixel_sizes_and_channels_are_corrected_as_told(tmp_path):
+    region = make_merscope(tmp_path / "region")
+    follow(
+        lambda: inspect(region, pixel_size_um=0.2),
+        "correct the one that is wrong|correct or remove pixel_size_um",
+        then=lambda: inspect(region),
+    )
+    manifest = inspect(region)
+    follow(
+        lambda: read_frame(manifest, 0, ["RFP"]),
+        "correct the channel's name",
+        then=lambda: read_frame(manifest, 0, ["DAPI"]),
+    )
+    follow(lambda: open_raw(region), "correct path or format", then=lambda: inspect(region))
+    follow(
+        lambda: simulate_tissue(kind="visium"),  # type: ignore[arg-type]
+        "correct it",
+        then=lambda: simulate_tissue(options=TissueOptions(size_px=64, cells=2, transcripts=20)),
+    )
+    follow(
+        lambda: parse_points("0 x", "row 2", "outline"),
+        "correct or remove the row",
+        then=lambda: parse_points("0 0;0 9;9 9", "row 2", "outline"),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from refusals import follow
 
 from cellsam_core.config.sheet import find_sheet, load_config, read_samples
 from cellsam_core.errors import InputError
@@ -110,5 +111,10 @@ def test_a_folder_in_the_place_of_the_sheet_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match=r"found a folder .*; name the sheet in the folder"):
         find_sheet("config/samples.tsv", [own, example])
     sheet = own / "config" / "samples.tsv" / "samples.tsv"
-    sheet.write_text("sample,assay,path\n")
-    assert find_sheet("config/samples.tsv/samples.tsv", [own, example]) == sheet
+    found = follow(
+        lambda: find_sheet("config/samples.tsv", [own, example]),
+        "name the sheet in the folder",
+        lambda: sheet.write_text("sample,assay,path\n"),
+        lambda: find_sheet("config/samples.tsv/samples.tsv", [own, example]),
+    )
+    assert found == sheet
