@@ -28,13 +28,15 @@ from bad_inputs import (
     shift_transcripts,
     swap_transform,
 )
+from PIL import Image
 
 import cellsam_core as cc
 from cellsam_core.evaluation.segmentation import find_overlaps, match
+from cellsam_core.reporting.images import overlay, read_window, window_around
 
 MOVIE = cc.MovieOptions(frames=6, size_px=256, cells=26)
 TISSUE = cc.TissueOptions(size_px=384, cells=100, transcripts=5000, z_planes=1)
-LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)
+LEVELS = (1.0, 0.4, 0.6, 0.2, 0.8)
 STAIN_CHANGES = ("noise", "shot_noise", "defocus", "wrong_channel")
 TRANSCRIPT_CHANGES = ("shifted", "swapped", "other_region")
 SIZE_CHANGES = ("diameter_too_large", "diameter_too_small")
@@ -48,10 +50,10 @@ def plan(seeds: int) -> list[tuple[str, str, float, int]]:
     """List all samples: kind, change, level and seed; the unchanged ones are not repeated."""
     rows = [(kind, "none", 0.0, seed) for seed in range(3 * seeds) for kind in ("movie", "tissue")]
     for seed in range(seeds):
+        rows += [("tissue", change, 1.0, seed) for change in ("swapped", "other_region")]
         for level in LEVELS:
             rows += [("movie", change, level, seed) for change in (*IMAGE_CHANGES, *SIZE_CHANGES)]
             rows += [("tissue", change, level, seed) for change in (*STAIN_CHANGES, "shifted")]
-        rows += [("tissue", change, 1.0, seed) for change in ("swapped", "other_region")]
     return rows
 
 
@@ -73,6 +75,7 @@ def main() -> None:
         model = model or cc.load_model("tiny", device="cpu")
         measure = movie if row[0] == "movie" else tissue
         quality, verdict = measure(args.output / "sample", *row[1:], model)
+        draw(args.output / "sample/results", args.output / ("_".join(map(str, row)) + ".png"))
         with path.open("a", encoding="utf-8") as file:
             file.write("\t".join([*map(str, row), f"{quality:.3f}", *columns_of(verdict)]) + "\n")
     show(read(path))
@@ -95,6 +98,19 @@ def columns_of(verdict: cc.Verdict) -> list[str]:
         ";".join(m["name"] for m in entries if m["colour"] == colour) for colour in ("red", "amber")
     ]
     return [verdict.colour, *named, json.dumps({m["name"]: m["value"] for m in entries})]
+
+
+def draw(results: Path, output: Path) -> None:
+    """Draw the outlines over the stain of the middle frame, to look at."""
+    found = cc.Results(results)
+    image, masks = found.image(), found.masks()
+    assert image is not None
+    assert masks is not None
+    frame = masks.n_frames // 2
+    window = window_around(masks.shape_yx)
+    plane = read_window(image, frame, len(image.channels) - 1, window)
+    rgb = overlay(plane, read_window(masks, frame, 0, window))
+    Image.fromarray(rgb.repeat(2, axis=0).repeat(2, axis=1)).save(output)
 
 
 def movie(

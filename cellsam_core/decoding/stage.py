@@ -96,12 +96,30 @@ def decode(
     >>> sorted(file.name for file in decoded.folder.glob("*.tif"))
     ['DAPI.tif', 'PolyT.tif']
     """
-    options = options or DecodeOptions()
     InspectOptions(pixel_size_um=pixel_size_um)  # refuses one that is not positive
+    raw = open_raw(path, format, pixel_size_um)
+    return decode_experiment(path, raw, output, options or DecodeOptions())
+
+
+def decode_experiment(
+    path: str | Path, raw: RawExperiment, output: str | Path, options: DecodeOptions
+) -> Decoded:
+    """Decode opened raw rounds; see :func:`decode`.
+
+    Parameters
+    ----------
+    path
+        Folder of the raw rounds, for messages.
+    raw
+        The rounds, or part of their fields and planes.
+    output
+        Folder to write.
+    options
+        Options of detecting and decoding spots.
+    """
     detect = None
     if options.spotiflow is not None:
         detect = open_spotiflow(options.spotiflow, options.spotiflow_probability)
-    raw = open_raw(path, format, pixel_size_um)
     if not raw.codebook.is_blank.any():
         log.warning("no word of the codebook is named a blank: the error rate is not measured")
     mosaic, stains = _mosaic(path, raw), list(raw.round_of_stain)

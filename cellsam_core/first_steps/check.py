@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.config.check import check_sample
 from cellsam_core.errors import InputError
 from cellsam_core.first_steps.config_files import read_config
+from cellsam_core.first_steps.raw_field import is_raw
 from cellsam_core.models import backend_of, refuse_absent_backend
 from cellsam_core.run_plan.extent import Extent, count_tiles
 from cellsam_core.run_plan.plan import Pilot, SampleWork, disk_gb, hours, n_jobs
@@ -167,30 +168,29 @@ def check_one(config: Config, sample: str) -> SampleCheck:
 
 
 def _check(config: Config, sample: str) -> SampleCheck:
-    from cellsam_core.samples.raw_rounds import FORMATS, find_format
-
     row = config.samples[sample]
     path = Path(config.path_of(sample, "path", row["path"]))
-    is_movie = row["assay"] == "movie"
-    is_raw = not is_movie and (
-        row.get("format") in FORMATS or (path.is_dir() and find_format(path) is not None)
-    )
-    settings = config.sections_of(sample, is_raw=is_raw)
+    has_rounds = is_raw(path, row)
+    settings = config.sections_of(sample, is_raw=has_rounds)
     _check_files(config, sample, settings)
     notes: list[str] = []
-    if is_raw:
+    if has_rounds:
         extent, facts = _read_raw(path, row)
     else:
         keys = [item.name for item in fields(InspectOptions)]
         options = InspectOptions(**{key: row[key] for key in keys if key in row})
         manifest = inspect(path, assay=row["assay"], sample=sample, options=options)
         check_sample(manifest, settings)
-        facts = [*_facts(manifest), _stains(manifest, settings)]
+        is_given = "masks" in row
+        cells = _masks(config, sample, manifest) if is_given else _stains(manifest, settings)
+        facts = [*_facts(manifest), cells]
         notes = [*manifest.warnings, *_notes(row, settings)]
         extent = Extent(manifest.n_frames, manifest.shape_yx)
-    work = _work(config, sample, extent, is_raw=is_raw)
-    time_h, size_gb = hours(work, Pilot()), disk_gb(work)
-    facts.append(f"{work.n_tiles} tiles, about {duration(time_h)}, {size(size_gb)}")
+    work = _work(config, sample, extent, is_raw=has_rounds)
+    time_h, size_gb = 0.0 if "masks" in row else hours(work, Pilot()), disk_gb(work)
+    told = "nothing is segmented" if "masks" in row else f"{work.n_tiles} tiles"
+    told += f", about {duration(time_h)}" if time_h else ""
+    facts.append(f"{told}, {size(size_gb)}")
     return SampleCheck(sample, "", tuple(facts), tuple(notes), time_h, size_gb)
 
 
@@ -260,6 +260,17 @@ def _stains(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> str:
     said = "" if any(names) or len(manifest.channels) == 1 else " (guessed from the names)"
     parts = [f"{'+'.join(stains)} as {role}" for role, stains in roles.items()]
     return f"segments {' and '.join(parts)}{said}"
+
+
+def _masks(config: Config, sample: str, manifest: Manifest) -> str:
+    """Open the user's own masks, which take the place of the segmentation."""
+    from cellsam_core.given_masks.source import open_masks, refuse_other_size
+
+    row = config.samples[sample]
+    path = Path(config.path_of(sample, "masks", row["masks"]))
+    masks = open_masks(path, manifest, row.get("masks_unit"))
+    refuse_other_size(masks, manifest.n_frames, manifest.shape_yx)
+    return f"cells are those of your masks {path.name}"
 
 
 def _notes(row: dict[str, Any], settings: dict[str, dict[str, Any]]) -> list[str]:

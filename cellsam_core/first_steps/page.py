@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.first_steps.check import duration, size
+from cellsam_core.first_steps.crops import N_REGIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cellsam_core.segmentation.instances import Instance
 
 OUTLINE = "#ffd34d"
+GENE, BLANK = "#56b4e9", "#e69f00"  # told apart by the colour-blind
 PANEL_IN = 2.6
 DPI = 110
 BAR_UM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -36,6 +38,7 @@ def write_page(
     manifest: Manifest,
     *,
     is_measured: bool,
+    spots: Sequence[NDArray[np.float64]] = (),
 ) -> None:
     """Write the page of a preview.
 
@@ -51,6 +54,8 @@ def write_page(
         Description of the sample.
     is_measured
         True if the cell diameter was measured, False if it was given.
+    spots
+        Transcripts of each crop of raw rounds, ``(n, 3)``: x, y and 1 for a blank.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cellsam_core.first_steps"),
@@ -63,6 +68,7 @@ def write_page(
         preview=preview,
         manifest=manifest,
         picture=_picture(preview, crops, found, manifest.pixel_size_um),
+        spots=_spots_picture(crops, spots, manifest.pixel_size_um) if spots else "",
         is_measured=is_measured,
         time=duration(preview.hours),
         disk=size(preview.disk_gb),
@@ -90,6 +96,31 @@ def _picture(
             _show(panel, rgb, f"diameter {diameter:.3g} px: {len(instances)} cells")
             for instance in instances:
                 _outline(panel, instance)
+    return _encode(figure)
+
+
+def _spots_picture(
+    crops: Sequence[Crop], spots: Sequence[NDArray[np.float64]], pixel_size_um: float | None
+) -> str:
+    """Draw the transcripts of genes and of blanks over the stain of each crop."""
+    side, n_columns = 4 * PANEL_IN / N_REGIONS, max(N_REGIONS, len(crops))
+    figure = Figure(figsize=(side * n_columns, side + 0.3), layout="constrained")
+    axes = figure.subplots(1, n_columns, squeeze=False)[0]
+    for panel in axes:
+        panel.axis("off")
+    for crop, panel, rows in zip(crops, axes, spots, strict=False):
+        is_blank = rows[:, 2] > 0
+        rgb = 0.7 * as_seen(crop.pixels)
+        n_genes, n_blanks = int((~is_blank).sum()), int(is_blank.sum())
+        _show(panel, rgb, f"x {crop.x0} y {crop.y0} px: {n_genes} of genes, {n_blanks} of blanks")
+        panel.scatter(*rows[~is_blank, :2].T, s=4, color=GENE, linewidths=0)
+        panel.scatter(*rows[is_blank, :2].T, s=18, marker="x", color=BLANK, linewidths=1.1)
+        _scale_bar(panel, rgb.shape[1], pixel_size_um)
+    return _encode(figure)
+
+
+def _encode(figure: Figure) -> str:
+    """Draw a figure as a data URI."""
     buffer = io.BytesIO()
     # The version of matplotlib would change the bytes of the result.
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.config.schema import SECTIONS
+from cellsam_core.decoding.options import DecodeOptions
 from cellsam_core.errors import InputError
 from cellsam_core.first_steps.check import duration, size
 from cellsam_core.first_steps.config_files import OWN, read_config
 from cellsam_core.first_steps.crops import Crop, choose_crops, read_regions
 from cellsam_core.first_steps.project import SHEET, row_text, used_columns
 from cellsam_core.first_steps.proposal import Proposal, propose
+from cellsam_core.first_steps.raw_field import RawPart, decode_part, is_raw
 from cellsam_core.options import json_schema
 from cellsam_core.preprocessing.images import images_of_manifest
 from cellsam_core.preprocessing.options import PreprocessOptions
@@ -59,6 +62,8 @@ class Preview:
         results in gigabytes.
     row
         Header and row of the sample sheet, separated by tabs.
+    decoded
+        Sentence on the part of raw rounds that was decoded; empty for other samples.
     """
 
     path: Path
@@ -70,14 +75,17 @@ class Preview:
     hours: float
     disk_gb: float
     row: str
+    decoded: str = ""
 
     def text(self) -> str:
         """Write the figures, one line each."""
         half, own, double = self.n_cells
         stains = ", ".join(f"{name} as {role}" for role, name in self.stains.items())
+        decoded = [f"  {self.decoded}"] if self.decoded else []
         return "\n".join(
             (
                 f"{self.sample}: segments {stains}",
+                *decoded,
                 f"  cell diameter {self.diameter_px:.3g} px: {own} cells in the crops"
                 f" ({half} at half of it, {double} at its double)",
                 f"  {self.seconds_per_tile:.2g} s a tile; the whole sample takes about"
@@ -110,7 +118,8 @@ def preview(
     """Segment a few crops of a sample and show them on one page.
 
     Each crop is shown as the model sees it, and with the outlines of the cells that are found at
-    the measured cell diameter, at half of it and at its double.
+    the measured cell diameter, at half of it and at its double. Of raw rounds, one plane of the
+    middle field is decoded, and its transcripts are shown, too.
 
     Parameters
     ----------
@@ -149,11 +158,22 @@ def preview(
     ({'cell': 'channel_1'}, 'preview_nuclei.html')
     >>> folder.cleanup()
     """
+    job = _open(str(sample), configfiles, Path(folder))
+    page = Path(output) if output else Path(folder) / f"preview_{job.row['sample']}.html"
+    if not is_raw(job.path, job.row):
+        return _preview(job, _manifest(job), page, Path(folder))
+    with TemporaryDirectory() as scratch:
+        part = decode_part(job.path, job.row, job.options(DecodeOptions, "decode"), Path(scratch))
+        return _preview(job, part.manifest, page, Path(folder), part)
+
+
+def _preview(
+    job: _Job, manifest: Manifest, path: Path, folder: Path, part: RawPart | None = None
+) -> Preview:
+    """Segment crops of the files of a manifest, and write the page."""
     from cellsam_core.first_steps.page import write_page
     from cellsam_core.segmentation.stage import load_model
 
-    job = _open(str(sample), configfiles, Path(folder))
-    manifest = _manifest(job)
     loading = job.options(ModelOptions, "segment")
     model = load_model(loading.weights, preset=loading.preset, device=loading.device)
     options = job.options(SegmentOptions, "segment")
@@ -176,19 +196,24 @@ def preview(
     found, seconds = _segment(segmenter, crops, diameter_px, drops_dark=drops_dark)
     n_cells = [sum(len(cells) for cells in column) for column in zip(*found, strict=True)]
     per_tile = seconds * options.tile_px**2
-    work = _work(job, manifest, diameter_px, options.tile_px)
+    extent = Extent(manifest.n_frames, manifest.shape_yx) if part is None else part.extent
+    work = _work(job, extent, diameter_px, options.tile_px)
     made = Preview(
-        Path(output) if output else Path(folder) / f"preview_{job.row['sample']}.html",
+        path,
         str(job.row["sample"]),
         {role: names[0] if len(names) == 1 else "+".join(names) for role, names in roles.items()},
         diameter_px,
         (n_cells[0], n_cells[1], n_cells[2]),
         per_tile,
-        hours(work, Pilot(per_tile, 1, 1)) + CPU_START_UP_S["tiny"] / 3600,
+        hours(work, Pilot(per_tile, 1, 1))
+        + CPU_START_UP_S["tiny"] / 3600
+        + (0.0 if part is None else part.hours),
         disk_gb(work),
-        _row(job, Path(folder)),
+        _row(job, folder),
+        "" if part is None else part.text,
     )
-    write_page(made, crops, found, manifest, is_measured=is_measured)
+    spots = () if part is None else tuple(part.spots_in(crop) for crop in crops)
+    write_page(made, crops, found, manifest, is_measured=is_measured, spots=spots)
     return made
 
 
@@ -200,7 +225,7 @@ def _open(sample: str, configfiles: Sequence[str | Path], folder: Path) -> _Job:
         if sample in config.samples:
             row = config.samples[sample]
             path = Path(config.path_of(sample, "path", row["path"]))
-            return _Job(row, path, config.sections_of(sample, is_raw=False))
+            return _Job(row, path, config.sections_of(sample, is_raw=is_raw(path, row)))
     if not Path(sample).exists():
         known = f"one of {', '.join(config.samples)}, or a path" if is_project else "a path"
         raise InputError(
@@ -263,9 +288,8 @@ def _segment(
     return found, seconds / model_px
 
 
-def _work(job: _Job, manifest: Manifest, diameter_px: float, tile_px: int) -> SampleWork:
-    height, width = manifest.shape_yx
-    extent = Extent(manifest.n_frames, manifest.shape_yx)
+def _work(job: _Job, extent: Extent, diameter_px: float, tile_px: int) -> SampleWork:
+    height, width = extent.shape_yx
     n_tiles = count_tiles(extent, diameter_px, tile_px)
     weights = job.settings["segment"]["weights"]
     sample = str(job.row["sample"])

@@ -111,6 +111,31 @@ def open_masks(path: str | Path, manifest: Manifest, unit: Unit | None) -> Given
     )
 
 
+def refuse_other_size(masks: GivenMasks, n_frames: int, shape_yx: tuple[int, int]) -> None:
+    """Refuse masks that are not of the size and number of the sample's images.
+
+    Parameters
+    ----------
+    masks
+        Masks of the user.
+    n_frames, shape_yx
+        Number of frames, and height and width in pixels, of the sample.
+
+    Raises
+    ------
+    InputError
+        They differ.
+    """
+    if (masks.n_frames, masks.shape_yx) != (n_frames, shape_yx):
+        y, x = masks.shape_yx
+        raise InputError(
+            masks.path,
+            found=f"{masks.n_frames} label image(s) of {x} x {y} px",
+            expected=f"{n_frames} of {shape_yx[1]} x {shape_yx[0]} px, as the images of the sample",
+            remedy="give the masks of this sample, one label image for each frame",
+        )
+
+
 def _one_for_each_frame(path: Path) -> list[Path]:
     if not path.is_dir() or is_omezarr(path):
         return []

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.facts import read_facts, write_facts
 from cellsam_core.files.omezarr_arrays import CHUNK_PX
@@ -17,7 +16,7 @@ from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.given_masks.draw import Drawing
 from cellsam_core.given_masks.options import GivenMasksOptions
-from cellsam_core.given_masks.source import open_masks
+from cellsam_core.given_masks.source import open_masks, refuse_other_size
 from cellsam_core.labels.source import open_labels
 from cellsam_core.labels.tiles import measure_cells
 from cellsam_core.samples.manifest import Manifest
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from cellsam_core.given_masks.source import GivenMasks
     from cellsam_core.labels.source import LabelSource
     from cellsam_core.labels.tiles import LabelTiles
-    from cellsam_core.segmentation.image import AnyFrames
 
 log = logging.getLogger(__name__)
 DEFAULTS = GivenMasksOptions()
@@ -119,7 +117,7 @@ def write_masks(
     opened = open_frames(frames)
     facts = read_facts(frames)
     source = open_masks(given, manifest, options.masks_unit)
-    _refuse_other_size(source, opened)
+    refuse_other_size(source, opened.n_frames, opened.shape_yx)
     is_movie = "t" in opened.axes
     n_cells, contested = 0, 0
     with (
@@ -148,18 +146,6 @@ def write_masks(
     if contested:
         log.warning("%d outlines overlap one before them, which keeps the pixels", contested)
     log.info("%d cells in %d frames of %s", n_cells, opened.n_frames, source.path)
-
-
-def _refuse_other_size(source: GivenMasks, frames: AnyFrames) -> None:
-    if (source.n_frames, source.shape_yx) != (frames.n_frames, frames.shape_yx):
-        y, x = source.shape_yx
-        raise InputError(
-            source.path,
-            found=f"{source.n_frames} label image(s) of {x} x {y} px",
-            expected=f"{frames.n_frames} of {frames.shape_yx[1]} x {frames.shape_yx[0]} px, as the"
-            " images of the sample",
-            remedy="give the masks of this sample, one label image for each frame",
-        )
 
 
 def _measure(frame: int, tiles: LabelTiles, source: GivenMasks) -> pd.DataFrame:

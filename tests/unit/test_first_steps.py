@@ -13,7 +13,9 @@ from cellsam_core.cli import main
 from cellsam_core.config.sheet import load_config
 from cellsam_core.errors import InputError
 from cellsam_core.first_steps.check import Check, SampleCheck
+from cellsam_core.first_steps.crops import Crop
 from cellsam_core.first_steps.proposal import Proposal
+from cellsam_core.first_steps.raw_field import RawPart
 
 
 def movie(folder: Path, channels: tuple[str, ...], n_frames: int = 2) -> Path:
@@ -170,3 +172,41 @@ def test_a_preview_shows_crops_figures_and_the_row(tmp_path: Path):
     assert html.count("data:image/png;base64,") == 1
     assert "as given in the config" in html
     assert "s1\tmovie\t" in html
+
+
+def test_check_opens_the_masks_of_a_sample(tmp_path: Path):
+    """No stain has to be clear, since nothing is segmented."""
+    images = movie(tmp_path / "m", ("GFP", "RFP"))
+    (tmp_path / "config").mkdir()
+    sheet = "sample,assay,path,masks\nm,movie,../m,../masks.tif\n"
+    (tmp_path / "config" / "samples.csv").write_text(sheet)
+    (tmp_path / "config" / "config.yaml").write_text("samples: config/samples.csv")
+    assert images.name == "m"
+    tifffile.imwrite(tmp_path / "masks.tif", np.ones((2, 40, 56), np.uint16))
+    (found,) = cc.check(folder=tmp_path).samples
+    assert found.problem == ""
+    assert "cells are those of your masks masks.tif" in found.line
+    assert "segments" not in found.line
+    assert found.hours == 0
+    tifffile.imwrite(tmp_path / "masks.tif", np.ones((2, 40, 50), np.uint16))
+    (found,) = cc.check(folder=tmp_path).samples
+    assert "found 2 label image(s) of 50 x 40 px, expected 2 of 56 x 40 px" in found.problem
+
+
+def test_preview_decodes_a_field_of_raw_rounds(tmp_path: Path):
+    small = cc.TissueOptions(size_px=96, cells=3, transcripts=150)
+    cc.simulate_tissue(tmp_path / "raw", seed=1, options=small, raw_rounds=True)
+    page = cc.preview(tmp_path / "raw", folder=tmp_path)
+    assert page.stains == {"nuclear": "DAPI", "cell": "PolyT"}
+    assert page.decoded.startswith("decoded field ")
+    assert "of blanks, share of wrong ones" in page.text()
+    assert "Decoded transcripts" in page.path.read_text()
+    assert page.hours > 0
+    # Nothing but the page is left behind.
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["preview_raw.html", "raw"]
+
+
+def test_spots_of_a_crop_are_those_inside_it():
+    part = RawPart(None, None, 0, "", np.array([[5.0, 7], [20, 7], [5, 40]]), np.array([0, 1, 1]))
+    crop = Crop(0, 4, 15, np.zeros((2, 20, 10), np.float32))
+    assert part.spots_in(crop).tolist() == [[5, 3, 1]]
