@@ -86,10 +86,10 @@ def duplicated(stack: Stack, level: float, rng: np.random.Generator) -> NDArray[
 
 
 def shuffled(stack: Stack, level: float, rng: np.random.Generator) -> NDArray[Any]:
-    """Exchange the order of a share of the frames."""
+    """Put a share of the frames into a random order."""
     which = np.sort(rng.permutation(len(stack))[: round(level * len(stack))])
     result = stack.copy()
-    result[which] = stack[np.roll(which, max(1, len(which) // 2))] if len(which) else result[which]
+    result[which] = stack[rng.permutation(which)]
     return result
 
 

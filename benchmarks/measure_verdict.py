@@ -33,16 +33,18 @@ from PIL import Image
 import cellsam_core as cc
 from cellsam_core.evaluation.segmentation import find_overlaps, match
 from cellsam_core.reporting.images import overlay, read_window, window_around
+from cellsam_core.verdict.limits import LIMITS
 
 MOVIE = cc.MovieOptions(frames=6, size_px=256, cells=26)
 TISSUE = cc.TissueOptions(size_px=384, cells=100, transcripts=5000, z_planes=1)
-LEVELS = (1.0, 0.4, 0.6, 0.2, 0.8)
+LEVELS = (1.0, 0.6, 0.8, 0.4, 0.2)
 STAIN_CHANGES = ("noise", "shot_noise", "defocus", "wrong_channel")
 TRANSCRIPT_CHANGES = ("shifted", "swapped", "other_region")
 SIZE_CHANGES = ("diameter_too_large", "diameter_too_small")
 SHIFT_UM = 5.0
 GOOD, BAD = 0.8, 0.5
 BANDS = {f"from {GOOD}": (GOOD, 2.0), f"{BAD} to {GOOD}": (BAD, GOOD), f"below {BAD}": (-1.0, BAD)}
+ORDER = ("green", "amber", "red")
 NUCLEUS_PX = 20.0  # of the simulated nuclei; a wrong diameter is a multiple of it
 
 
@@ -236,14 +238,21 @@ def f1(right: int, n_found: int, n_true: int) -> float:
 
 
 def show(rows: pd.DataFrame) -> None:
-    """Print verdicts by quality, and by change and level."""
+    """Print verdicts by quality, and by change and level, with the limits that are in force.
+
+    The share of valid values of the ratio is left out: it judges the ratio, and the quality masks
+    and tracks.
+    """
+    judged = [judge_again(json.loads(text)) for text in rows["measures"]]
+    rows = rows.assign(verdict=[verdict for verdict, _ in judged], red=[red for _, red in judged])
     for kind, group in rows.groupby("kind"):
         print(f"\n{kind}: samples by quality and verdict\n")
-        print("| quality | green | amber | red |\n|---|---|---|---|")
+        print("| quality | green | amber | red | measures that are red |\n|---|---|---|---|---|")
         for name, (low, high) in BANDS.items():
-            verdicts = group.loc[group["quality"].between(low, high, inclusive="left"), "verdict"]
-            counts = [int((verdicts == colour).sum()) for colour in ("green", "amber", "red")]
-            print(f"| {name} | " + " | ".join(map(str, counts)) + " |")
+            part = group[group["quality"].between(low, high, inclusive="left")]
+            counts = [int((part["verdict"] == colour).sum()) for colour in ORDER]
+            reasons = sorted({f"{r.change}: {r.red}" for r in part.itertuples() if r.red})
+            print(f"| {name} | " + " | ".join(map(str, counts)) + f" | {'; '.join(reasons)} |")
         print("\n| change | level: quality, verdict, red measures |\n|---|---|")
         for change, part in group.groupby("change"):
             said = [
@@ -251,6 +260,14 @@ def show(rows: pd.DataFrame) -> None:
                 for row in part.sort_values(["level", "seed"]).itertuples()
             ]
             print(f"| {change} | " + "; ".join(said) + " |")
+
+
+def judge_again(values: dict[str, float | None]) -> tuple[str, str]:
+    """Return the worst colour of measures, and the names of those that are red."""
+    known = {limit.name: limit for limit in LIMITS}
+    found = {name: known[name].colour(v) for name, v in values.items() if name != "valid_values"}
+    worst = next((colour for colour in ORDER[::-1] if colour in found.values()), "unknown")
+    return worst, ", ".join(name for name, colour in found.items() if colour == "red")
 
 
 if __name__ == "__main__":

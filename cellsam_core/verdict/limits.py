@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from cellsam_core.verdict.checks import Colour
 
-SIMULATED = "a few simulated samples from usable to unusable (benchmarks/bad_inputs.py)"
+SIMULATED = "simulated samples made worse step by step (benchmarks/measure_verdict.py)"
+REGISTRATION = (
+    "48 simulated sections with transcripts of another one, exchanged or mirrored, and 6 with their"
+    " own (benchmarks/measure_registration.py)"
+)
 REAL = "U373 and HeLa movies of the Cell Tracking Challenge, MERSCOPE and CosMx tissues"
 JUDGED = "chosen: no data tells where a reader should look"
 
@@ -130,7 +134,7 @@ SIZE_FACTOR = Limit(
     " smaller",
     "times",
     1.5,
-    2.0,
+    2.5,
     "The cells are of another size than was searched for: give `cell_diameter_px`.",
 )
 SIZE_SPREAD = Limit(
@@ -331,9 +335,10 @@ CONTRAST = Limit(
     " in standard deviations of the moves",
     "",
     3.5,
-    1.5,
-    "The transcripts do not follow the cells: the transform may be wrong, or they are of another"
-    " region.",
+    2.0,
+    "The transcripts hardly follow the cells: the transform may be wrong, they may be of another"
+    " region, or cells fill the whole image.",
+    REGISTRATION,
     higher_is_better=True,
     kinds=TISSUE,
 )

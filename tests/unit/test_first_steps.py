@@ -195,15 +195,15 @@ def test_check_opens_the_masks_of_a_sample(tmp_path: Path):
 
 def test_preview_decodes_a_field_of_raw_rounds(tmp_path: Path):
     small = cc.TissueOptions(size_px=96, cells=3, transcripts=150)
-    cc.simulate_tissue(tmp_path / "raw", seed=1, options=small, raw_rounds=True)
-    page = cc.preview(tmp_path / "raw", folder=tmp_path)
+    cc.simulate_tissue(tmp_path / "rounds", seed=1, options=small, raw_rounds=True)
+    page = cc.preview(tmp_path / "rounds", folder=tmp_path)
     assert page.stains == {"nuclear": "DAPI", "cell": "PolyT"}
     assert page.decoded.startswith("decoded field ")
     assert "of blanks, share of wrong ones" in page.text()
     assert "Decoded transcripts" in page.path.read_text()
     assert page.hours > 0
     # Nothing but the page is left behind.
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["preview_raw.html", "raw"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["preview_rounds.html", "rounds"]
 
 
 def test_spots_of_a_crop_are_those_inside_it():
