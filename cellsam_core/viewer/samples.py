@@ -163,7 +163,15 @@ class Sample:
         return Pyramid(omezarr.open_(path), self._cache) if path.is_dir() else None
 
     def state(self) -> dict[str, Any]:
-        """Describe the sample for the page."""
+        """Describe the sample for the page; one that can't be read says why."""
+        try:
+            return self._state()
+        except InputError as error:
+            unknown = {"assay": "", "frames": 1, "height": 1, "width": 1, "levels": 0}
+            told = {"name": self.name, "version": self.version, "channels": [], "has": {}}
+            return unknown | told | {"error": str(error)}
+
+    def _state(self) -> dict[str, Any]:
         manifest = self.manifest
         state: dict[str, Any] = {
             "name": self.name,

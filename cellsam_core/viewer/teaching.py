@@ -61,6 +61,8 @@ class Teaching:
         kept, self._counted = self._counted, {}
         for sample in self._library:
             rows = read_cell_corrections(self._tables / f"{sample.name}.cells.csv")
+            if not rows:
+                continue
             regions = regions_of(sample.name, rows, sample.manifest.shape_yx)
             by_id = {row.id or f"row{row.number}": row for row in rows}
             written = repr([(row.id, row.number, row.operation) for row in rows])

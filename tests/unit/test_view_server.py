@@ -344,6 +344,19 @@ def test_a_sample_that_is_half_done_is_shown_as_far_as_it_is(tmp_path: Path, sho
     assert client.get("api/movie/tracks").json()["tracks"] == {}
 
 
+def test_a_sample_of_another_version_hides_no_other(tmp_path: Path, shown_results: Path):
+    root = tmp_path / "results"
+    for name in ("movie", "tissue"):
+        shutil.copytree(shown_results / name, root / name)
+    (root / "movie/0_manifest.json").write_text("{}")
+    first, second = client_of(root).get("api/state").json()["samples"]
+    assert "0_manifest.json" in first["error"]
+    assert (first["name"], first["has"], second["name"]) == ("movie", {}, "tissue")
+    assert second["has"]["masks"]
+    assert client_of(root).get("api/jobs").status_code == 200
+    assert client_of(root).get("api/regions").status_code == 200
+
+
 def test_a_damaged_chunk_is_a_grey_tile_and_a_sentence(tmp_path: Path, shown_results: Path):
     root = tmp_path / "results"
     shutil.copytree(shown_results / "movie", root / "movie")
