@@ -55,8 +55,9 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
         ``obs.n_controls`` the transcripts of ``obsm["controls"]``,
         ``obs.expected_false_positives`` and ``var.expected_false_share`` are estimated from the
         blanks; ``var`` has the transcripts of each gene in the input and in cells;
-        ``layers["nucleus"]`` the nuclear counts; ``uns["controls"]`` the name and class of each
-        column of ``obsm["controls"]``, in which a name that HDF5 can't hold is changed.
+        ``layers["nucleus"]`` and ``layers["cytoplasm"]`` the counts in and outside of nuclei;
+        ``uns["controls"]`` the name and class of each column of ``obsm["controls"]``, in which a
+        name that HDF5 can't hold is changed.
     """
     cells, features, counts = assigned.cells, assigned.features, assigned.counts
     is_gene = (features["feature_type"] == GENE).to_numpy()
@@ -98,7 +99,15 @@ def cell_anndata(sample: str, assigned: Assigned, *, with_controls: bool = True)
         dtype=object,
     )
     if assigned.nuclear_counts is not None:
-        table.layers["nucleus"] = assigned.nuclear_counts[:, is_gene]
+        nuclear = assigned.nuclear_counts[:, is_gene]
+        table.layers["nucleus"] = nuclear
+        cytoplasmic = (genes - nuclear).tocsr()
+        cytoplasmic.eliminate_zeros()
+        table.layers["cytoplasm"] = cytoplasmic
+        n_all = obs["n_transcripts"].to_numpy(np.float64)
+        table.obs["nuclear_fraction"] = np.divide(
+            _total(nuclear, axis=1), n_all, out=np.full(len(n_all), np.nan), where=n_all > 0
+        )
     table.uns["spatialdata_attrs"] = {
         "region": sample,
         "region_key": "region",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from cellsam_core.nuclei.columns import BOTH, CELL_COLUMNS
 from cellsam_core.outputs import SAMPLE, Column, Output
 
 NO_IMAGE = "empty if no image is known, only outlines"
@@ -141,6 +144,14 @@ OBS = Output(
             when=f"{LABELS}, and transcripts lie in several z planes",
         ),
         Column("solidity", "float64", "Area over the area of the convex hull of the outline"),
+        Column(
+            "nuclear_fraction",
+            "float64",
+            "Share of the transcripts of genes that is in the nucleus, 0 to 1",
+            missing="empty without transcripts",
+            when=NUCLEI,
+        ),
+        *(replace(column, when=BOTH) for column in CELL_COLUMNS),
     ),
     part="obs",
 )
@@ -212,7 +223,10 @@ LAYERS = Output(
     "3_cells/cells.h5ad",
     "tissue",
     "Counts beside `X`, which has all transcripts of genes (int32, CSR).",
-    (Column("nucleus", "int32", "Number of transcripts in the nucleus", when=NUCLEI),),
+    (
+        Column("nucleus", "int32", "Number of transcripts in the nucleus", when=NUCLEI),
+        Column("cytoplasm", "int32", "Number of transcripts outside of the nucleus", when=NUCLEI),
+    ),
     part="layers",
 )
 UNS = Output(

@@ -17,6 +17,8 @@ from cellsam_core.assignment.picture import frame_of_picture, spatial_entry
 from cellsam_core.assignment.stains import absent_images, measure_stains
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
+from cellsam_core.files.tables import read_table, refuse_missing
+from cellsam_core.nuclei.columns import CELL_COLUMNS
 from cellsam_core.preprocessing.images import ArrayFacts, images_of_array, images_of_manifest
 from cellsam_core.version import __version__
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROWS = 10_000
+NUCLEUS_COLUMNS = tuple(column.name for column in CELL_COLUMNS)
 
 
 def open_stains(
@@ -93,6 +96,7 @@ def complete(
     options: AssignOptions,
     segmentation: dict[str, Any],
     pure: MaskPurity | None,
+    nuclei_of_cells: pd.DataFrame | None = None,
 ) -> None:
     """Add shapes, intensities, a small picture and provenance to a cell table, in place.
 
@@ -112,6 +116,8 @@ def complete(
         Weights, thresholds and cell diameter of the masks; empty if unknown.
     pure
         Purity of the masks; None for cells that are outlines.
+    nuclei_of_cells
+        Nuclei of each cell, see :func:`read_nuclei_of_cells`.
     """
     table.uns["provenance"] = {
         "cellsam_core": __version__,
@@ -133,7 +139,47 @@ def complete(
     if pure is not None:
         pure.add_to(table, owners)
     table.obs["solidity"] = np.nan  # until the outlines are drawn
+    if nuclei_of_cells is not None:
+        known = nuclei_of_cells.reindex(table.obs["cell_id"].to_numpy())
+        refuse_absent(nuclei_of_cells, table.obs["cell_id"])
+        for name in NUCLEUS_COLUMNS:
+            table.obs[name] = known[name].to_numpy()
     table.uns["columns"] = describe_columns(table)
+
+
+def read_nuclei_of_cells(given: pd.DataFrame | str | Path | None) -> pd.DataFrame | None:
+    """Read the table of cells that ``pair`` wrote.
+
+    Raises
+    ------
+    InputError
+        The table can't be read, or lacks a column.
+    """
+    if given is None:
+        return None
+    columns = ["label", *NUCLEUS_COLUMNS]
+    if isinstance(given, pd.DataFrame):
+        refuse_missing("nuclei_of_cells", given, columns)
+        return given.set_index("label")
+    return read_table(Path(given), columns, only=True).set_index("label")
+
+
+def refuse_absent(nuclei_of_cells: pd.DataFrame, cell_id: pd.Series[int]) -> None:
+    """Refuse a table that lacks a cell.
+
+    Raises
+    ------
+    InputError
+        A cell is not in the table.
+    """
+    absent = cell_id[~cell_id.isin(nuclei_of_cells.index)]
+    if len(absent):
+        raise InputError(
+            "nuclei_of_cells",
+            found=f"no cell {absent.iloc[0]}",
+            expected="all cells of the masks",
+            remedy="pair the nuclei with these masks",
+        )
 
 
 def with_solidity(

@@ -15,7 +15,13 @@ from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
 from cellsam_core.assignment.assigned import assign_transcripts
 from cellsam_core.assignment.boundaries import write_boundaries
 from cellsam_core.assignment.cells import LabelCells, open_label_cells, open_polygon_cells
-from cellsam_core.assignment.complete import complete, open_stains, segmentation_of, with_solidity
+from cellsam_core.assignment.complete import (
+    complete,
+    open_stains,
+    read_nuclei_of_cells,
+    segmentation_of,
+    with_solidity,
+)
 from cellsam_core.assignment.inputs import manifest_of, place
 from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
 from cellsam_core.assignment.purity.masks import MaskPurity, grown_um
@@ -51,6 +57,7 @@ def assign(
     pixel_size_um: float | None = None,
     cells: pd.DataFrame | str | Path | None = None,
     nuclei: Any = None,
+    nuclei_of_cells: pd.DataFrame | str | Path | None = None,
     inputs: AssignInputOptions | None = None,
     panel: Sequence[str | Path] = (),
     images: NDArray[Any] | None = None,
@@ -83,7 +90,10 @@ def assign(
         Table ``cells.parquet`` of the segmentation, or its path; without it, scores are unknown.
     nuclei
         Labels or mask ``(y, x)`` of the nuclei, or a path, as large as `labels`: transcripts in
-        them are counted in ``layers["nucleus"]``.
+        them are counted in ``layers["nucleus"]``, all others in ``layers["cytoplasm"]``.
+    nuclei_of_cells
+        Table of the cells that :func:`cellsam_core.pair_nuclei` returned or wrote, or its path:
+        number and area of the nuclei of each cell become columns of ``obs``.
     inputs
         Unit and planes of the outlines, and what is done where transcripts and cells hardly meet.
     panel
@@ -138,6 +148,7 @@ def assign(
     InspectOptions(pixel_size_um=pixel_size_um)  # refuses one that is not positive
     manifest = manifest_of(transcripts)
     given = {"pixel_size_um": pixel_size_um, "cells": cells, "nuclei": nuclei, "images": images}
+    given["nuclei_of_cells"] = nuclei_of_cells
     _refuse_unused(given, options, labels, polygons, has_manifest=manifest is not None)
     pure = None
     if polygons is not None:
@@ -172,6 +183,7 @@ def assign(
         options=options,
         segmentation=segmentation_of(labels),
         pure=pure,
+        nuclei_of_cells=read_nuclei_of_cells(nuclei_of_cells),
     )
     log.info("assigning %d transcripts to %d cells", source.n_rows, len(owners.table))
     if output is None:
@@ -236,6 +248,7 @@ def _refuse_unused(
         unused |= {
             "cells": "polygons, which are the cells",
             "nuclei": "polygons, which no image of nuclei need fit",
+            "nuclei_of_cells": "polygons, which no nuclei are paired with",
             "images": "polygons, in which no intensities are measured",
             "expand_um": "polygons, which are not grown",
         }

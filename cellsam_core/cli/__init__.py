@@ -32,6 +32,7 @@ COMMANDS = {
     "stitch": "merge batches into one label image and a cell table (called by the workflow)",
     "import-masks": "take masks of your own instead of a segmentation",
     "collect": "write corrected regions as labelled images for finetune",
+    "pair": "give nuclei the numbers of the cells in which they lie",
     "correct": "put a user's corrections of cells on the masks",
     "corrections": "turn tracks edited in another program into a table of corrections",
     "track": "link label images into tracks, divisions and lineages",

@@ -18,6 +18,7 @@ FILES = {
     "manifest": ("JSON", "0_manifest.json of the sample"),
     "transcripts": ("CSV|PARQUET", "table with gene and x_um, y_um or x_px, y_px"),
     "cells": ("PARQUET", "cells.parquet of the segmentation; without it scores are unknown"),
+    "nuclei_of_cells": ("PARQUET", "cells.parquet of `pair`: nuclei of each cell"),
     "nuclei": ("TIF|ZARR", "labels or mask of the nuclei, as large as the labels"),
 }
 
@@ -28,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     groups = {"labels": cells, "polygons": cells}
     groups |= {"manifest": transcripts, "transcripts": transcripts}
     for name, (metavar, text) in FILES.items():
-        groups.get(name, parser).add_argument(f"--{name}", type=Path, metavar=metavar, help=text)
+        flag = f"--{name.replace('_', '-')}"
+        groups.get(name, parser).add_argument(flag, type=Path, metavar=metavar, help=text)
     parser.add_argument(
         "--pixel-size-um", type=float, metavar="F", help="side of a pixel in um, for --transcripts"
     )
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
     if args.manifest and args.manifest.suffix != ".json":  # by which `assign` knows a manifest
         transcripts = Manifest.load(args.manifest)
     given = vars(args)
-    names = ("labels", "polygons", "pixel_size_um", "cells", "nuclei", "panel", "sample", "output")
+    names = ["labels", "polygons", "pixel_size_um", "cells", "nuclei", "nuclei_of_cells"]
+    names += ["panel", "sample", "output"]
     more = {name: given[name] for name in names}
     assign(transcripts, options=options, purity=purity, inputs=inputs, **more)

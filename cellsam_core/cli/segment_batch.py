@@ -28,5 +28,5 @@ def run(args: argparse.Namespace) -> None:
     batch = parse_batch(args.batch)
     frames = open_frames(args.frames)
     options = from_arguments(SegmentOptions, args)
-    model = load_model(args.weights, preset=args.preset, device=args.device)
+    model = load_model(args.weights, preset=args.preset, device=args.device, target=args.target)
     segment_batch(frames, args.output, model, options, batch)

@@ -17,6 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--masks", type=Path, required=True, help="masks.zarr")
     parser.add_argument("--objects", type=Path, required=True, help="objects.parquet")
     parser.add_argument("--tracks", type=Path, required=True, help="tracks.csv")
+    text = "nuclei with the numbers of their cells, written by `pair`"
+    parser.add_argument("--nuclei", type=Path, metavar="ZARR", help=text)
     add_options(parser, TraceOptions)
     parser.add_argument(
         "--control",
@@ -37,5 +39,6 @@ def run(args: argparse.Namespace) -> None:
         TrackFiles(args.objects, args.tracks),
         from_arguments(TraceOptions, args),
         control=args.control,
+        nuclei=args.nuclei,
     )
     traces.write(args.output)

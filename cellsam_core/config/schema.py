@@ -18,7 +18,7 @@ from cellsam_core.given_masks.options import GivenMasksOptions
 from cellsam_core.options import Options, json_schema, option, options
 from cellsam_core.preprocessing.options import PreprocessOptions
 from cellsam_core.samples.options import InspectOptions, SampleOptions, SheetOptions
-from cellsam_core.segmentation.options import ModelOptions, SegmentOptions
+from cellsam_core.segmentation.options import ModelOptions, SegmentOptions, TargetOptions
 from cellsam_core.traces.options import TraceOptions
 from cellsam_core.tracking.options import TrackOptions
 
@@ -142,8 +142,8 @@ SECTIONS = {
     ),
     "segment": Section(
         "`cellsam-core segment-batch` finds cells with CellSAM.",
-        (ModelOptions, SegmentOptions),
-        without=_OF_STITCH,
+        (ModelOptions, SegmentOptions, TargetOptions),
+        without=(*_OF_STITCH, "target"),
     ),
     "stitch": Section(
         "`cellsam-core stitch` merges the cells found in tiles into label images.",
@@ -221,6 +221,11 @@ def _as_column(item: dict[str, Any]) -> dict[str, Any]:
     return {"type": types[0] if len(types) == 1 else types} | column
 
 
+def finds_nuclei(settings: dict[str, dict[str, Any]]) -> bool:
+    """Tell whether nuclei are found beside the cells of a sample, from its settings."""
+    return settings.get("segment", {}).get("targets") == "nucleus,cell"
+
+
 def check_settings(settings: dict[str, dict[str, Any]]) -> None:
     """Refuse settings of a sample that are out of range or contradict each other.
 
@@ -238,7 +243,9 @@ def check_settings(settings: dict[str, dict[str, Any]]) -> None:
         section = SECTIONS[name]
         for cls in section.classes:
             keys = [key for key in json_schema(cls) if key not in section.without]
-            cls(**{key: values[key] for key in keys if key in values})
+            made = cls(**{key: values[key] for key in keys if key in values})
+            if isinstance(made, TraceOptions):
+                made.refuse_no_cytoplasm(has_nuclei=finds_nuclei(settings))
 
 
 def accepted_values(item: dict[str, Any]) -> str:

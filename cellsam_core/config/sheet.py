@@ -137,6 +137,7 @@ def load_config(given: Mapping[str, Any], folders: Sequence[Path]) -> Config:
     config = Config(path, read_samples(path), values)
     _check_options(config)
     _check_controls(config)
+    _check_targets(config)
     _check_movies_only(config)
     return _leave_out(config)
 
@@ -292,6 +293,23 @@ def _leave_out(config: Config) -> Config:
             remedy="remove a name from the key `without`",
         )
     return replace(config, samples=kept, left_out=names)
+
+
+def _check_targets(config: Config) -> None:
+    """Refuse to find nuclei beside masks or nuclei that the user gives."""
+    for name, row in config.samples.items():
+        if config.settings(name, "segment")["targets"] == "cell":
+            continue
+        assigned = config.settings(name, "assign") if row["assay"] != "movie" else {}
+        for key, given in (("masks", row.get("masks")), ("nuclei", assigned.get("nuclei"))):
+            if given is not None:
+                raise InputError(
+                    f"sample {name!r}, targets",
+                    found=f"nucleus,cell beside the {key} {given}",
+                    expected="either files of yours, or nuclei that the program finds",
+                    remedy=f"write cell into the column `targets` of this sample, or leave its"
+                    f" {key} out",
+                )
 
 
 def _check_movies_only(config: Config) -> None:

@@ -113,8 +113,21 @@ def typed(values: Mapping[str, Any], properties: Mapping[str, Any]) -> Row:
         # YAML takes the version 0.4 for a number.
         k: str(v) if isinstance(v, float) and str(v) in words[k] else v
         for k, v in (
-            (k, _parse_text(v, types[k]) if isinstance(v, str) else v) for k, v in values.items()
+            (k, _parse_text(v, types[k]) if isinstance(v, str) else v)
+            for k, v in _without_lists(values, types).items()
         )
+    }
+
+
+def _without_lists(values: Mapping[str, Any], types: Mapping[str, Any]) -> Row:
+    """Join a list of words where the key takes text: ``[nucleus, cell]`` is ``nucleus,cell``."""
+    return {
+        key: ",".join(value)
+        if "string" in types[key]
+        and isinstance(value, list)
+        and all(isinstance(word, str) for word in value)
+        else value
+        for key, value in values.items()
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.config.check import check_sample
+from cellsam_core.config.schema import finds_nuclei
 from cellsam_core.errors import InputError
 from cellsam_core.first_steps.config_files import read_config
 from cellsam_core.first_steps.raw_field import is_raw
@@ -257,6 +258,13 @@ def _stains(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> str:
     given = settings["preprocess"]
     names = given["nuclear_channel"], given["cell_channel"]
     roles = choose_roles(images_of_manifest(manifest), *names, settings["segment"]["weights"])
+    if finds_nuclei(settings) and len(roles) < 2:
+        raise InputError(
+            "option `targets`",
+            found=f"nucleus,cell for a sample with the {next(iter(roles))} stain only",
+            expected="a nuclear and a cell stain",
+            remedy="set nuclear_channel and cell_channel, or leave the option out",
+        )
     said = "" if any(names) or len(manifest.channels) == 1 else " (guessed from the names)"
     parts = [f"{'+'.join(stains)} as {role}" for role, stains in roles.items()]
     return f"segments {' and '.join(parts)}{said}"
@@ -287,9 +295,11 @@ def _work(config: Config, sample: str, extent: Extent, *, is_raw: bool) -> Sampl
     n_batches = max(1, -(-n_tiles // size))
     height, width = extent.shape_yx
     is_movie = config.samples[sample]["assay"] == "movie"
-    n_all = n_jobs(n_batches, is_movie=is_movie, is_raw=is_raw)
+    both = model["targets"] != "cell"
+    n_all = n_jobs(n_batches, is_movie=is_movie, is_raw=is_raw, finds_nuclei=both)
     n_pixels = extent.n_images * height * width
-    return SampleWork(sample, n_tiles, n_pixels, n_batches, n_all, model["weights"])
+    times = 2 if both else 1
+    return SampleWork(sample, times * n_tiles, n_pixels, times * n_batches, n_all, model["weights"])
 
 
 def duration(time_h: float) -> str:

@@ -9,6 +9,7 @@ from cellsam_core.comparison.columns import OUTPUTS as COMPARISON
 from cellsam_core.corrections.columns import OUTPUTS as CORRECTIONS
 from cellsam_core.decoding.columns import OUTPUTS as DECODING
 from cellsam_core.exports.columns import OUTPUTS as EXPORTS
+from cellsam_core.nuclei.columns import OUTPUTS as NUCLEI
 from cellsam_core.preprocessing.columns import OUTPUTS as PREPROCESSING
 from cellsam_core.reporting.columns import OUTPUTS as REPORTING
 from cellsam_core.samples.columns import OUTPUTS as SAMPLES
@@ -28,6 +29,7 @@ OUTPUTS = (
     *PREPROCESSING,
     *SEGMENTATION,
     *CORRECTIONS,
+    *NUCLEI,
     *TRACKING,
     *TRACES,
     *ASSIGNMENT,

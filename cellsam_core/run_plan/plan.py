@@ -63,9 +63,10 @@ class Pilot:
     n_jobs: int = 0
 
 
-def n_jobs(n_batches: int, *, is_movie: bool, is_raw: bool) -> int:
+def n_jobs(n_batches: int, *, is_movie: bool, is_raw: bool, finds_nuclei: bool = False) -> int:
     """Count the jobs of a sample: inspect, preprocess, stitch, report and those of its assay."""
-    return n_batches + 5 + is_movie + is_raw
+    of_nuclei = n_batches + 2 if finds_nuclei else 0
+    return n_batches + 5 + is_movie + is_raw + of_nuclei
 
 
 def disk_gb(work: SampleWork) -> float:

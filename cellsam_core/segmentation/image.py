@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.files.omezarr import OmeZarr
     from cellsam_core.segmentation.instances import Instance
-    from cellsam_core.segmentation.options import SegmentOptions
+    from cellsam_core.segmentation.options import SegmentOptions, Target
     from cellsam_core.segmentation.segmenter import Model, TileSegmenter
 
     AnyFrames = OmeZarr | Frames
@@ -58,24 +58,49 @@ def open_frames(frames: str | Path | OmeZarr | Frames) -> OmeZarr | Frames:
     return opened
 
 
-def read_tile(frames: AnyFrames, tile: Tile) -> NDArray[np.float32]:
-    """Read a tile as ``(2, y, x)`` in [0, 1]: nuclear, whole cell."""
+def stains_of(frames: AnyFrames, target: Target) -> tuple[str, ...]:
+    """Return the stains in which objects are searched for.
+
+    Raises
+    ------
+    InputError
+        Nuclei are wanted, but there is only one stain.
+    """
+    if target == "nucleus" and set(frames.channels) != set(ROLES):
+        raise InputError(
+            "option `target`",
+            found=f"nucleus for an image with the {' and '.join(frames.channels)} stain only",
+            expected="an image with a nuclear and a cell stain",
+            remedy="set nuclear_channel and cell_channel, or leave the option out: the only stain"
+            " is segmented anyway",
+        )
+    return ("nuclear",) if target == "nucleus" else tuple(frames.channels)
+
+
+def read_tile(
+    frames: AnyFrames, tile: Tile, stains: tuple[str, ...] = ROLES
+) -> NDArray[np.float32]:
+    """Read a tile as ``(2, y, x)`` in [0, 1]: nuclear, whole cell; stains left out are 0."""
     window = np.s_[:, tile.y0 : tile.y1, tile.x0 : tile.x1]
     pixels = frames.read((tile.frame, *window) if "t" in frames.axes else window)
     out = np.zeros((2, *pixels.shape[1:]), np.float32)
     for plane, role in zip(pixels, frames.channels, strict=True):
-        out[ROLES.index(role)] = plane / np.float32(65535)
+        if role in stains:
+            out[ROLES.index(role)] = plane / np.float32(65535)
     return out
 
 
-def estimate_diameter_of_frames(segmenter: TileSegmenter, frames: AnyFrames) -> float:
+def estimate_diameter_of_frames(
+    segmenter: TileSegmenter, frames: AnyFrames, stains: tuple[str, ...] = ROLES
+) -> float:
     """Measure the cell diameter, in pixels, in the middle of the first, middle and last frame.
 
     Where the middle is empty, as between fields of view, the nearest region with an image is
     taken. In tissue of known pixel size, cells of 6 to 30 um are searched for.
     """
     indices = sorted({round(f) for f in np.linspace(0, frames.n_frames - 1, N_SAMPLED_FRAMES)})
-    samples = [_sample(partial(read_tile, frames), f, frames.shape_yx) for f in indices]
+    read = partial(read_tile, frames, stains=stains)
+    samples = [_sample(read, f, frames.shape_yx) for f in indices]
     if "t" in frames.axes or frames.pixel_size_um is None:
         return segmenter.measure_diameter_px(samples)
     low, high = (um / frames.pixel_size_um for um in TISSUE_DIAMETER_UM)
@@ -228,6 +253,8 @@ class FrameSegmentation:
         All tiles of all frames, in order.
     settings
         Description of the model and its options, for provenance.
+    stains
+        Stains in which objects are searched for.
     """
 
     frames: AnyFrames
@@ -236,12 +263,13 @@ class FrameSegmentation:
     drops_dark: bool
     tiles: list[Tile]
     settings: dict[str, Any]
+    stains: tuple[str, ...] = ROLES
 
     def find(self, tiles: Iterable[Tile]) -> Iterator[tuple[Tile, list[Instance]]]:
         """Yield each of the given tiles with its cells."""
         return find_in_tiles(
             self.segmenter,
-            partial(read_tile, self.frames),
+            partial(read_tile, self.frames, stains=self.stains),
             tiles,
             self.frames.shape_yx,
             self.diameter_px,
@@ -260,8 +288,9 @@ def prepare(frames: AnyFrames, model: Model, options: SegmentOptions) -> FrameSe
     Dark cells are dropped from tissues, not from movies, unless the options decide.
     """
     segmenter = model.segmenter(options)
+    stains = stains_of(frames, model.target)
     if options.cell_diameter_px == "auto":
-        diameter_px = estimate_diameter_of_frames(segmenter, frames)
+        diameter_px = estimate_diameter_of_frames(segmenter, frames, stains)
     else:
         diameter_px = float(options.cell_diameter_px)
     drops_dark = drops_dark_cells(options, is_tissue="t" not in frames.axes)
@@ -271,4 +300,4 @@ def prepare(frames: AnyFrames, model: Model, options: SegmentOptions) -> FrameSe
         "dark_cells": dark_cells,
     }
     tiles = plan(frames.n_frames, frames.shape_yx, diameter_px, options.tile_px)
-    return FrameSegmentation(frames, segmenter, diameter_px, drops_dark, tiles, settings)
+    return FrameSegmentation(frames, segmenter, diameter_px, drops_dark, tiles, settings, stains)

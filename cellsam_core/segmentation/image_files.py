@@ -79,7 +79,9 @@ def segment_files(
     if boxes is not None and table is not None:
         named = zip(images, manifests, strict=True)
         refuse_outside(boxes, table, {path.name: manifest.shape_yx for path, manifest in named})
-    model = load_model(weights, preset=preset, device=model_options.device)
+    model = load_model(
+        weights, preset=preset, device=model_options.device, target=model_options.target
+    )
     for path, manifest in zip(images, manifests, strict=True):
         frames = preprocess(manifest, None, preprocess_options, weights=weights, preset=preset)
         corners = None

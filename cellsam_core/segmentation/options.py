@@ -9,6 +9,7 @@ from cellsam_core.options import Options, option, options
 
 Preset = models.Preset
 Device = Literal["auto", "cpu", "cuda"]
+Target = Literal["cell", "nucleus"]
 
 
 @options
@@ -30,6 +31,28 @@ class ModelOptions(Options):
     device: Device = option(
         "auto",
         "`auto` uses a GPU if there is one, otherwise the CPU. `cuda` without a GPU is an error.",
+    )
+    target: Target = option(
+        "cell",
+        "Objects to find in images with a nuclear and a cell stain. `cell` uses both stains,"
+        " `nucleus` only the nuclear one. Images with one stain need no target.",
+    )
+
+
+@options
+class TargetOptions(Options):
+    """Options of finding nuclei beside the cells in one run."""
+
+    targets: Literal["cell", "nucleus,cell"] = option(
+        "cell",
+        "`nucleus,cell` also finds the nuclei in samples with a nuclear and a cell stain, and gives"
+        " each nucleus the number of its cell, see docs/masks.md.",
+    )
+    nucleus_diameter_px: float | Literal["auto"] = option(
+        "auto",
+        "Typical diameter of a nucleus, in pixels of the raw image, if the nuclei are found as"
+        " well. `auto` measures it on the nuclear stain.",
+        minimum=1,
     )
 
 

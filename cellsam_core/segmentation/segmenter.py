@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.models import Preset
     from cellsam_core.segmentation.instances import Instance
-    from cellsam_core.segmentation.options import SegmentOptions
+    from cellsam_core.segmentation.options import SegmentOptions, Target
     from cellsam_core.segmentation.weights import WeightsInfo
 
 
@@ -78,6 +78,8 @@ class Model:
     thresholds
         Function of the options of segmentation that returns what provenance records of the
         thresholds that are in force.
+    target
+        Objects to find in images with two stains: ``cell`` or ``nucleus``.
     """
 
     weights: WeightsInfo
@@ -85,9 +87,12 @@ class Model:
     device: str
     segmenter: Callable[[SegmentOptions], TileSegmenter] = field(repr=False)
     thresholds: Callable[[SegmentOptions], dict[str, Any]] = field(repr=False)
+    target: Target = "cell"
 
     def settings(self, options: SegmentOptions) -> dict[str, Any]:
         """Return what provenance records of the model and of its options."""
         identity = {"weights": self.weights.name, "sha256": self.weights.sha256}
         where = {"device": self.device}
+        if self.target != "cell":
+            where["target"] = self.target
         return identity | where | self.thresholds(options) | {"tile_px": int(options.tile_px)}

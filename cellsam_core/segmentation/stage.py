@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from cellsam_core.preprocessing.stage import preprocess
 from cellsam_core.segmentation.batches import segment_batch, stitch
 from cellsam_core.segmentation.cell_table import cell_table
 from cellsam_core.segmentation.given_boxes import boxes_of_array, refuse_dropping
-from cellsam_core.segmentation.image import open_frames, prepare, read_tile
+from cellsam_core.segmentation.image import open_frames, prepare, read_tile, stains_of
 from cellsam_core.segmentation.instances import draw_labels, merge_tiles, resolve_overlaps
 from cellsam_core.segmentation.options import ModelOptions, SegmentOptions
 from cellsam_core.segmentation.segmenter import Model
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from cellsam_core.preprocessing.frames import Frames
     from cellsam_core.segmentation.image import AnyFrames
     from cellsam_core.segmentation.instances import Instance
-    from cellsam_core.segmentation.options import Device
+    from cellsam_core.segmentation.options import Device, Target
     from cellsam_core.segmentation.segmenter import TileSegmenter
     from cellsam_core.segmentation.weights import WeightsInfo
 
@@ -45,6 +46,7 @@ def load_model(
     *,
     preset: Preset = ModelOptions.preset,
     device: Device = ModelOptions.device,
+    target: Target = ModelOptions.target,
 ) -> Model:
     """Load the weights of a model.
 
@@ -60,6 +62,9 @@ def load_model(
         from :class:`cellsam_core.SegmentOptions`.
     device
         ``auto`` takes a GPU if there is one; ``cpu`` or ``cuda``.
+    target
+        Objects to find in images with a nuclear and a cell stain: ``cell``, or ``nucleus``, for
+        which only the nuclear stain is used.
 
     Returns
     -------
@@ -81,20 +86,20 @@ def load_model(
     """
     from cellsam_core.segmentation.weights import choose_device, info
 
-    ModelOptions(weights=str(weights), preset=preset, device=device)
+    ModelOptions(weights=str(weights), preset=preset, device=device, target=target)
     chosen = choose_device(device)
     found = info(str(weights))
     if backend_of(found.name):
-        return _load_backend(found, preset, chosen)
+        return _load_backend(found, preset, chosen, target)
     load = _load_published if is_published(found.path) else _load_tiny
-    return load(found, preset, chosen)
+    return replace(load(found, preset, chosen), target=target)
 
 
-def _load_backend(weights: WeightsInfo, preset: Preset, device: str) -> Model:
+def _load_backend(weights: WeightsInfo, preset: Preset, device: str, target: Target) -> Model:
     from cellsam_core.segmentation.backends.models import load
     from cellsam_core.segmentation.backends.segmenter import BackendSegmenter, refuse_thresholds
 
-    network = load(weights.name, weights.path, device)
+    network = load(weights.name, weights.path, device, target)
 
     def segmenter(options: SegmentOptions) -> TileSegmenter:
         refuse_thresholds(weights.name, options)
@@ -102,7 +107,7 @@ def _load_backend(weights: WeightsInfo, preset: Preset, device: str) -> Model:
 
     # The package decides by thresholds of its own.
     record = {"package": network.version, "licence": weights.licence}
-    return Model(weights, preset, device, segmenter, lambda _: record)
+    return Model(weights, preset, device, segmenter, lambda _: record, target)
 
 
 def _load_tiny(weights: WeightsInfo, preset: Preset, device: str) -> Model:
@@ -247,7 +252,7 @@ def segment_single(
     height, width = frames.shape_yx
     cells: list[Instance] = []
     if len(corners):
-        whole = read_tile(frames, Tile(0, 0, 0, 0, height, width))
+        whole = read_tile(frames, Tile(0, 0, 0, 0, height, width), stains_of(frames, model.target))
         # Without a diameter, the boxes tell it.
         sides = np.sqrt((corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1]))
         given = options.cell_diameter_px

@@ -54,7 +54,12 @@ TRACES = Output(
         Column("lineage_id", "int64", "Number of the lineage"),
         Column("frame", "int64", "Number of the frame, from 0"),
         Column("time_s", "float64", "Time since the first frame", "s", NO_INTERVAL),
-        Column("compartment", "text", "cell, nucleus or ring (of cytoplasm round the nucleus)"),
+        Column(
+            "compartment",
+            "text",
+            "cell; nucleus; ring (of cytoplasm round the nucleus); cytoplasm (the cell without its"
+            " nucleus, if nuclei and cells are segmented)",
+        ),
         Column(
             "<channel>_mean",
             "float64",

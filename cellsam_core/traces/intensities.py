@@ -37,6 +37,7 @@ def measure_frame(
     channels: Sequence[str],
     options: TraceOptions,
     ceilings: Sequence[float | None] | None = None,
+    nuclei: npt.NDArray[Any] | None = None,
 ) -> pd.DataFrame:
     """Measure all cells of one frame.
 
@@ -53,6 +54,9 @@ def measure_frame(
     ceilings
         Saturation value of each channel, where `options` give none; None is the largest value of
         the image's dtype.
+    nuclei
+        ``(y, x)`` nuclei with the labels of their cells; with them, the compartments nucleus and
+        cytoplasm are measured.
 
     Returns
     -------
@@ -71,6 +75,10 @@ def measure_frame(
         in_ring = (distance > RING_MARGIN_PX) & (distance <= outer)
         compartments["nucleus"] = compartments["cell"]
         compartments["ring"] = PixelGroups(np.where(in_ring, nearest, 0), ids)
+    if nuclei is not None:
+        in_nucleus = (nuclei == labels) & (labels != 0)
+        compartments["nucleus"] = PixelGroups(np.where(in_nucleus, labels, 0), ids)
+        compartments["cytoplasm"] = PixelGroups(np.where(in_nucleus, 0, labels), ids)
     annuli = None
     source = np.full(len(ids), options.background, dtype=object)
     if options.background == "annulus":

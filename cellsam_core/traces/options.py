@@ -23,7 +23,8 @@ class TraceOptions(Options):
     reporter: Reporter = option(
         "ratiometric",
         "`ratiometric`: the ratio is that of two channels. `ktr` (kinase translocation reporter):"
-        " the ratio is that of the cytoplasm (the ring) to the nucleus, in one channel.",
+        " the ratio is that of the cytoplasm (the ring, or the cell without its nucleus) to the"
+        " nucleus, in one channel.",
     )
     ratio: str | tuple[str, str] | None = option(
         None,
@@ -47,7 +48,8 @@ class TraceOptions(Options):
     ring_px: int = option(
         0,
         "Width of a ring around each nucleus that is measured as cytoplasm, in pixels. The labels"
-        " must be nuclei. 0 measures no ring.",
+        " must be nuclei. 0 measures no ring. No ring is needed if `targets` of the section"
+        " `segment` is `nucleus,cell`.",
         minimum=0,
     )
     division_margin_frames: int = option(
@@ -61,7 +63,7 @@ class TraceOptions(Options):
     )
 
     def check(self) -> None:
-        """Refuse a drug during the baseline, and a KTR without a ring around the nucleus."""
+        """Refuse a drug during the baseline."""
         if self.drug_frame is not None and self.drug_frame < self.baseline_frames:
             raise InputError(
                 "option `drug_frame`",
@@ -69,10 +71,33 @@ class TraceOptions(Options):
                 expected=f"at least {self.baseline_frames}, the number of baseline frames",
                 remedy="correct it, or lower `baseline_frames`",
             )
-        if self.reporter == "ktr" and self.ratio is not None and self.ring_px == 0:
+
+    def refuse_no_cytoplasm(self, *, has_nuclei: bool) -> None:
+        """Refuse a KTR without cytoplasm, and a ring beside cells whose cytoplasm is known.
+
+        Parameters
+        ----------
+        has_nuclei
+            True if the labels are whole cells and their nuclei are known.
+
+        Raises
+        ------
+        InputError
+            The width of the ring does not suit.
+        """
+        needs_ring = self.reporter == "ktr" and self.ratio is not None and not has_nuclei
+        if needs_ring and self.ring_px == 0:
             raise InputError(
                 "option `ring_px`",
                 found="0 for a kinase translocation reporter (ktr)",
                 expected="the width of the ring around the nucleus, at least 1 px",
-                remedy="set it, for example to 4",
+                remedy="set it, for example to 4, or find the nuclei as well"
+                " (`targets: nucleus,cell`)",
+            )
+        if has_nuclei and self.ring_px > 0:
+            raise InputError(
+                "option `ring_px`",
+                found=f"{self.ring_px} beside nuclei that are known",
+                expected="0, because the cytoplasm is the cell without its nucleus",
+                remedy="leave it out",
             )

@@ -3,7 +3,7 @@
 The ratio is that of background-subtracted means, ``(num - num_bg) / (den - den_bg)``, as in the
 analysis of the ExRai AMPKAR reporter (Schmitt et al. 2022, Nat. Commun. 13:3856), because ratios of
 single pixels become very large at cell edges, where the denominator is small. The ratio of a kinase
-translocation reporter is that of the medians of one channel in a ring of cytoplasm and in the
+translocation reporter is that of the medians of one channel in the cytoplasm and in the
 nucleus (Regot et al. 2014, Cell 157:1724). ``R0`` is a cell's mean ratio over the first frames of
 the movie, before the drug. The decay of the ratio by bleaching, if it was measured on control
 cells, is divided out.
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from cellsam_core.traces.settings import TraceSettings
 
     IntArray = npt.NDArray[np.int64]
+    Plane = npt.NDArray[Any]
+    Frame = tuple[Plane, Plane, pd.DataFrame] | tuple[Plane, Plane, pd.DataFrame, Plane]
 
 MIN_SNR = 3.0
 ABSENT = "_not_imaged"
@@ -88,9 +90,10 @@ def add_ratio(
     table = table.copy()
     if settings.pair is None:
         return table.assign(ratio=np.nan, invalid_reason="no ratio")
+    cytoplasm = "cytoplasm" if settings.has_nuclei else "ring"
     num, den = (
         _side(table, settings.options.reporter, compartment, channel)
-        for compartment, channel in zip(("ring", "nucleus"), settings.pair, strict=True)
+        for compartment, channel in zip((cytoplasm, "nucleus"), settings.pair, strict=True)
     )
     imaged = ~(num.not_imaged | den.not_imaged)
     reasons = {
@@ -251,7 +254,7 @@ def columns_of(channels: Sequence[str]) -> dict[str, str]:
 
 
 def trace_frames(
-    frames: Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any], pd.DataFrame]],
+    frames: Iterable[Frame],
     channels: Sequence[str],
     tracks: pd.DataFrame,
     settings: TraceSettings,
@@ -266,9 +269,9 @@ def trace_frames(
     Parameters
     ----------
     frames
-        For each frame its ``(c, y, x)`` image, ``(y, x)`` labels and the objects, a table with
-        label and track_id. Labels without an object are not reported, but are excluded from the
-        background like cells.
+        For each frame its ``(c, y, x)`` image, ``(y, x)`` labels, the objects, a table with
+        label and track_id, and the ``(y, x)`` labels of the nuclei if they are known. Labels
+        without an object are not reported, but are excluded from the background like cells.
     channels
         Names along ``c``.
     tracks
@@ -315,15 +318,16 @@ def trace_frames(
 
 def _trace_frame(
     index: int,
-    frame: tuple[npt.NDArray[Any], npt.NDArray[Any], pd.DataFrame],
+    frame: Frame,
     channels: Sequence[str],
     settings: TraceSettings,
     windows: pd.DataFrame,
     ceilings: Sequence[float | None] | None,
 ) -> pd.DataFrame:
     """Measure the ratios of one frame, which are not normalised yet."""
-    image, labels, objects = frame
-    table = measure_frame(image, labels, channels, settings.options, ceilings)
+    image, labels, objects, *more = frame
+    nuclei = more[0] if more else None
+    table = measure_frame(image, labels, channels, settings.options, ceilings, nuclei)
     for channel, plane in zip(channels, image, strict=True):
         if plane.size and not np.isfinite(plane).any():
             table[f"{channel}{ABSENT}"] = True

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
     from cellsam_core.labels.source import LabelSource
     from cellsam_core.traces.inputs import RawMovie, TrackTables
+    from cellsam_core.traces.ratios import Frame
     from cellsam_core.traces.settings import TraceSettings
-
-    Frame = tuple[NDArray[Any], NDArray[Any], pd.DataFrame]
 
 log = logging.getLogger(__name__)
 MOSTLY = 0.5
@@ -61,12 +60,15 @@ class Traces:
         Tables of the objects and the tracks.
     settings
         Options, resolved for this movie.
+    nuclei
+        Nuclei with the labels of their cells; None if they are not known.
     """
 
     images: RawMovie
     labels: LabelSource
     tracked: TrackTables
     settings: TraceSettings
+    nuclei: LabelSource | None = None
 
     @property
     def record(self) -> dict[str, Any]:
@@ -173,10 +175,9 @@ class Traces:
         by_frame = dict(tuple(objects[["frame", "label", "track_id"]].groupby("frame")))
         n_frames = self.images.n_frames
         for index in range(n_frames):
-            labels = self.labels.frame(index)
             here = pieces[pieces["frame"] == index]
-            for piece, label in zip(here["piece"], here["label"], strict=True):
-                labels = np.where(labels == piece, label, labels)
+            planes = [_merged(source.frame(index), here) for source in self._sources()]
+            labels = planes[0]
             in_frame = by_frame.get(index, objects.iloc[:0])
             absent = np.setdiff1d(in_frame["label"].to_numpy(), labels)
             if len(absent):
@@ -188,4 +189,18 @@ class Traces:
                 )
             if index % PROGRESS_EVERY == 0:
                 log.info("frame %d of %d: %d objects", index + 1, n_frames, len(in_frame))
-            yield self.images.read(index), labels, in_frame
+            image = self.images.read(index)
+            if self.nuclei is None:
+                yield image, labels, in_frame
+            else:
+                yield image, labels, in_frame, planes[1]
+
+    def _sources(self) -> list[LabelSource]:
+        return [self.labels] if self.nuclei is None else [self.labels, self.nuclei]
+
+
+def _merged(labels: NDArray[Any], pieces: pd.DataFrame) -> NDArray[Any]:
+    """Give pieces of one cell its label."""
+    for piece, label in zip(pieces["piece"], pieces["label"], strict=True):
+        labels = np.where(labels == piece, label, labels)
+    return labels

@@ -25,11 +25,15 @@ class TraceSettings:
     bleach_rate
         Decay of the ratio by bleaching, per frame, as
         :func:`~cellsam_core.traces.bleaching.fit_ratio_decay` measures it.
+    has_nuclei
+        True if the labels are whole cells whose nuclei are known, so that the cytoplasm is the
+        cell without its nucleus; otherwise it is a ring around the label.
     """
 
     options: TraceOptions
     pair: tuple[str, str] | None
     bleach_rate: float = 0.0
+    has_nuclei: bool = False
 
     def record(
         self, frame_interval_s: float | None, times_s: Sequence[float] | None = None
@@ -43,7 +47,9 @@ class TraceSettings:
         times_s
             Time of each frame in seconds; recorded where the interval does not tell it.
         """
-        resolved = {"ratio": self.pair, "bleach_rate": self.bleach_rate}
+        resolved: dict[str, Any] = {"ratio": self.pair, "bleach_rate": self.bleach_rate}
+        if self.has_nuclei:
+            resolved["cytoplasm"] = "cell without nucleus"
         said = asdict(self.options) | resolved | {"frame_interval_s": frame_interval_s}
         is_uneven = times_s is not None and frame_interval_s is None
         return said | ({"frame_times_s": list(times_s or ())} if is_uneven else {})

@@ -54,6 +54,7 @@ def trace(
     channels: Sequence[str] | None = None,
     control: Traces | str | Path | None = None,
     frame_interval_s: float | None = None,
+    nuclei: str | Path | LabelSource | LabelFrames | NDArray[Any] | None = None,
 ) -> Traces:
     """Measure reporter intensities and ratios of each tracked cell in every frame.
 
@@ -81,6 +82,9 @@ def trace(
         ratio by bleaching is divided out.
     frame_interval_s
         Time between frames in seconds; None takes the value of the manifest, if it has one.
+    nuclei
+        Nuclei with the labels of their cells, as :func:`cellsam_core.pair_nuclei` returns them.
+        The compartments nucleus and cytoplasm are then measured as well.
 
     Returns
     -------
@@ -117,14 +121,21 @@ def trace(
     [1.0, 1.0, 1.5, 1.5]
     """
     movie = open_images(images, channels=channels, frame_interval_s=frame_interval_s)
-    settings = resolve(options, movie, control)
+    settings = resolve(options, movie, control, has_nuclei=nuclei is not None)
     masks = open_label_movie(labels)
     refuse_other_movie(masks, movie)
-    return Traces(movie, masks, open_tracks(tracks), settings)
+    paired = None if nuclei is None else open_label_movie(nuclei)
+    if paired is not None:
+        refuse_other_movie(paired, movie)
+    return Traces(movie, masks, open_tracks(tracks), settings, paired)
 
 
 def resolve(
-    options: TraceOptions, movie: RawMovie, control: Traces | str | Path | None = None
+    options: TraceOptions,
+    movie: RawMovie,
+    control: Traces | str | Path | None = None,
+    *,
+    has_nuclei: bool = False,
 ) -> TraceSettings:
     """Check options against a movie, find the channels of the ratio, and measure the bleaching.
 
@@ -136,6 +147,8 @@ def resolve(
         Raw frames of the movie.
     control
         Traces of a sample without drug, or the path of its ``traces.parquet``.
+    has_nuclei
+        True if the nuclei of the cells are known.
 
     Raises
     ------
@@ -143,8 +156,10 @@ def resolve(
         An option contradicts the channels or frames, or the control was not imaged and traced in
         the same way.
     """
+    options.refuse_no_cytoplasm(has_nuclei=has_nuclei)
     check_against(options, movie.channels, movie.n_frames)
-    settings = TraceSettings(options, channel_pair(options, movie.channels))
+    pair = channel_pair(options, movie.channels)
+    settings = TraceSettings(options, pair, has_nuclei=has_nuclei)
     if control is None:
         return settings
     interval_s = movie.frame_interval_s

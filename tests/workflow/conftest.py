@@ -47,7 +47,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "config" / "config.yaml").write_text(text)
     sheet = (ROOT / "config" / "samples.tsv").read_text()
     assert "../example/" in sheet
-    (directory / "config" / "samples.tsv").write_text(sheet.replace("example/", f"{raw.name}/"))
+    header, movie, tissue = sheet.replace("example/", f"{raw.name}/").splitlines()
+    lines = [f"{header}\ttargets", f"{movie}\tcell", f"{tissue}\tnucleus,cell"]
+    (directory / "config" / "samples.tsv").write_text("\n".join(lines) + "\n")
     (directory / "guard").mkdir()
     (directory / "guard" / "sitecustomize.py").write_text(NO_NETWORK)
     with pytest.MonkeyPatch.context() as patch:

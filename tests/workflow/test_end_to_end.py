@@ -27,6 +27,7 @@ TREE = [f"{sample}/{name}" for sample in ("movie", "merfish") for name in COMMON
 TREE += [f"movie/3_tracks/{name}" for name in MOVIE]
 TREE += ["conditions/conditions.png", "conditions/condition_traces.csv"]
 TREE += [f"merfish/3_cells/{name}" for name in SPATIAL]
+TREE += [f"merfish/2_masks/nuclei/{name}" for name in ("masks.zarr", "nuclei.parquet")]
 AFTER_TRACES = {"traces": 1, "report": 1, "conditions": 1, "all": 1}
 AFTER_TRACKING = AFTER_TRACES | {"track": 1}
 
@@ -46,7 +47,7 @@ def test_every_job_left_a_log_and_its_run_time(finished: Path):
     }
     times = finished / "benchmarks"
     assert {p.relative_to(times).with_suffix("") for p in times.glob("**/*.tsv")} == logs
-    assert len(logs) == 15
+    assert len(logs) == 18
 
 
 def test_the_samples_hold_cells_and_every_transcript(finished: Path):
@@ -55,6 +56,10 @@ def test_the_samples_hold_cells_and_every_transcript(finished: Path):
     assert len(transcripts) == 500
     cells = anndata.read_h5ad(results / "merfish/3_cells/cells.h5ad")
     assert len(cells) == len(pd.read_parquet(results / "merfish/2_masks/cells.parquet")) > 0
+    layers = cells.layers["nucleus"] + cells.layers["cytoplasm"]
+    assert (layers != cells.X).nnz == 0
+    nuclei = pd.read_parquet(results / "merfish/2_masks/nuclei/nuclei.parquet")
+    assert (nuclei["cell_id"] > 0).mean() > 0.5
     objects = pd.read_parquet(results / "movie/3_tracks/objects.parquet")
     assert set(objects["frame"]) == {0, 1, 2, 3}
     assert len(objects) == len(pd.read_parquet(results / "movie/2_masks/cells.parquet"))

@@ -4,6 +4,7 @@ rule assign:
         masks=final_masks,
         cells=final_cells,
         nuclei=nuclei_path,
+        nuclei_of_cells=nuclei_of_cells,
     output:
         "results/{sample}/3_cells/transcripts.parquet",
         "results/{sample}/3_cells/cells.h5ad",

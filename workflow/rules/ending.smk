@@ -24,9 +24,20 @@ def sample_jobs(sample):
         )
         for batch in batches(sample)
     ]
+    if sample in BOTH_TARGETS:
+        nuclei = job("stitch_nuclei").outputs
+        found += [
+            Job(
+                "segment_nuclei",
+                Path(f"logs/{sample}/segment_nuclei/{batch}.log"),
+                ((Path(f"results/{sample}/2_masks/nuclei/batches/{batch}.parquet"),), *nuclei),
+            )
+            for batch in batches(sample)
+        ]
     before = [*(["decode"] if is_raw(sample) else []), "inspect", "preprocess"]
     masks_by = "import_masks" if sample in GIVEN_MASKS else "stitch"
     masked = [masks_by, *(["correct"] if sample in CORRECTED else [])]
+    masked += ["stitch_nuclei", "pair"] if sample in BOTH_TARGETS else []
     after = [*masked, "track", "traces"]
     if SAMPLES[sample]["assay"] != "movie":
         after = [*masked, "assign", *(["spatialdata"] if CONFIG.value("spatialdata") else [])]

@@ -61,6 +61,33 @@ def segment_environment(wildcards):
     return f"../../envs/{backend.package if backend else 'segment'}.yaml"
 
 
+def segment_flags(wildcards):
+    """Params function: options of segmentation of the cells."""
+    options = CONFIG.settings(wildcards.sample, "segment")
+    left_out = ("targets", "nucleus_diameter_px")
+    return as_flags({key: value for key, value in options.items() if key not in left_out})
+
+
+def segment_nuclei_flags(wildcards):
+    """Params function: options of segmentation of the nuclei."""
+    options = dict(CONFIG.settings(wildcards.sample, "segment"))
+    options |= {"target": "nucleus", "cell_diameter_px": options["nucleus_diameter_px"]}
+    left_out = ("targets", "nucleus_diameter_px")
+    return as_flags({key: value for key, value in options.items() if key not in left_out})
+
+
+def paired_nuclei(wildcards):
+    """Input function: nuclei with the numbers of the cells, if they are segmented as well."""
+    found = wildcards.sample in BOTH_TARGETS
+    return f"results/{wildcards.sample}/2_masks/nuclei/masks.zarr" if found else []
+
+
+def nuclei_of_cells(wildcards):
+    """Input function: table of the nuclei of each cell, if they are segmented as well."""
+    found = wildcards.sample in BOTH_TARGETS
+    return f"results/{wildcards.sample}/2_masks/nuclei/cells.parquet" if found else []
+
+
 def preprocess_flags(wildcards):
     """Params function: options of preprocessing, and the weights that the contrast depends on."""
     model = CONFIG.settings(wildcards.sample, "segment")
@@ -117,7 +144,11 @@ def trace_flags(wildcards):
     """Params function: options of the traces, with the file of the control instead of its name."""
     options = CONFIG.settings(wildcards.sample, "traces")
     control = control_traces(wildcards)
-    return as_flags(options | {"control": f"{PREFIX}{control}" if control else None})
+    nuclei = paired_nuclei(wildcards)
+    nuclei = f"{PREFIX}{nuclei}" if nuclei else None
+    return as_flags(
+        options | {"control": f"{PREFIX}{control}" if control else None, "nuclei": nuclei}
+    )
 
 
 def masks_path(wildcards):
@@ -136,6 +167,8 @@ def nuclei_path(wildcards):
     from cellsam_core.given_masks.kinds import is_outlines, is_rois
 
     nuclei = given_nuclei(wildcards)
+    if wildcards.sample in BOTH_TARGETS:
+        return paired_nuclei(wildcards)
     if nuclei and (is_rois(Path(nuclei)) or is_outlines(Path(nuclei))):
         return f"results/{wildcards.sample}/2_masks/nuclei.zarr"
     return nuclei
@@ -152,7 +185,9 @@ def assign_flags(wildcards):
     nuclei = nuclei_path(wildcards) or None
     if nuclei and nuclei != given_nuclei(wildcards):
         nuclei = f"{PREFIX}{nuclei}"
-    return as_flags(options | {"nuclei": nuclei})
+    paired = nuclei_of_cells(wildcards)
+    paired = f"{PREFIX}{paired}" if paired else None
+    return as_flags(options | {"nuclei": nuclei, "nuclei_of_cells": paired})
 
 
 def bulk_path(wildcards):

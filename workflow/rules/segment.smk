@@ -18,7 +18,7 @@ rule segment:
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
-        options=flags("segment"),
+        options=segment_flags,
     message:
         "{wildcards.sample}: segment, batch {wildcards.batch}, log in {log}"
     shell:
@@ -52,6 +52,92 @@ rule stitch:
     shell:
         "python -m cellsam_core stitch {input.frames:q} {input.batches:q} {params.options}"
         " --masks {output.masks:q} --cells {output.cells:q} > {log:q} 2>&1"
+
+
+# The next three rules run if the config sets `targets: nucleus,cell`.
+rule segment_nuclei:
+    input:
+        frames="results/{sample}/1_preprocessed/frames.zarr",
+        weights=weights_path,
+    output:
+        temp("results/{sample}/2_masks/nuclei/batches/{batch}.parquet"),
+    log:
+        "logs/{sample}/segment_nuclei/{batch}.log",
+    benchmark:
+        "benchmarks/{sample}/segment_nuclei/{batch}.tsv"
+    wildcard_constraints:
+        sample=only(BOTH_TARGETS),
+    conda:
+        segment_environment
+    threads: 4
+    resources:
+        gpu=1,
+        mem_mb=growing(8000),
+        runtime=growing(240),
+    params:
+        options=segment_nuclei_flags,
+    message:
+        "{wildcards.sample}: segment nuclei, batch {wildcards.batch}, log in {log}"
+    shell:
+        "python -m cellsam_core segment-batch {input.frames:q} --batch {wildcards.batch}"
+        " {params.options} -o {output:q} > {log:q} 2>&1"
+
+
+rule stitch_nuclei:
+    input:
+        frames="results/{sample}/1_preprocessed/frames.zarr",
+        batches=nuclei_batch_files,
+    output:
+        masks=directory("results/{sample}/2_masks/nuclei/found.zarr"),
+        cells="results/{sample}/2_masks/nuclei/found.parquet",
+    log:
+        "logs/{sample}/stitch_nuclei.log",
+    benchmark:
+        "benchmarks/{sample}/stitch_nuclei.tsv"
+    wildcard_constraints:
+        sample=only(BOTH_TARGETS),
+    conda:
+        "../../envs/segment.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(120),
+    params:
+        options=flags("stitch"),
+    message:
+        "{wildcards.sample}: stitch nuclei, log in {log}"
+    shell:
+        "python -m cellsam_core stitch {input.frames:q} {input.batches:q} {params.options}"
+        " --masks {output.masks:q} --cells {output.cells:q} > {log:q} 2>&1"
+
+
+rule pair:
+    input:
+        cells=final_masks,
+        nuclei="results/{sample}/2_masks/nuclei/found.zarr",
+    output:
+        masks=directory("results/{sample}/2_masks/nuclei/masks.zarr"),
+        nuclei="results/{sample}/2_masks/nuclei/nuclei.parquet",
+        cells="results/{sample}/2_masks/nuclei/cells.parquet",
+    log:
+        "logs/{sample}/pair.log",
+    benchmark:
+        "benchmarks/{sample}/pair.tsv"
+    wildcard_constraints:
+        sample=only(BOTH_TARGETS),
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(120),
+    params:
+        folder=subpath(output[0], parent=True),
+    message:
+        "{wildcards.sample}: pair nuclei and cells, log in {log}"
+    shell:
+        "python -m cellsam_core pair {input.cells:q} {input.nuclei:q} -o {params.folder:q}"
+        " > {log:q} 2>&1"
 
 
 # This rule takes the place of `segment` and `stitch` for a sample with masks of its own.

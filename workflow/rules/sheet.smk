@@ -18,6 +18,10 @@ except InputError as error:
 SAMPLES = CONFIG.samples
 GIVEN_MASKS = [sample for sample, row in SAMPLES.items() if "masks" in row]
 
+BOTH_TARGETS = [
+    sample for sample in SAMPLES if CONFIG.settings(sample, "segment")["targets"] == "nucleus,cell"
+]
+
 
 def only(samples):
     """Return the constraint of a wildcard that has the names of some samples only."""

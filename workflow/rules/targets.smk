@@ -35,6 +35,12 @@ def n_tiles(sample):
     return count_tiles(extent(sample), model["cell_diameter_px"], model["tile_px"])
 
 
+def tiles_of_targets(sample):
+    """Count the tiles of a sample that are segmented: twice as many if nuclei are found as well."""
+    both = 2 if sample in BOTH_TARGETS else 1
+    return None if n_tiles(sample) is None else both * n_tiles(sample)
+
+
 def batches(sample):
     """List the names of the segmentation jobs of a sample; none if it has masks of its own."""
     if sample in GIVEN_MASKS:
@@ -50,6 +56,13 @@ def batch_files(wildcards):
     return [f"results/{sample}/2_masks/batches/{batch}.parquet" for batch in batches(sample)]
 
 
+def nuclei_batch_files(wildcards):
+    """Input function: output files of the segmentation of the nuclei of a sample."""
+    sample = wildcards.sample
+    folder = f"results/{sample}/2_masks/nuclei/batches"
+    return [f"{folder}/{batch}.parquet" for batch in batches(sample)]
+
+
 def sample_outputs(sample):
     """List the results of a sample that its report needs."""
     stages = [rules.preprocess, rules.stitch]
@@ -57,6 +70,7 @@ def sample_outputs(sample):
     stages += [rules.track, rules.traces] if movie else [rules.assign]
     stages += [rules.decode] if is_raw(sample) else []
     stages += [rules.correct] if sample in CORRECTED else []
+    stages += [rules.pair] if sample in BOTH_TARGETS else []
     return expand([path for stage in stages for path in stage.output], sample=sample)
 
 
@@ -100,15 +114,18 @@ def planned_page():
     works = [
         SampleWork(
             sample=sample,
-            n_tiles=0 if sample in GIVEN_MASKS else n_tiles(sample),
+            n_tiles=0 if sample in GIVEN_MASKS else tiles_of_targets(sample),
             n_pixels=(
                 math.prod((extent(sample).n_images, *extent(sample).shape_yx))
                 if extent(sample)
                 else None
             ),
-            n_gpu_jobs=len(batches(sample)),
+            n_gpu_jobs=len(batches(sample)) * (1 + (sample in BOTH_TARGETS)),
             n_jobs=n_jobs(
-                len(batches(sample)), is_movie=row["assay"] == "movie", is_raw=is_raw(sample)
+                len(batches(sample)),
+                is_movie=row["assay"] == "movie",
+                is_raw=is_raw(sample),
+                finds_nuclei=sample in BOTH_TARGETS,
             ),
             weights=CONFIG.settings(sample, "segment")["weights"],
         )

@@ -40,6 +40,7 @@ rule traces:
         objects="results/{sample}/3_tracks/objects.parquet",
         tracks="results/{sample}/3_tracks/tracks.csv",
         control=control_traces,
+        nuclei=paired_nuclei,
     output:
         traces="results/{sample}/3_tracks/traces.parquet",
         wide="results/{sample}/3_tracks/traces_wide.csv",

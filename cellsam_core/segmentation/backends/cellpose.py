@@ -18,6 +18,8 @@ from cellsam_core.segmentation.backends.contract import Drawn, versioned
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cellsam_core.segmentation.options import Target
+
 FOLDER_WORDS = "the folder of Cellpose's models, ~/.cellpose/models or CELLPOSE_LOCAL_MODELS_PATH"
 LICENCE = (
     "of the authors of Cellpose (package and Cellpose-SAM: BSD-3-Clause; a part of the training"
@@ -53,7 +55,7 @@ def licence(model: str) -> str:
     return LICENCE + dino
 
 
-def load(path: Path, device: str) -> CellposeNetwork:
+def load(path: Path, device: str, target: Target) -> CellposeNetwork:
     """Load a model from its file, on ``cpu`` or ``cuda``."""
     return CellposeNetwork(path, device)
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cellsam_core.segmentation.options import Target
+
 
 class Drawn(NamedTuple):
     """Cells that a model found in a tile.
@@ -77,8 +79,11 @@ class Adapter(Protocol):
     def licence(self, model: str) -> str:
         """Return the licence of a model in words."""
 
-    def load(self, path: Path, device: str) -> Network:
-        """Load a model from its file, on ``cpu`` or ``cuda``."""
+    def load(self, path: Path, device: str, target: Target) -> Network:
+        """Load a model from its file, on ``cpu`` or ``cuda``.
+
+        The target counts for a model that finds both cells and nuclei.
+        """
 
 
 def versioned(package: str) -> str:

@@ -18,6 +18,8 @@ from cellsam_core.segmentation.backends.contract import Drawn, no_scores, versio
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cellsam_core.segmentation.options import Target
+
 VARIABLE = "INSTANSEG_BIOIMAGEIO_PATH"
 FOLDER_WORDS = f"the folder of InstanSeg's models; the environment variable {VARIABLE} names it"
 FILE = "instanseg.pt"
@@ -54,9 +56,9 @@ def licence(model: str) -> str:
     return next(str(item["license"]) for item in _index() if item["name"] == model)
 
 
-def load(path: Path, device: str) -> InstanSegNetwork:
+def load(path: Path, device: str, target: Target) -> InstanSegNetwork:
     """Load a model from its file, on ``cpu`` or ``cuda``."""
-    return InstanSegNetwork(path, device)
+    return InstanSegNetwork(path, device, target)
 
 
 def _index() -> list[dict[str, Any]]:
@@ -73,16 +75,19 @@ class InstanSegNetwork:
         File of the model, in TorchScript.
     device
         ``cpu`` or ``cuda``.
+    target
+        Objects to take from a model that finds both.
     """
 
-    def __init__(self, path: Path, device: str) -> None:
+    def __init__(self, path: Path, device: str, target: Target) -> None:
         import torch
         from instanseg import InstanSeg
 
         network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
         # The memory format changes the last digits, and so the cells.
         self.model = InstanSeg(network, device=device, verbosity=0, channels_last=False)
-        self.finds_both = bool(network.cells_and_nuclei)
+        both = "cells" if target == "cell" else "nuclei"
+        self.target = both if network.cells_and_nuclei else "all_outputs"
         self.version = versioned("instanseg-torch")
 
     def draw(self, stains: list[NDArray[np.float32]], diameter_px: float) -> Drawn:
@@ -95,7 +100,7 @@ class InstanSegNetwork:
                 pixel_size=CELL_UM / diameter_px,
                 normalise=False,
                 return_image_tensor=False,
-                target="cells" if self.finds_both else "all_outputs",
+                target=self.target,
             )
         labels = found[0, -1].cpu().numpy().astype(np.int32)
         return Drawn(labels, no_scores(labels))

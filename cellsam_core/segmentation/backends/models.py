@@ -12,6 +12,7 @@ from cellsam_core.models import BACKENDS, Backend, backend_of, refuse_absent_bac
 
 if TYPE_CHECKING:
     from cellsam_core.segmentation.backends.contract import Adapter, Network
+    from cellsam_core.segmentation.options import Target
 
 OWN_FILE = "unknown (user's file)"
 
@@ -34,7 +35,7 @@ def identify(weights: str) -> tuple[str, str, str]:
         return str(path), hashlib.file_digest(content, "sha256").hexdigest(), licence
 
 
-def load(weights: str, path: str, device: str) -> Network:
+def load(weights: str, path: str, device: str, target: Target = "cell") -> Network:
     """Load a model of another package.
 
     Parameters
@@ -45,6 +46,8 @@ def load(weights: str, path: str, device: str) -> Network:
         File of the model, as :func:`identify` returned it.
     device
         ``cpu`` or ``cuda``.
+    target
+        Objects to find, for a model that knows cells and nuclei.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def load(weights: str, path: str, device: str) -> Network:
     """
     backend, adapter = _adapter(weights)
     try:
-        return adapter.load(Path(path), device)
+        return adapter.load(Path(path), device, target)
     except InputError:
         raise
     except Exception as error:

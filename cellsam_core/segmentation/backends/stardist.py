@@ -17,6 +17,8 @@ from cellsam_core.segmentation.backends.contract import Drawn, versioned
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cellsam_core.segmentation.options import Target
+
 FOLDER_WORDS = "the folder of Keras, ~/.keras/models/StarDist2D or KERAS_HOME"
 LICENCE = "BSD-3-Clause, as the package StarDist; its authors name no other for the weights"
 REFERENCE_PX = 24.0
@@ -52,7 +54,7 @@ def licence(model: str) -> str:
     return LICENCE
 
 
-def load(path: Path, device: str) -> StarDistNetwork:
+def load(path: Path, device: str, target: Target) -> StarDistNetwork:
     """Load a model from the file of its weights, on ``cpu`` or ``cuda``."""
     return StarDistNetwork(path, device)
 

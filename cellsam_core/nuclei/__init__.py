@@ -1,0 +1,1 @@
+"""Nuclei and cells of one sample: which nucleus is in which cell."""
