@@ -10,7 +10,8 @@ OUTPUTS = (
         "5_export",
         "any sample",
         "Cells for other programs, see docs/exports.md: `<sample>.geojson` (QuPath),"
-        " `<sample>_rois.zip` (ImageJ), `vpt/` and `xenium_ranger/`.",
+        " `<sample>_rois.zip` (ImageJ), `vpt/`, `xenium_ranger/` and"
+        " `xenium_explorer/`.",
         when=ASKED,
     ),
 )

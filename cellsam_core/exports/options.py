@@ -5,7 +5,7 @@ from __future__ import annotations
 from cellsam_core.errors import InputError
 from cellsam_core.options import Options, option, options
 
-PROGRAMS = ("qupath", "imagej", "vpt", "xenium_ranger")
+PROGRAMS = ("qupath", "imagej", "vpt", "xenium_ranger", "xenium_explorer")
 FOR_MOVIES = ("imagej",)
 """Programs that movies are exported for, too."""
 
@@ -17,7 +17,8 @@ class ExportOptions(Options):
     programs: str | None = option(
         None,
         "Programs that the cells are exported for, separated by commas: `qupath` (GeoJSON),"
-        " `imagej` (zip of ROIs), `vpt` (postprocessing tool of Vizgen) and `xenium_ranger`."
+        " `imagej` (zip of ROIs), `vpt` (postprocessing tool of Vizgen), `xenium_ranger`, and"
+        " `xenium_explorer` (the package sopa must be installed)."
         " Movies are exported for `imagej` only. If it is not given, nothing is exported.",
     )
 

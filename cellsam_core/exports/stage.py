@@ -26,7 +26,7 @@ def export(
     *,
     assignment: AssignOptions | None = None,
 ) -> dict[str, Path]:
-    """Write the cells of a finished sample for QuPath, ImageJ, VPT or Xenium Ranger.
+    """Write the cells of a finished sample for QuPath, ImageJ, VPT and the programs of Xenium.
 
     Parameters
     ----------
@@ -47,7 +47,8 @@ def export(
     Raises
     ------
     InputError
-        No program is named, a movie is not exported for it, or a file of the results is missing.
+        No program is named, a movie is not exported for it, a file of the results is missing, or
+        the package that writes for Xenium Explorer is not installed.
 
     Examples
     --------
@@ -92,4 +93,8 @@ def _write(name: str, path: Path, sample: Sample, expand_um: float) -> int:
         return write_imagej(path, sample)
     if name == "vpt":
         return write_vpt(path, sample)
-    return write_xenium_ranger(path, sample, expand_um)
+    if name == "xenium_ranger":
+        return write_xenium_ranger(path, sample, expand_um)
+    from cellsam_core.exports.xenium_explorer import write_xenium_explorer
+
+    return write_xenium_explorer(path, sample, expand_um)

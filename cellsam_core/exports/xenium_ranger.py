@@ -52,19 +52,21 @@ def write_xenium_ranger(folder: Path, sample: Sample, expand_um: float) -> int:
     distance_px = expand_um / pixel_size_of(sample.um_to_px)
     cells = expand(open_label_image(sample.masks).tiles, distance_px)
     _write_labels(folder / "cells.tif", cells)
-    nuclei = sample.folder / "2_masks/nuclei.zarr"
-    if nuclei.is_dir():
+    # Nuclei that the program found with the cells, or outlines that the user gave.
+    paths = [sample.folder / "2_masks" / name for name in ("nuclei/masks.zarr", "nuclei.zarr")]
+    nuclei = next((path for path in paths if path.is_dir()), None)
+    if nuclei is not None:
         _write_labels(folder / "nuclei.tif", open_label_image(nuclei).tiles)
     bundle = Path(sample.manifest.require_transcripts(sample.folder).path).parent
     script = folder / "import.sh"
     text = SCRIPT.format(
         id=shlex.quote(sample.name),
         bundle=shlex.quote(str(bundle)),
-        nuclei=' --nuclei="$(dirname "$0")/nuclei.tif"' if nuclei.is_dir() else "",
+        nuclei=' --nuclei="$(dirname "$0")/nuclei.tif"' if nuclei is not None else "",
     )
     script.write_text(text, encoding="utf-8")
     script.chmod(0o755)
-    return 1 + nuclei.is_dir()
+    return 1 + (nuclei is not None)
 
 
 def _write_labels(path: Path, labels: LabelTiles) -> None:

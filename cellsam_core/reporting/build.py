@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.reporting.page import render
+from cellsam_core.reporting.section_corrections import corrections_sections
 from cellsam_core.reporting.section_crops import crops_section
 from cellsam_core.reporting.section_methods import methods_section
 from cellsam_core.reporting.sections_common import (
@@ -54,6 +55,7 @@ def build_report(
     all_sections = [
         input_section(results),
         segmentation_section(results, cells),
+        *corrections_sections(results),
         crops_section(results, cells),
         *sections,
         methods_section(results, provenance),

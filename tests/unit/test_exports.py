@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import shapely
 import tifffile
 import zarr
 from fake_results import write_movie
+from zarr.storage import ZipStore
 
 import cellsam_core as cc
 from cellsam_core.assignment.geojson import read_geojson
 from cellsam_core.exports.outlines import rings_of
 from cellsam_core.files import omezarr
+from cellsam_core.samples.manifest import Manifest
 
 SHAPE = (60, 90)
 SIZE_UM = 0.5
@@ -202,3 +206,37 @@ def test_the_same_results_give_the_same_bytes(tissue, tmp_path):
         if path.is_file():
             first = tissue / "5_export" / path.relative_to(tmp_path / "again")
             assert path.read_bytes() == first.read_bytes(), path.name
+
+
+def test_xenium_explorer_is_written_by_sopa(tissue, tmp_path):
+    pytest.importorskip("sopa", reason="the optional package sopa is not installed")
+    manifest = Manifest.load(tissue / "0_manifest.json")
+    cc.preprocess(manifest, tissue / "1_preprocessed/frames.zarr")
+    options = cc.ExportOptions(programs="xenium_explorer")
+    folder = cc.export(tissue, tmp_path / "out", options=options)["xenium_explorer"]
+    ids = pd.read_csv(folder / "cell_ids.csv")
+    assert ids["cell_id"].tolist() == [3, 4, 70_000]
+    experiment = json.loads((folder / "experiment.xenium").read_text())
+    assert experiment["num_cells"] == 3
+    assert experiment["pixel_size"] == SIZE_UM
+    table = anndata.read_h5ad(tissue / "3_cells/cells.h5ad")
+    matrix = zarr.open_group(ZipStore(folder / "cell_feature_matrix.zarr.zip"), mode="r")
+    features = matrix["cell_features"]
+    parts = [features[name][:] for name in ("data", "indices", "indptr")]
+    n_features = len(parts[2]) - 1
+    counts = scipy.sparse.csr_matrix(tuple(parts), shape=(n_features, 3)).toarray()
+    counted = pd.DataFrame(counts, features.attrs["feature_keys"][:n_features])
+    for gene in table.var_names:
+        assert counted.loc[gene].tolist() == table[:, gene].X.toarray().ravel().tolist()
+    assert features["cell_id"][:, 0].tolist() == ids["cell_id"].tolist()
+    cells = zarr.open_group(ZipStore(folder / "cells.zarr.zip"), mode="r")
+    assert cells["cell_id"][:, 0].tolist() == ids["cell_id"].tolist()
+    assert tifffile.imread(folder / "morphology.ome.tif").shape[-2:] == SHAPE
+
+
+def test_xenium_explorer_needs_sopa(tissue, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sopa.io.explorer", None)
+    options = cc.ExportOptions(programs="xenium_explorer")
+    with pytest.raises(cc.InputError, match=r"cellsam-core\[explorer\]"):
+        cc.export(tissue, tmp_path / "out", options=options)
+    assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ rule export:
     benchmark:
         "benchmarks/{sample}/export.tsv"
     conda:
-        "../../envs/core.yaml"
+        export_environment
     threads: 1
     resources:
         mem_mb=growing(8000),

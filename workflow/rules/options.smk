@@ -211,6 +211,12 @@ def exported_programs(sample):
     return options.names(is_movie=SAMPLES[sample]["assay"] == "movie")
 
 
+def export_environment(wildcards):
+    """Conda function: environment of the export, with sopa if Xenium Explorer is asked for."""
+    needs_sopa = "xenium_explorer" in exported_programs(wildcards.sample)
+    return f"../../envs/{'explorer' if needs_sopa else 'core'}.yaml"
+
+
 def export_flags(wildcards):
     """Params function: programs, and how cells of a tissue were grown."""
     values = {"programs": ",".join(exported_programs(wildcards.sample))}
