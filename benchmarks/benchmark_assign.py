@@ -3,6 +3,7 @@
     python benchmarks/benchmark_assign.py make FOLDER [--transcripts 5000000]
     python benchmarks/benchmark_assign.py run FOLDER [--peers PYTHON]
 
+`script` writes the same files as the command, with numpy, scipy, scikit-image and pandas.
 `make` writes simulated data: 20,164 round cells on 10,000 x 10,000 px as an uncompressed label
 image and as polygons, and transcripts of 500 features in random order. `run` starts each method in
 a process of its own, one thread, and prints a table; sopa and spatialdata run under the Python that
@@ -107,6 +108,52 @@ def plain_numpy(folder: Path) -> Callable[[], int]:
     return run
 
 
+def plain_script(folder: Path) -> Callable[[], int]:
+    """Write what ``assign`` writes, with numpy, scipy, scikit-image and pandas; nothing checked."""
+    import anndata
+    import pandas as pd
+    import scipy.sparse
+    import shapely
+    import tifffile
+    from skimage.measure import find_contours, regionprops_table
+
+    output = folder / "script"
+    shape = ["label", "area", "centroid", "bbox", "perimeter", "eccentricity", "orientation"]
+    shape += ["axis_major_length", "axis_minor_length", "solidity", "image"]
+
+    def run() -> int:
+        output.mkdir(exist_ok=True)
+        labels = np.asarray(tifffile.memmap(folder / "labels.tif", mode="r"))
+        table = pd.read_parquet(folder / "transcripts.parquet")
+        gene = table["gene"].astype("category")
+        row, column = (
+            np.floor(table[name].to_numpy() * PX_PER_UM + 0.5).astype(np.int64)
+            for name in ("y_um", "x_um")
+        )
+        table["cell_id"] = cell = labels[row, column]
+        cells = pd.DataFrame(regionprops_table(labels.astype(np.int32), properties=shape))
+        masks = cells.pop("image")
+        owned = cell > 0
+        ones = np.ones(np.count_nonzero(owned), dtype=np.int32)
+        at = np.searchsorted(cells["label"], cell[owned]), gene.cat.codes[owned]
+        size = len(cells), len(gene.cat.categories)
+        counts = scipy.sparse.csr_matrix((ones, at), shape=size)
+        cells.index = cells.index.astype(str)
+        genes = pd.DataFrame(index=gene.cat.categories.astype(str))
+        anndata.AnnData(counts, cells, genes).write_h5ad(output / "cells.h5ad")
+        table.to_parquet(output / "transcripts.parquet")
+        polygons = []
+        for mask, y0, x0 in zip(masks, cells["bbox-0"], cells["bbox-1"], strict=True):
+            ring = find_contours(np.pad(mask, 1), 0.5)[0]
+            ring += y0 - 1, x0 - 1
+            polygons.append(shapely.Polygon(ring[:, ::-1] / PX_PER_UM))
+        outlines = pd.DataFrame({"cell_id": cells["label"], "geometry": shapely.to_wkb(polygons)})
+        outlines.to_parquet(output / "boundaries.parquet")
+        return int(counts.sum())
+
+    return run
+
+
 def our_counts(folder: Path) -> Callable[[], int]:
     """Stream, check, look up and count, up to the matrix."""
     from cellsam_core.assignment.counts import CountTable, FeatureIndex
@@ -186,7 +233,12 @@ def spatialdata(folder: Path) -> Callable[[], int]:
     return lambda: int(data.aggregate(values="transcripts", by="cells", **what)["table"].X.sum())
 
 
-OURS = {"numpy": plain_numpy, "counts": our_counts, "command": our_command}
+OURS = {
+    "numpy": plain_numpy,
+    "counts": our_counts,
+    "script": plain_script,
+    "command": our_command,
+}
 PEERS = {"sopa": sopa, "spatialdata": spatialdata}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.tables import read_table, refuse_missing, refuse_repeated
 from cellsam_core.labels.expand import expand
 from cellsam_core.labels.lookup import lookup
-from cellsam_core.labels.outline import outline
+from cellsam_core.labels.outline import outlines
 from cellsam_core.labels.shapes import measure_shapes
 from cellsam_core.labels.tiles import LabelTiles, measure_cells
 from cellsam_core.samples.transcripts import pixel_size_of
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from cellsam_core.assignment.boundaries import Outlines
     from cellsam_core.assignment.fit import FitCheck
     from cellsam_core.labels.image import LabelImage
+    from cellsam_core.labels.outline import Mask
     from cellsam_core.samples.manifest import Fields, TranscriptSource
 
+OUTLINES_A_GROUP = 4096
 BBOX_COLUMNS = ["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
 
 
@@ -138,8 +141,9 @@ class LabelCells:
         return pd.DataFrame(table, index=measured.index)
 
     def _map(self, xy_px: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        mapped: npt.NDArray[np.float64] = xy_px @ self._px_to_um[:2, :2].T + self._px_to_um[:2, 2]
-        return mapped
+        x, y = xy_px.T
+        # Not a product of matrices: its last digit depends on how many points are mapped at once.
+        return np.column_stack([a * x + b * y + shift for a, b, shift in self._px_to_um[:2]])
 
     def fit_check(self) -> FitCheck:
         """Test that transcripts are denser in the cells than between them."""
@@ -165,6 +169,14 @@ class LabelCells:
 
     def outlines(self) -> Iterator[tuple[int, shapely.Geometry]]:
         """Yield each cell's outline along its pixels' edges, in um."""
+        labels = self._boxes["label"].tolist()
+        drawn = zip(labels, outlines(self._masks()), strict=True)
+        while group := list(islice(drawn, OUTLINES_A_GROUP)):
+            in_um = shapely.transform([shape for _, shape in group], self._map)
+            yield from zip((label for label, _ in group), in_um, strict=True)
+
+    def _masks(self) -> Iterator[Mask]:
+        """Yield the mask of each cell; refuse a table of other cells."""
         for label, area_px, y0, x0, y1, x1 in self._boxes.itertuples(index=False):
             mask = self._tiles.window(y0, y1, x0, x1) == label
             if np.count_nonzero(mask) != area_px:
@@ -174,7 +186,7 @@ class LabelCells:
                     expected=f"the {area_px} px of the cell table",
                     remedy="give the cell table that was written with these labels",
                 )
-            yield label, shapely.transform(outline(mask, y0, x0), self._map)
+            yield mask, y0, x0
 
     def shapes(self) -> pd.DataFrame:
         """Measure the pixels; the angle is that in the image."""

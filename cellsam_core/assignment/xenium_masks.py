@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsam_core.labels.outline import outline
+from cellsam_core.labels.outline import outlines
 from cellsam_core.labels.tiles import LabelTiles, measure_cells
 
 if TYPE_CHECKING:
@@ -42,10 +42,13 @@ def read_outlines(path: Path) -> tuple[list[str], NDArray[np.object_]]:
     cells = measure_cells(tiles)
     if len(cells) and int(cells["label"].iloc[-1]) > len(names):
         raise ValueError(f"a mask of {cells['label'].iloc[-1]} cells and {len(names)} ids")
-    geometry = np.full(len(cells), None, dtype=object)
     boxes = cells[["label", "bbox_y0", "bbox_y1", "bbox_x0", "bbox_x1"]]
-    for i, (label, y0, y1, x0, x1) in enumerate(boxes.itertuples(index=False)):
-        geometry[i] = outline(tiles.window(y0, y1, x0, x1) == label, y0, x0)
+    masks = (
+        (tiles.window(y0, y1, x0, x1) == label, y0, x0)
+        for label, y0, y1, x0, x1 in boxes.itertuples(index=False)
+    )
+    geometry = np.full(len(cells), None, dtype=object)
+    geometry[:] = list(outlines(masks))
     # A pixel of cell n has the value n, from 1.
     return [names[label - 1] for label in cells["label"]], geometry
 

@@ -17,7 +17,7 @@ from shapely.geometry.polygon import orient
 from cellsam_core.corrections.result import masks_folder
 from cellsam_core.files.parquet import open_parquet
 from cellsam_core.files.tables import read_table, table_errors
-from cellsam_core.labels.outline import outline
+from cellsam_core.labels.outline import outlines
 from cellsam_core.labels.source import open_labels
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.transcripts import apply_affine
@@ -108,8 +108,11 @@ def _of_movie(sample: Sample) -> Iterator[tuple[int, int, shapely.Geometry]]:
     by_frame: dict[Any, pd.DataFrame] = dict(tuple(cells.groupby("frame")))
     for frame, rows in sorted(by_frame.items(), key=lambda item: item[0]):
         labels = masks.frame(frame)
-        for label, y0, x0, y1, x1 in rows[["label", *BOX]].itertuples(index=False):
-            shape = outline(labels[y0:y1, x0:x1] == label, y0, x0)
+        of_cells = (
+            (labels[y0:y1, x0:x1] == label, y0, x0)
+            for label, y0, x0, y1, x1 in rows[["label", *BOX]].itertuples(index=False)
+        )
+        for label, shape in zip(rows["label"], outlines(of_cells), strict=True):
             yield frame, int(label), shapely.transform(shape, lambda xy: xy + 0.5)
 
 

@@ -97,13 +97,14 @@ def _perimeters(
 ) -> npt.NDArray[np.float64]:
     """Sum the lengths of the pixels of the borders inside of the margin."""
     inner = labels[1:-1, 1:-1]
-    same = [
-        labels[1 + dy : labels.shape[0] - 1 + dy, 1 + dx : labels.shape[1] - 1 + dx] == inner
-        for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))
-    ]
-    border = (inner > 0) & ~np.logical_and.reduce(same)
+    same_below, same_right = labels[1:] == labels[:-1], labels[:, 1:] == labels[:, :-1]
+    border = same_below[:-1, 1:-1] & same_below[1:, 1:-1]
+    border &= same_right[1:-1, :-1]
+    border &= same_right[1:-1, 1:]
+    np.logical_not(border, out=border)
+    border &= inner > 0
     core, on_border = inner[1:-1, 1:-1], border[1:-1, 1:-1]
-    y, x = np.nonzero(on_border)
+    y, x = np.divmod(np.flatnonzero(on_border), on_border.shape[1])
     here = core[y, x]
     pattern = np.ones(len(y), np.int64)
     for dy, dx in product((-1, 0, 1), repeat=2):

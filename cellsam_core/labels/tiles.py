@@ -67,6 +67,9 @@ class LabelTiles:
     def window(self, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.uint32]:
         """Read rows `y0` to `y1` and columns `x0` to `x1` (ends excluded, inside the image)."""
         side = self.tile_px
+        if y0 // side == (y1 - 1) // side and x0 // side == (x1 - 1) // side:
+            tile = self.tile(y0 // side, x0 // side)
+            return tile[y0 % side : (y1 - 1) % side + 1, x0 % side : (x1 - 1) % side + 1]
         rows = []
         for tile_y in range(y0 // side, (y1 - 1) // side + 1):
             pieces = []
@@ -96,6 +99,11 @@ class LabelArray(LabelTiles):
     ) -> npt.NDArray[np.uint32]:
         """Labels of pixels inside of the image."""
         return self._labels[row, column].astype(np.uint32, copy=False)
+
+    def window(self, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.uint32]:
+        """Cut rows `y0` to `y1` and columns `x0` to `x1`."""
+        window = np.asarray(self._labels[y0:y1, x0:x1])
+        return window.astype(np.uint32, copy=False)
 
 
 def measure_cells(labels: LabelTiles) -> pd.DataFrame:
