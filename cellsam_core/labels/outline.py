@@ -91,9 +91,9 @@ def _outline_group(group: Sequence[Mask]) -> Iterator[shapely.Geometry]:
     number = np.cumsum(np.diff(ring[used], prepend=-1) != 0) - 1
     polygons = shapely.polygons(shapely.linearrings(np.column_stack((x, y)), indices=number))
     end = np.cumsum(np.where(is_traced, n_rings, 0))
-    for mask, traced, n, last in zip(group, is_traced, n_rings, end, strict=True):
+    for placed, traced, n, last in zip(group, is_traced, n_rings, end, strict=True):
         if not traced:
-            yield _union_of_runs(*mask)
+            yield _union_of_runs(*placed)
         else:
             parts = polygons[last - n : last]
             yield parts[0] if n == 1 else shapely.MultiPolygon(list(parts))
