@@ -111,9 +111,9 @@ function itemOf(frame, onReady) {
           if (fullyLoaded) ready(item);
         });
         if (tiled.getFullyLoaded()) ready(item);
+        setTimeout(() => ready(item), PATIENCE_MS);
       },
     });
-    setTimeout(() => item.tiled && ready(item), PATIENCE_MS);
   }
   item.used = ++clock;
   if (onReady) {
@@ -157,7 +157,8 @@ function lookAhead(frame) {
   for (let k = 1; k <= AHEAD; k++) {
     if (frame + k < state.sample.frames) near.add(itemOf(frame + k, null).key);
   }
-  for (const item of items.values()) item.tiled?.setPreload(near.has(item.key));
+  // A frame that is waited for is loaded, even if another one has been shown meanwhile.
+  for (const item of items.values()) item.tiled?.setPreload(near.has(item.key) || item.waiting.length > 0);
 }
 
 function tidy() {
