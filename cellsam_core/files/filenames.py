@@ -25,6 +25,12 @@ LABEL_FOLDER = re.compile(
 """Names of folders beside the images that hold label images, or outlines, of the same cells."""
 
 
+THUMBNAIL = re.compile(
+    r".*[_\- ]thumb(nail)?s?([_\- ].*|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12})?", re.IGNORECASE
+)
+"""Names of the small copies that acquisition programs write beside their images."""
+
+
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key which puts ``t2`` before ``t10``."""
     parts = re.findall(r"\d+|\D+", name)
@@ -40,6 +46,11 @@ def is_image(path: Path) -> bool:
 def is_label(path: Path) -> bool:
     """Tell whether the file's name is that of a label image (``man_track000``, ``a_mask``)."""
     return LABEL_NAME.fullmatch(image_stem(path)) is not None
+
+
+def is_thumbnail(path: Path) -> bool:
+    """Tell whether the file's name is that of a small copy of an image (``B02_s1_w1_thumb``)."""
+    return THUMBNAIL.fullmatch(image_stem(path)) is not None
 
 
 def image_stem(path: Path) -> str:
@@ -60,7 +71,7 @@ def list_images(folder: Path) -> list[Path]:
 def find_images(root: Path, depth: int = 3) -> list[Path]:
     """Find the images of a folder, or where it has none, of its sub-folders, in natural order.
 
-    Label images, their folders and hidden ones are left out.
+    Label images, their folders, hidden ones, and thumbnails beside images are left out.
 
     Parameters
     ----------
@@ -70,6 +81,7 @@ def find_images(root: Path, depth: int = 3) -> list[Path]:
         Number of levels to look into below it.
     """
     images = [f for f in list_images(root) if not is_label(f)]
+    images = [f for f in images if not is_thumbnail(f)] or images
     if images or not depth:
         return images
     folders = [

@@ -100,9 +100,23 @@ def _are_channels(column: Column, channels: set[str]) -> bool:
     if words <= channels:
         return True
     without_digits = {re.sub(r"\d+", "#", word) for word in words}
-    if "" in words or len(without_digits) == 1:
+    if "" in words or len(without_digits) == 1 or _are_frames(words):
         return False
     return any(map(is_stain, words)) and not all(word.isdecimal() for word in words)
+
+
+def _are_frames(words: set[str]) -> bool:
+    """Tell whether words are a name with the numbers of frames, as ``BF_000`` and ``BF_001``.
+
+    A number that is glued to its word (``Cy3``), or of nanometres, is a part of a stain's name.
+    """
+    numbers: dict[str, set[str]] = {}
+    for word in words:
+        if found := re.fullmatch(r"(.*)[_\- ](\d+)", word):
+            numbers.setdefault(found[1], set()).add(found[2])
+    return any(
+        len(own) > 1 and not all(int(n) in WAVELENGTHS_NM for n in own) for own in numbers.values()
+    )
 
 
 def _settle_ambiguous(

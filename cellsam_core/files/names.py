@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -114,7 +114,7 @@ def parse_names(
     columns = match_scheme([name[-1] for name in names], len(names[0]) - 1)
     n_levels = len(names[0]) - (columns is not None)
     if any(len(name) != len(names[0]) for name in names):
-        raise _mixed(root, names, ())
+        raise _mixed(root, names)
     folders = [c for i in range(n_levels) for c in align([name[i] for name in names], i)]
     columns = folders + (columns or [])
     roles = find_roles(columns, set(channels))
@@ -280,7 +280,7 @@ def _refuse_unclear(
         if role.kind != "unknown":
             continue
         if column.kind == "words":
-            raise _mixed(root, names, tuple(column.texts))
+            raise _mixed(root, names)
         values = sorted(set(column.texts))
         is_word = column.kind == "word" and "channel" not in {r.kind for r in roles}
         also = f", or name {', '.join(values)} in `channels` if they are channels"
@@ -294,24 +294,40 @@ def _refuse_unclear(
         )
 
 
-def _mixed(root: Path, names: list[tuple[str, ...]], texts: tuple[str, ...]) -> InputError:
-    """Make the error for names that have nothing in common."""
-    kinds = [re.sub(r"\d+", "#", text) for text in texts]
-    other = next((i for i, k in enumerate(kinds) if k != kinds[0]), len(texts) - 1)
-    if not texts:
-        other = next(i for i, name in enumerate(names) if len(name) != len(names[0]))
-    one, two = ("/".join(names[i]) for i in (0, other))
-    columns = align([names[0][-1]], len(names[0]) - 1)
-    last = max((i for i, c in enumerate(columns) if c.kind == "number"), default=None)
-    roles = [Role("time" if i == last else "") for i in range(len(columns))]
-    guess = first_guess(names[0], columns, roles, also_constant=True)
+def _mixed(root: Path, names: list[tuple[str, ...]]) -> InputError:
+    """Make the error for names that have nothing in common.
+
+    The pattern of the remedy fits the names of the commonest kind.
+    """
+    kinds = [re.sub(r"\d+", "#", "/".join(name)) for name in names]
+    counts = Counter(kinds)
+    most = max(counts.values())
+    common = [n for n, kind in zip(names, kinds, strict=True) if 2 * counts[kind] > most]
+    usual = max(counts, key=lambda kind: counts[kind])
+    odd = min((kind for kind in counts if kind != usual), key=lambda kind: counts[kind], default="")
+    first, other = names[kinds.index(usual)], names[kinds.index(odd) if odd else -1]
+    guess = _pattern_of(common) or _pattern_of([first], last_is_time=True)
     return InputError(
         root,
-        found=f"image names of more than one kind ({one}, {two})",
+        found=f"image names of more than one kind ({'/'.join(first)}, {'/'.join(other)})",
         expected="names that differ in time, channel, position and z plane only",
         remedy="fill the column `pattern` of the sample sheet with the part that all images of the "
         f"movie share, for example with {guess}; what does not fit is left out",
     )
+
+
+def _pattern_of(names: list[tuple[str, ...]], *, last_is_time: bool = False) -> str:
+    """Make a pattern of the file names of one kind; empty if they do not vary in any number."""
+    names = [name for name in names if len(name) == len(names[0])]
+    level = len(names[0]) - 1
+    columns = align([name[-1] for name in names], level)
+    if last_is_time:
+        last = max((i for i, c in enumerate(columns) if c.kind == "number"), default=None)
+        roles = [Role("time" if i == last else "") for i in range(len(columns))]
+        return first_guess(names[0], columns, roles, also_constant=True)
+    if not any(column.varies for column in columns) or any(c.kind == "words" for c in columns):
+        return ""
+    return first_guess(names[0], columns, find_roles(columns, set()))
 
 
 def _refuse_channels(

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime, timedelta
+from itertools import product
 
 import numpy as np
 import pytest
 import tifffile
+from refusals import follow
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import missing_frame, natural_key
@@ -140,6 +143,38 @@ def test_label_folders_beside_the_images_are_no_channels(tmp_path, truth, images
         assert values(manifest) == [[10, 0], [11, 1], [12, 2]]
         sentence = f"Folders of label images are not read as channels: {truth}."
         assert manifest.warnings == [sentence]
+
+
+def test_thumbnails_beside_the_images_are_not_read(tmp_path):
+    guid = "9F2A0E6F-1234-4444-8888-{:012d}"
+    for t, w in np.ndindex(3, 2):
+        folder = tmp_path / f"TimePoint_{t + 1}"
+        write(folder / f"p_B02_s1_w{w + 1}{guid.format(2 * t + w)}.tif", image(10 * t + w))
+        name = f"p_B02_s1_w{w + 1}_thumb{guid.format(50 + 2 * t + w)}.tif"
+        write(folder / name, image(99, shape=(8, 8)))
+    assert values(inspect(tmp_path)) == [[0, 1], [10, 11], [20, 21]]
+
+
+@pytest.mark.parametrize(
+    ("odd", "names", "pattern"),
+    [
+        ("background", ["img_{t:03d}"], "img_{time}"),
+        ("AVG_t000-002", ["t{t:03d}"], "t{time}"),
+        ("snapshot", ["BF_{t:03d}", "GFP_{t:03d}"], "{channel}_{time}"),
+    ],
+)
+def test_an_odd_image_is_left_out_by_the_pattern_of_the_refusal(tmp_path, odd, names, pattern):
+    """A snapshot beside two channels became seven channels of one frame."""
+    write(tmp_path / f"{odd}.tif", image(99))
+    for t, (c, name) in product(range(3), enumerate(names)):
+        write(tmp_path / f"{name.format(t=t)}.tif", image(10 * t + c))
+    manifest = follow(
+        lambda: inspect(tmp_path),
+        f"for example with {re.escape(pattern)}; what does not fit is left out",
+        then=lambda: inspect(tmp_path, pattern=pattern),
+    )
+    assert values(manifest) == [[10 * t + c for c in range(len(names))] for t in range(3)]
+    assert odd in manifest.warnings[0]
 
 
 def test_channel_folders_with_other_frames(tmp_path):
