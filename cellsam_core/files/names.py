@@ -126,6 +126,41 @@ def parse_names(
     return NamedImages(images)
 
 
+def split_parts(paths: Sequence[Path]) -> list[NamedImage]:
+    """Order the files of a movie that a program has split: ``a``, ``a_1``, ``a-file002``.
+
+    Parameters
+    ----------
+    paths
+        Files of one folder.
+
+    Returns
+    -------
+    list of NamedImage
+        With the number of the part as that of the frame; empty if the names are not such.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> parts = split_parts([Path("a_1.tif"), Path("a.tif"), Path("a_2.tif")])
+    >>> [(part.path.name, part.frame) for part in parts]
+    [('a.tif', 0), ('a_1.tif', 1), ('a_2.tif', 2)]
+    """
+    from cellsam_core.files.filenames import image_stem
+
+    stems = {image_stem(path): path for path in paths}
+    base = min(stems, key=len)
+    numbers: dict[int, Path] = {}
+    for stem, path in stems.items():
+        number = re.fullmatch(rf"{re.escape(base)}[_\- ](?:file|part)?\(?(\d+)\)?", stem)
+        if number:
+            numbers[int(number[1])] = path
+    if len(numbers) != len(paths) - 1 or not numbers:
+        return []
+    parts = {min(numbers) - 1: stems[base]} | numbers
+    return [NamedImage(parts[number], number) for number in sorted(parts)]
+
+
 def relative_name(path: Path, root: Path) -> tuple[str, ...]:
     """Names of the folders below `root` and of the image, without suffix and random digits."""
     from cellsam_core.files.filenames import image_stem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tokenize
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ _SAFE = {
 _ERRORS = (
     *(OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, MemoryError),
     *(pickle.UnpicklingError, ImportError, ArithmeticError, RecursionError),
+    *(SyntaxError, tokenize.TokenError),  # NumPy reads a header as an expression of Python
 )
 
 

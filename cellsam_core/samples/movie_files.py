@@ -24,7 +24,13 @@ from cellsam_core.files.filenames import (
 )
 from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of, refuse_foreign
 from cellsam_core.files.image_stack import Stack, ZChoice
-from cellsam_core.files.names import NamedImage, NamedImages, guess_pattern, parse_names
+from cellsam_core.files.names import (
+    NamedImage,
+    NamedImages,
+    guess_pattern,
+    parse_names,
+    split_parts,
+)
 from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.stack import COMPANION, list_series, read_stack
 
@@ -198,7 +204,20 @@ def _named_images(root: Path, options: MovieOptions) -> NamedImages:
         return _challenge_images(root, challenge)
     if options.format == "channel_folders":
         return _channel_folders(root, found, options)
-    return parse_names(found, root, channels=options.channels)
+    try:
+        return parse_names(found, root, channels=options.channels)
+    except InputError:
+        parts = split_parts(found) if len(parents) == 1 else []
+        if not parts or not _is_stack(parts[0].path, options):
+            raise
+        return NamedImages(parts)
+
+
+def _is_stack(path: Path, options: MovieOptions) -> bool:
+    """Tell whether a file holds several frames, as those of a split movie do."""
+    count = len(options.channels) or None
+    stack = read_stack(path, n_channels=count, z=options.z or ZChoice("max"))
+    return len(stack.planes) > 1
 
 
 def _channel_folders(root: Path, found: list[Path], options: MovieOptions) -> NamedImages:

@@ -256,3 +256,15 @@ def test_what_is_no_mask(tmp_path):
     refuse_mask(tmp_path, np.zeros((9, 9), int))
     tissue = np.arange(64).reshape(8, 8).repeat(9, 0).repeat(9, 1) + 1
     refuse_mask(tmp_path, tissue)
+
+
+@pytest.mark.parametrize("at", [10, 19, 40])
+def test_an_array_with_a_damaged_header_is_refused(tmp_path, at):
+    """NumPy parses the header as Python, with errors of that."""
+    path = tmp_path / "a.npy"
+    np.save(path, movie()[0])
+    content = bytearray(path.read_bytes())
+    content[at : at + 64] = bytes(64)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="found no array that can be read"):
+        open_labels(path)

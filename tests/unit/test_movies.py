@@ -155,6 +155,21 @@ def test_thumbnails_beside_the_images_are_not_read(tmp_path):
     assert values(inspect(tmp_path)) == [[0, 1], [10, 11], [20, 21]]
 
 
+@pytest.mark.parametrize("tail", ["_{}", "-file{:03d}", " ({})"])
+def test_a_movie_that_was_split_is_joined_if_its_first_part_has_no_number(tmp_path, tail):
+    names = ["exp_MMStack_Pos0", *(f"exp_MMStack_Pos0{tail.format(i)}" for i in (1, 2))]
+    for i, name in enumerate(names):
+        pixels = np.arange(3, dtype=np.uint16)[:, None, None] + 10 * i + np.zeros(SHAPE, np.uint16)
+        write(tmp_path / f"{name}.tif", pixels, metadata=None)
+    manifest = inspect(tmp_path)
+    assert values(manifest) == [[10 * i + t] for i in range(3) for t in range(3)]
+    assert "3 stacks are joined in time: exp_MMStack_Pos0.tif" in manifest.warnings[0]
+    for name in names:  # single images could be copies
+        write(tmp_path / f"{name}.tif", image(1))
+    with pytest.raises(InputError, match="more than one kind"):
+        inspect(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("odd", "names", "pattern"),
     [
