@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.ndimage import binary_dilation
 
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.reporting.figures_common import encode, new_figure, plain
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cellsam_core.vendor.stage import VendorComparison
 
 SIDE_UM = 60.0
+SHOWN_PX = 360  # side of a picture on the page
 RED, WHITE = (255, 70, 70), (255, 255, 255)
 BRIGHTNESS = 0.7
 N_GENES_SHOWN, N_GENES_LISTED = 3, 10
@@ -218,7 +220,10 @@ def _figure(found: VendorComparison, image: OmeZarr, window: Window, spots: Spot
         axes = figure.add_subplot(1, 2, place)
         rgb = np.repeat((BRIGHTNESS * grey[..., None]).astype(np.uint8), 3, axis=-1)
         labels = tiles.window(*span)[:: window.stride, :: window.stride]
-        rgb[outlines(labels)] = colour
+        # Thinner lines would be lost where the picture is shrunk.
+        edge = outlines(labels)
+        width = max(labels.shape) // SHOWN_PX
+        rgb[binary_dilation(edge, iterations=width) if width else edge] = colour
         axes.imshow(rgb, extent=window.extent, interpolation="nearest")
         for i, (name, xy) in enumerate(spots.items()):
             axes.plot(

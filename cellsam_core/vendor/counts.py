@@ -73,14 +73,14 @@ class BothCounts:
     changed: Whole
 
     def places(self) -> list[tuple[int, int, int]]:
-        """Return row, column and number of the squares that differ most, none beside another."""
+        """Return row, column and number of the squares that differ most."""
         left, found = self.changed.copy(), []
         for _ in range(N_PLACES):
             row, column = np.unravel_index(int(np.argmax(left)), left.shape)
             if left[row, column] == 0:
                 break
             found.append((int(row), int(column), int(left[row, column])))
-            left[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = 0
+            left[row, column] = 0
         return found
 
 

@@ -90,8 +90,8 @@ def sentences(record: dict[str, Any]) -> list[str]:
     """Say what the figures mean, each with its direction; there is no overall score."""
     ours, theirs = record["ours"], record["vendor"]
     said = [
-        f"{record['matches'][-1]['matched']} of our {ours['n_cells']} cells and of the vendor's"
-        f" {theirs['n_cells']} match with an IoU of 0.5 or more."
+        f"We found {ours['n_cells']} cells, and the vendor {theirs['n_cells']}."
+        f" {record['matches'][-1]['matched']} of them match one to one with an IoU of 0.5 or more."
     ]
     gap = ours["capture"] - theirs["capture"]
     if abs(gap) < MIN_DIFFERENCE:
