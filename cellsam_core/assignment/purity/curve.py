@@ -214,10 +214,11 @@ def _fit(
     """Estimate the own share of each zone, and the share of informative transcripts."""
     molecules, shares, n_informative = sides.molecules, [], 0
     group, column = _groups(molecules), types.column[molecules.gene]
+    types_of = [sides.types_of(kind) for kind in (sides.kind, sides.kind_of_half)]
     for zone in range(len(share)):
         # Where types were learnt, only molecules that they were not learnt on tell.
         of_half = zone <= inside
-        mine, other = sides.types_of(sides.kind_of_half if of_half else sides.kind)
+        mine, other = types_of[of_half]
         at = (molecules.zone == zone) & (mine >= 0) & (other >= 0) & (mine != other)
         n_informative += int(np.count_nonzero(at))
         at = at & molecules.half if of_half else at

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.special import bdtr
 
 from cellsam_core.assignment.purity.hashing import hashed
 from cellsam_core.assignment.purity.windows import CORE
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 DEPTH = 20
 """Transcripts to which each cell is thinned."""
 MIN_CELLS = 300
-MAX_CELLS = 2000
+MAX_CELLS = 1500
 MIN_PAIRS = 20
 MIN_POSITIVE = 0.05  # share of the cells that have a gene
 MAX_OBSERVED = 0.5  # of what independent genes would give
@@ -73,8 +74,8 @@ def exclusivity_lift(molecules: Molecules, n_zones: int) -> Lift:
     found, n_pairs = [], []
     for split in range(N_SPLITS):
         side = (hashed(cells, 200 + split) >> np.uint64(63)).astype(bool)
-        core = thinned.positive(CORE, 2 * split)
-        grown = [thinned.positive(zone, 2 * split + 1) for zone in range(n_zones)]
+        core = thinned.positive([CORE], 2 * split)[0]
+        grown = thinned.positive(list(range(n_zones)), 2 * split + 1)
         for learn in (side, ~side):
             first, second = _pairs(core[learn])
             n_pairs.append(len(first))
@@ -106,30 +107,33 @@ class _Thinned:
         column[kept] = np.arange(len(kept))
         self._column, self._shape = column[gene], (n_cells, len(kept))
 
-    def positive(self, last_zone: int, salt: int) -> Positive:
-        """Mark the genes ``(cells, genes)`` among transcripts drawn up to a zone."""
-        at = np.flatnonzero(self._zone <= last_zone)
-        key = hashed(self._number[at], 300 + salt)
-        order = np.lexsort((key, self._row[at]))
-        row = self._row[at][order]
-        starts = np.searchsorted(row, row)  # place of the first transcript of the same cell
-        drawn = at[order][np.arange(len(row)) - starts < DEPTH]
-        drawn = drawn[self._column[drawn] >= 0]
-        marks = np.zeros(self._shape, dtype=np.float32)
-        marks[self._row[drawn], self._column[drawn]] = 1
-        return marks
+    def positive(self, last_zones: list[int], salt: int) -> list[Positive]:
+        """Mark the genes ``(cells, genes)`` among transcripts drawn up to each of some zones."""
+        key = hashed(self._number, 300 + salt) >> np.uint64(24)
+        order = np.argsort(self._row.astype(np.uint64) << np.uint64(40) | key, kind="stable")
+        found = []
+        for last_zone in last_zones:
+            kept = order[self._zone[order] <= last_zone]
+            row = self._row[kept]
+            starts = np.searchsorted(row, np.arange(self._shape[0]))
+            drawn = kept[np.arange(len(row)) - starts[row] < DEPTH]
+            drawn = drawn[self._column[drawn] >= 0]
+            marks = np.zeros(self._shape, dtype=np.float32)
+            marks[self._row[drawn], self._column[drawn]] = 1
+            found.append(marks)
+        return found
 
 
 def _pairs(positive: Positive) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Find the pairs of genes that meet less often than independent ones, and not by chance."""
-    from scipy.stats import hypergeom
-
     n, n_with = len(positive), positive.sum(axis=0)
     met = positive.T @ positive
     expected = np.outer(n_with, n_with) / max(n, 1)
     often = n_with >= MIN_POSITIVE * n
     first, second = np.nonzero(np.triu(met <= MAX_OBSERVED * expected, 1) & np.outer(often, often))
-    by_chance = hypergeom.cdf(met[first, second], n, n_with[first], n_with[second])
+    # Cells that have one gene are drawn from those that have the other.
+    drawn = n_with[first].astype(np.int64)
+    by_chance = bdtr(met[first, second], drawn, n_with[second] / max(n, 1))
     return first[by_chance < MAX_P], second[by_chance < MAX_P]
 
 

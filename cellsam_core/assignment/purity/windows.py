@@ -24,7 +24,7 @@ Labels = npt.NDArray[np.uint32]
 WORKING_UM = 0.4
 """Largest side of a working pixel, where the image is that fine."""
 WINDOW_PX = 1024  # working pixels
-N_CACHED_WINDOWS = 48  # 10 MB each
+N_CACHED_WINDOWS = 128  # 4 MB each
 COARSE = 2  # working pixels to a pixel on which the second nearest cell is sought
 REACH_UM = 6.0
 """Distance up to which a transcript can belong to a cell."""
@@ -89,24 +89,46 @@ class Zones:
 
 
 class Window(NamedTuple):
-    """Surroundings of the cells in a window.
+    """Surroundings of the cells in a window; cells are places in `ids`, which need less memory.
 
     Attributes
     ----------
+    ids
+        ``(cells,)`` uint32: ids of the cells, sorted; the first is 0, for none.
     zone
         ``(y, x)`` uint8, on working pixels.
     nearest
-        ``(y, x)`` uint32: nearest cell; 0 if no cell is as near as `FAR_UM`.
+        ``(y, x)``: nearest cell; 0 if no cell is as near as `FAR_UM`.
     second
-        ``(y / 2, x / 2)`` uint32: nearest cell but one; 0 if it is farther than `SECOND_UM`.
+        ``(y / 2, x / 2)``: nearest cell but one; 0 if it is farther than `SECOND_UM`.
     first
-        ``(y / 2, x / 2)`` uint32: the nearest cell, on the same pixels.
+        ``(y / 2, x / 2)``: the nearest cell, on the same pixels.
     """
 
+    ids: Labels
     zone: npt.NDArray[np.uint8]
-    nearest: Labels
-    second: Labels
-    first: Labels
+    nearest: npt.NDArray[Any]
+    second: npt.NDArray[Any]
+    first: npt.NDArray[Any]
+
+    @classmethod
+    def of(
+        cls, zone: npt.NDArray[np.intp], nearest: Labels, second: Labels, first: Labels
+    ) -> Window:
+        """Make a window from ids of cells."""
+        ids = np.zeros(1, dtype=np.uint32)
+        for each in (nearest, second, first):
+            ids = np.union1d(ids, _present(each))
+        small = np.uint16 if len(ids) < 2**16 else np.uint32
+        places = (np.searchsorted(ids, each).astype(small) for each in (nearest, second, first))
+        return cls(ids, zone.astype(np.uint8), *places)
+
+
+def _present(labels: Labels) -> Labels:
+    """List the labels of an image; runs of equal pixels are looked at once."""
+    flat = labels.ravel()
+    starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    return np.unique(np.concatenate([flat[:1], flat[starts]]))
 
 
 class Found(NamedTuple):
@@ -165,12 +187,13 @@ class Windows:
             column = np.floor(x_px[group] + 0.5).astype(np.int64) - window_x * self.side_px
             row, column = row // self.zones.stride, column // self.zones.stride
             zone[group] = window.zone[row, column]
-            nearest[group] = owner = window.nearest[row, column]
+            owner = window.nearest[row, column]
+            nearest[group] = window.ids[owner]
             first, other = (
                 each[row // COARSE, column // COARSE] for each in (window.first, window.second)
             )
             # Pixels of the two grids differ at borders, where the two cells change places.
-            second[group] = np.where(first == owner, other, first)
+            second[group] = window.ids[np.where(first == owner, other, first)]
         return Found(zone, nearest, second)
 
     def areas_um2(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -187,8 +210,10 @@ class Windows:
         for number in range(self.n_y * self.n_x):
             window = self.window(*divmod(number, self.n_x))
             at = (window.zone == INNER)[::COARSE, ::COARSE] & (window.second > 0)
-            pair = window.first[at].astype(np.uint64) << np.uint64(32)
-            found.append(np.unique(pair | window.second[at].astype(np.uint64)))
+            first, second = (
+                window.ids[each[at]].astype(np.uint64) for each in (window.first, window.second)
+            )
+            found.append(np.unique(first << np.uint64(32) | second))
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
 
     def _measure(self, window_y: int, window_x: int) -> Window:
@@ -212,12 +237,7 @@ class Windows:
             y, x = np.mgrid[: zone.shape[0], : zone.shape[1]] * stride
             inside = self._layout.locate((y + y0).ravel(), (x + x0).ravel())[1]
             zone = np.where(inside.reshape(zone.shape), zone, zones.nowhere)
-        return Window(
-            zone.astype(np.uint8),
-            nearest[rows, columns].copy(),
-            second[coarse].copy(),
-            first[coarse].copy(),
-        )
+        return Window.of(zone, nearest[rows, columns], second[coarse], first[coarse])
 
 
 def _zones_of(labels: Labels, zones: Zones) -> tuple[npt.NDArray[np.intp], Labels]:
