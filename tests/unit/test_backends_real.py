@@ -29,7 +29,7 @@ def discs(seed: int = 0, side: int = 160, n: int = 24) -> tuple[np.ndarray, np.n
 
 def segment_twice(weights: str) -> tuple[float, np.ndarray, cc.Model]:
     """Segment new discs by small tiles, two times; return F1, labels and the model."""
-    image, truth = discs(7, side=260, n=60)
+    image, truth = discs(7, side=180, n=30)
     model = cc.load_model(weights, device="cpu")
     options = cc.SegmentOptions(cell_diameter_px=DIAMETER_PX, tile_px=256)
     grey = (image * 60000).astype(np.uint16)
@@ -50,7 +50,7 @@ def test_cellpose(tmp_path):
     network = models.CellposeModel(gpu=False, pretrained_model=False, diam_mean=DIAMETER_PX)
     network.net.save_model(str(tmp_path / "random"))
     _, labels, model = segment_twice(f"cellpose:{tmp_path / 'random'}")
-    assert labels.shape == (260, 260)
+    assert labels.shape == (180, 180)
     assert model.settings(cc.SegmentOptions())["package"].startswith("cellpose 3")
     assert model.weights.licence == "unknown (user's file)"
 
@@ -100,5 +100,5 @@ def test_instanseg(tmp_path):
     script = InstanSeg_Torchscript(network.eval(), pixel_size=0.5, backbone_dim_in=1)
     torch.jit.script(script).save(str(tmp_path / "instanseg.pt"))
     _, labels, loaded = segment_twice(f"instanseg:{tmp_path / 'instanseg.pt'}")
-    assert labels.shape == (260, 260)
+    assert labels.shape == (180, 180)
     assert loaded.settings(cc.SegmentOptions())["package"].startswith("instanseg-torch ")
