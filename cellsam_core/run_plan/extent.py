@@ -10,7 +10,8 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import find_images
 from cellsam_core.files.image_stack import ZChoice
 from cellsam_core.files.stack import read_stack
-from cellsam_core.samples.movie_files import FOLDER_FORMATS, MovieOptions, find_movie, movie_root
+from cellsam_core.samples.movie_files import FOLDER_FORMATS, MovieOptions, movie_root
+from cellsam_core.samples.movie_search import find_movie
 from cellsam_core.samples.positions import choose_position
 from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.vendors import cosmx

@@ -21,10 +21,10 @@ from cellsam_core.samples.movie_files import (
     FORMATS,
     MovieOptions,
     error,
-    find_movie,
     movie_root,
-    read_movie,
 )
+from cellsam_core.samples.movie_headers import read_movie
+from cellsam_core.samples.movie_search import find_movie
 from cellsam_core.samples.positions import choose_position
 from cellsam_core.samples.sources import sources_of_movie
 

@@ -1,0 +1,124 @@
+"""Refusals of image names that do not tell their meaning, with a pattern to complete."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from cellsam_core.errors import InputError
+from cellsam_core.files.name_pattern import first_guess
+from cellsam_core.files.name_roles import Role, find_roles
+from cellsam_core.files.name_tokens import Column, align
+from cellsam_core.files.stains import is_stain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellsam_core.files.named_images import NamedImage
+
+MAX_CHANNELS = 16
+
+MAX_CHANNELS_OF_ONE_FRAME = 7
+"""More channels than that in one frame are frames whose names were not understood."""
+
+
+def refuse_unclear(
+    root: Path, names: list[tuple[str, ...]], columns: list[Column], roles: list[Role], guess: str
+) -> None:
+    """Refuse a piece that varies and that nothing tells."""
+    for column, role in zip(columns, roles, strict=True):
+        if role.kind != "unknown":
+            continue
+        if column.kind == "words":
+            raise mixed_names(root, names)
+        values = sorted(set(column.texts))
+        is_word = column.kind == "word" and "channel" not in {r.kind for r in roles}
+        also = f", or name {', '.join(values)} in `channels` if they are channels"
+        raise InputError(
+            root,
+            found=f"a part of the image names that could be anything ({values[0]}, {values[-1]} "
+            f"in {'/'.join(names[0])})",
+            expected="names that tell time, channel, position and z plane",
+            remedy=f"fill the column `pattern` of the sample sheet, for example with {guess}"
+            + (also if is_word and len(values) <= MAX_CHANNELS_OF_ONE_FRAME else ""),
+        )
+
+
+def mixed_names(root: Path, names: list[tuple[str, ...]]) -> InputError:
+    """Make the error for names that have nothing in common.
+
+    The pattern of the remedy fits the names of the commonest kind.
+    """
+    kinds = [re.sub(r"\d+", "#", "/".join(name)) for name in names]
+    counts = Counter(kinds)
+    most = max(counts.values())
+    common = [n for n, kind in zip(names, kinds, strict=True) if 2 * counts[kind] > most]
+    usual = max(counts, key=lambda kind: counts[kind])
+    odd = min((kind for kind in counts if kind != usual), key=lambda kind: counts[kind], default="")
+    first, other = names[kinds.index(usual)], names[kinds.index(odd) if odd else -1]
+    guess = _pattern_of(common) or _pattern_of([first], last_is_time=True)
+    return InputError(
+        root,
+        found=f"image names of more than one kind ({'/'.join(first)}, {'/'.join(other)})",
+        expected="names that differ in time, channel, position and z plane only",
+        remedy="fill the column `pattern` of the sample sheet with the part that all images of the "
+        f"movie share, for example with {guess}; what does not fit is left out",
+    )
+
+
+def _pattern_of(names: list[tuple[str, ...]], *, last_is_time: bool = False) -> str:
+    """Make a pattern of the file names of one kind; empty if they do not vary in any number."""
+    names = [name for name in names if len(name) == len(names[0])]
+    level = len(names[0]) - 1
+    columns = align([name[-1] for name in names], level)
+    if last_is_time:
+        last = max((i for i, c in enumerate(columns) if c.kind == "number"), default=None)
+        roles = [Role("time" if i == last else "") for i in range(len(columns))]
+        return first_guess(names[0], columns, roles, also_constant=True)
+    if not any(column.varies for column in columns) or any(c.kind == "words" for c in columns):
+        return ""
+    return first_guess(names[0], columns, find_roles(columns, set()))
+
+
+def refuse_channels(
+    root: Path,
+    images: list[NamedImage],
+    columns: list[Column],
+    roles: list[Role],
+    guess: str,
+) -> None:
+    """Refuse what only looks like channels: many of one frame, or too many."""
+    names = {image.channel for image in images}
+    n_frames = len({image.frame for image in images})
+    is_named = any(
+        role.kind == "channel" and is_stain(text)
+        for column, role in zip(columns, roles, strict=True)
+        for text in set(column.texts)
+    )
+    limit = MAX_CHANNELS_OF_ONE_FRAME if n_frames == 1 and not is_named else MAX_CHANNELS
+    if len(names) <= limit:
+        return
+    given = sorted(map(str, names))
+    raise InputError(
+        root,
+        found=f"{len(names)} channels in {n_frames} frame(s) ({given[0]}, {given[-1]})",
+        expected=f"at most {limit}",
+        remedy="if they are time points, fill the column `pattern` of the sample sheet, for "
+        f"example with {guess.replace('{channel}', '{time}', 1)}",
+    )
+
+
+def refuse_twins(images: list[NamedImage]) -> None:
+    """Refuse two files of one frame, channel, position and z plane."""
+    seen: dict[tuple[object, ...], Path] = {}
+    for image in images:
+        key = image.frame, image.channel, image.position, image.z
+        if key in seen:
+            raise InputError(
+                image.path,
+                found=f"the same frame and channel as in {seen[key].name}",
+                expected="one file for each time, channel, position and z plane",
+                remedy="move one of them to another folder",
+            )
+        seen[key] = image.path

@@ -1,0 +1,73 @@
+"""Headers of the images of a movie, read as one stack of frames and channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cellsam_core.files.filenames import natural_key
+from cellsam_core.files.stack import read_stack
+from cellsam_core.samples.movie_channels import merge_channels
+from cellsam_core.samples.movie_files import FOLDER_FORMATS, MovieFiles, MovieOptions, error
+from cellsam_core.samples.movie_series import SeriesReader, refuse_missing_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellsam_core.files.image_stack import Stack
+    from cellsam_core.files.named_images import NamedImage
+
+
+def read_movie(files: MovieFiles, options: MovieOptions) -> tuple[Stack, list[str]]:
+    """Read the headers of one position of a movie; returns warnings, too."""
+    n_channels = len(options.channels) or None
+    if files.container is not None:
+        return _read_container(files.container, options, n_channels)
+    if files.format == "tiff_series" and any(i.channel for i in files.images):
+        first, last = files.images[0].path.name, files.images[-1].path.name
+        found = f"image names that differ in channels ({first}, {last})"
+        expected = "names that differ in the frame number only"
+        raise error(files.root, found, expected, "set the column `format` to channel_files")
+    images = [i for i in files.images if i.position == options.position]
+    groups: dict[str, list[NamedImage]] = {}
+    for image in sorted(images, key=lambda i: natural_key(i.channel or "")):
+        groups.setdefault(image.channel or "", []).append(image)
+    if options.channels and set(options.channels) <= set(groups):
+        groups = {name: groups[name] for name in options.channels}
+    is_alone = options.format in FOLDER_FORMATS
+    is_only = len(groups) == 1
+    reader = SeriesReader(options.z, n_channels if is_only else None, is_alone, is_only)
+    if not is_only:
+        used = [image for group in groups.values() for image in group]
+        told = refuse_missing_frame(used)
+        series = {name: reader.read(group) for name, group in groups.items()}
+        stack, warnings = merge_channels(files.root, series)
+        return stack, told + warnings
+    if "" in groups:
+        only = reader.read(groups[""])
+        return only.stack, only.warnings
+    return merge_channels(files.root, {name: reader.read(g) for name, g in groups.items()})
+
+
+def _read_container(
+    path: Path, options: MovieOptions, n_channels: int | None
+) -> tuple[Stack, list[str]]:
+    is_stack = options.format == "tiff_stack"
+    stack = read_stack(
+        path,
+        n_channels=n_channels,
+        pages_are_frames=is_stack,
+        z=options.z,
+        series=options.position,
+    )
+    if options.format == "ome_tiff" and stack.kind != options.format:
+        raise error(path, "no OME metadata", "an OME-TIFF", "set the column `format` to auto")
+    count = len(stack.planes[0])
+    if len(stack.planes) == 1 and count > 4 and not stack.channels and n_channels is None:
+        raise error(
+            path,
+            f"{count} channels without names in one frame",
+            "at most 4",
+            "if they are time points, set the column `format` to tiff_stack, else name them in "
+            "the column `channels`",
+        )
+    return stack, []

@@ -1,0 +1,259 @@
+"""Search for the files of one movie in a folder, by their names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import (
+    find_images,
+    is_label_folder,
+    is_ome_zarr,
+    list_folders,
+    list_images,
+    natural_key,
+)
+from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of, refuse_foreign
+from cellsam_core.files.image_stack import ZChoice
+from cellsam_core.files.named_images import NamedImage, NamedImages
+from cellsam_core.files.names import parse_names, split_parts
+from cellsam_core.files.ome_xml import parse_ome
+from cellsam_core.files.stack import COMPANION, list_series, read_stack
+from cellsam_core.samples.movie_files import (
+    FILE_FORMATS,
+    FOLDER_FORMATS,
+    FORMATS,
+    MovieFiles,
+    MovieOptions,
+    error,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CTC_IMAGE = re.compile(r"t\d+", re.IGNORECASE)
+
+CTC_FOLDER = re.compile(r"\d\d")
+
+
+def find_movie(root: Path, options: MovieOptions) -> MovieFiles:
+    """Look what is there; nothing but names is read, and headers of sets of OME-TIFF."""
+    if not root.exists():
+        raise error(root, "nothing", "a folder or an image file", "correct the path")
+    if options.format not in FORMATS:
+        choices = ", ".join(FORMATS)
+        found = f"format {options.format!r}"
+        raise error(root, found, f"one of {choices}", "correct the column `format`")
+    if root.is_file() or is_ome_zarr(root):
+        if options.format in FOLDER_FORMATS:
+            expected = f"a folder for format {options.format}"
+            what = "a file" if root.is_file() else "an OME-Zarr"
+            raise error(root, what, expected, "name the folder as `path`, or set `format` to auto")
+        return MovieFiles(root, container=root)
+    container, warnings = _only_container(root, options)
+    if container is not None:
+        return MovieFiles(root, container=container, warnings=warnings)
+    named = _named_images(root, options)
+    kind = _kind_of(root, named.images) if options.format == "auto" else options.format
+    warnings += named.warnings + _unread(root, named.images)
+    return MovieFiles(root, None, named.images, kind, warnings)
+
+
+def _only_container(root: Path, options: MovieOptions) -> tuple[Path | None, list[str]]:
+    """Find the one file or OME-Zarr in a folder that holds the whole movie.
+
+    That is the only image, the first of an OME-TIFF set, or a microscope's own file.
+    """
+    images = [f for f in list_images(root) if f in set(find_images(root, 0))]
+    own = sorted(f for f in root.iterdir() if f.is_file() and is_microscope_file(f))
+    if options.format in FOLDER_FORMATS or options.pattern is not None:
+        return None, []
+    stores = [] if images else sorted(f for f in root.iterdir() if is_ome_zarr(f))
+    if len(stores) == 1 and not own:
+        return stores[0], []
+    if own and len(images) <= 1:
+        if images:
+            names = (
+                f"{own[0].name} ({MICROSCOPES[own[0].suffix.lower()].name}) and {images[0].name}"
+            )
+            raise error(root, names, "one movie", "name one of the two files as `path`")
+        if len(own) == 1:
+            return own[0], []
+        if maker_of(own[0]) and all(f.suffix.lower() == own[0].suffix.lower() for f in own):
+            refuse = f"{len(own)} files, {own[0].name} and {own[1].name} among them"
+            raise error(root, refuse, "one file", "give each file a row of the sample sheet")
+    told = [
+        f"{f.name} ({maker.name}) is not read." for f in own if (maker := maker_of(f)) is not None
+    ]
+    if not images:
+        return None, told
+    if len(images) == 1:
+        return images[0], told
+    if _is_ome_set(root, images):
+        return images[0], told
+    if options.format in FILE_FORMATS:
+        found = f"{len(images)} images"
+        raise error(root, found, f"one file for format {options.format}", "name the file as `path`")
+    return None, told
+
+
+def _is_ome_set(root: Path, images: list[Path]) -> bool:
+    """Tell whether the images of a folder are the parts, all of them, of one OME-TIFF."""
+    first = images[0]
+    companion = next((f for f in root.iterdir() if f.name.lower().endswith(COMPANION)), None)
+    if companion is not None:
+        try:
+            parts = parse_ome(companion.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return {name for i in parts for name, _, _ in i.planes} >= {f.name for f in images}
+    if not first.name.lower().endswith((".ome.tif", ".ome.tiff")):
+        return False
+    if list_series(first) != [""]:
+        return False
+    stack = read_stack(first, z=ZChoice("max"))
+    planes = [p for row in stack.planes for p in row]
+    used = {p.path for p in planes} | {q for p in planes for q, _ in p.stack if q}
+    return used == {str(f) for f in images}
+
+
+def _named_images(root: Path, options: MovieOptions) -> NamedImages:
+    """Find the images of a folder, or of its sub-folders, and read their names."""
+    found = find_images(root)
+    direct = [f for f in found if f.parent == root]
+    if options.format in ("tiff_series", "channel_files", "ctc") and direct:
+        found = direct
+    elif options.format == "channel_folders":
+        found = [f for folder in _channel_dirs(root) for f in find_images(folder, 0)]
+    if not found:
+        raise _no_images(root)
+    if options.pattern is not None:
+        if "/" in options.pattern and direct:
+            found = direct + [f for d in list_folders(root) for f in find_images(d, 0)]
+        return parse_names(found, root, pattern=options.pattern)
+    parents = {f.parent for f in found}
+    challenge = [f for f in found if CTC_IMAGE.fullmatch(f.stem)]
+    are_sequences = len(challenge) == len(found) and all(
+        f.parent != root and CTC_FOLDER.fullmatch(f.parent.name) for f in found
+    )
+    if options.format == "ctc" or are_sequences or any(map(_is_challenge, sorted(parents))):
+        if not challenge:
+            expected = "images named t000.tif, t001.tif, ... for format ctc"
+            raise error(root, "no such image", expected, "set the column `format` to auto")
+        return _challenge_images(root, challenge)
+    if options.format == "channel_folders":
+        return _channel_folders(root, found, options)
+    try:
+        return parse_names(found, root, channels=options.channels)
+    except InputError:
+        parts = split_parts(found) if len(parents) == 1 else []
+        if not parts or not _is_stack(parts[0].path, options):
+            raise
+        return NamedImages(parts)
+
+
+def _is_stack(path: Path, options: MovieOptions) -> bool:
+    """Tell whether a file holds several frames, as those of a split movie do."""
+    count = len(options.channels) or None
+    stack = read_stack(path, n_channels=count, z=options.z or ZChoice("max"))
+    return len(stack.planes) > 1
+
+
+def _channel_folders(root: Path, found: list[Path], options: MovieOptions) -> NamedImages:
+    """Take the names of folders as channels where the user says so, whatever they are."""
+    folders = _channel_dirs(root)
+    known = (*options.channels, *(folder.name for folder in folders))
+    try:
+        return parse_names(found, root, channels=known)
+    except InputError:
+        own = {f.name: parse_names(find_images(f, 0), f).images for f in folders}
+        if any(image.channel for images in own.values() for image in images):
+            raise
+    return NamedImages([replace(i, channel=name) for name, images in own.items() for i in images])
+
+
+def _channel_dirs(root: Path) -> list[Path]:
+    """List sub-folders with images, but for those of label images."""
+    return [folder for folder in list_folders(root) if not is_label_folder(folder)]
+
+
+def _is_challenge(folder: Path) -> bool:
+    """Tell whether a folder has the layout of the Cell Tracking Challenge."""
+    has_labels = any(f.stem.startswith("man_track") for f in list_images(folder))
+    has_truth = folder.with_name(f"{folder.name}_GT").is_dir()
+    images = find_images(folder, 0)
+    return (has_labels or has_truth) and any(CTC_IMAGE.fullmatch(f.stem) for f in images)
+
+
+def _challenge_images(root: Path, files: list[Path]) -> NamedImages:
+    """Name the images of sequences 01, 02: each is a position."""
+    folders = sorted({f.parent for f in files})
+    for folder in folders:
+        _refuse_labels_without_image(folder, [f for f in files if f.parent == folder])
+    return NamedImages(
+        [
+            NamedImage(f, int(f.stem[1:]), position=f.parent.name if len(folders) > 1 else "")
+            for f in files
+        ]
+    )
+
+
+def _refuse_labels_without_image(sequence: Path, files: list[Path]) -> None:
+    numbers = {int(f.stem[1:]) for f in files}
+    for label in list_images(sequence):
+        number = re.fullmatch(r"man_track(\d+)", label.stem)
+        if number and int(number[1]) not in numbers:
+            raise error(
+                sequence,
+                f"no image t{number[1]}.tif for {label.name}",
+                "an image for each label image",
+                "add the missing image",
+            )
+
+
+def _no_images(root: Path) -> InputError:
+    """Make the error for a folder without a readable image; say what is there instead."""
+    files = sorted(f for f in root.rglob("*") if f.is_file() and not f.name.startswith("."))
+    foreign = next((f for f in files if maker_of(f) is not None), None)
+    if foreign is not None:
+        try:
+            refuse_foreign(foreign)
+        except InputError as told:
+            return told
+    folders = sorted((p.name for p in root.iterdir() if p.is_dir()), key=natural_key)
+    found = "no images"
+    if list_images(root):
+        found = "only label images"
+    elif folders:
+        found = f"no images but sub-folders {', '.join(folders[:5])}"
+    expected = "images, TIFF or PNG, or sub-folders of them named by channel"
+    return error(root, found, expected, "correct the columns `path` and `format`")
+
+
+def _unread(root: Path, images: list[NamedImage]) -> list[str]:
+    """Name sub-folders with images that are no part of the movie."""
+    read = {image.path.parent for image in images}
+    if not any(parent == root or root.name == parent.name for parent in read):
+        labels = [f.name for f in list_folders(root) if is_label_folder(f)]
+        if not labels or any(map(_is_challenge, read)):
+            return []
+        return [f"Folders of label images are not read as channels: {', '.join(labels)}."]
+    unread = [f.name for f in list_folders(root) if f not in read]
+    return [f"Images in sub-folders are not read: {', '.join(unread)}."] if unread else []
+
+
+def _kind_of(root: Path, images: list[NamedImage]) -> str:
+    """Name the format of many images."""
+    if _is_challenge(images[0].path.parent):
+        return "ctc"
+    by_channel = defaultdict(set)
+    for image in images:
+        by_channel[image.channel].add(image.path.parent)
+    if len(by_channel) == 1:
+        return "tiff_series"
+    folders = list(by_channel.values())
+    is_apart = not any(a & b for i, a in enumerate(folders) for b in folders[:i])
+    return "channel_folders" if is_apart else "channel_files"
