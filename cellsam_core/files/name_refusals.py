@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cellsam_core.files.named_images import NamedImage
 
 MAX_CHANNELS = 16
-
 MAX_CHANNELS_OF_ONE_FRAME = 7
 """More channels than that in one frame are frames whose names were not understood."""
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from cellsam_core.files.named_images import NamedImage
 
 FILE_FORMATS = ("image", "tiff_stack", "ome_tiff", "ome_zarr", "microscope")
-
 FOLDER_FORMATS = ("tiff_series", "ctc", "channel_folders", "channel_files")
-
 FORMATS = ("auto", *FOLDER_FORMATS, *FILE_FORMATS)
 
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CTC_IMAGE = re.compile(r"t\d+", re.IGNORECASE)
-
 CTC_FOLDER = re.compile(r"\d\d")
 
 
