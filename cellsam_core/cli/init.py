@@ -37,4 +37,5 @@ def run(args: argparse.Namespace) -> None:
     for proposal in proposals:
         print(proposal.text())
     print("\nWritten:", ", ".join(str(path) for path in written))
-    print(next_steps(args.output, proposals[0].sample))
+    to_preview = next((p for p in proposals if not p.problem), proposals[0])
+    print(next_steps(args.output, to_preview.sample))

@@ -171,7 +171,7 @@ def _comments(proposal: Proposal) -> list[str]:
     lines = [f"# {proposal.sample}: {sentence}" for sentence in proposal.found]
     for column, sentence in proposal.to_fill.items():
         lines.append(f"# {proposal.sample}: FILL IN {column}: {sentence}")
-    if proposal.problem and not proposal.to_fill:
+    if not proposal.can_be_read:
         lines.append(f"# {proposal.sample}: NOT READ: {proposal.problem}")
     return [" ".join(line.split()) for line in lines]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import find_images
 from cellsam_core.first_steps.recognise import kind_of, name_for
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.positions import positions_of
@@ -49,11 +50,21 @@ class Proposal:
         """Name of the sample."""
         return str(self.row["sample"])
 
+    @property
+    def can_be_read(self) -> bool:
+        """True unless the files can't be read whatever is filled in."""
+        return not self.problem or bool(self.to_fill)
+
+    @property
+    def has_channels(self) -> bool:
+        """True if a channel was chosen, or must be, which it is only among several."""
+        return bool({"nuclear_channel", "cell_channel"} & {*self.row, *self.to_fill})
+
     def text(self) -> str:
         """Write what was found, and what the user must fill in, one line each."""
         lines = [f"{self.sample}: {self.row['path']}", *(f"  {line}" for line in self.found)]
         lines += [f"  FILL IN {column}: {line}" for column, line in self.to_fill.items()]
-        if self.problem and not self.to_fill:
+        if not self.can_be_read:
             lines.append(f"  NOT READ: {self.problem}")
         return "\n".join(lines)
 
@@ -65,7 +76,8 @@ def propose_sheet(paths: Sequence[str | Path]) -> list[Proposal]:
     ----------
     paths
         Folders or files, each of one experiment, or folders that hold one experiment in each
-        sub-folder or file. A movie of several positions is one row.
+        sub-folder or file. A movie of several positions is one row. A sub-folder without
+        images is left out.
 
     Returns
     -------
@@ -103,7 +115,7 @@ def propose_sheet(paths: Sequence[str | Path]) -> list[Proposal]:
 
 
 def _experiments(path: Path) -> list[Proposal]:
-    """Propose a row for a path or, if it can't be read, for each readable entry of it."""
+    """Propose a row for a path or, if it can't be read, for each experiment in it."""
     if not path.exists():
         raise InputError(
             path,
@@ -118,12 +130,17 @@ def _experiments(path: Path) -> list[Proposal]:
         kind_of(folder).assay != "movie" for folder in folders
     )
     whole = propose(path)
-    if not holds_tissues and (not whole.problem or whole.to_fill or not folders):
+    needs_pattern = "pattern" in whole.to_fill
+    if not holds_tissues and not needs_pattern and (whole.can_be_read or not folders):
         return [whole]
     parts = [propose(folder) for folder in folders]
-    readable = [part for part in parts if not part.problem or part.to_fill]
-    if readable:
-        return readable
+    # Sub-folders with channels of their own are experiments, whatever they are called.
+    if not holds_tissues and needs_pattern and not any(part.has_channels for part in parts):
+        return [whole]
+    if any(part.can_be_read for part in parts):
+        # An experiment that can't be read gets a row all the same: `check` then names it.
+        pairs = zip(folders, parts, strict=True)
+        return [part for folder, part in pairs if part.can_be_read or find_images(folder)]
     raise InputError(
         path,
         found=f"no folder that can be read ({whole.problem.rstrip('.')})",

@@ -81,11 +81,42 @@ def test_a_folder_of_experiments_gives_a_row_for_each(tmp_path: Path):
         cc.propose_sheet([tmp_path / "slides" / "notes"])
 
 
+def test_an_experiment_that_cannot_be_read_is_no_silent_loss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    movie(tmp_path / "screen" / "good", ("H2B", "YFP"))
+    cut = movie(tmp_path / "screen" / "bad", ("H2B", "YFP")) / "YFP_t1.tif"
+    cut.write_bytes(cut.read_bytes()[:300])
+    (tmp_path / "screen" / "notes").mkdir()
+    assert main(["init", str(tmp_path / "screen"), "-o", str(tmp_path / "project")]) == 0
+    said = capsys.readouterr().out
+    assert "  NOT READ: " in said
+    assert "cellsam-core preview good --directory" in said
+    sheet = (tmp_path / "project" / "config" / "samples.tsv").read_text()
+    rows = [line for line in sheet.splitlines() if not line.startswith("#")]
+    assert [row.split("\t")[0] for row in rows] == ["sample", "bad", "good"]
+
+
 def test_positions_are_one_row(tmp_path: Path):
     for position in (0, 1):
         movie(tmp_path / "raw" / f"Pos{position}", ("GFP",))
     (proposal,) = cc.propose_sheet([tmp_path / "raw"])
     assert "2 positions, each becomes a sample of its own: Pos0, Pos1" in proposal.found
+    for position in (0, 1):
+        movie(tmp_path / "unclear" / f"Pos{position}", ("GFP", "RFP"))
+    (proposal,) = cc.propose_sheet([tmp_path / "unclear"])
+    assert set(proposal.to_fill) == {"nuclear_channel", "cell_channel"}
+
+
+def test_movies_with_names_of_any_kind_get_a_row_each(tmp_path: Path):
+    for name in ("drug", "vehicle"):
+        movie(tmp_path / "screen" / name, ("H2B", "YFP"))
+    rows = [proposal.row for proposal in cc.propose_sheet([tmp_path / "screen"])]
+    assert [row["sample"] for row in rows] == ["drug", "vehicle"]
+    for name in ("one", "two"):
+        movie(tmp_path / "parts" / name, ("H2B_left",))
+    (proposal,) = cc.propose_sheet([tmp_path / "parts"])
+    assert set(proposal.to_fill) == {"pattern", "channels"}
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
