@@ -107,6 +107,9 @@ class Editing:
                 for row in rows
             ]
             listed["seen"][name] = checksum_of(path)
+        found = sample.found_anyway()
+        for row in listed["rows"]["cells"]:
+            row["found_anyway"] = row.get("id", "") in found
         listed["folder"] = self._folder.name
         return listed
 

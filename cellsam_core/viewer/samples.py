@@ -139,6 +139,16 @@ class Sample:
         reasons = gone["reason"] if "reason" in gone else gone["found"].map(lambda _: "not found")
         return dict(zip(gone["id"], reasons, strict=True))
 
+    def found_anyway(self) -> set[str]:
+        """Return the ids of added cells that the last segmentation found by itself."""
+        path = self.folder / "2_masks/corrected/corrections.csv"
+        if not path.is_file():
+            return set()
+        names = ["id", "operation", "found", "iou"]
+        table = read_table(path, names, dtype=str, keep_default_na=False)
+        is_added = (table["operation"] == "add") & (table["found"] == "yes")
+        return set(table["id"][is_added & (table["iou"] != "")]) - {""}
+
     @cached_property
     def movie(self) -> MovieTables | None:
         """Tables of a movie; None for a tissue."""

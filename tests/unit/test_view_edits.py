@@ -295,6 +295,22 @@ def test_a_correction_that_found_no_cell_is_listed_as_lost(folder: Path):
     assert [row["waiting"] for row in rows] == [False]
 
 
+def test_an_added_cell_that_the_segmentation_now_finds_is_told(folder: Path):
+    client = client_of(folder)
+    places = [(80, 160), (20, 160)]
+    keys = [
+        post_cell(client, "add", outline=outline_at(*place)).json()["written"][0]["id"]
+        for place in places
+    ]
+    outcome = folder / "results/movie/2_masks/corrected/corrections.csv"
+    outcome.parent.mkdir()
+    lines = [f"{keys[0]},2,add,5,yes,3,0.912,", f"{keys[1]},3,add,5,yes,9,,"]
+    outcome.write_text("\n".join(["id,row,operation,frame,found,label,iou,reason", *lines, ""]))
+    rows = client.get("corrections").json()["rows"]["cells"]
+    assert [row["found_anyway"] for row in rows] == [True, False]
+    assert [row["lost"] for row in rows] == ["", ""]
+
+
 @pytest.mark.parametrize(
     "body",
     [

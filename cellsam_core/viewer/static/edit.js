@@ -130,10 +130,18 @@ addPanel("side", () => {
   return html`<section class="panel" id="history"><h2>Corrections <small>${rows.length}</small></h2>
     ${state.readOnly ? html`<p class="hint">The page was started with --read-only.</p>` : null}
     ${rows.length ? html`<p class="hint">In the folder <code>${state.folder}</code>. The results change when <code>snakemake</code> runs again.</p>` : html`<p class="hint">Choose a cell, Shift + click a second one, then use the buttons above the image.</p>`}
+    ${foundAnyway(rows)}
     <table><tbody>${rows.slice(0, 30).map((row) => html`<tr class=${row.waiting ? "wait" : ""} title=${row.lost ? `Not carried out: ${row.lost}` : ""}>
       <td><button class="quiet" onClick=${safely(() => look(row))}>${row.operation}</button>${row.lost ? html` <strong class="problem">lost</strong>` : null}</td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td>${row.label ? `cell ${row.label}` : ""}</td>
       <td>${row.id && !state.readOnly ? html`<button class="quiet" aria-label=${`Remove ${words(row)}`} onClick=${safely(() => remove(row))}>remove</button>` : "by hand"}</td></tr>`)}</tbody></table></section>`;
 });
+
+/** A sentence about added cells that the segmentation finds now. */
+function foundAnyway(rows) {
+  const added = rows.filter((r) => r.operation === "add");
+  const n = added.filter((r) => r.found_anyway).length;
+  return n ? html`<p class="hint">Added cells that the segmentation now finds by itself: ${n} of ${added.length}. These rows are no longer needed. Your outlines are used as long as the rows are there.</p>` : null;
+}
 
 /** All rows of both tables, in the order of time; rows by hand come first. */
 function all() {
