@@ -57,6 +57,7 @@ def test_batches_are_sized_by_the_images(snakemake: Snakemake, tmp_path: Path):
     rows = [line.split() for line in plan.stdout.splitlines()]
     assert ["long", "14", "3", "9"] in [row[:4] for row in rows]
     assert ["all", "18", "7", "19"] in [row[:4] for row in rows]
+    assert "samples finished" not in plan.stdout  # no sample was to be run
 
 
 def test_each_position_is_a_sample(snakemake: Snakemake, tmp_path: Path):

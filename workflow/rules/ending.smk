@@ -44,11 +44,14 @@ def sample_jobs(sample):
     return [*map(job, before), *found, *map(job, [*after, "report"])]
 
 
-def tell_ending():
+def tell_ending(has_failed):
     """Print which samples failed and where the reports are; compare those that finished."""
     from cellsam_core.run_plan.outcome import outcome_of, outcome_table
 
     outcomes = [outcome_of(sample, sample_jobs(sample)) for sample in SAMPLES]
+    # After `snakemake plan` in a new folder there is nothing to tell.
+    if not has_failed and all(outcome.state == "not run" for outcome in outcomes):
+        return
     finished = {outcome.sample for outcome in outcomes if outcome.state == "finished"}
     pages = [Path(f"results/{sample}/4_report/report.html") for sample in SAMPLES]
     told = outcome_table(outcomes, [page for page in pages if page.exists()])
@@ -102,8 +105,8 @@ def compare_finished(failed):
 
 
 onsuccess:
-    tell_ending()
+    tell_ending(has_failed=False)
 
 
 onerror:
-    tell_ending()
+    tell_ending(has_failed=True)
