@@ -63,7 +63,7 @@ def _spread(
     radii = 0.5 * SOMA_SHARE * diameter_px * np.clip(rng.normal(1, 0.2, n), 0.55, 1.6)
     clustering, overlap = float(rng.uniform(0, 0.9)), float(rng.uniform(0, 0.3))
     discs = shapes.place(rng, shape_yx, radii, clustering=clustering, overlap=overlap)
-    longest = float(rng.choice([1.3, 2.0, 3.5]))
+    longest = float(rng.choice([1.3, 2.0, 3.5, 7.0]))
     n_processes = float(rng.choice([0.3, 1.5, 3.0]))
     common, aligned = rng.uniform(0, np.pi), rng.random() < 0.3
     labels = np.zeros(shape_yx, np.int32)

@@ -43,6 +43,20 @@ UNSTAINED = ("yeast", "bacteria", "phase", "rods", "phase contrast", "adherent")
 ONE_PLANE_SHARE = 0.4
 """Fraction of the crops of stained sections that show only the grey or the red plane."""
 
+STRETCH_SPREAD = 0.08
+SLENDER_SPREAD = 0.25
+"""Standard deviation of the log of the stretch of each axis; of the second kind are adherent cells.
+
+The same cells are spread on one dish and spindles on another. A stretched crop shows both."""
+
+ADHERENT = ("phase contrast", "adherent")
+
+SHARPEN_SHARE = 0.4
+SHARPEN_RANGE = (-0.4, 1.2)
+SHARPEN_PX = (1.0, 5.0)
+"""Fraction of the crops of unstained cells whose details are weakened or strengthened, how much,
+and the size of the details: rings and optics of phase contrast differ in their halos."""
+
 INVERTED = {
     "fluorescence": 0.03,
     "histology": 0.15,
@@ -70,14 +84,7 @@ def random_crop(
     source = image.equalised if rng.random() < CLAHE_SHARE else image.channels
     if image.modality == "histology" and rng.random() < ONE_PLANE_SHARE:
         source = one_plane(source, rng)
-    stretch = np.exp(rng.normal(0, 0.08, 2))
-    theta = rng.integers(4) * np.pi / 2
-    if rng.random() < 0.4:
-        theta += rng.uniform(-np.pi, np.pi)
-    flip = rng.choice([-1.0, 1.0])
-    cos, sin = np.cos(theta), np.sin(theta)
-    rotation = np.array([[cos, -sin * flip], [sin, cos * flip]])
-    matrix = rotation @ np.diag(stretch / scale) * (CROP_PX / 2)
+    matrix = _turn_and_stretch(image.modality, rng) / scale * (CROP_PX / 2)
     height, width = image.labels.shape
     centre = _crop_centre(image.labels, np.abs(matrix).sum(1) * 0.6, rng)
     theta_matrix = np.array(
@@ -110,6 +117,25 @@ def random_crop(
         pixels = np.where(pixels.max(axis=(1, 2), keepdims=True) > 0, pixels + added, pixels)
     labels[truth < 0] = UNKNOWN
     return relight(pixels, image.modality, rng), labels
+
+
+def _turn_and_stretch(modality: str, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the linear map ``(2, 2)`` from the crop to the image, without its scale."""
+    theta = rng.integers(4) * np.pi / 2
+    if rng.random() < 0.4:
+        theta += rng.uniform(-np.pi, np.pi)
+    flip = rng.choice([-1.0, 1.0])
+    cos, sin = np.cos(theta), np.sin(theta)
+    rotation = np.array([[cos, -sin * flip], [sin, cos * flip]])
+    is_slender = modality in ADHERENT
+    stretch = np.exp(rng.normal(0, SLENDER_SPREAD if is_slender else STRETCH_SPREAD, 2))
+    along = np.eye(2)
+    if is_slender:  # along any line, not only along the sides of the crop
+        phi = rng.uniform(0, np.pi)
+        cos, sin = np.cos(phi), np.sin(phi)
+        along = np.array([[cos, -sin], [sin, cos]])
+    turned: NDArray[np.float64] = rotation @ along @ np.diag(stretch) @ along.T
+    return turned
 
 
 def _sampling_grid(theta: NDArray[np.float64], rng: np.random.Generator) -> torch.Tensor:
@@ -186,6 +212,9 @@ def relight(
             y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
             angle = rng.uniform(0, 2 * np.pi)
             plane = plane * (1 + rng.uniform(0, 0.4) * (y * np.sin(angle) + x * np.cos(angle)))
+        if modality in UNSTAINED and rng.random() < SHARPEN_SHARE:
+            smooth = ndimage.gaussian_filter(plane, rng.uniform(*SHARPEN_PX))
+            plane = plane + rng.uniform(*SHARPEN_RANGE) * (plane - smooth)
         if rng.random() < 0.2:
             plane = ndimage.gaussian_filter(plane, rng.uniform(0.3, 1.5))
         if rng.random() < 0.5:

@@ -37,8 +37,14 @@ SUFFIXES = (".tif", ".tiff", ".png")
 ZARR = ".zarr"
 LABEL_TAIL = "_label"
 
-PARTIAL = {"yes": True, "no": False, "": False}
-"""Values of the column `partial`: whether some cells of the image have no label."""
+NOT_PARTIAL = ("no", "")
+PATCH = "patch"
+PARTIAL = ("yes", PATCH, *NOT_PARTIAL)
+"""Values of the column `partial`. Of a truth that is `patch`, all cells of a patch of packed cells
+have a label, and no other cell. Of one that is `yes`, some cells have none, wherever they lie."""
+
+PATCH_GAP_PX = 3
+"""Half of the widest gap between the labels of two cells of a patch, in pixels."""
 
 PARTIAL_REACH = 0.5
 """Distance from a labelled cell, in diameters, within which a partial truth knows its background.
@@ -101,7 +107,8 @@ def load_manifest(manifest: Path, root: Path, split: str) -> list[LabelledImage]
         ``pixel_size_um``, ``weight``, ``nuclear``, ``cell`` and ``partial``, of which the
         columns after ``split`` may be absent; see :mod:`cellsam_core.training.split`.
         ``nuclear`` and ``cell`` tell the channels of an image of several (see :mod:`.roles`).
-        ``partial`` is ``yes`` where some cells have no label. Rows of one image are truths of
+        ``partial`` is ``yes`` where some cells have no label and ``patch`` where only those of a
+        patch of packed cells have one. Rows of one image are truths of
         it by several experts; where only another has a cell, it may be one.
     root
         Folder of the data.
@@ -133,8 +140,11 @@ def load_row(root: Path, row: Mapping[Hashable, Any]) -> LabelledImage:
         weight=row["weight"],
         roles={role: row[role] for role in ROLES if isinstance(row.get(role), str)},
     )
-    if not PARTIAL[row.get("partial", "")]:
+    partial = row.get("partial", "")
+    if partial in NOT_PARTIAL:
         return image
+    if partial == PATCH:
+        return replace(image, unknown=outside_patch(image.labels))
     return replace(image, unknown=far_from_cells(image.labels, image.diameter_px))
 
 
@@ -144,6 +154,16 @@ def far_from_cells(labels: NDArray[np.int32], diameter_px: float) -> NDArray[np.
         return np.ones(labels.shape, bool)
     away: NDArray[np.float64] = ndimage.distance_transform_edt(labels == 0)
     return away > PARTIAL_REACH * diameter_px
+
+
+def outside_patch(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Find the pixels outside the patch of packed cells that has labels."""
+    margin = 2 * PATCH_GAP_PX
+    cells = np.pad(labels > 0, margin)
+    closed = ndimage.binary_closing(cells, iterations=PATCH_GAP_PX)
+    patch = ndimage.binary_fill_holes(closed)
+    inside: NDArray[np.bool_] = patch[margin:-margin, margin:-margin]
+    return ~inside
 
 
 def _beside_others(image: LabelledImage, truths: Sequence[LabelledImage]) -> LabelledImage:
@@ -181,7 +201,8 @@ def _partial(manifest: Path, rows: pd.DataFrame) -> pd.Series[str]:
         raise InputError(
             manifest,
             found=f"partial {given[~given.isin(PARTIAL)].iloc[0]}",
-            expected="yes where some cells have no label, else no or nothing",
+            expected="yes where some cells have no label, patch where those of a patch have one and"
+            " no others, else no or nothing",
             remedy="correct the column `partial`",
         )
     return given

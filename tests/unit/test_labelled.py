@@ -99,6 +99,20 @@ def test_a_manifest_names_channels_and_joins_them(tmp_path: Path) -> None:
         load_manifest(manifest_of(tmp_path, f"{row}\t1\t\tsome"), tmp_path, "train")
 
 
+def test_outside_a_labelled_patch_nothing_is_known(tmp_path: Path) -> None:
+    imsave(tmp_path / "a.png", planes()[0].astype(np.uint8), check_contrast=False)
+    # Two cells with a gap between them are the patch; a third cell touches it without a label.
+    imsave(tmp_path / "l.png", squares((5, 5), (5, 17)), check_contrast=False)
+    manifest = manifest_of(tmp_path, "a.png\tl.png\ttissue\ttest\t\t\tpatch")
+    (entry,) = manifest_entries(manifest, tmp_path, ["test"])
+    truth = entry.read()
+    assert truth.unknown is not None
+    assert not truth.unknown[8, 5:27].any()
+    assert truth.unknown[8, 28:].all()
+    found = squares((5, 5), (5, 17), (5, 29))
+    assert score_image(found, truth).counts[0].tolist() == [2, 0, 0]
+
+
 def test_far_from_labels_a_partial_truth_is_unknown(tmp_path: Path) -> None:
     imsave(tmp_path / "a.png", planes()[0].astype(np.uint8), check_contrast=False)
     imsave(tmp_path / "l.png", squares((5, 5)), check_contrast=False)
