@@ -338,17 +338,21 @@ def test_raw_channels_are_shown_on_demand(tab: Tab, movie: Path):
 
 def test_a_hundred_thousand_cells_are_shown_and_found(tab: Tab, tmp_path: Path):
     side, along = 13, 316
-    make_tissue(tmp_path / "results/large", side * along, along**2, 1000)
+    make_tissue(tmp_path / "results/large", side * along, along**2, 1_000_000)
     served = view(tmp_path / "results")
     try:
         page = tab.open(served.url, "large")
         tab.wait(busy="false")
+        for k in (0, 1, *range(100, 106)):  # in the list before the user searches
+            page.get_by_label(f"Transcripts of gene{k}", exact=True).check()
+        tab.wait(transcripts="density")  # about 27,000 in view
         page.evaluate("() => import('./static/image.js').then(m => m.goTo(2000, 2000))")
         page.wait_for_timeout(600)
         row = column = 2000 // side
         middle = (side + 1) / 2
         page.mouse.move(*tab.screen(row * side + middle, column * side + middle))
         tab.wait(hover=row * along + column + 1)
+        page.wait_for_selector("body[data-transcripts^='points ']", state="attached")
         page.locator("#doubts tbody tr").first.wait_for()
     finally:
         served.close()
