@@ -231,9 +231,11 @@ IN_TEMPORARY = {
     "corrections/table.py": {"_write"},
     "exports/qupath.py": {"write_qupath"},
     "exports/vpt.py": {"write_vpt", "_write_tables"},
+    "exports/xenium_explorer.py": {"write_xenium_explorer"},
     "exports/xenium_ranger.py": {"write_xenium_ranger", "_write_labels"},
-    "first_steps/page.py": {"_picture"},  # into memory
+    "first_steps/page.py": {"_encode"},  # into memory
     "viewer/points.py": {"_column"},  # into a file without a name
+    "training/collect.py": {"_write_region", "_write_channels"},
     "training/history.py": {"flush"},  # a log that grows
     "reporting/crops.py": {"picture"},  # into memory
     "reporting/figures_common.py": {"encode"},  # into memory

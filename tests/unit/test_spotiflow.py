@@ -114,6 +114,14 @@ def test_raw_rounds_are_decoded_from_its_spots(stand_in, tmp_path):
     assert calls["none"] < 0.3 * calls["filter"]
 
 
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rounds") / "raw"
+    size = ["--size-px", "96", "--cells", "3", "--transcripts", "150"]
+    assert main(["simulate", "merfish", "--raw-rounds", "-o", str(folder), *size]) == 0
+    return folder
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -123,16 +131,16 @@ def test_raw_rounds_are_decoded_from_its_spots(stand_in, tmp_path):
         (("--spotiflow", "no/such"), "no model that can be opened (URL fetch failure"),
     ],
 )
-def test_what_can_not_be_used_is_one_sentence(stand_in, tmp_path, capsys, options, message):
-    assert decode(tmp_path, tmp_path / "out", *options) == 1
+def test_what_can_not_be_used_is_one_sentence(stand_in, raw, tmp_path, capsys, options, message):
+    assert decode(raw, tmp_path / "out", *options) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_package_is_one_sentence(tmp_path, monkeypatch, capsys):
+def test_a_missing_package_is_one_sentence(raw, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "spotiflow", None)
     monkeypatch.setitem(sys.modules, "spotiflow.model", None)
-    assert decode(tmp_path, tmp_path / "out", "--spotiflow", "general") == 1
+    assert decode(raw, tmp_path / "out", "--spotiflow", "general") == 1
     assert "pip install spotiflow" in capsys.readouterr().err
 
 

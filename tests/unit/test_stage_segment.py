@@ -46,7 +46,8 @@ class Threshold:
 
 @pytest.fixture
 def model() -> Model:
-    weights: Any = SimpleNamespace(name="toy", path="toy.safetensors", sha256="0" * 64)
+    file = "toy.safetensors"
+    weights: Any = SimpleNamespace(name="toy", given=file, path=file, sha256="0" * 64)
     return Model(weights, "official", "cpu", lambda _: Threshold(), lambda _: {"limit": 0.5})
 
 

@@ -224,7 +224,7 @@ def test_run_lengths_come_back():
 @pytest.mark.parametrize(
     "query",
     [
-        *("", "c=", "c=1:ffffff:0:100", "c=0:ffffff:100:100", "c=0:fffff:0:9"),
+        *("", "c=", "c=9:ffffff:0:100", "c=0:ffffff:100:100", "c=0:fffff:0:9"),
         *("c=0:ffffff:0:65536", "c=0:ffffff:0:9,", "c=" + ",".join(["0:ffffff:0:9"] * 9)),
     ],
 )
