@@ -41,8 +41,8 @@ def test_it_opens_lists_the_samples_and_asks_nobody_else(tab: Tab, served: Page)
     assert page.locator("img[onerror]").count() == 0
     page.select_option("select[aria-label=Sample]", "tissue")
     tab.wait(sample="tissue", frame=0)
-    assert tab.errors == []
     assert [status for status in tab.statuses if status[0] >= 400] == []
+    assert tab.errors == []
     own = f"http://127.0.0.1:{served.port}/"
     assert [a for a in tab.addresses if not a.startswith((own, "data:", "blob:"))] == []
 

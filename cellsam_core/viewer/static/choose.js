@@ -30,6 +30,7 @@ export async function openSample(sample, frame = 0) {
   if (sample.has?.image) await openChannels(sample);
   if (state.sample !== sample) return;
   if (sample.has?.tracks) await openTracks();
+  if (state.sample !== sample) return;
   if (sample.has?.transcripts) json(path("transcripts")).then((f) => set(((data.features = f), {}))).catch(complain);
   if (sample.has?.counts) json(path("genes")).then((g) => set(((data.genes = g), {}))).catch(complain);
   setFrame(frame, true);
@@ -102,9 +103,10 @@ export function setFrame(frame, isForced = false) {
 }
 
 function loadAhead(frame) {
-  if (frame >= state.sample.frames) return;
+  const { sample } = state;
+  if (frame >= sample.frames) return;
   setTimeout(() => {
-    if (state.frame === frame - 1) Promise.all([loadCells(frame), loadLabels(frame), loadPaths(frame)]).catch(complain);
+    if (state.sample === sample && state.frame === frame - 1) Promise.all([loadCells(frame), loadLabels(frame), loadPaths(frame)]).catch(complain);
   }, 80);
 }
 
