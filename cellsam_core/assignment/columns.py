@@ -249,8 +249,9 @@ UNS = Output(
             "spatial_image",
             "dict",
             "The same in the axes of `image`, because squidpy and scanpy hide cells with negative"
-            " coordinates; docs/howto.md says how to plot it",
-            when="cells are labels, and one has a negative coordinate on the slide",
+            " coordinates, and draw cells far from 0 very small; docs/howto.md says how to plot it",
+            when="cells are labels, and one has a negative coordinate on the slide, or all are far"
+            " from 0 (the smallest x or y is more than half of the largest)",
         ),
         Column("spatialdata_attrs", "dict", "Keys by which SpatialData finds the cells"),
     ),

@@ -13,7 +13,7 @@ import shapely
 
 from cellsam_core.assignment.anndata import describe_columns, storable
 from cellsam_core.assignment.cells import LabelCells
-from cellsam_core.assignment.picture import frame_of_picture, spatial_entry
+from cellsam_core.assignment.picture import frames_of_pictures, spatial_entry
 from cellsam_core.assignment.stains import absent_images, measure_stains
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
@@ -131,9 +131,10 @@ def complete(
             _add_intensities(table, measured)
         area_um2 = float(np.median(table.obs["area_um2"])) if table.n_obs else 0.0
         diameter_um = 2 * np.sqrt(max(area_um2, 1e-6) / np.pi)
-        key, um_to_px = frame_of_picture(table.obsm["spatial"], owners.um_to_px)
-        entry = spatial_entry(measured, um_to_px, table.obsm[key], float(diameter_um))
-        table.uns[key] = {table.uns["spatialdata_attrs"]["region"]: entry}
+        frames = frames_of_pictures(table.obsm["spatial"], owners.um_to_px)
+        for key, um_to_px in frames.items():
+            entry = spatial_entry(measured, um_to_px, table.obsm[key], float(diameter_um))
+            table.uns[key] = {table.uns["spatialdata_attrs"]["region"]: entry}
     for name, values in owners.shapes().items():
         table.obs[name] = values.to_numpy()
     if pure is not None:

@@ -16,16 +16,19 @@ Affine = npt.NDArray[np.float64]
 
 MAX_CANVAS_PX = 1600
 """Longest side of the picture. It begins at 0 um of the slide, where nothing may be shown."""
+FAR = 0.5
+"""Empty share of the width or height of a picture from which on there is a second one."""
 # Green and magenta are told apart by everyone; where both are bright, the sum is white.
 COLOURS = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 BRIGHT_PERCENTILE = 99.5
 
 
-def frame_of_picture(xy_um: Affine, um_to_px: Affine) -> tuple[str, Affine]:
-    """Choose the coordinates that a picture is drawn with: no cell may be hidden.
+def frames_of_pictures(xy_um: Affine, um_to_px: Affine) -> dict[str, Affine]:
+    """Choose the coordinates that pictures are drawn with: no cell may be hidden.
 
     squidpy and scanpy show a picture from 0 on, and hide cells at negative coordinates, which
-    slides of MERSCOPE have.
+    slides of MERSCOPE have. A tissue far from 0 is a small part of such a picture; so it gets a
+    second one in the coordinates of the image.
 
     Parameters
     ----------
@@ -36,15 +39,19 @@ def frame_of_picture(xy_um: Affine, um_to_px: Affine) -> tuple[str, Affine]:
 
     Returns
     -------
-    key : str
-        ``spatial`` for the slide; ``spatial_image`` if a cell has a negative coordinate on it.
-    um_to_px : ndarray of float64, (3, 3)
-        Affine from these coordinates to pixels of the image.
+    dict
+        ``spatial`` for the slide, unless a cell has a negative coordinate on it, and
+        ``spatial_image`` if one has, or if the cells lie far from 0. The values are 3x3 affines
+        from these coordinates to pixels of the image.
     """
-    if not (xy_um < 0).any():
-        return "spatial", um_to_px
-    per_um = 1 / pixel_size_of(um_to_px)
-    return "spatial_image", np.diag([per_um, per_um, 1.0])
+    frames = {}
+    is_hidden = (xy_um < 0).any()
+    if not is_hidden:
+        frames["spatial"] = um_to_px
+    if is_hidden or (len(xy_um) and (xy_um.min(axis=0) > FAR * xy_um.max(axis=0)).any()):
+        per_um = 1 / pixel_size_of(um_to_px)
+        frames["spatial_image"] = np.diag([per_um, per_um, 1.0])
+    return frames
 
 
 def spatial_entry(

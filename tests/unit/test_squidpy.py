@@ -11,7 +11,7 @@ import tifffile
 import zarr
 
 import cellsam_core as cc
-from cellsam_core.assignment.picture import spatial_entry
+from cellsam_core.assignment.picture import frames_of_pictures, spatial_entry
 from cellsam_core.assignment.stains import measure_stains
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
@@ -99,6 +99,17 @@ def test_cells_with_negative_coordinates_are_not_hidden(tmp_path):
     assert ((xy > [left, top]) & (xy < [right, bottom])).all()
     column, row = np.round(xy).astype(int).T
     assert entry["images"]["segmentation"][row, column].tolist() == [3, 4, 70_000]
+
+
+def test_a_tissue_far_from_zero_has_a_second_picture():
+    """By itself, the one of the slide is nearly empty."""
+    far = np.array([[6400.0, 10.0], [6900.0, 400.0]])
+    frames = frames_of_pictures(far, np.diag([2.0, 2.0, 1.0]))
+    assert list(frames) == ["spatial", "spatial_image"]
+    near = frames_of_pictures(far - [6390.0, 0.0], np.diag([2.0, 2.0, 1.0]))
+    assert list(near) == ["spatial"]
+    assert list(frames_of_pictures(far - [6500.0, 0.0], np.eye(3))) == ["spatial_image"]
+    assert list(frames_of_pictures(np.empty((0, 2)), np.eye(3))) == ["spatial"]
 
 
 def test_scanpy_draws_with_defaults(table):
