@@ -125,7 +125,9 @@ def test_clicks_choose_cells_with_their_track_and_trace(
 def test_a_daughter_in_the_tree_leads_to_her_first_frame(tab: Tab, served: Page):
     page = tab.open(served.url, "movie", 2)
     tab.click(110, 130)
+    tab.wait(chosen="2:4")
     tree = page.locator("#lineage")
+    tree.locator("[data-track]").nth(2).wait_for()
     assert tree.locator("[data-track]").count() == 3
     tree.locator('[data-track="6"]').click()
     tab.wait(frame=7, chosen="7:5")
