@@ -260,8 +260,8 @@ def given_folder(key):
 def benchmark_flags(wildcards):
     """Params function: data and model of the benchmark, which does not depend on a sample."""
     options = {"data": given_folder("benchmark_data")} | CONFIG.section("segment")
-    del options["dark_cells"]  # an option of samples
-    return as_flags(options)
+    of_samples = ("dark_cells", "targets", "nucleus_diameter_px")
+    return as_flags({key: value for key, value in options.items() if key not in of_samples})
 
 
 def finetune_data(wildcards):
