@@ -128,7 +128,7 @@ export function choose(frame, label, isAdded = false) {
 }
 
 async function loadChosen(one) {
-  const { sample } = state;
+  const { sample, message } = state;
   const [cell, trace] = await Promise.all([
     json(path(`cell/${one.frame}/${one.label}`)),
     one.track ? json(path(`trace/${one.track}`)) : null,
@@ -137,6 +137,8 @@ async function loadChosen(one) {
   data.cell = { ...cell, frame: one.frame };
   data.trace = trace ? { track: one.track, ...trace } : null;
   set();
+  // What was said meanwhile, such as a note on what was written, stays.
+  if (state.message !== message) return;
   const area = cell.area_px ? `, ${Math.round(cell.area_px)} px` : "";
   say(one.track ? `Frame ${one.frame}, track ${one.track} chosen${area}.` : `Cell ${one.label} chosen${area}.`);
 }
