@@ -55,8 +55,8 @@ def measure(seed: int, options: LeakOptions) -> dict[str, Any]:
     image = as_label_image(tissue.labels, "labels")
     source = place(tissue.transcripts, None, tissue.pixel_size_um, image, AssignInputOptions())
     measured = measure_cells(image.tiles)
-    found = measure_purity(source, image.tiles, measured, cc.PurityOptions())
     windows = windows_of(source, image.tiles, measured)
+    found = measure_purity(source, windows, measured, cc.PurityOptions())
     xy = tissue.transcripts[["x_um", "y_um"]].to_numpy() / tissue.pixel_size_um
     place_of = windows.find(xy[:, 0], xy[:, 1])
     near = place_of.zone < windows.zones.far

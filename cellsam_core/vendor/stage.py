@@ -13,7 +13,7 @@ import pandas as pd
 
 from cellsam_core.assignment.purity.masks import grown_um
 from cellsam_core.assignment.purity.options import PurityOptions
-from cellsam_core.assignment.purity.stage import grown, measure_purity
+from cellsam_core.assignment.purity.stage import grown, measure_purity, windows_of
 from cellsam_core.corrections.result import masks_folder
 from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import match
@@ -213,7 +213,8 @@ def compare_tiles(
 
 
 def _purity(source: TranscriptSource, tiles: LabelTiles) -> Purity:
-    return measure_purity(source, tiles, measure_cells(tiles), PurityOptions())
+    measured = measure_cells(tiles)
+    return measure_purity(source, windows_of(source, tiles, measured), measured, PurityOptions())
 
 
 def _matched_table(shared: Shared, pairs: Any, n_common: Any, ours: Any, theirs: Any) -> Any:

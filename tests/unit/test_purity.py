@@ -122,7 +122,9 @@ def test_same_bytes_for_other_tiles_chunks_and_rows_in_pieces(
     tiles = LabelTiles(lambda rows, columns: leaky.labels[rows, columns], image.tiles.shape_yx, 97)
     monkeypatch.setattr(transcripts_module, "CHUNK_ROWS", 1009)
     monkeypatch.setattr(transcripts_module.iter_transcripts, "__defaults__", (1009,))
-    again = measure_purity(source, tiles, measure_cells(tiles), cc.PurityOptions())
+    cells = measure_cells(tiles)
+    windows = windows_of(source, tiles, cells)
+    again = measure_purity(source, windows, cells, cc.PurityOptions())
     assert again.to_json("s", 1) == measured.to_json("s", 1)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.assignment.counts import CountTable, FeatureIndex, number_features
+from cellsam_core.assignment.purity.curve import type_of
 from cellsam_core.assignment.purity.mixing import second_type_share
 from cellsam_core.assignment.purity.profiles import merged
 from cellsam_core.assignment.purity.vertical import vertical_overlap
@@ -146,7 +147,7 @@ class _Reading:
         other = np.where(found.nearest == mine, found.second, found.nearest)
         row = np.searchsorted(self._cell_id, mine)
         p_own = self._profiles[self._kind[row], gene]
-        p_other = self._profiles[self._kind_of(other), gene]
+        p_other = self._profiles[type_of(other, self._cell_id, self._kind), gene]
         ambient = self._ambient[found.zone]
         own = np.where(other > 0, self._own_share[found.zone], 1 - ambient)
         neighbour = np.where(other > 0, np.maximum(1 - ambient - own, 0), 0)
@@ -155,10 +156,6 @@ class _Reading:
         steps = np.rint(posterior * STEPS).astype(np.int64)
         self._own += np.bincount(row, steps, minlength=len(self._own)).astype(np.int64)
         self._n += np.bincount(row, minlength=len(self._n))
-
-    def _kind_of(self, cells: Ids) -> npt.NDArray[np.int64]:
-        row = np.minimum(np.searchsorted(self._cell_id, cells), len(self._cell_id) - 1)
-        return np.where(self._cell_id[row] == cells, self._kind[row], -1)
 
     @property
     def contamination(self) -> Floats:

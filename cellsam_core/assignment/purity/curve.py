@@ -198,7 +198,7 @@ class _Sides:
     def types_of(self, kind: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:
         """Type of the two cells that each transcript is between; -1 if it is not known."""
         sides = self.molecules.nearest, self.molecules.second
-        return tuple(_type_of(side, self.cell_id, kind) for side in sides)
+        return tuple(type_of(side, self.cell_id, kind) for side in sides)
 
 
 def _inside(molecules: Molecules, cell_id: npt.NDArray[np.uint32]) -> int:
@@ -234,7 +234,7 @@ def _fit(
     return shares, n_informative / max(len(molecules.gene), 1)
 
 
-def _type_of(
+def type_of(
     cells: npt.NDArray[np.uint32], cell_id: npt.NDArray[np.uint32], kind: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """Type of each cell, -1 for those that are not in the table."""

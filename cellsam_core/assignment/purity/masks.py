@@ -52,7 +52,7 @@ class MaskPurity:
         measured = measure_cells(tiles)
         self._source = source
         self._windows = windows_of(source, tiles, measured)
-        self.purity = measure_purity(source, tiles, measured, options, panel=panel)
+        self.purity = measure_purity(source, self._windows, measured, options, panel=panel)
 
     def grow(self, expand_um: float | str) -> float:
         """Choose the distance by which masks grow, if it is ``auto``, and return it."""

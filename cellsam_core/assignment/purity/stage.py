@@ -100,13 +100,14 @@ def estimate_purity(
     image = as_label_image(labels, "labels")
     source = place(transcripts, manifest_of(transcripts), pixel_size_um, image, inputs)
     measured = measure_cells(image.tiles)
-    found = measure_purity(source, image.tiles, measured, options, panel=panel)
+    windows = windows_of(source, image.tiles, measured)
+    found = measure_purity(source, windows, measured, options, panel=panel)
     return found if expand_um == 0 else grown(found, expand_um)
 
 
 def measure_purity(
     source: TranscriptSource,
-    tiles: LabelTiles,
+    windows: Windows,
     measured: pd.DataFrame,
     options: PurityOptions,
     *,
@@ -118,8 +119,8 @@ def measure_purity(
     ----------
     source
         The transcripts.
-    tiles
-        Masks.
+    windows
+        Surroundings of the masks, see :func:`windows_of`.
     measured
         Centroid ``x, y`` and ``area_px`` of each mask, in pixels.
     options
@@ -127,7 +128,6 @@ def measure_purity(
     panel
         Files that name the genes and controls of the panel, beside those of `source`.
     """
-    windows = windows_of(source, tiles, measured)
     molecules = read_molecules(source, windows, choose_windows(windows, measured), panel)
     curve = measure_curve(molecules, windows.zones)
     if curve.reason:
