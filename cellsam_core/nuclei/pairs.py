@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
-    from cellsam_core.nuclei.overlaps import Overlaps
+    from cellsam_core.labels.shared_pixels import SharedPixels
 
 LEAST_INSIDE = 0.5
 """Share of a nucleus inside a cell from which it belongs to the cell."""
@@ -40,19 +40,19 @@ class Pairs(NamedTuple):
     cells: pd.DataFrame
 
 
-def pair(overlaps: Overlaps) -> Pairs:
+def pair(shared: SharedPixels) -> Pairs:
     """Give the nuclei of a frame to its cells.
 
     Parameters
     ----------
-    overlaps
-        Pixels that nuclei and cells share.
+    shared
+        Pixels of nuclei, the first labels, and of cells, the second ones.
     """
-    table = pd.DataFrame(overlaps._asdict())
+    table = pd.DataFrame({"nucleus": shared.first, "cell": shared.second, "n_px": shared.n_px})
     area = table[table["nucleus"] > 0].groupby("nucleus")["n_px"].sum()
-    shared = table[(table["nucleus"] > 0) & (table["cell"] > 0)]
+    both = table[(table["nucleus"] > 0) & (table["cell"] > 0)]
     # The cell with most of the nucleus; of equal ones, that with the smaller number.
-    ranked = shared.sort_values(["nucleus", "n_px", "cell"], ascending=[True, False, True])
+    ranked = both.sort_values(["nucleus", "n_px", "cell"], ascending=[True, False, True])
     first = ranked.groupby("nucleus").nth(0).set_index("nucleus").reindex(area.index)
     second = ranked.groupby("nucleus").nth(1).set_index("nucleus").reindex(area.index)
     share = (first["n_px"] / area).fillna(0.0)

@@ -21,9 +21,9 @@ from cellsam_core.files.omezarr_arrays import CHUNK_PX
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.files.tables import with_sample
+from cellsam_core.labels.shared_pixels import count_shared_pixels
 from cellsam_core.labels.source import open_labels
 from cellsam_core.nuclei.columns import CELLS, NUCLEI
-from cellsam_core.nuclei.overlaps import count_overlaps
 from cellsam_core.nuclei.pairs import Pairs, draw_pairs, pair
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _pair_frame(cells: _Labels, nuclei: _Labels, frame: int) -> Pairs:
     def read(labels: _Labels) -> Any:
         return lambda rows, columns: labels.read(frame, rows, columns)
 
-    return pair(count_overlaps(read(nuclei), read(cells), (height, width)))
+    return pair(count_shared_pixels(read(nuclei), read(cells), (height, width)))
 
 
 def _bands(

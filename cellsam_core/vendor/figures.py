@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from cellsam_core.assignment.purity.result import Purity
+    from cellsam_core.evaluation.segmentation import Overlaps
     from cellsam_core.vendor.counts import BothCounts
-    from cellsam_core.vendor.overlap import Shared
 
 THRESHOLDS = (0.25, 0.5)
 FEW = 10
@@ -47,17 +47,16 @@ def side_figures(
     }
 
 
-def match_figures(shared: Shared, counts: BothCounts, threshold: float) -> dict[str, Any]:
+def match_figures(overlaps: Overlaps, counts: BothCounts, threshold: float) -> dict[str, Any]:
     """Compare the cells that match with an IoU of at least `threshold`."""
-    overlaps = shared.overlaps()
     pairs = match(overlaps, threshold)
     rows, columns = overlaps.rows[pairs], overlaps.columns[pairs]
     n = len(pairs)
     figures: dict[str, Any] = {
         "iou": threshold,
         "matched": n,
-        "gained": len(shared.ours) - n,
-        "lost": len(shared.theirs) - n,
+        "gained": overlaps.n_predicted - n,
+        "lost": overlaps.n_true - n,
         "median_iou": float(np.median(overlaps.iou[pairs])) if n else None,
         "r_totals": None,
         "r_counts": None,

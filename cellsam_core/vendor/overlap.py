@@ -1,4 +1,4 @@
-"""Pixels that the cells of two label images share, counted tile by tile."""
+"""Our cells and the vendor's cells that share pixels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cellsam_core.evaluation.segmentation import Overlaps
+from cellsam_core.labels.shared_pixels import count_shared_pixels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from cellsam_core.labels.tiles import LabelTiles
@@ -68,25 +71,18 @@ class Shared(NamedTuple):
 
 def count_shared(ours: LabelTiles, theirs: LabelTiles) -> Shared:
     """Count the pixels that cells of two label images of one size share."""
-    keys, counts = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
-    height, width = ours.shape_yx
-    side = ours.tile_px
-    for y in range(0, height, side):
-        for x in range(0, width, side):
-            span = (y, min(y + side, height), x, min(x + side, width))
-            mine, other = (each.window(*span).astype(np.uint64) for each in (ours, theirs))
-            found, n = np.unique(mine << np.uint64(32) | other, return_counts=True)
-            keys, place = np.unique(np.concatenate([keys, found]), return_inverse=True)
-            total = np.bincount(place, np.concatenate([counts, n]), minlength=len(keys))
-            counts = total.astype(np.int64)
-    mine, other = keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)
-    ids = [np.unique(each[each > 0]) for each in (mine, other)]
-    places = [np.searchsorted(known, each) for known, each in zip(ids, (mine, other), strict=True)]
+    pairs = count_shared_pixels(_reader(ours), _reader(theirs), ours.shape_yx)
+    labels = pairs.first, pairs.second
+    ids = [np.unique(each[each > 0]) for each in labels]
+    places = [np.searchsorted(known, each) for known, each in zip(ids, labels, strict=True)]
     areas = [
-        np.bincount(place[each > 0], counts[each > 0], minlength=len(known)).astype(np.int64)
-        for known, place, each in zip(ids, places, (mine, other), strict=True)
+        np.bincount(place[each > 0], pairs.n_px[each > 0], minlength=len(known)).astype(np.int64)
+        for known, place, each in zip(ids, places, labels, strict=True)
     ]
-    both = (mine > 0) & (other > 0)
-    a, b = (known.astype(np.uint32) for known in ids)
-    in_both = (places[0][both], places[1][both], counts[both])
-    return Shared(a, b, areas[0], areas[1], *in_both)
+    both = (pairs.first > 0) & (pairs.second > 0)
+    in_both = (places[0][both], places[1][both], pairs.n_px[both])
+    return Shared(ids[0], ids[1], areas[0], areas[1], *in_both)
+
+
+def _reader(tiles: LabelTiles) -> Callable[[slice, slice], Ids]:
+    return lambda rows, columns: tiles.window(rows.start, rows.stop, columns.start, columns.stop)

@@ -31,9 +31,13 @@ from cellsam_core.vendor.overlap import count_shared
 from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cellsam_core.assignment.purity.result import Purity
+    from cellsam_core.evaluation.segmentation import Overlaps
     from cellsam_core.labels.tiles import LabelTiles
     from cellsam_core.samples.manifest import TranscriptSource
+    from cellsam_core.vendor.counts import BothCounts
     from cellsam_core.vendor.overlap import Shared
 
 log = logging.getLogger(__name__)
@@ -188,7 +192,7 @@ def compare_tiles(
         )
     ]
     genes = genes_table(counts)
-    matched = _matched_table(shared, pairs, counts.n_common, counts.ours, counts.theirs)
+    matched = _matched_table(shared, overlaps, pairs, counts)
     n_matched = matched["n_vendor"].sum()
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -198,7 +202,7 @@ def compare_tiles(
         "n_transcripts": counts.n_rows,
         "ours": sides[0],
         "vendor": sides[1],
-        "matches": [match_figures(shared, counts, each) for each in THRESHOLDS],
+        "matches": [match_figures(overlaps, counts, each) for each in THRESHOLDS],
         "n_merged": shared.n_merged(),
         "n_split": shared.n_split(),
         "same_cell_share": float(matched["n_common"].sum() / n_matched) if n_matched else None,
@@ -217,11 +221,12 @@ def _purity(source: TranscriptSource, tiles: LabelTiles) -> Purity:
     return measure_purity(source, windows_of(source, tiles, measured), measured, PurityOptions())
 
 
-def _matched_table(shared: Shared, pairs: Any, n_common: Any, ours: Any, theirs: Any) -> Any:
+def _matched_table(
+    shared: Shared, overlaps: Overlaps, pairs: NDArray[np.intp], counts: BothCounts
+) -> pd.DataFrame:
     """Tabulate the matched cells, and the transcripts of each and of both."""
-    overlaps = shared.overlaps()
     rows, columns = overlaps.rows[pairs], overlaps.columns[pairs]
-    totals = [np.asarray(matrix.sum(axis=1)).ravel() for matrix in (ours, theirs)]
+    totals = [np.asarray(matrix.sum(axis=1)).ravel() for matrix in (counts.ours, counts.theirs)]
     return pd.DataFrame(
         {
             "ours": shared.ours[rows],
@@ -229,6 +234,6 @@ def _matched_table(shared: Shared, pairs: Any, n_common: Any, ours: Any, theirs:
             "iou": overlaps.iou[pairs],
             "n_ours": totals[0][rows],
             "n_vendor": totals[1][columns],
-            "n_common": n_common[rows],
+            "n_common": counts.n_common[rows],
         }
     )

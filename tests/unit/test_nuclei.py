@@ -10,7 +10,7 @@ from scipy import ndimage
 import cellsam_core as cc
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
-from cellsam_core.nuclei import overlaps
+from cellsam_core.labels import shared_pixels
 
 
 def squares(*boxes: tuple[int, int, int, int, int], shape: tuple[int, int] = (40, 60)):
@@ -76,7 +76,7 @@ def test_pairs_do_not_depend_on_tiles_or_memory(tmp_path, monkeypatch):
         )
         store.array[:] = labels
     paired, *tables = cc.pair_nuclei(cells, nuclei)
-    monkeypatch.setattr(overlaps, "TILE_PX", 10)
+    monkeypatch.setattr(shared_pixels, "TILE_PX", 10)
     written, *read = cc.pair_nuclei(tmp_path / "cells", tmp_path / "nuclei", tmp_path / "out")
     np.testing.assert_array_equal(np.stack([written.frame(0), written.frame(1)]), paired)
     for ours, theirs in zip(tables, read, strict=True):
