@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cellsam_core.labels.borders import inner_borders
 from cellsam_core.labels.runs import find_runs
 
 if TYPE_CHECKING:
@@ -97,12 +98,7 @@ def _perimeters(
 ) -> npt.NDArray[np.float64]:
     """Sum the lengths of the pixels of the borders inside of the margin."""
     inner = labels[1:-1, 1:-1]
-    same_below, same_right = labels[1:] == labels[:-1], labels[:, 1:] == labels[:, :-1]
-    border = same_below[:-1, 1:-1] & same_below[1:, 1:-1]
-    border &= same_right[1:-1, :-1]
-    border &= same_right[1:-1, 1:]
-    np.logical_not(border, out=border)
-    border &= inner > 0
+    border = inner_borders(labels)[1:-1, 1:-1]
     core, on_border = inner[1:-1, 1:-1], border[1:-1, 1:-1]
     y, x = np.divmod(np.flatnonzero(on_border), on_border.shape[1])
     here = core[y, x]

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
+from cellsam_core.labels.borders import inner_borders
+
 if TYPE_CHECKING:
     from cellsam_core.labels.tiles import LabelTiles
     from cellsam_core.mosaic import Layout
@@ -256,17 +258,6 @@ def _zones_of(labels: Labels, zones: Zones) -> tuple[npt.NDArray[np.intp], Label
     is_core = distance_um + zones.size_um / 2 > zones.core_um
     zone = np.where(inside, np.where(is_core, CORE, INNER), ring)
     return zone, np.where(zone == zones.nowhere, 0, nearest).astype(np.uint32)
-
-
-def inner_borders(labels: Labels) -> npt.NDArray[np.bool_]:
-    """Mark the pixels of cells beside another label or background; ends of the array are none."""
-    border = np.zeros(labels.shape, dtype=bool)
-    for axis in (0, 1):
-        one, other = ([slice(None)] * axis + [part] for part in (slice(None, -1), slice(1, None)))
-        differs = labels[tuple(one)] != labels[tuple(other)]
-        border[tuple(one)] |= differs
-        border[tuple(other)] |= differs
-    return border & (labels > 0)
 
 
 def _first_and_second(labels: Labels, size_um: float) -> tuple[Labels, Labels]:
