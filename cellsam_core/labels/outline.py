@@ -47,11 +47,6 @@ def outlines(masks: Iterable[Mask]) -> Iterator[shapely.Geometry]:
         yield from _outline_group(group)
 
 
-def outline(mask: npt.NDArray[np.bool_], y0: int, x0: int) -> shapely.Geometry:
-    """Outline one mask ``(h, w)``; see :func:`outlines`."""
-    return next(outlines([(mask, y0, x0)]))
-
-
 def _outline_group(group: Sequence[Mask]) -> Iterator[shapely.Geometry]:
     """Trace the masks of one ring, one below the other on a canvas; join the runs of the others.
 

@@ -13,7 +13,7 @@ from cellsam_core.assignment.counts import CountTable, FeatureIndex, assignment_
 from cellsam_core.assignment.polygons import CellPolygons, assign_polygons
 from cellsam_core.features import classify_feature
 from cellsam_core.labels.lookup import lookup
-from cellsam_core.labels.outline import outline
+from cellsam_core.labels.outline import outlines
 from cellsam_core.labels.tiles import LabelArray, LabelTiles, measure_cells
 
 
@@ -186,7 +186,7 @@ def test_measures_and_outlines_are_exact_for_any_tile_size(seed, tile_px):
         assert box == (y.min(), y.max() + 1, x.min(), x.max() + 1)
         assert cell.touches_border == (y.min() == 0 or x.min() == 0 or y.max() == 6 or x.max() == 8)
         mask = image.window(*box) == cell.label
-        polygon = outline(mask, cell.bbox_y0, cell.bbox_x0)
+        polygon = next(outlines([(mask, cell.bbox_y0, cell.bbox_x0)]))
         assert polygon.is_valid
         assert polygon.area == pytest.approx(cell.area_px)
         centres = shapely.points(*np.mgrid[0:9, 0:7].reshape(2, -1))
@@ -199,7 +199,7 @@ def test_measures_and_outlines_are_exact_for_any_tile_size(seed, tile_px):
 def test_outlines_of_any_mask_are_valid_and_cover_its_pixels(seed, density):
     mask = np.random.default_rng(seed).random((6, 7)) < density
     mask[2, 3] = True
-    polygon = outline(mask, 10, 20)
+    polygon = next(outlines([(mask, 10, 20)]))
     assert polygon.is_valid
     assert polygon.area == mask.sum()
     centres = shapely.points(*np.mgrid[20:27, 10:16].reshape(2, -1))
@@ -217,7 +217,7 @@ def test_outlines_of_any_mask_are_valid_and_cover_its_pixels(seed, density):
     ],
 )
 def test_outlines_of_shapes(rows, kind, n_holes):
-    polygon = outline(np.array([[c == "#" for c in row] for row in rows]), 0, 0)
+    polygon = next(outlines([(np.array([[c == "#" for c in row] for row in rows]), 0, 0)]))
     assert polygon.geom_type == kind
     assert sum(len(part.interiors) for part in getattr(polygon, "geoms", [polygon])) == n_holes
 

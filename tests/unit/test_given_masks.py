@@ -14,7 +14,7 @@ from disc_movies import division_movie, draw
 
 import cellsam_core as cc
 from cellsam_core.cli import main
-from cellsam_core.labels.outline import outline
+from cellsam_core.labels.outline import outlines as outlines_of_masks
 
 N_FRAMES = 6
 HALF_UM = cc.InspectOptions(pixel_size_um=0.5)
@@ -24,7 +24,7 @@ def outlines(labels):
     """Corners of each cell's outline, counted from the corner of a pixel, in order of labels."""
     rings = []
     for label in np.unique(labels[labels > 0]):
-        polygon = outline(labels == label, 0, 0)
+        polygon = next(outlines_of_masks([(labels == label, 0, 0)]))
         rings.append(np.rint(shapely.get_coordinates(polygon) + 0.5).astype(int))
     return rings
 
