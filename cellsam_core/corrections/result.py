@@ -60,6 +60,21 @@ def corrections_folder(results: str | Path) -> Path:
     return project_folder(results) / "corrections"
 
 
+def corrections_table(folder: Path, sample: str, kind: str) -> Path:
+    """Return the table of the corrections of a sample in a folder of such tables.
+
+    Parameters
+    ----------
+    folder
+        Folder of the tables, see :func:`corrections_folder`.
+    sample
+        Name of the sample.
+    kind
+        ``cells`` or ``tracks``.
+    """
+    return folder / f"{sample}.{kind}.csv"
+
+
 def masks_folder(results: str | Path) -> Path:
     """Return the folder of the masks and cell table of a sample: the corrected ones if there are.
 

@@ -14,7 +14,7 @@ import pandas as pd
 import tifffile
 
 from cellsam_core.corrections.cells_table import read_cell_corrections
-from cellsam_core.corrections.result import corrections_folder, sample_folders
+from cellsam_core.corrections.result import corrections_folder, corrections_table, sample_folders
 from cellsam_core.corrections.stage import correct
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
@@ -75,7 +75,7 @@ def collect(
     """
     tables = corrections_folder(results) if corrections is None else Path(corrections)
     by_folder = {
-        folder: _regions(folder, tables / f"{folder.name}.cells.csv")
+        folder: _regions(folder, corrections_table(tables, folder.name, "cells"))
         for folder in sample_folders(results)
     }
     regions = [region for found in by_folder.values() for region in found]
@@ -91,7 +91,7 @@ def collect(
     with atomic_path(Path(output)) as folder:
         folder.mkdir()
         for sample, found in by_folder.items():
-            table = tables / f"{sample.name}.cells.csv"
+            table = corrections_table(tables, sample.name, "cells")
             rows += _write_sample(sample, table, [(r, next(sides)) for r in found], folder)
         listed = pd.DataFrame(rows, columns=list(COLUMNS))
         listed.to_csv(folder / LIST, index=False, lineterminator="\n")

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from cellsam_core.corrections.cells_table import CELL_COLUMNS, read_cell_corrections
 from cellsam_core.corrections.outlines import outline_of
+from cellsam_core.corrections.result import corrections_table
 from cellsam_core.corrections.table import append_rows, checksum_of, read_rows, remove_rows
 from cellsam_core.errors import InputError
 from cellsam_core.tracking.corrections_table import read_corrections
@@ -89,7 +90,7 @@ class Editing:
         self._is_read_only = is_read_only
 
     def _path(self, sample: Sample, kind: str) -> Path:
-        return self._folder / f"{sample.name}.{kind}.csv"
+        return corrections_table(self._folder, sample.name, kind)
 
     def list_rows(self, request: Request) -> Response:
         """Answer with all rows and the checksums of both tables."""

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from cellsam_core.corrections.cells_table import read_cell_corrections
+from cellsam_core.corrections.result import corrections_table
 from cellsam_core.training.regions import held_out, regions_of
 from cellsam_core.viewer import requests
 from cellsam_core.viewer.cell_edits import cells_in_region
@@ -60,7 +61,7 @@ class Teaching:
         found, counts = [], []
         kept, self._counted = self._counted, {}
         for sample in self._library:
-            rows = read_cell_corrections(self._tables / f"{sample.name}.cells.csv")
+            rows = read_cell_corrections(corrections_table(self._tables, sample.name, "cells"))
             if not rows:
                 continue
             regions = regions_of(sample.name, rows, sample.manifest.shape_yx)
