@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cellsam_core.assignment.options import AssignOptions
 from cellsam_core.assignment.purity.options import PurityOptions
@@ -21,6 +21,9 @@ from cellsam_core.samples.options import InspectOptions, SampleOptions, SheetOpt
 from cellsam_core.segmentation.options import ModelOptions, SegmentOptions, TargetOptions
 from cellsam_core.traces.options import TraceOptions
 from cellsam_core.tracking.options import TrackOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -221,9 +224,9 @@ def _as_column(item: dict[str, Any]) -> dict[str, Any]:
     return {"type": types[0] if len(types) == 1 else types} | column
 
 
-def finds_nuclei(settings: dict[str, dict[str, Any]]) -> bool:
-    """Tell whether nuclei are found beside the cells of a sample, from its settings."""
-    return settings.get("segment", {}).get("targets") == "nucleus,cell"
+def finds_nuclei(segment: Mapping[str, Any]) -> bool:
+    """Tell whether nuclei are found beside cells, from the settings of the segmentation."""
+    return segment.get("targets") == "nucleus,cell"
 
 
 def check_settings(settings: dict[str, dict[str, Any]]) -> None:
@@ -245,7 +248,7 @@ def check_settings(settings: dict[str, dict[str, Any]]) -> None:
             keys = [key for key in json_schema(cls) if key not in section.without]
             made = cls(**{key: values[key] for key in keys if key in values})
             if isinstance(made, TraceOptions):
-                made.refuse_no_cytoplasm(has_nuclei=finds_nuclei(settings))
+                made.refuse_no_cytoplasm(has_nuclei=finds_nuclei(settings.get("segment", {})))
 
 
 def accepted_values(item: dict[str, Any]) -> str:

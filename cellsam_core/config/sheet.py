@@ -13,6 +13,7 @@ from cellsam_core.config.schema import (
     WORKFLOW_DEFAULTS,
     check_settings,
     config_schema,
+    finds_nuclei,
     sheet_schema,
 )
 from cellsam_core.config.values import check_schema, typed, typed_cells
@@ -298,7 +299,7 @@ def _leave_out(config: Config) -> Config:
 def _check_targets(config: Config) -> None:
     """Refuse to find nuclei beside masks or nuclei that the user gives."""
     for name, row in config.samples.items():
-        if config.settings(name, "segment")["targets"] == "cell":
+        if not finds_nuclei(config.settings(name, "segment")):
             continue
         assigned = config.settings(name, "assign") if row["assay"] != "movie" else {}
         for key, given in (("masks", row.get("masks")), ("nuclei", assigned.get("nuclei"))):

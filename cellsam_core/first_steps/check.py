@@ -258,7 +258,7 @@ def _stains(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> str:
     given = settings["preprocess"]
     names = given["nuclear_channel"], given["cell_channel"]
     roles = choose_roles(images_of_manifest(manifest), *names, settings["segment"]["weights"])
-    if finds_nuclei(settings) and len(roles) < 2:
+    if finds_nuclei(settings["segment"]) and len(roles) < 2:
         raise InputError(
             "option `targets`",
             found=f"nucleus,cell for a sample with the {next(iter(roles))} stain only",
@@ -295,7 +295,7 @@ def _work(config: Config, sample: str, extent: Extent, *, is_raw: bool) -> Sampl
     n_batches = max(1, -(-n_tiles // size))
     height, width = extent.shape_yx
     is_movie = config.samples[sample]["assay"] == "movie"
-    both = model["targets"] != "cell"
+    both = finds_nuclei(model)
     n_all = n_jobs(n_batches, is_movie=is_movie, is_raw=is_raw, finds_nuclei=both)
     n_pixels = extent.n_images * height * width
     times = 2 if both else 1

@@ -5,12 +5,15 @@ import os
 import shlex
 from snakemake.exceptions import WorkflowError
 
+# Options of segmentation that the rules carry out, and no single command.
+OF_PAIRS = ("targets", "nucleus_diameter_px")
 
-def as_flags(values):
-    """Write options as quoted command line arguments; an option that is None is left out."""
+
+def as_flags(values, left_out=()):
+    """Write options as quoted command line arguments, but those that are None or left out."""
     words = []
     for key, value in values.items():
-        if value is not None:
+        if value is not None and key not in left_out:
             words += [f"--{key.replace('_', '-')}", str(value)]
     return shlex.join(words)
 
@@ -63,17 +66,14 @@ def segment_environment(wildcards):
 
 def segment_flags(wildcards):
     """Params function: options of segmentation of the cells."""
-    options = CONFIG.settings(wildcards.sample, "segment")
-    left_out = ("targets", "nucleus_diameter_px")
-    return as_flags({key: value for key, value in options.items() if key not in left_out})
+    return as_flags(CONFIG.settings(wildcards.sample, "segment"), OF_PAIRS)
 
 
 def segment_nuclei_flags(wildcards):
     """Params function: options of segmentation of the nuclei."""
     options = dict(CONFIG.settings(wildcards.sample, "segment"))
     options |= {"target": "nucleus", "cell_diameter_px": options["nucleus_diameter_px"]}
-    left_out = ("targets", "nucleus_diameter_px")
-    return as_flags({key: value for key, value in options.items() if key not in left_out})
+    return as_flags(options, OF_PAIRS)
 
 
 def paired_nuclei(wildcards):
@@ -260,8 +260,7 @@ def given_folder(key):
 def benchmark_flags(wildcards):
     """Params function: data and model of the benchmark, which does not depend on a sample."""
     options = {"data": given_folder("benchmark_data")} | CONFIG.section("segment")
-    of_samples = ("dark_cells", "targets", "nucleus_diameter_px")
-    return as_flags({key: value for key, value in options.items() if key not in of_samples})
+    return as_flags(options, ("dark_cells", *OF_PAIRS))  # these are of samples
 
 
 def finetune_data(wildcards):

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 from snakemake.exceptions import WorkflowError
+from cellsam_core.config.schema import finds_nuclei
 from cellsam_core.config.sheet import load_config
 from cellsam_core.errors import InputError
 
@@ -18,9 +19,7 @@ except InputError as error:
 SAMPLES = CONFIG.samples
 GIVEN_MASKS = [sample for sample, row in SAMPLES.items() if "masks" in row]
 
-BOTH_TARGETS = [
-    sample for sample in SAMPLES if CONFIG.settings(sample, "segment")["targets"] == "nucleus,cell"
-]
+BOTH_TARGETS = [sample for sample in SAMPLES if finds_nuclei(CONFIG.settings(sample, "segment"))]
 
 
 def only(samples):
