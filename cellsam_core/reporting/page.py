@@ -48,6 +48,10 @@ class Table:
     anchor: str = ""
     links: Mapping[int, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.header and any(len(row) != len(self.header) for row in self.rows):
+            raise ValueError(f"rows of another length than the header {self.header}")
+
     def is_numeric(self, column: int) -> bool:
         """Tell whether a column holds numbers, which are aligned right; never without a header."""
         texts = [cell(row[column]) for row in self.rows]

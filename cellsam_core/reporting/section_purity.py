@@ -114,6 +114,8 @@ def _draw_curve(axes: Axes, record: dict[str, Any], label: str, colour: str) -> 
     capture, purity = ([ring[name] for ring in rings] for name in ("capture", "purity"))
     axes.plot(capture, purity, "o-", color=colour, ms=3, label=label or None)
     for ring in rings:
+        if ring is not rings[0] and not ring["n_transcripts"]:
+            continue  # it lies on the point before
         place = (ring["capture"], ring["purity"])
         axes.annotate(
             f"+{ring['to_um']:g} µm", place, xytext=(3, 4), textcoords="offset points", fontsize=7

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 MAX_ROWS = 20
 ESTIMATE_NEEDS = ("cells", "size", "tracks", "links", "images")
 """Checks of which none may be red if the share of right lineages is to be told."""
-HEADER = ("rank", "event", "frame", "y (px)", "x (px)", "label", "tracks", "probability", "gain")
+HEADS = {
+    "rank": "rank",
+    "event_kind": "event",
+    "frame": "frame",
+    "y": "y (px)",
+    "x": "x (px)",
+    "label": "label",
+    "track_ids": "tracks",
+    "probability": "probability",
+    "expected_gain": "gain",
+}
+"""Columns of ``review.csv`` that are shown, and their heads."""
 
 
 def review_section(results: Results, verdict: Verdict) -> Section:
@@ -39,7 +50,7 @@ def review_section(results: Results, verdict: Verdict) -> Section:
     section.paragraphs.append(advice(review, tracks["lineage_id"].nunique()))
     if review.empty:
         return section
-    shown = review.head(MAX_ROWS).drop(columns="lineages_right")
+    shown = review.head(MAX_ROWS)[list(HEADS)].copy()
     shown["track_ids"] = shown["track_ids"].astype(str).str.replace(";", ", ")
     section.paragraphs.append(
         "Label: the object whose past is in doubt. Gain: mean number of lineages that become"
@@ -50,5 +61,7 @@ def review_section(results: Results, verdict: Verdict) -> Section:
     rows = list(shown.itertuples(index=False, name=None))
     section.gallery = event_strips(results, review)
     links = {number: strip_anchor(number) for number in range(len(section.gallery))}
-    section.tables.append(Table(caption, HEADER, rows, anchor=ROW_ANCHOR, links=links))
+    section.tables.append(
+        Table(caption, tuple(HEADS.values()), rows, anchor=ROW_ANCHOR, links=links)
+    )
     return section
