@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_raw_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what the raw rounds are."""
     parser.add_argument("path", type=Path, help="folder with raw rounds, see docs/decoding.md")
     parser.add_argument(
         "--format",
@@ -27,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pixel-size-um", type=float, help="side of a pixel in um, wins over what the files say"
     )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_raw_arguments(parser)
     add_options(parser, DecodeOptions)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
 

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from cellsam_core.segmentation.batches import parse_batch, segment_batch
+    from cellsam_core.files.batch_names import parse_batch
+    from cellsam_core.segmentation.batches import segment_batch
     from cellsam_core.segmentation.image import open_frames
     from cellsam_core.segmentation.stage import load_model
 

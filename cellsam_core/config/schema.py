@@ -48,6 +48,12 @@ class WorkflowOptions(Options):
         " gives more jobs for each sample.",
         minimum=1,
     )
+    fields_per_batch: int = option(
+        20,
+        "Raw rounds: number of fields of view that one decoding job takes, see docs/cluster.md. A"
+        " smaller number gives more jobs for each sample.",
+        minimum=1,
+    )
     benchmark_data: str | None = option(
         None,
         "Folder with the labelled images that the shipped manifest lists, for `snakemake"

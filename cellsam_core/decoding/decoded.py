@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,7 +17,6 @@ import tifffile
 from cellsam_core.decoding.calibrate import rate_of_counts, threshold_for_rate
 from cellsam_core.decoding.columns import TRANSCRIPTS
 from cellsam_core.features import BLANK, GENE
-from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.samples.panel import MEASURED_COLUMN
 from cellsam_core.samples.vendors.merscope import TRANSFORM_NAME
@@ -40,8 +38,6 @@ CODEBOOK_NAME = "codebook.csv"
 BLANKS_AND_GENES = ("n_blank_calls", "n_gene_calls", "n_blanks", "n_genes")
 TRANSCRIPTS_NAME = "transcripts.parquet"
 QUALITY_NAME = "decode_qc.json"
-SPOTS_NAME = "spots"
-SPOTS_PER_NOISE_LEVEL = 50  # grey values
 CANDIDATES_NAME = ".candidates.parquet"
 CURVE_POINTS = 200
 NOT_IN_NAMES = re.compile(r"[^\w+-]")
@@ -62,19 +58,17 @@ class DecodedWriter:
 
     Parameters
     ----------
-    folder
-        To write; it appears when complete.
-    codebook, mosaic
+    root
+        Empty folder to fill.
+    codebook
         Codebook of the sample.
-    stains
-        Names; none for a sample that is segmented on its spots.
+    mosaic
+        Places of its fields.
     """
 
-    def __init__(self, folder: Path, codebook: Codebook, mosaic: Mosaic, stains: list[str]) -> None:
+    def __init__(self, root: Path, codebook: Codebook, mosaic: Mosaic) -> None:
         self.fields: list[dict[str, Any]] = []
-        self._codebook, self._mosaic, self._stains = codebook, mosaic, stains
-        self._folder = folder
-        self._exit = ExitStack()
+        self._root, self._codebook, self._mosaic = root, codebook, mosaic
         self._images: dict[str, NDArray[Any]] = {}
         self._log_odds: list[NDArray[np.float32]] = []
         self._codeword: list[NDArray[np.int32]] = []
@@ -84,8 +78,6 @@ class DecodedWriter:
             self._group_of_word[group.words] = number
 
     def __enter__(self) -> Self:
-        self._root = self._exit.enter_context(atomic_path(self._folder))
-        self._root.mkdir()
         rows = self._mosaic.um_to_px.tolist()
         text = "".join(" ".join(map(repr, row)) + "\n" for row in rows)
         (self._root / TRANSFORM_NAME).write_text(text)
@@ -100,7 +92,6 @@ class DecodedWriter:
     ) -> None:
         self._candidates.close()
         self._images.clear()
-        self._exit.__exit__(kind, error, trace)
 
     def add_stain(self, field: int, name: str, image: NDArray[Any]) -> None:
         """Copy what belongs to a field of one of its stains, ``(y, x)``, into the mosaic."""
@@ -111,14 +102,13 @@ class DecodedWriter:
         window = mosaic[y : y + height, x : x + width]
         window[owned] = image[owned]
 
-    def add_spots(self, field: int, noise_levels: NDArray[np.float32]) -> None:
-        """Brighten the projection of all spots by a plane's, ``(y, x)``."""
-        grey = np.clip(noise_levels * SPOTS_PER_NOISE_LEVEL, 0, 65535).astype(np.uint16)
-        mosaic = self._image(SPOTS_NAME, grey.dtype)
-        height, width = grey.shape
+    def add_spots(self, field: int, name: str, image: NDArray[Any]) -> None:
+        """Brighten the projection of all spots by that of a field, ``(y, x)``."""
+        mosaic = self._image(name, image.dtype)
+        height, width = image.shape
         y, x = self._mosaic.offset_yx[field]
         window = mosaic[y : y + height, x : x + width]
-        np.maximum(window, grey, out=window)
+        np.maximum(window, image, out=window)
 
     def _image(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
         if name not in self._images:
@@ -138,8 +128,7 @@ class DecodedWriter:
         return self._images[name]
 
     def add_calls(self, field: int, name: str, calls: Calls) -> int:
-        """Keep the calls that belong to a field; return their number."""
-        calls = calls.take(self._mosaic.owns(field, calls.y_px, calls.x_px))
+        """Keep calls that belong to a field; return their number."""
         offset_y, offset_x = self._mosaic.offset_yx[field]
         origin_x, origin_y = self._mosaic.origin_um
         size = self._mosaic.pixel_size_um

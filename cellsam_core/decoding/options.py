@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from cellsam_core.errors import InputError
 from cellsam_core.options import Options, option, options
 
@@ -47,3 +49,9 @@ class DecodeOptions(Options):
                 expected="a model whose spots have a probability",
                 remedy="give the model as well, or leave the option out",
             )
+
+
+OF_JOINING = frozenset({"misidentification_rate"})
+"""Options that need all fields of a slide."""
+OF_FIELDS = frozenset(item.name for item in fields(DecodeOptions)) - OF_JOINING
+"""Options that are those of each field for itself."""

@@ -67,6 +67,11 @@ def measure_drift(reference: npt.NDArray[np.generic], moving: npt.NDArray[np.gen
     return Drift(shift, residual, len(matched))
 
 
+def find_beads(image: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """Find the beads of an image to a fraction of a pixel, float64 ``(n, 2)``."""
+    return _centres(_beads_only(image))
+
+
 def undo_drift(image: Image, shift_yx: npt.NDArray[np.float64]) -> Image:
     """Bring an image of a round into the reference's place; what was not seen is 0."""
     if not shift_yx.any():

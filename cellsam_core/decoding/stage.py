@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cellsam_core.decoding.decoded import DecodedWriter
-from cellsam_core.decoding.field import decode_plane, drop_duplicates, join, prepare_bits
+from cellsam_core.decoding.decode_field import decode_field
+from cellsam_core.decoding.field_files import (
+    BATCH_NAME,
+    FieldFiles,
+    field_key,
+    fields_of,
+    write_field,
+)
+from cellsam_core.decoding.joining import join
 from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.decoding.options import DecodeOptions
-from cellsam_core.decoding.registration import MIN_BEADS, measure_drift, undo_drift
 from cellsam_core.decoding.spotiflow import open_spotiflow
-from cellsam_core.errors import InputError
-from cellsam_core.mosaic import Mosaic
+from cellsam_core.files.atomic import atomic_path, exclusive
+from cellsam_core.files.batch_names import share_of, sort_batches
 from cellsam_core.samples.options import InspectOptions
-from cellsam_core.samples.placement import refuse_scattered
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
-    from cellsam_core.decoding.experiment import RawExperiment, RawField
+    from cellsam_core.decoding.experiment import RawExperiment
     from cellsam_core.decoding.field import Detector
-    from cellsam_core.decoding.registration import Drift
 
 log = logging.getLogger(__name__)
+
+FIELDS_NAME = ".fields"
 
 
 @dataclass(frozen=True)
@@ -117,91 +123,116 @@ def decode_experiment(
     options
         Options of detecting and decoding spots.
     """
-    detect = None
-    if options.spotiflow is not None:
-        detect = open_spotiflow(options.spotiflow, options.spotiflow_probability)
-    if not raw.codebook.is_blank.any():
-        log.warning("no word of the codebook is named a blank: the error rate is not measured")
-    mosaic, stains = _mosaic(path, raw), list(raw.round_of_stain)
-    with DecodedWriter(Path(output), raw.codebook, mosaic, stains) as writer:
-        for index in range(len(raw.fields)):
-            writer.fields.append(_decode_field(raw, index, writer, options.spot_sigma_px, detect))
-        summary = writer.finish(options.misidentification_rate)
+    with atomic_path(output) as root:
+        root.mkdir()
+        fields = root / FIELDS_NAME
+        fields.mkdir()
+        decoder = FieldDecoder(raw, options)
+        found = [decoder.write(number, fields) for number in range(len(raw.fields))]
+        summary = join(path, raw, found, root, options)
+        shutil.rmtree(fields)
     return Decoded(Path(output), summary)
 
 
-def _mosaic(path: str | Path, raw: RawExperiment) -> Mosaic:
-    positions = [field.origin_um for field in raw.fields]
-    refuse_scattered(path, np.array(positions) / raw.pixel_size_um, raw.shape_yx)
-    return Mosaic.from_positions(positions, raw.shape_yx, raw.pixel_size_um)
+def decode_batch(
+    raw: RawExperiment, output: Path, options: DecodeOptions, batch: tuple[int, int] = (1, 1)
+) -> None:
+    """Decode one share of the fields of raw rounds, for :func:`join_fields`.
 
+    A job that was killed goes on where it stopped when it is run again.
 
-def _decode_field(
-    raw: RawExperiment,
-    index: int,
-    writer: DecodedWriter,
-    sigma_px: float,
-    detect: Detector | None,
-) -> dict[str, Any]:
-    """Decode all planes of a field and write its stains and calls; without stains, its spots.
+    Parameters
+    ----------
+    raw
+        The rounds.
+    output
+        Folder to write, named ``K-of-N``, with one folder for each field. Until it is complete, its
+        fields lie in ``<output>.parts``.
+    options
+        Options of detecting and decoding spots. The error rate has no effect here, because it is
+        that of all fields together.
+    batch
+        Number of the batch, from 1, and number of batches.
 
-    Returns
-    -------
-    dict
-        Quality of the field, for the report.
+    Raises
+    ------
+    InputError
+        An image can't be read, or a round shows too few fiducials.
     """
-    field = raw.fields[index]
-    drifts = _register(raw, field)
-    of_bit = [drifts[number] for number in raw.round_of_bit]
-    planes, models = [], []
-    for z, bits in enumerate(field.bits):
-        stack = prepare_bits((raw.read(plane) for plane in bits), of_bit, sigma_px, detect)
-        calls, model = decode_plane(stack, raw.codebook, z)
-        planes.append(calls)
-        models.append(model)
-        if not raw.round_of_stain:
-            writer.add_spots(index, stack.max(axis=0))
-    for stain, plane in field.stains.items():
-        image = _in_place(raw.read(plane), drifts[raw.round_of_stain[stain]])
-        writer.add_stain(index, stain, image)
-    n_calls = writer.add_calls(index, field.name, drop_duplicates(join(planes)))
-    log.info("field %d of %d: %d candidates", index + 1, len(raw.fields), n_calls)
-    return {
-        "field": field.name,
-        "n_candidates": n_calls,
-        "rounds": [_quality(number, drift) for number, drift in drifts.items()],
-        "dropout": sum(model.dropout for model in models) / len(models),
-        "false_bit": sum(model.false_bit for model in models) / len(models),
-    }
+    numbers = share_of(len(raw.fields), *batch)
+    parts = output.with_name(f"{output.name}.parts")
+    with exclusive(parts):
+        parts.mkdir(exist_ok=True)
+        decoder = FieldDecoder(raw, options)
+        names = [decoder.write(number, parts).folder.name for number in numbers]
+        for folder in parts.iterdir():
+            if folder.is_dir() and folder.name not in names:
+                shutil.rmtree(folder)  # of other batches of an earlier run
+        (parts / BATCH_NAME).write_text(json.dumps({"fields": names}) + "\n", encoding="utf-8")
+        with atomic_path(output) as temporary:
+            parts.rename(temporary)
 
 
-def _register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
-    """Measure the drift of each imaging round against the field's first."""
-    rounds = sorted(field.fiducials)
-    reference = raw.read(field.fiducials[rounds[0]])
-    drifts = {n: measure_drift(reference, raw.read(field.fiducials[n])) for n in rounds}
-    for number, drift in drifts.items():
-        if drift.n_beads < MIN_BEADS:
-            raise InputError(
-                field.fiducials[number].path,
-                found=f"{drift.n_beads} fiducials that the first round shows as well",
-                expected=f"{MIN_BEADS} or more in field {field.name!r}",
-                remedy="check the fiducial's page, or leave the field out",
-            )
-    return drifts
+def join_fields(
+    path: str | Path,
+    raw: RawExperiment,
+    batches: Sequence[Path],
+    output: Path,
+    options: DecodeOptions,
+) -> Decoded:
+    """Join the decoded fields of a slide: the result of :func:`decode`, for any number of batches.
+
+    Parameters
+    ----------
+    path
+        Folder of the raw rounds, for messages.
+    raw
+        The rounds.
+    batches
+        All folders that :func:`decode_batch` wrote, named ``K-of-N``.
+    output
+        Folder to write.
+    options
+        Options of decoding.
+
+    Raises
+    ------
+    InputError
+        A batch is missing, or the batches are of other rounds.
+    """
+    fields = fields_of(sort_batches(list(batches), "decode-batch"), len(raw.fields))
+    with atomic_path(output) as root:
+        root.mkdir()
+        summary = join(path, raw, fields, root, options)
+    return Decoded(output, summary)
 
 
-def _quality(number: int, drift: Drift) -> dict[str, Any]:
-    return {
-        "imaging_round": number,
-        "shift_y_px": float(drift.shift_yx[0]),
-        "shift_x_px": float(drift.shift_yx[1]),
-        "residual_px": drift.residual_px,
-        "n_fiducials": drift.n_beads,
-    }
+class FieldDecoder:
+    """Decodes the fields of raw rounds, one by one, and writes each to a folder.
 
+    Parameters
+    ----------
+    raw
+        The rounds.
+    options
+        Options of detecting and decoding spots.
+    """
 
-def _in_place(image: NDArray[np.generic], drift: Drift) -> NDArray[np.generic]:
-    """Undo the drift of a stain's round; its grey values keep their type."""
-    moved = undo_drift(image.astype(np.float32), drift.shift_yx)
-    return np.rint(moved).astype(image.dtype)
+    def __init__(self, raw: RawExperiment, options: DecodeOptions) -> None:
+        self._raw, self._options = raw, options
+        self._detect: Detector | None = None
+        if options.spotiflow is not None:
+            self._detect = open_spotiflow(options.spotiflow, options.spotiflow_probability)
+        if not raw.codebook.is_blank.any():
+            log.warning("no word of the codebook is named a blank: the error rate is not measured")
+
+    def write(self, number: int, folder: Path) -> FieldFiles:
+        """Decode a field into a folder of its own in `folder`, unless it is there already."""
+        field, own = self._raw.fields[number], folder / f"{number:06d}"
+        key = field_key(self._raw, field, self._options)
+        there = FieldFiles(own)
+        if own.is_dir() and there.is_of(key):
+            log.info("field %d of %d is there already", number + 1, len(self._raw.fields))
+            return there
+        decoded = decode_field(self._raw, field, self._options.spot_sigma_px, self._detect)
+        return write_field(own, decoded, key)

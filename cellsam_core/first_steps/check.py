@@ -296,7 +296,9 @@ def _work(config: Config, sample: str, extent: Extent, *, is_raw: bool) -> Sampl
     height, width = extent.shape_yx
     is_movie = config.samples[sample]["assay"] == "movie"
     both = finds_nuclei(model)
-    n_all = n_jobs(n_batches, is_movie=is_movie, is_raw=is_raw, finds_nuclei=both)
+    of_job = config.samples[sample].get("fields_per_batch", config.value("fields_per_batch"))
+    n_field_batches = -(-extent.n_images // of_job) if is_raw else 0
+    n_all = n_jobs(n_batches, is_movie=is_movie, n_field_batches=n_field_batches, finds_nuclei=both)
     n_pixels = extent.n_images * height * width
     times = 2 if both else 1
     return SampleWork(sample, times * n_tiles, n_pixels, times * n_batches, n_all, model["weights"])

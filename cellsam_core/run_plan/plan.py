@@ -63,10 +63,25 @@ class Pilot:
     n_jobs: int = 0
 
 
-def n_jobs(n_batches: int, *, is_movie: bool, is_raw: bool, finds_nuclei: bool = False) -> int:
-    """Count the jobs of a sample: inspect, preprocess, stitch, report and those of its assay."""
+def n_jobs(
+    n_batches: int, *, is_movie: bool, n_field_batches: int = 0, finds_nuclei: bool = False
+) -> int:
+    """Count the jobs of a sample: inspect, preprocess, stitch, report and those of its assay.
+
+    Parameters
+    ----------
+    n_batches
+        Number of segmentation jobs.
+    is_movie
+        True if the sample is a movie, False if it is a tissue.
+    n_field_batches
+        Number of jobs that decode fields of raw rounds; 0 for other samples.
+    finds_nuclei
+        True if nuclei are found beside cells.
+    """
     of_nuclei = n_batches + 2 if finds_nuclei else 0
-    return n_batches + 5 + is_movie + is_raw + of_nuclei
+    of_rounds = n_field_batches + 1 if n_field_batches else 0
+    return n_batches + 5 + is_movie + of_rounds + of_nuclei
 
 
 def disk_gb(work: SampleWork) -> float:

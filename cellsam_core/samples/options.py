@@ -162,3 +162,9 @@ class SheetOptions(Options):
         " the config.",
         minimum=1,
     )
+    fields_per_batch: int | None = option(
+        None,
+        "Raw rounds: number of fields of view that one decoding job of this sample takes. It"
+        " replaces the value in the config.",
+        minimum=1,
+    )

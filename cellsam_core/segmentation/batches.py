@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import zarr
 
-from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.batch_names import sort_batches
 from cellsam_core.files.facts import Facts, read_facts, write_facts
 from cellsam_core.files.omezarr_arrays import CHUNK_PX
 from cellsam_core.files.parquet import parquet_writer
@@ -39,27 +38,6 @@ if TYPE_CHECKING:
     from cellsam_core.segmentation.segmenter import Model
 
 log = logging.getLogger(__name__)
-
-NUMBER = re.compile(r"(\d+)-of-(\d+)")
-
-
-def parse_batch(text: str) -> tuple[int, int]:
-    """Read the number of a batch and the number of batches from ``K-of-N``.
-
-    Raises
-    ------
-    InputError
-        The text has another form, or K is not from 1 to N.
-    """
-    match = NUMBER.fullmatch(text)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise InputError(
-            "option `batch`",
-            found=repr(text),
-            expected="K-of-N with K from 1 to N",
-            remedy="correct it",
-        )
-    return int(match[1]), int(match[2])
 
 
 def segment_batch(
@@ -127,7 +105,7 @@ def stitch(
     """
     opened = open_frames(frames)
     facts = read_facts(opened.path) if isinstance(opened, omezarr.OmeZarr) else Facts()
-    paths = sort_batches(list(batches))
+    paths = sort_batches(list(batches), "segment-batch")
     settings = read_settings(paths) | {"min_area_px": min_area_px}
     n_cells = n_found = 0
     with (
@@ -191,42 +169,3 @@ def to_arrow(rows: pd.DataFrame) -> pa.Table:
     ]
     schema = CELLS.described(pa.schema(fields, found.metadata))
     return pa.Table.from_pandas(rows, schema, preserve_index=False)
-
-
-def sort_batches(paths: list[Path]) -> list[Path]:
-    """Sort batches by number and refuse gaps: a missing batch would silently lose cells.
-
-    Raises
-    ------
-    InputError
-        A file has no number, a batch is missing or given twice, or numbers of batches differ.
-    """
-    numbered: dict[int, Path] = {}
-    n_batches = 0
-    for path in paths:
-        match = NUMBER.fullmatch(path.stem)
-        if match is None or int(match[1]) in numbered:
-            raise InputError(
-                path,
-                found="no batch number" if match is None else "a batch given twice",
-                expected="files named K-of-N.parquet, each once",
-                remedy="give the files as `segment-batch` wrote them",
-            )
-        numbered[int(match[1])] = path
-        n_batches = n_batches or int(match[2])
-        if int(match[2]) != n_batches:
-            # Each N deals the tiles out differently, so that some would be missing.
-            raise InputError(
-                path,
-                found=f"one of {match[2]} batches beside {paths[0].name}, one of {n_batches}",
-                expected="files named K-of-N.parquet with one N",
-                remedy="give the files that were written with one N, and segment what is missing",
-            )
-    if set(numbered) != set(range(1, n_batches + 1)):
-        raise InputError(
-            paths[0].parent,
-            found=f"the batches {', '.join(numbered[k].stem for k in sorted(numbered))}",
-            expected=f"all of 1-of-{n_batches} to {n_batches}-of-{n_batches}",
-            remedy="segment what is missing first",
-        )
-    return [numbered[k] for k in sorted(numbered)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from cellsam_core.files.batch_names import share_of
+
 REFERENCE_PX = 30.0
 """Cell diameter in pixels that images are resampled to, because the model is trained on it."""
 
@@ -66,6 +68,5 @@ def _starts(length: int, tile: int, overlap: int) -> list[int]:
 
 def take_batch(tiles: list[Tile], batch: int, n_batches: int) -> list[Tile]:
     """Return the contiguous share of the tiles that belongs to batch 1..n_batches."""
-    low = (batch - 1) * len(tiles) // n_batches
-    high = batch * len(tiles) // n_batches
-    return tiles[low:high]
+    share = share_of(len(tiles), batch, n_batches)
+    return tiles[share.start : share.stop]

@@ -26,13 +26,13 @@ from cellsam_core.cli import main
 from cellsam_core.decoding.codebook_table import read_codebook
 from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.exports.options import ExportOptions
+from cellsam_core.files.batch_names import parse_batch, sort_batches
 from cellsam_core.given_masks.source import open_masks
 from cellsam_core.labels.movie import open_label_movie
 from cellsam_core.preprocessing.channels import choose_roles
 from cellsam_core.preprocessing.images import images_of_manifest
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.panel import read_panel
-from cellsam_core.segmentation.batches import parse_batch, sort_batches
 from cellsam_core.segmentation.given_boxes import boxes_of_array, read_boxes
 from cellsam_core.simulation.options import TissueOptions
 from cellsam_core.simulation.stage import simulate_tissue
@@ -281,11 +281,13 @@ def test_boxes_are_corrected_as_told(tmp_path):
 
 def test_batches_are_given_as_told(tmp_path):
     a, b, c = (tmp_path / name for name in ("1-of-2.parquet", "2-of-2.parquet", "2-of-3.parquet"))
-    both = lambda: sort_batches([a, b])  # noqa: E731
+    both = lambda: sort_batches([a, b], "segment-batch")  # noqa: E731
     follow(lambda: parse_batch("3-of-2"), "correct it", then=lambda: parse_batch("2-of-2"))
-    follow(lambda: sort_batches([a, a]), "as `segment-batch` wrote them", then=both)
-    follow(lambda: sort_batches([a, c]), "written with one N", then=both)
-    follow(lambda: sort_batches([a]), "segment what is missing", then=both)
+    follow(
+        lambda: sort_batches([a, a], "segment-batch"), "as `segment-batch` wrote them", then=both
+    )
+    follow(lambda: sort_batches([a, c], "segment-batch"), "written with one N", then=both)
+    follow(lambda: sort_batches([a], "segment-batch"), "for what is missing first", then=both)
 
 
 def test_programs_to_export_for_are_corrected_as_told():

@@ -34,14 +34,26 @@ def sample_jobs(sample):
             )
             for batch in batches(sample)
         ]
-    before = [*(["decode"] if is_raw(sample) else []), "inspect", "preprocess"]
+    decoded = []
+    if is_raw(sample):
+        joined = job("join_fields")
+        decoded = [
+            Job(
+                "decode_batch",
+                Path(f"logs/{sample}/decode_batch/{batch}.log"),
+                ((Path(f"results/{sample}/0_fields/{batch}"),), *joined.outputs),
+            )
+            for batch in field_batches(sample)
+        ]
+        decoded.append(joined)
+    before = [*decoded, *map(job, ["inspect", "preprocess"])]
     masks_by = "import_masks" if sample in GIVEN_MASKS else "stitch"
     masked = [masks_by, *(["correct"] if sample in CORRECTED else [])]
     masked += ["stitch_nuclei", "pair"] if sample in BOTH_TARGETS else []
     after = [*masked, "track", "traces"]
     if SAMPLES[sample]["assay"] != "movie":
         after = [*masked, "assign", *(["spatialdata"] if CONFIG.value("spatialdata") else [])]
-    return [*map(job, before), *found, *map(job, [*after, "report"])]
+    return [*before, *found, *map(job, [*after, "report"])]
 
 
 def tell_ending(has_failed):

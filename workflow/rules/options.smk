@@ -56,6 +56,20 @@ def spots_environment(wildcards):
     return f"../../envs/{'core' if model is None else 'spotiflow'}.yaml"
 
 
+def field_flags(wildcards):
+    """Params function: options of decoding that are those of each field for itself."""
+    from cellsam_core.decoding.options import OF_JOINING
+
+    return as_flags(CONFIG.settings(wildcards.sample, "decode"), OF_JOINING)
+
+
+def join_flags(wildcards):
+    """Params function: options of decoding that need all fields."""
+    from cellsam_core.decoding.options import OF_FIELDS
+
+    return as_flags(CONFIG.settings(wildcards.sample, "decode"), OF_FIELDS)
+
+
 def segment_environment(wildcards):
     """Conda function: environment of segmentation, with the package whose model segments."""
     from cellsam_core.models import backend_of

@@ -50,6 +50,20 @@ def batches(sample):
     return [f"{batch}-of-{n_batches}" for batch in range(1, n_batches + 1)]
 
 
+def field_batches(sample):
+    """List the names of the jobs that decode the fields of a sample with raw rounds."""
+    size = SAMPLES[sample].get("fields_per_batch", CONFIG.value("fields_per_batch"))
+    n_fields = extent(sample).n_images if extent(sample) else 1
+    n_batches = math.ceil(n_fields / size)
+    return [f"{batch}-of-{n_batches}" for batch in range(1, n_batches + 1)]
+
+
+def field_batch_folders(wildcards):
+    """Input function: folders of the decoding jobs of a sample."""
+    sample = wildcards.sample
+    return [f"results/{sample}/0_fields/{batch}" for batch in field_batches(sample)]
+
+
 def batch_files(wildcards):
     """Input function: output files of the segmentation jobs of a sample."""
     sample = wildcards.sample
@@ -68,7 +82,7 @@ def sample_outputs(sample):
     stages = [rules.preprocess, rules.stitch]
     movie = SAMPLES[sample]["assay"] == "movie"
     stages += [rules.track, rules.traces] if movie else [rules.assign]
-    stages += [rules.decode] if is_raw(sample) else []
+    stages += [rules.join_fields] if is_raw(sample) else []
     stages += [rules.correct] if sample in CORRECTED else []
     stages += [rules.pair] if sample in BOTH_TARGETS else []
     return expand([path for stage in stages for path in stage.output], sample=sample)
@@ -124,7 +138,7 @@ def planned_page():
             n_jobs=n_jobs(
                 len(batches(sample)),
                 is_movie=row["assay"] == "movie",
-                is_raw=is_raw(sample),
+                n_field_batches=len(field_batches(sample)) if is_raw(sample) else 0,
                 finds_nuclei=sample in BOTH_TARGETS,
             ),
             weights=CONFIG.settings(sample, "segment")["weights"],

@@ -1,0 +1,136 @@
+"""One field of raw rounds: its rounds are registered, its planes decoded, its stains in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsam_core.decoding.field import decode_plane, drop_duplicates, join, prepare_bits
+from cellsam_core.decoding.registration import MIN_BEADS, find_beads, measure_drift, undo_drift
+from cellsam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.decoding.experiment import RawExperiment, RawField
+    from cellsam_core.decoding.field import Calls, Detector
+    from cellsam_core.decoding.registration import Drift
+
+SPOTS_NAME = "spots"
+SPOTS_PER_NOISE_LEVEL = 50  # grey values
+
+
+@dataclass(frozen=True)
+class DecodedField:
+    """Content of one field, which does not depend on other fields.
+
+    Attributes
+    ----------
+    calls
+        All calls, in pixels of the field, good and bad ones.
+    images
+        Name -> image ``(y, x)`` of each stain in the place of the first round; without stains the
+        maximum of all spots, as ``spots``.
+    beads_yx
+        float64 ``(n, 2)``: beads of the first round, in pixels.
+    quality
+        Figures for the report.
+    """
+
+    calls: Calls
+    images: dict[str, NDArray[Any]]
+    beads_yx: NDArray[np.float64]
+    quality: dict[str, Any]
+
+
+def decode_field(
+    raw: RawExperiment, field: RawField, sigma_px: float, detect: Detector | None = None
+) -> DecodedField:
+    """Register the rounds of a field and decode all its planes.
+
+    Parameters
+    ----------
+    raw
+        The rounds.
+    field
+        Field of it.
+    sigma_px
+        Standard deviation of a spot.
+    detect
+        Function that finds spots, see :func:`.field.prepare_bits`.
+
+    Raises
+    ------
+    InputError
+        An image can't be read, or a round shows too few beads.
+    """
+    drifts = _register(raw, field)
+    of_bit = [drifts[number] for number in raw.round_of_bit]
+    planes, models, brightest = [], [], []
+    for z, bits in enumerate(field.bits):
+        stack = prepare_bits((raw.read(plane) for plane in bits), of_bit, sigma_px, detect)
+        calls, model = decode_plane(stack, raw.codebook, z)
+        planes.append(calls)
+        models.append(model)
+        if not raw.round_of_stain:
+            brightest.append(stack.max(axis=0))
+    images = {
+        stain: _in_place(raw.read(plane), drifts[raw.round_of_stain[stain]])
+        for stain, plane in field.stains.items()
+    }
+    if brightest:
+        grey = np.maximum.reduce(brightest) * SPOTS_PER_NOISE_LEVEL
+        images[SPOTS_NAME] = np.clip(grey, 0, 65535).astype(np.uint16)
+    first = field.fiducials[min(field.fiducials)]
+    quality = {
+        "field": field.name,
+        "rounds": [_quality(number, drift) for number, drift in drifts.items()],
+        "dropout": sum(model.dropout for model in models) / len(models),
+        "false_bit": sum(model.false_bit for model in models) / len(models),
+        "seen_px": _seen(raw.shape_yx, drifts.values()),
+    }
+    return DecodedField(drop_duplicates(join(planes)), images, find_beads(raw.read(first)), quality)
+
+
+def _register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
+    """Measure the drift of each imaging round against the field's first."""
+    rounds = sorted(field.fiducials)
+    reference = raw.read(field.fiducials[rounds[0]])
+    drifts = {n: measure_drift(reference, raw.read(field.fiducials[n])) for n in rounds}
+    for number, drift in drifts.items():
+        if drift.n_beads < MIN_BEADS:
+            raise InputError(
+                field.fiducials[number].path,
+                found=f"{drift.n_beads} fiducials that the first round shows as well",
+                expected=f"{MIN_BEADS} or more in field {field.name!r}",
+                remedy="check the fiducial's page, or leave the field out",
+            )
+    return drifts
+
+
+def _quality(number: int, drift: Drift) -> dict[str, Any]:
+    return {
+        "imaging_round": number,
+        "shift_y_px": float(drift.shift_yx[0]),
+        "shift_x_px": float(drift.shift_yx[1]),
+        "residual_px": drift.residual_px,
+        "n_fiducials": drift.n_beads,
+    }
+
+
+def _in_place(image: NDArray[np.generic], drift: Drift) -> NDArray[np.generic]:
+    """Undo the drift of a stain's round; its grey values keep their type."""
+    moved = undo_drift(image.astype(np.float32), drift.shift_yx)
+    return np.rint(moved).astype(image.dtype)
+
+
+def _seen(shape_yx: tuple[int, int], drifts: Iterable[Drift]) -> list[float]:
+    """Return the first and last row and column that every round shows."""
+    shifts = np.array([drift.shift_yx for drift in drifts])
+    last = np.array(shape_yx) - 1
+    low, high = np.maximum(-shifts, 0).max(axis=0), np.minimum(last - shifts, last).min(axis=0)
+    return [float(low[0]), float(high[0]), float(low[1]), float(high[1])]
