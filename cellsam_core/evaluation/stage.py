@@ -13,6 +13,7 @@ from cellsam_core.evaluation.segmentation import score_pairs
 from cellsam_core.evaluation.tracking import ArrayMovie, Movie, score_movies
 from cellsam_core.labels.by_name import label_files
 from cellsam_core.labels.masks import refuse_mask
+from cellsam_core.labels.pieces import SplitNotes
 from cellsam_core.labels.source import open_labels
 from cellsam_core.tracking.corrections import correct_frames
 from cellsam_core.tracking.ctc import read_ctc, relabel
@@ -203,7 +204,7 @@ def _labels_in_memory(name: str, labels: Labels) -> Labels:
             expected="a label image: whole numbers (y, x), 0 = background",
             remedy="number the cells of a mask, for example with skimage.measure.label",
         )
-    refuse_mask(name, labels)
+    SplitNotes().add(name, refuse_mask(name, labels))
     return labels.astype(np.int64) if whole else labels
 
 

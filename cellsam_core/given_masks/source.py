@@ -16,7 +16,7 @@ from cellsam_core.files.omezarr import is_omezarr
 from cellsam_core.given_masks.draw import Drawing
 from cellsam_core.given_masks.kinds import is_outlines, is_rois
 from cellsam_core.given_masks.rois import read_rois
-from cellsam_core.labels.image import as_label_image, open_label_image
+from cellsam_core.labels.image import as_tiles, open_label_image
 from cellsam_core.labels.source import open_labels
 from cellsam_core.samples.transcripts import apply_affine
 
@@ -107,7 +107,7 @@ def open_masks(path: str | Path, manifest: Manifest, unit: Unit | None) -> Given
         path,
         source.n_frames,
         source.shape_yx,
-        lambda index: as_label_image(source.frame(index), f"{path}, frame {index}").tiles,
+        lambda index: as_tiles(f"{path}, frame {index}", source.frame(index)),
     )
 
 

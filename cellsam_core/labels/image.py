@@ -12,11 +12,9 @@ import numpy.typing as npt
 from cellsam_core.errors import InputError
 from cellsam_core.files import ngff, omezarr
 from cellsam_core.labels.masks import refuse_mask
+from cellsam_core.labels.pieces import SplitNotes
 from cellsam_core.labels.source import LabelSource, open_labels
 from cellsam_core.labels.tiles import LabelArray, LabelTiles
-
-COARSE_PX = 4096
-"""Images of other programs are looked at with at most so many pixels a side for being a mask."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +106,38 @@ def as_label_image(labels: Any, where: str, *, allow_mask: bool = False) -> Labe
     return LabelImage(LabelArray(array), None)
 
 
+def as_tiles(path: str | Path, labels: npt.NDArray[Any]) -> LabelTiles:
+    """Give tiles of labels that were looked at when they were read.
+
+    Parameters
+    ----------
+    path
+        Path or name of the labels, for errors.
+    labels
+        Whole numbers ``(y, x)``, 0 = background.
+
+    Returns
+    -------
+    LabelTiles
+        The same labels.
+
+    Raises
+    ------
+    InputError
+        There are labels that 32 bits don't hold.
+    """
+    _check_range(path, labels)
+    return LabelArray(labels)
+
+
 def _check(path: str | Path, labels: npt.NDArray[Any], allow_mask: bool) -> None:
     _check_range(path, labels)
     _refuse_mask(path, labels, allow_mask)
 
 
 def _refuse_mask(path: str | Path, labels: npt.NDArray[Any], allow_mask: bool) -> None:
-    """Refuse a mask by some of the image's rows and columns."""
-    step = max(1, -(-max(labels.shape) // COARSE_PX))
-    refuse_mask(path, labels[::step, ::step], one_number=allow_mask)
+    """Refuse a mask, and warn of split cells."""
+    SplitNotes().add(path, refuse_mask(path, labels, one_number=allow_mask))
 
 
 def _check_range(path: str | Path, labels: npt.NDArray[Any]) -> None:

@@ -5,24 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from cellsam_core.errors import InputError
+from cellsam_core.labels.pieces import split_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-MIN_PIECE = 0.25
-"""A second piece is another cell if it is at least this share of the largest."""
+    from cellsam_core.labels.pieces import SplitCell
 
 MIN_BACKGROUND = 0.4
+
+COARSE_PX = 4096
+"""Images are looked at with at most so many rows and columns."""
 
 
 def refuse_mask(
     path: str | Path, labels: NDArray[Any], index: int | None = None, *, one_number: bool = False
-) -> None:
+) -> list[SplitCell]:
     """Refuse an image that tells cells from background, but not from each other.
 
     Parameters
@@ -34,36 +36,41 @@ def refuse_mask(
     index
         Index of the frame, for the message; None for a single image.
     one_number
-        Accept one number for all cells; only a background without 0 is refused.
+        Accept one number for several cells; only a background without 0 is refused.
+
+    Returns
+    -------
+    list of SplitCell
+        Cells in two places that are far from each other, which may be two cells with one number.
+        Other cells of the image are in one place, so that it is no mask.
 
     Raises
     ------
     InputError
-        One number is in several places, or there is no 0 and one number surrounds all others.
+        Every number is in several places, or there is no 0 and one number surrounds all others.
     """
-    if not labels.size or labels.shape[0] < 2 or labels.shape[1] < 2:
-        return
-    where = "" if index is None else f" of frame {index}"
-    largest = labels.max()
-    if largest == 0:
-        return
+    step = max(1, -(-max(labels.shape) // COARSE_PX))
+    labels = labels[::step, ::step]
+    if not labels.size or labels.shape[0] < 2 or labels.shape[1] < 2 or labels.max() == 0:
+        return []
+    where = "" if index is None else f" in frame {index}"
     if not (labels == 0).any():
         _refuse_background(path, labels, where)
-        return
-    if one_number or ((labels != 0) & (labels != largest)).any():
-        return
-    pieces, n_pieces = ndimage.label(labels, np.ones((3, 3)))
-    areas = np.sort(np.bincount(pieces.ravel())[1:])[::-1]
-    n_cells = int((areas >= MIN_PIECE * areas[0]).sum())
-    if n_cells < 2:
-        return
-    raise InputError(
-        path,
-        found=f"one number, {largest}, in {n_pieces} places{where}",
-        expected="a number of its own for each cell",
-        remedy="number the cells of the mask, for example with skimage.measure.label, or in Fiji "
-        "with MorphoLibJ > Connected Components Labeling",
-    )
+        return []
+    if one_number:
+        return []
+    split, n_cells, n_pieces = split_cells(labels)
+    far = [cell for cell in split if cell.is_far]
+    if n_cells == len(split) == 1 or n_cells == len(far) > 1:
+        number = f"one number, {split[0].label}," if n_cells == 1 else f"{n_cells} numbers"
+        raise InputError(
+            path,
+            found=f"{number} in {n_pieces} places{where}",
+            expected="a number of its own for each cell",
+            remedy="number the cells of the mask, for example with skimage.measure.label, or in "
+            "Fiji with MorphoLibJ > Connected Components Labeling",
+        )
+    return far
 
 
 def _refuse_background(path: str | Path, labels: NDArray[Any], where: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from cellsam_core.files.npy import SEGMENTATION, SUFFIX, read_array
 from cellsam_core.files.planes import read_plane
 from cellsam_core.files.stack import list_series, read_stack
 from cellsam_core.labels.masks import refuse_mask
+from cellsam_core.labels.pieces import SplitNotes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,9 +59,12 @@ class LabelSource:
     pixel_size_um: float | None = None
     frame_interval_s: float | None = None
     is_own: bool = False
+    _split: SplitNotes = field(default_factory=SplitNotes, compare=False, repr=False)
 
     def frame(self, index: int) -> NDArray[Any]:
         """Read the labels of one frame.
+
+        After the last frame, a warning names cells that are in places far from each other.
 
         Returns
         -------
@@ -78,7 +82,8 @@ class LabelSource:
         if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
             raise _not_labels(self.path, f"negative labels in frame {index}")
         if not self.is_own:
-            refuse_mask(self.path, labels, index if self.n_frames > 1 else None)
+            split = refuse_mask(self.path, labels, index if self.n_frames > 1 else None)
+            self._split.add(self.path, split, index, self.n_frames)
         return labels
 
 

@@ -15,7 +15,11 @@ OBJECTS = Output(
     "Tracked cells, one row for each cell of each frame.",
     (
         Column("frame", "int32", "Number of the frame, from 0"),
-        Column("label", "int64", "Number of the cell in the masks of this frame"),
+        Column(
+            "label",
+            "int64",
+            "Number of the cell in the masks of this frame; 2^63 and above are stored minus 2^64",
+        ),
         Column("track_id", "int64", "Number of the track"),
         Column("y", "float64", "Row of the centroid; the centre of the first pixel is 0", "px"),
         Column("x", "float64", "Column of the centroid; the centre of the first pixel is 0", "px"),

@@ -212,6 +212,25 @@ def _measured(
 
     by_frame = dict(tuple(objects.groupby("frame")))
     for index, labels in enumerate(frames):
-        rows = by_frame.get(index, objects.iloc[:0])
-        shapes.append(measure_shapes(LabelArray(labels), rows))
+        numbered, rows = _in_32_bits(labels, by_frame.get(index, objects.iloc[:0]))
+        shapes.append(measure_shapes(LabelArray(numbered), rows))
         yield labels
+
+
+def _in_32_bits(labels: NDArray[Any], rows: pd.DataFrame) -> tuple[NDArray[Any], pd.DataFrame]:
+    """Renumber the cells of a frame from 1 if 32 bits don't hold their own numbers.
+
+    Parameters
+    ----------
+    labels
+        Labels of a frame.
+    rows
+        Its objects, sorted by label.
+    """
+    import numpy as np
+
+    ids = rows["label"].to_numpy()
+    if not len(ids) or (ids[0] > 0 and ids[-1] <= np.iinfo(np.uint32).max):
+        return labels, rows
+    numbers = np.searchsorted(ids, labels.astype(np.int64)) + 1
+    return np.where(labels == 0, 0, numbers), rows.assign(label=np.arange(1, len(ids) + 1))

@@ -53,6 +53,22 @@ def test_whole_numbers_in_floating_point_are_labels(tmp_path):
     assert len(pd.read_csv(tmp_path / "out/tracks.csv")) == 3
 
 
+def test_cells_with_numbers_of_64_bits_have_the_shapes_of_others(tmp_path):
+    ids = np.array([0, 2**40 + 7, 2**63, 2**64 - 1], np.uint64)
+    tables = []
+    for name, labels in (("small", movie()), ("large", ids[movie()])):
+        path = write(tmp_path / f"{name}.tif", labels)
+        assert main(["track", str(path), "-o", str(tmp_path / name)]) == 0
+        table = pd.read_parquet(tmp_path / name / "objects.parquet")
+        table = table.sort_values(["frame", "y"], ignore_index=True)
+        assert (
+            table["label"].astype(np.uint64) == np.unique(labels[labels > 0])[table.index % 3]
+        ).all()
+        tables.append(table.drop(columns=["label", "track_id"]))
+    assert (tables[0]["perimeter_px"] > 0).all()
+    pd.testing.assert_frame_equal(*tables)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -256,6 +272,61 @@ def test_what_is_no_mask(tmp_path):
     refuse_mask(tmp_path, np.zeros((9, 9), int))
     tissue = np.arange(64).reshape(8, 8).repeat(9, 0).repeat(9, 1) + 1
     refuse_mask(tmp_path, tissue)
+
+
+def with_two_alike(labels):
+    """Return the labels with one number for the second and the third cell."""
+    return np.where(labels == 3, 2, labels)
+
+
+@pytest.mark.parametrize("command", ["track", "traces", "evaluate", "assign"])
+def test_two_distant_cells_with_one_number_are_told_alike_by_every_command(
+    tmp_path, caplog, command
+):
+    line = commands(tmp_path)[command]
+    for t, labels in enumerate(movie()):
+        write(tmp_path / "labels" / f"t{t}.tif", with_two_alike(labels))
+    assert main([str(word) for word in line]) == 0
+    told = caplog.text
+    frames = " (frames 0 to 3)" if command.startswith("tra") else ""
+    assert f"label 2{frames} is in two places that are far from each other" in told
+    images = 4 if command == "evaluate" else 1
+    assert images <= told.count("far from each other") <= 2 * images
+
+
+def test_split_cells_are_told_once_with_their_frames(tmp_path, caplog):
+    labels = movie(5)
+    labels[[0, 1, 2, 4]] = with_two_alike(labels[[0, 1, 2, 4]])
+    source = open_labels(write(tmp_path / "a.tif", labels))
+    for t in (4, 0, 3, 1, 2, 2, 0):
+        source.frame(t)
+    (record,) = caplog.records
+    assert "a.tif: label 2 (frames 0 to 2 and 4) is in two places" in record.message
+    assert "give each a number of its own" in record.message
+    caplog.clear()
+    for t, frame in enumerate(labels):
+        labels[t] = number_cells(frame)
+    check(open_labels(write(tmp_path / "b.tif", labels)), labels)
+    assert not caplog.records
+
+
+def test_what_may_be_one_cell_in_two_places(tmp_path, caplog):
+    torn = movie()[0]
+    torn[30:32] = 0  # a tear through the first cell
+    debris = movie()[0]
+    debris[100:104, 5:9] = 1
+    far = with_two_alike(movie()[0])
+    classes = np.where(movie()[0] == 3, 1, movie()[0])
+    classes[5:20, 140:155] = 2
+    for labels in (torn, debris):
+        assert not refuse_mask(tmp_path, labels)
+        as_label_image(labels, "labels")
+    assert not caplog.records
+    (cell,) = refuse_mask(tmp_path, far)
+    assert cell.label == 2
+    with pytest.raises(InputError, match=r"2 numbers in 4 places.*number the cells"):
+        refuse_mask(tmp_path, classes)
+    assert not refuse_mask(tmp_path, number_cells(classes))
 
 
 @pytest.mark.parametrize("at", [10, 19, 40])
