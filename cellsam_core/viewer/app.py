@@ -65,6 +65,7 @@ def make_app(library: Library, token: str, editing: Editing, teaching: Teaching)
         Route("/api/jobs/{key}", _threaded(teaching.end), methods=["DELETE"]),
         Route("/api/{sample}/try", _threaded(teaching.compare, for_model), methods=["POST"]),
         Route("/api/{sample}/corrections", _threaded(editing.list_rows)),
+        Route("/api/{sample}/seen", _threaded(editing.seen)),
         Route(table, _threaded(editing.append), methods=["POST"]),
         Route(f"{table}/{{key}}", _threaded(editing.remove), methods=["DELETE"]),
         Route("/api/{sample}/model", _threaded(editing.start_model), methods=["POST"]),

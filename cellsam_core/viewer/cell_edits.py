@@ -10,9 +10,10 @@ from cellsam_core.corrections.cells_table import CellCorrection, read_cell_corre
 from cellsam_core.corrections.outlines import fill, format_points, outline_of
 from cellsam_core.corrections.stage import correct_labels
 from cellsam_core.errors import InputError
+from cellsam_core.viewer.places import mask_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -46,19 +47,7 @@ def outline_of_cell(sample: Sample, frame: int, label: int) -> Points:
     labels = sample.labels
     if cell is None or labels is None:
         raise _refused(f"no cell {label} in frame {frame}", "a cell of the masks")
-    index = (frame,) if "t" in labels.axes else ()
-    y, x, reach = round(cell["y"]), round(cell["x"]), int(np.sqrt(cell["area_px"])) + 2
-    while True:
-        corner, side = (y - reach, x - reach), 2 * reach + 1
-        part = labels.read(0, index, corner, (side, side))
-        assert part is not None
-        mask = part == label
-        touches = mask[[0, -1]].any() or mask[:, [0, -1]].any()
-        if (mask.any() and not touches) or reach > max(labels.shape_yx):
-            break
-        reach *= 2
-    if not mask.any():
-        raise _refused(f"no pixel of cell {label} in frame {frame}", "masks that fit their table")
+    mask, corner = mask_of(labels, frame, label, cell)
     return outline_of(mask, *corner)
 
 
@@ -119,6 +108,50 @@ def try_row(sample: Sample, path: Path, row: Row) -> None:
         raise _refused(outcomes[0].reason, "a correction that can be carried out")
 
 
+def rows_that_need(
+    sample: Sample, rows: Sequence[CellCorrection], gone: Sequence[CellCorrection]
+) -> Iterator[tuple[int, str]]:
+    """Find rows that can't be carried out once others are taken away.
+
+    Parameters
+    ----------
+    sample
+        The sample.
+    rows
+        All its corrections of cells.
+    gone
+        Those that are to be taken away.
+
+    Yields
+    ------
+    tuple
+        Number and operation of a row.
+    """
+    numbers = {row.number for row in gone}
+    for k, one in enumerate(rows):
+        window = _window(one, sample.automatic_labels.shape_yx)
+        near = [g for g in gone if g.frame == one.frame and _meets(g, window)]
+        if one.number in numbers or not near:
+            continue
+        with_all, without = rows[:k], [r for r in rows[:k] if r.number not in numbers]
+        if _works(sample, with_all, one) and not _works(sample, without, one):
+            yield one.number, one.operation
+
+
+def _works(sample: Sample, above: Sequence[CellCorrection], one: CellCorrection) -> bool:
+    """Tell whether a row finds its cell after the rows above it."""
+    window = _window(one, sample.automatic_labels.shape_yx)
+    part = _replayed(sample, above, one.frame, window)
+    if part is None:
+        return True
+    try:
+        shifted = _shifted(one, window[0][1], window[0][0])
+        _, outcomes = correct_labels(part, [shifted], sample.automatic_checksum)
+    except InputError:
+        return False
+    return outcomes[0].is_found
+
+
 def cells_in_region(sample: Sample, rows: Sequence[CellCorrection], one: CellCorrection) -> int:
     """Count the cells in a region, once all corrections of its frame are carried out.
 
@@ -145,9 +178,8 @@ def _replayed(
 ) -> NDArray[Any] | None:
     """Carry out corrections in a window of a frame; None where it can't be read at once."""
     labels = sample.automatic_labels
-    index = (frame,) if "t" in labels.axes else ()
     (y0, x0), shape = window
-    part: NDArray[Any] | None = labels.read(0, index, (y0, x0), shape)
+    part: NDArray[Any] | None = labels.read(0, labels.index(frame), (y0, x0), shape)
     for one in rows:
         if part is None or one.frame != frame or not _meets(one, window):
             continue

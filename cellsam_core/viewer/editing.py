@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import time
@@ -35,6 +36,7 @@ CELL_OPERATIONS = ("add", "delete", "merge", "split", "redraw", "complete")
 MAX_TEXT = 100_000
 MAX_NOTE = 500
 MAX_BOXES = 64
+READ_ONLY = "The page was started with --read-only."
 OTHER_MASKS = "The tracks belong to other masks than those that are shown: run the workflow again."
 FORMULA = ("=", "+", "-", "@")
 """Beginnings of a note that a spreadsheet would take for a formula."""
@@ -87,7 +89,7 @@ class Editing:
         self._library = library
         self._folder = folder
         self._prompter = prompter
-        self._is_read_only = is_read_only
+        self._locked = READ_ONLY if is_read_only else _why_not_writable(folder)
 
     def _path(self, sample: Sample, kind: str) -> Path:
         return corrections_table(self._folder, sample.name, kind)
@@ -97,7 +99,8 @@ class Editing:
         return JSONResponse(self._listed(requests.sample_of(request, self._library)))
 
     def _listed(self, sample: Sample) -> dict[str, Any]:
-        listed: dict[str, Any] = {"read_only": self._is_read_only, "seen": {}, "rows": {}}
+        listed: dict[str, Any] = {"read_only": bool(self._locked), "locked": self._locked}
+        listed |= {"seen": {}, "rows": {}, "folder": self._folder.name}
         for name in KINDS:
             path = self._path(sample, name)
             made_s = sample.made_at_s(name)
@@ -111,8 +114,12 @@ class Editing:
         found = sample.found_anyway()
         for row in listed["rows"]["cells"]:
             row["found_anyway"] = row.get("id", "") in found
-        listed["folder"] = self._folder.name
         return listed
+
+    def seen(self, request: Request) -> Response:
+        """Answer with the checksums of both tables, which tell whether they were changed."""
+        sample = requests.sample_of(request, self._library)
+        return JSONResponse({name: checksum_of(self._path(sample, name)) for name in KINDS})
 
     def append(self, request: Request) -> Response:
         """Write the rows of one action, or of one that was taken back."""
@@ -165,7 +172,8 @@ class Editing:
         gone = [row for row in rows if row in own or (group and row.get("group") == group)]
         ids = [row["id"] for row in gone] or [key]
         seen = str(requests.body(request).get("seen", ""))
-        remove_rows(path, ids, seen=seen, check=kind.check)
+        check = partial(_check_rest, kind, sample, path, ids)
+        remove_rows(path, ids, seen=seen, check=check)
         return JSONResponse({"removed": gone, **self._listed(sample)})
 
     def start_model(self, request: Request) -> Response:
@@ -197,8 +205,8 @@ class Editing:
         return JSONResponse({"cells": cells, "ms": round(took, 1), "weights": weights})
 
     def _refuse_reading(self) -> None:
-        if self._is_read_only:
-            raise HTTPException(403, "The page was started with --read-only.")
+        if self._locked:
+            raise HTTPException(403, self._locked)
 
 
 def _kind(request: Request) -> Kind:
@@ -214,6 +222,33 @@ def _check(kind: Kind, sample: Sample, rows: Sequence[Row], path: Path) -> None:
     if kind.name == "cells":
         for row in rows:
             cell_edits.try_row(sample, path, row)
+
+
+def _check_rest(kind: Kind, sample: Sample, old: Path, ids: Sequence[str], path: Path) -> None:
+    """Read a table without some rows, and refuse if others can't be carried out without them."""
+    kind.check(path)
+    if kind.name != "cells":
+        return
+    before = read_cell_corrections(old)
+    gone = [row for row in before if row.id in ids]
+    for number, operation in cell_edits.rows_that_need(sample, before, gone):
+        raise InputError(
+            str(old),
+            found=f"that row {number} ({operation}) corrects the cell that this row made",
+            expected="a row that no other row needs",
+            remedy="remove that row first",
+        )
+
+
+def _why_not_writable(folder: Path) -> str:
+    """Return a sentence if the tables can't be written; empty if they can."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if there.is_dir() and os.access(there, os.W_OK):
+        return ""
+    return (
+        f"No correction can be written, because the folder {folder} can't be."
+        " To correct, start the page with --corrections and a folder of your own."
+    )
 
 
 def _for_the_page(error: InputError, path: Path) -> Exception:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BINARY = "application/octet-stream"
 TAIL_FRAMES = 10
-MAX_NUMBER = 2**31 - 1
 KEPT = {"cache-control": "private, max-age=86400, immutable"}
 NOT_KEPT = {"cache-control": "no-store"}
 ZOOM_IN = "Zoom in: the image has no levels for an overview. Run the workflow again to make them."
@@ -125,7 +124,7 @@ class Looking:
     def _cell(self, request: Request) -> Response:
         sample = self._sample(request)
         frame = requests.number(request, "t", sample.manifest.n_frames)
-        label = requests.number(request, "label", MAX_NUMBER, least=1)
+        label = requests.number(request, "label", requests.MAX_NUMBER, least=1)
         found: dict[str, Any] | None
         if sample.tissue is not None:
             found = sample.tissue.cell(label)
@@ -142,13 +141,13 @@ class Looking:
 
     def _trace(self, request: Request) -> Response:
         movie = _movie(self._sample(request))
-        track = requests.number(request, "track", MAX_NUMBER, least=1)
+        track = requests.number(request, "track", requests.MAX_NUMBER, least=1)
         return JSONResponse({"trace": movie.trace(track), "objects": movie.track_objects(track)})
 
     def _candidates(self, request: Request) -> Response:
         sample = self._sample(request)
         frame = requests.number(request, "t", sample.manifest.n_frames)
-        label = requests.number(request, "label", MAX_NUMBER, least=1)
+        label = requests.number(request, "label", requests.MAX_NUMBER, least=1)
         return JSONResponse(_movie(sample).candidates(frame, label))
 
     def _genes(self, request: Request) -> Response:

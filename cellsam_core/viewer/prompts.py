@@ -108,7 +108,7 @@ class Prompter:
         """Return the name of the weights that draw: the given ones, or those of the masks."""
         if self._weights:
             return self._weights
-        name = str(sample.results.segmentation_parameters().get("weights", "tiny"))
+        name = str(sample.segmentation.get("weights", "tiny"))
         tuned = project_folder(sample.folder) / FINETUNED / f"{name}.safetensors"
         return str(tuned) if tuned.is_file() else name
 
@@ -117,7 +117,7 @@ class Prompter:
         from cellsam_core.segmentation.weights import resolve
 
         weights = self.weights_of(sample)
-        recorded = sample.results.segmentation_parameters()
+        recorded = sample.segmentation
         if weights == recorded.get("weights"):
             return str(recorded.get("sha256", ""))
         return checksum_of(resolve(weights))
@@ -185,7 +185,7 @@ class Prompter:
 
     def _window(self, sample: Sample, frame: int, edges: NDArray[np.float32]) -> tuple[Tile, float]:
         """Choose the window of a box on a grid of half windows, so that neighbours share it."""
-        recorded = sample.results.segmentation_parameters().get("cell_diameter_px")
+        recorded = sample.segmentation.get("cell_diameter_px")
         diameter_px = float(recorded or TYPICAL_DIAMETER_PX)
         longest = float(max(edges[2] - edges[0], edges[3] - edges[1]))
         side = max(round(WINDOW_PX / REFERENCE_PX * diameter_px), round(2 * longest))

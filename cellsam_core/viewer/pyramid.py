@@ -87,6 +87,11 @@ class Pyramid:
         height, width = ((n + (1 << level) - 1) >> level for n in self.shape_yx)
         return height, width
 
+    def index(self, frame: int, channel: int | None = None) -> tuple[int, ...]:
+        """Return the index of a plane for :meth:`read`; labels have no channel."""
+        at = (frame,) if "t" in self.axes else ()
+        return at if channel is None else (*at, channel)
+
     def read(
         self, level: int, index: tuple[int, ...], corner: tuple[int, int], shape: tuple[int, int]
     ) -> NDArray[Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from cellsam_core.viewer.tables import MovieTables
 from cellsam_core.viewer.tissue import TissueTables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cellsam_core.samples.manifest import Manifest
@@ -82,6 +83,11 @@ class Sample:
         """Roles of the channels that were segmented: nuclear, cell or both."""
         path = self.folder / "1_preprocessed/frames.zarr"
         return omezarr.open_(path).channels if path.is_dir() else ()
+
+    @cached_property
+    def segmentation(self) -> dict[str, Any]:
+        """Weights, cell diameter and thresholds of the masks; empty if they are not recorded."""
+        return self.results.segmentation_parameters()
 
     @cached_property
     def masks_folder(self) -> Path:
@@ -236,11 +242,23 @@ class Library:
         self._cache = ChunkCache()
         self._lock = threading.Lock()
         self._looked: dict[str, float] = {}
-        folders = sample_folders(root)
-        self._samples = {folder.name: Sample(folder, self._cache) for folder in folders}
+        self._samples: dict[str, Sample] = {}
+        self._listed_s = 0.0
+        self._list(sample_folders(root))
+
+    def _list(self, folders: Sequence[Path]) -> None:
+        """Take the samples of some folders; those that are known already stay as they are."""
+        known, self._listed_s = self._samples, time.monotonic()
+        new = {f.name: Sample(f, self._cache) for f in folders if f.name not in known}
+        names = [folder.name for folder in folders]
+        gone = [name for name in known if name not in names]
+        self._samples = {name: (known | new)[name] for name in (*names, *gone)}
 
     def __iter__(self) -> Iterator[Sample]:
-        """Yield all samples, as they are now."""
+        """Yield all samples, as they are now; those that a run has added since are among them."""
+        if time.monotonic() - self._listed_s >= LOOK_EVERY_S:
+            with self._lock, suppress(InputError):
+                self._list(sample_folders(self.root))
         for name in list(self._samples):
             sample = self.get(name)
             if sample is not None:

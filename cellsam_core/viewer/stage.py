@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -16,6 +17,8 @@ from cellsam_core.errors import InputError
 from cellsam_core.viewer.options import ViewOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import uvicorn
 
     from cellsam_core.viewer.jobs import Jobs
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 DEFAULTS = ViewOptions()
 STARTS_WITHIN_S = 20.0
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -51,8 +55,8 @@ class Page:
         return f"ssh -L {forward} {getpass.getuser()}@{socket.gethostname()}"
 
     def wait(self) -> None:
-        """Serve until the process is interrupted."""
-        with contextlib.suppress(KeyboardInterrupt):
+        """Serve until the process is interrupted or ended, or its terminal is closed."""
+        with contextlib.suppress(KeyboardInterrupt), _interrupted_by(ENDING):
             while self._thread.is_alive():
                 self._thread.join(0.5)
         self.close()
@@ -62,6 +66,21 @@ class Page:
         self._jobs.close()
         self._server.should_exit = True
         self._thread.join(10)
+
+
+@contextlib.contextmanager
+def _interrupted_by(signals: Sequence[signal.Signals]) -> Iterator[None]:
+    """Take signals for Ctrl+C, so that what the page started is ended, too."""
+    is_main = threading.current_thread() is threading.main_thread()  # others can't have handlers
+    old = {one: signal.getsignal(one) for one in signals if is_main}
+    for one, handler in old.items():
+        if handler != signal.SIG_IGN:  # as after `nohup`
+            signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one, handler in old.items():
+            signal.signal(one, handler)
 
 
 def view(

@@ -164,10 +164,16 @@ class MovieTables:
         }
 
     def candidates(self, frame: int, label: int, n: int = 4) -> list[dict[str, Any]]:
-        """List the cells of the frame before that an object could be the same as, nearest first."""
+        """List the cells that an object could be the same as, nearest first.
+
+        They are those of the frame before, or of the last frame of its track before a gap.
+        """
         own = self.rows(frame, frame)
         own = own[own["label"] == label]
-        before = self.rows(frame - 1, frame - 1)
+        earlier = self.rows(0, frame - 1)
+        same = earlier[earlier["track_id"].isin(own["track_id"]) & (earlier["track_id"] > 0)]
+        last = frame - 1 if same.empty else int(same["frame"].iloc[-1])
+        before = self.rows(last, last)
         if own.empty or before.empty:
             return []
         y, x = float(own["y"].iloc[0]), float(own["x"].iloc[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import imagecodecs
@@ -73,20 +74,16 @@ def image_tile(
         A chunk is damaged.
     """
     corner, shape = _window(image, level, place)
-    out = np.zeros((*shape, 3), np.uint16)
     is_grey = all(len(set(c.colour)) == 1 for c in channels)
+    parts = [np.zeros(shape, np.uint8) for _ in range(1 if is_grey else 3)]
     for channel in channels:
-        index = (frame, channel.index) if "t" in image.axes else (channel.index,)
-        plane = image.read(level, index, corner, shape)
+        plane = image.read(level, image.index(frame, channel.index), corner, shape)
         if plane is None:
             return None
-        value = _stretched(plane, channel.low, channel.high)
-        for k in range(1 if is_grey else 3):
-            if channel.colour[k]:
-                out[..., k] += (
-                    value if channel.colour[k] == 255 else value * channel.colour[k] // 255
-                )
-    picture = np.minimum(out[..., 0] if is_grey else out, 255).astype(np.uint8)
+        for part, full in zip(parts, channel.colour, strict=False):
+            if full:
+                _add(part, np.take(_table(channel.low, channel.high, full), plane))
+    picture = parts[0] if is_grey else np.stack(parts, axis=-1)
     return bytes(imagecodecs.jpeg8_encode(picture, level=QUALITY))
 
 
@@ -115,8 +112,7 @@ def label_tile(labels: Pyramid, frame: int, level: int, place: tuple[int, int]) 
         A chunk is damaged.
     """
     (y0, x0), (height, width) = _window(labels, level, place)
-    index = (frame,) if "t" in labels.axes else ()
-    tile = labels.read(level, index, (y0 - 1, x0 - 1), (height + 2, width + 2))
+    tile = labels.read(level, labels.index(frame), (y0 - 1, x0 - 1), (height + 2, width + 2))
     return None if tile is None else pack(tile)
 
 
@@ -151,7 +147,7 @@ def histogram(image: Pyramid, channel: int) -> tuple[NDArray[np.int64], float, f
     frames = sorted({0, image.n_frames // 2, image.n_frames - 1})
     planes = []
     for frame in frames:
-        index = (frame, channel) if "t" in image.axes else (channel,)
+        index = image.index(frame, channel)
         plane = image.read(level, index, (0, 0), (height, width))
         if plane is None:  # no level is coarse enough: the middle, at full resolution
             y, x = ((n - SAMPLED_PX) // 2 for n in image.shape_yx)
@@ -172,8 +168,14 @@ def _window(image: Pyramid, level: int, place: tuple[int, int]) -> tuple[tuple[i
     return corner, (height, width)
 
 
-def _stretched(plane: NDArray[np.uint16], low: float, high: float) -> NDArray[np.uint16]:
-    """Map `low` to 0 and `high` to 255 by a table of all grey values."""
+@lru_cache(maxsize=64)
+def _table(low: float, high: float, full: int) -> NDArray[np.uint8]:
+    """Brightness of each grey value: 0 up to `low`, `full` from `high` on."""
     grey = np.arange(65536, dtype=np.float32)
-    table = np.clip((grey - low) * (255 / (high - low)), 0, 255).astype(np.uint16)
-    return np.asarray(table[plane])
+    share = np.clip((grey - low) * (255 / (high - low)), 0, 255).astype(np.uint16)
+    return np.asarray(share * full // 255, np.uint8)
+
+
+def _add(part: NDArray[np.uint8], more: NDArray[np.uint8]) -> None:
+    """Add brightnesses in place; what is brighter than white is white."""
+    part += np.minimum(more, 255 - part)

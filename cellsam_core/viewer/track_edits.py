@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.errors import InputError
+from cellsam_core.viewer.places import mask_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from cellsam_core.viewer.samples import Sample
     from cellsam_core.viewer.tables import MovieTables
 
@@ -155,27 +154,10 @@ def anchor(sample: Sample, one: Object) -> tuple[int, int, int]:
     assert movie is not None
     assert labels is not None
     cell = _cell(movie, one)
-    y, x, area = float(cell["y"]), float(cell["x"]), int(cell["area_px"])
-    index = (one[0],) if "t" in labels.axes else ()
-    for reach in _reaches(area, max(labels.shape_yx)):
-        top, left = round(y) - reach, round(x) - reach
-        part = labels.read(0, index, (top, left), (2 * reach + 1, 2 * reach + 1))
-        if part is None:
-            break
-        rows, columns = np.nonzero(part == one[1])
-        if len(rows):
-            distance = np.hypot(rows + top - y, columns + left - x)
-            k = int(distance.argmin())
-            return int(rows[k]) + top, int(columns[k]) + left, area
-    raise _refused(f"no pixel of cell {one[1]} in frame {one[0]}", "masks that fit the tracks")
-
-
-def _reaches(area: int, largest: int) -> Iterable[int]:
-    reach = int(np.sqrt(area)) + 2
-    while reach < min(largest, 1000):
-        yield reach
-        reach *= 2
-    yield reach
+    mask, (top, left) = mask_of(labels, one[0], one[1], cell)
+    rows, columns = np.nonzero(mask)
+    k = int(np.hypot(rows + top - cell["y"], columns + left - cell["x"]).argmin())
+    return int(rows[k]) + top, int(columns[k]) + left, int(cell["area_px"])
 
 
 def _refused(found: str, expected: str) -> InputError:

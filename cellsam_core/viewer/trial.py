@@ -62,7 +62,7 @@ class Trial:
         from cellsam_core.segmentation.image import drops_dark_cells, read_tile, segment_image
         from cellsam_core.segmentation.options import SegmentOptions
 
-        recorded = sample.results.segmentation_parameters().get("cell_diameter_px")
+        recorded = sample.segmentation.get("cell_diameter_px")
         diameter_px = float(recorded or TYPICAL_DIAMETER_PX)
         tile = window(frame, box, sample.manifest.shape_yx, diameter_px)
         with self._lock:

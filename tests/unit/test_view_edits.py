@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from starlette.testclient import TestClient
 from view_results import Discs, teaching_of
 
@@ -281,6 +282,78 @@ def test_a_second_deletion_of_a_cell_is_refused_and_undo_restores(folder: Path):
     assert gone.status_code == 200
     assert path.read_bytes() == before
     assert first["written"][0]["id"] in path.read_text()
+
+
+CELL_ACTIONS = {
+    "delete": {"label": 1},
+    "split": {"label": 2, "cut": [[115, 10], [115, 70]]},
+    "add": {"outline": [[150, 70], [170, 70], [170, 90], [150, 90]]},
+    "redraw": {"label": 3, "outline": [[45, 105], [65, 105], [65, 125], [45, 125]]},
+    "merge": {"label": 1, "other": 2},
+    "complete": {"outline": [[0, 0], [90, 0], [90, 90], [0, 90]]},
+}
+
+
+@pytest.mark.parametrize("operation", CELL_ACTIONS)
+def test_what_is_taken_back_leaves_the_table_as_it_was(folder: Path, operation: str):
+    client = client_of(folder)
+    path = folder / "corrections/movie.cells.csv"
+    path.parent.mkdir()
+    by_hand = (
+        "# checked by me\noperation,frame,anchor,outline,other,serial\ncomplete,5,,0 0;9 0;9 9,,\n"
+    )
+    path.write_text(by_hand)
+    keep = post_cell(client, "delete", label=4).json()["seen"]["cells"]
+    before = path.read_text()
+    written = post_cell(client, operation, **CELL_ACTIONS[operation]).json()
+    after = path.read_text()
+    assert after.startswith(before)
+    where = f"corrections/cells/{written['written'][0]['id']}"
+    gone = client.request("DELETE", where, json={"seen": written["seen"]["cells"]})
+    assert gone.status_code == 200, gone.text
+    # A number of a new cell is not given again, which a comment keeps in mind.
+    left = [line for line in path.read_text().splitlines() if not line.startswith("# serial")]
+    assert left == before.splitlines()
+    again = {"seen": gone.json()["seen"]["cells"], "again": gone.json()["removed"]}
+    assert client.post("corrections/cells", json=again).status_code == 200
+    assert path.read_text().splitlines()[-1] == after.splitlines()[-1]
+    assert client.get("seen").json()["cells"] != keep
+
+
+def test_a_row_that_another_one_needs_is_not_removed(folder: Path):
+    client = client_of(folder)
+    added = post_cell(client, "add", outline=outline_at(80, 160)).json()["written"][0]
+    path = folder / "corrections/movie.cells.csv"
+    corners = added["outline"]
+    line = f"delete,5,,{corners},,,,,{added['masks']}"  # as the page writes it after a run
+    names = "operation,frame,outline,anchor,other,serial,id,group,masks"
+    path.write_text(f"{names}\nadd,5,{corners},,,0,aa,ga,{added['masks']}\n{line}\n")
+    seen = client.get("seen").json()["cells"]
+    answer = client.request("DELETE", "corrections/cells/aa", json={"seen": seen})
+    assert answer.status_code == 409
+    assert "row 3 (delete) corrects the cell that this row made" in answer.json()["error"]
+    assert "remove that row first" in answer.json()["remedy"]
+    path.write_text(path.read_text().replace(line + "\n", ""))
+    seen = client.get("seen").json()["cells"]
+    assert client.request("DELETE", "corrections/cells/aa", json={"seen": seen}).status_code == 200
+
+
+def test_masks_that_do_not_fit_their_table_are_told(folder: Path):
+    masks = zarr.open_group(str(folder / "results/movie/2_masks/masks.zarr"), mode="r+")
+    masks["0"][5] = 99
+    answer = post_cell(client_of(folder), "delete", label=1)
+    assert answer.status_code == 409
+    assert "no pixel of cell 1 in frame 5" in answer.json()["error"]
+
+
+def test_tables_that_cannot_be_written_leave_the_page_to_look_at(folder: Path):
+    (folder / "corrections").write_text("a file, no folder")
+    client = client_of(folder)
+    listed = client.get("corrections").json()
+    assert listed["read_only"] is True
+    assert "start the page with --corrections" in listed["locked"]
+    answer = post_cell(client, "delete", label=1)
+    assert (answer.status_code, answer.json()["error"]) == (403, listed["locked"])
 
 
 def test_a_correction_that_found_no_cell_is_listed_as_lost(folder: Path):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 from view_results import Discs, teaching_of
@@ -96,6 +99,27 @@ def test_one_job_runs_at_a_time_and_can_be_ended(folder: Path):
     assert client.request("DELETE", f"jobs/{key}", json={}).status_code == 200
     assert ended(client)["state"] == "ended"
     assert client.request("DELETE", f"jobs/{key}", json={}).status_code == 404
+
+
+def test_ending_the_page_ends_what_it_started(folder: Path):
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    words = [sys.executable, "-m", "cellsam_core", "view", str(folder / "results"), "--no-browser"]
+    page = subprocess.Popen(
+        [*words, "--run-command", script(code)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert page.stdout is not None
+        url = page.stdout.readline().split()[1]
+        with httpx.Client(base_url=url + "api/", timeout=PATIENCE_S) as client:
+            client.post("jobs", json={"job": "workflow", "sample": "movie"}).raise_for_status()
+            while not (lines := client.get("jobs").json()["job"]["lines"]):
+                time.sleep(0.05)
+        page.terminate()  # as the end of a batch job does, or a closed terminal
+        assert page.wait(PATIENCE_S) == 0
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(lines[0]), 0)
+    finally:
+        page.kill()
 
 
 def test_a_command_that_fails_says_why(folder: Path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 from fake_results import N_FRAMES
 from view_browser import Tab
-from view_results import HOSTILE, Discs
+from view_results import HOSTILE, Discs, checksums
 
 from cellsam_core.corrections.cells_table import read_cell_corrections
 from cellsam_core.files import omezarr
@@ -68,8 +67,9 @@ def test_frames_are_those_of_the_movie(tab: Tab, served: Page, shown_results: Pa
     for keys, frame in (("ArrowRight", 1), ("Shift+ArrowRight", 11), ("ArrowLeft", 10)):
         page.keyboard.press(keys)
         tab.wait(frame=frame, busy="false")
-        means = [mean_grey(tab, y, x) for y, x in ((115, 50), (80, 160))]
-        wanted = [shown_grey(image, frame, y, x) for y, x in ((115, 50), (80, 160))]
+        places = ((115, 50 + frame), (80, 160))  # a cell that moves, and background
+        means = [mean_grey(tab, y, x) for y, x in places]
+        wanted = [shown_grey(image, frame, y, x) for y, x in places]
         np.testing.assert_allclose(means, wanted, atol=4)
     page.get_by_label("Frame", exact=True).fill("4")
     tab.wait(frame=4, busy="false")
@@ -118,8 +118,11 @@ def test_clicks_choose_cells_with_their_track_and_trace(
         assert int(drawn or 0) == own["valid"].sum()
     box = page.locator(".trace .u-over").bounding_box()
     assert box is not None
+    before = page.locator(".trace").screenshot()
     page.mouse.click(box["x"] + box["width"] * 3 / (N_FRAMES - 1), box["y"] + 20)
     tab.wait(frame=3)
+    page.mouse.move(5, 5)
+    changes(page, ".trace", before)  # the line of the frame has moved
 
 
 def test_a_daughter_in_the_tree_leads_to_her_first_frame(tab: Tab, served: Page):
@@ -137,14 +140,30 @@ def test_a_daughter_in_the_tree_leads_to_her_first_frame(tab: Tab, served: Page)
 
 def test_contrast_and_channels_change_the_picture(tab: Tab, served: Page):
     page = tab.open(served.url, "tissue")
-    before = page.locator("#picture").screenshot()
+    page.wait_for_timeout(300)
+    shot = page.locator("#picture").screenshot()
     page.keyboard.press("Alt+1")
-    tries = (page.wait_for_timeout(200) or page.locator("#picture").screenshot() for _ in range(99))
-    assert any(after != before for after in tries)
+    shot = changes(page, "#picture", shot)
+    page.locator("summary").nth(1).click()
+    slider = page.get_by_label("cell: full from")
+    slider.fill(str(int(slider.input_value()) // 128 * 64))  # half as high, in steps of 64
+    page.locator("summary").nth(1).click()
+    shot = changes(page, "#picture", shot)
     for word in ("fills", "off", "outlines"):
         page.keyboard.press("l")
         page.get_by_role("button", name=f"labels: {word}").wait_for()
+        shot = changes(page, "#picture", shot)
     assert [status for status in tab.statuses if status[0] >= 400] == []
+
+
+def changes(page, selector: str, before: bytes) -> bytes:
+    """Wait until a part of the page looks otherwise than before; return its new picture."""
+    for _ in range(200):
+        after: bytes = page.locator(selector).screenshot()
+        if after != before:
+            return after
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{selector} stays the same")
 
 
 def test_genes_of_a_tissue_colour_cells_and_are_drawn_as_points(
@@ -159,6 +178,10 @@ def test_genes_of_a_tissue_colour_cells_and_are_drawn_as_points(
     ends = page.locator(".legend .ends span")
     ends.first.wait_for()
     assert [float(text) for text in ends.all_inner_texts()] == [counts.min(), counts.max()]
+    cells = pd.read_parquet(shown_results / "tissue/2_masks/cells.parquet").set_index("label")
+    for row, colour in ((counts.argmax(), YELLOW), (counts.argmin(), VIOLET)):
+        cell = cells.loc[adata.obs["cell_id"].iloc[row]]
+        np.testing.assert_allclose(drawn_colour(tab, cell["y"], cell["x"]), colour, atol=4)
     page.get_by_label("Transcripts of Gapdh").check()
     table = pd.read_parquet(shown_results / "tissue/3_cells/transcripts.parquet")
     n = int((table["feature"].astype(str) == "Gapdh").sum())
@@ -167,14 +190,37 @@ def test_genes_of_a_tissue_colour_cells_and_are_drawn_as_points(
     page.locator("#cell .counts").wait_for()
 
 
-def test_a_forwarded_port_works(tab: Tab, served: Page):
+YELLOW, VIOLET = (253, 231, 37), (71, 45, 123)
+"""Ends of the colour scale."""
+
+
+def drawn_colour(tab: Tab, y: float, x: float) -> list[int]:
+    """Red, green and blue that a cell is filled with."""
+    box = tab.page.locator("#picture").bounding_box()
+    assert box is not None
+    sx, sy = tab.screen(y, x)
+    code = """([x, y]) => [...document.getElementById("labels").getContext("2d")
+        .getImageData(Math.round(x), Math.round(y), 1, 1).data].slice(0, 3)"""
+    found: list[int] = tab.page.evaluate(code, [sx - box["x"], sy - box["y"]])
+    return found
+
+
+def test_a_forwarded_port_works(tab: Tab, shown_results: Path, tmp_path: Path):
+    served = view(shown_results, corrections=tmp_path / "c")
     relay = Relay(served.port)
     try:
         url = served.url.replace(str(served.port), str(relay.port))
-        tab.open(url, "movie", 5)
+        page = tab.open(url, "movie", 5)
+        tab.click(40, 45)
+        tab.wait(chosen="5:1")
+        page.keyboard.press("d")
+        tab.wait(cellrows=1)
+        page.keyboard.press("z")
+        tab.wait(cellrows=0)
         assert tab.errors == []
     finally:
         relay.close()
+        served.close()
 
 
 class Relay:
@@ -228,9 +274,9 @@ def test_a_step_is_never_blank(tab: Tab, served: Page):
     page = tab.open(served.url, "movie")
     for frame in [*range(1, N_FRAMES), *range(N_FRAMES - 2, -1, -1)]:
         page.keyboard.press("ArrowRight" if frame > int(tab.data("frame")) else "ArrowLeft")
+        if frame % 4 == 0:  # while the new frame is on its way
+            assert mean_grey(tab, 40, 45) > 20
         tab.wait(frame=frame)
-        if frame % 5 == 0:
-            assert mean_grey(tab, 115, 50 + frame) > 20
 
 
 def test_tracks_are_corrected_by_keyboard_and_the_results_stay(
@@ -243,8 +289,12 @@ def test_tracks_are_corrected_by_keyboard_and_the_results_stay(
         page = tab.open(served.url, "movie", 5)
         page.keyboard.press("ArrowDown")
         tab.wait(row=0)
+        share = page.locator("#doubt .share")
+        before_it = float(share.inner_text().rstrip(" %"))
         page.keyboard.press("Enter")  # confirms, and goes to the next row
         tab.wait(row=1)
+        page.get_by_text("Z takes it back. Doubt 2 of").wait_for()
+        assert float(share.inner_text().rstrip(" %")) > before_it
         n = len(read_corrections(table))
         tab.wait(rows=n, waiting=n)
         page.keyboard.press("b")
@@ -279,11 +329,6 @@ def test_tracks_are_corrected_by_keyboard_and_the_results_stay(
     finally:
         served.close()
     assert checksums(shown_results) == before
-
-
-def checksums(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_a_page_that_only_looks_has_no_tools(tab: Tab, shown_results: Path, tmp_path: Path):

@@ -331,6 +331,34 @@ def test_results_made_anew_are_noticed(shown_results: Path, tmp_path: Path):
         samples.LOOK_EVERY_S = library_wait
 
 
+def test_a_sample_that_a_run_adds_is_listed(
+    shown_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from cellsam_core.viewer import samples
+
+    root = tmp_path / "results"
+    shutil.copytree(shown_results / "movie", root / "movie")
+    client = client_of(root)
+    monkeypatch.setattr(samples, "LOOK_EVERY_S", 0.0)
+    (root / "a_new").mkdir()
+    shutil.copy(root / "movie/0_manifest.json", root / "a_new/0_manifest.json")
+    names = [sample["name"] for sample in client.get("api/state").json()["samples"]]
+    assert names == ["a_new", "movie"]
+    assert client.get("api/a_new/tracks").status_code == 200
+
+
+def test_candidates_after_a_gap_are_cells_of_the_frame_before_it(
+    shown_results: Path, tmp_path: Path
+):
+    root = tmp_path / "results"
+    shutil.copytree(shown_results / "movie", root / "movie")
+    path = root / "movie/3_tracks/objects.parquet"
+    objects = pd.read_parquet(path)
+    objects[(objects["track_id"] != 2) | ~objects["frame"].isin([4, 5])].to_parquet(path)
+    near = client_of(root).get("api/movie/candidates/6/2").json()
+    assert (near[0]["frame"], near[0]["track_id"]) == (3, 2)
+
+
 def test_a_sample_that_is_half_done_is_shown_as_far_as_it_is(tmp_path: Path, shown_results: Path):
     root = tmp_path / "results"
     shutil.copytree(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def write_results(root: Path) -> Path:
     (root / HOSTILE).mkdir()
     shutil.copy(root / "movie/0_manifest.json", root / HOSTILE / "0_manifest.json")
     return root
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 class Discs:

@@ -1,6 +1,10 @@
 // @ts-check
 /** Requests to the server: one function for all, so that every failure reaches the user. */
 
+const BUSY = 503;
+const BUSY_TRIES = 8;
+const BUSY_MS = 400;
+
 export class Problem extends Error {
   /** @param {number} status @param {string} sentence @param {string} remedy */
   constructor(status, sentence, remedy) {
@@ -11,22 +15,16 @@ export class Problem extends Error {
 
 /**
  * @param {string} path below api/
- * @param {{method?: string, body?: any, signal?: AbortSignal}} options
+ * @param {{method?: string, body?: any}} options
  * @returns {Promise<Response>}
  */
 export async function call(path, options = {}) {
-  const init = { method: options.method ?? "GET", signal: options.signal, headers: {} };
+  const init = { method: options.method ?? "GET", headers: {} };
   if (init.method !== "GET") {
     init.headers = { "content-type": "application/json" };
     init.body = JSON.stringify(options.body ?? {});
   }
-  let response;
-  try {
-    response = await fetch(`api/${path}`, init);
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Problem(0, "No connection to `cellsam-core view`", "trying again");
-  }
+  const response = await answerTo(path, init);
   if (response.ok) return response;
   let said = { error: `The server answered ${response.status}`, remedy: "reload the page" };
   try {
@@ -35,6 +33,19 @@ export async function call(path, options = {}) {
     // The sentence above stands.
   }
   throw new Problem(response.status, said.error, said.remedy);
+}
+
+/** The answer of the server; a busy one is asked again. */
+async function answerTo(path, init, triesLeft = BUSY_TRIES) {
+  let response;
+  try {
+    response = await fetch(`api/${path}`, init);
+  } catch {
+    throw new Problem(0, "No connection to `cellsam-core view`", "trying again");
+  }
+  if (response.status !== BUSY || !triesLeft) return response;
+  await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+  return answerTo(path, init, triesLeft - 1);
 }
 
 /** @param {string} path @param {object} options */

@@ -2,17 +2,17 @@
 /** Start: the viewer, the panels, the keys, and a look at the server every few seconds. */
 
 import { json } from "./api.js";
-import { choose, hit, openSample } from "./choose.js";
+import { choose, hit, openSample, path, setFrame } from "./choose.js";
 import { makeViewer } from "./image.js";
 import { listenToKeys } from "./keys.js";
 import { redraw, startMarks } from "./marks.js";
 import { drawPanels } from "./panels.js";
-import "./edit.js";
+import { loadRows } from "./edit.js";
 import "./pointer.js";
 import "./review.js";
 import "./teach.js";
 import "./tools.js";
-import { complain, listen, set, state } from "./state.js";
+import { complain, listen, say, set, state } from "./state.js";
 
 const LOOK_EVERY_MS = 3000;
 let toldProblem = ""; // a damaged part of the image is told once, not for each tile
@@ -26,11 +26,19 @@ async function start() {
   listenToPointer(viewer);
   const answer = await json("state");
   set({ samples: answer.samples, version: answer.version });
-  const wanted = new URLSearchParams(location.hash.slice(1));
-  const named = answer.samples.find((s) => s.name === wanted.get("sample"));
-  await openSample(named ?? answer.samples[0], Number(wanted.get("frame")) || 0);
+  await openWanted();
   listen(remember);
+  window.addEventListener("hashchange", () => openWanted().catch(complain));
   setInterval(look, LOOK_EVERY_MS);
+}
+
+/** Open the sample and the frame that the address names. */
+async function openWanted() {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  const named = state.samples.find((s) => s.name === wanted.get("sample"));
+  const frame = Number(wanted.get("frame")) || 0;
+  if (named && named.name === state.sample?.name) return setFrame(frame);
+  return openSample(named ?? state.sample ?? state.samples[0], frame);
 }
 
 /** The address keeps sample and frame, so that a reload comes back to them. */
@@ -75,11 +83,12 @@ function hover(found, x, y) {
   if (found.label !== state.hover) set({ hover: found.label });
 }
 
-/** Notice results that were made anew, and a server that is gone. */
+/** Notice results that were made anew, rows of another window, and a server that is gone. */
 async function look() {
   try {
     const answer = await json("state");
-    if (!state.connected) set({ connected: true, message: "Connected again.", isProblem: false });
+    const wasGone = !state.connected;
+    if (wasGone) set({ connected: true, message: "Connected again.", isProblem: false });
     const now = answer.samples.find((s) => s.name === state.sample?.name);
     set({ samples: answer.samples });
     if (now?.problem && now.problem !== toldProblem) {
@@ -87,12 +96,24 @@ async function look() {
       set({ message: now.problem, isProblem: true });
     }
     if (now && now.version !== state.sample.version) {
+      set({ chosen: [], hover: 0 }); // numbers of cells are others now
       await openSample(now, state.frame);
-      set({ message: "The results were made anew and are shown.", isProblem: false });
-    }
+      say("The results were made anew and are shown.");
+    } else if (now && wasGone) await openSample(now, state.frame); // tiles may be missing
+    else if (now?.has?.masks) await lookAtTables();
   } catch (error) {
     complain(error);
   }
+}
+
+/** Load the corrections again if another window, or a person, wrote them. */
+async function lookAtTables() {
+  const { sample, seen } = state;
+  const now = await json(path("seen"));
+  const isSame = Object.entries(now).every(([table, checksum]) => seen[table] === checksum);
+  if (isSame || state.sample !== sample || state.seen !== seen) return;
+  await loadRows();
+  say("The table of corrections was changed outside and was loaded again.");
 }
 
 start().catch(complain);

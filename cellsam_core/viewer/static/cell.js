@@ -3,7 +3,7 @@
 
 import { html, useEffect, useRef } from "./vendor/htm-preact.module.js";
 import { setFrame } from "./choose.js";
-import { css, scaleColour } from "./colours.js";
+import { MEASURES, css, scaleColour } from "./colours.js";
 import { data, isMovie, set, state } from "./state.js";
 
 const EMPTY = { movie: "Click on a cell to see its track and trace.", tissue: "Click on a cell to see its counts." };
@@ -94,7 +94,7 @@ function makePlot(box, track) {
     legend: { show: lines.length > 1 },
     cursor: { y: false },
     scales: { x: { time: false, range: [0, state.sample.frames - 1] } },
-    axes: [{ ...axis, label: "frame", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], labelSize: 16, size: 28, labelFont: "11px system-ui" }, { ...axis, size: 46, label: lines.length === 1 ? lines[0][0] : "intensity", labelSize: 14, labelFont: "11px system-ui" }],
+    axes: [{ ...axis, label: "frame", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], labelSize: 16, size: 28, labelFont: "11px system-ui" }, { ...axis, size: sizeOfTicks, label: lines.length > 1 ? "grey value" : isMasked ? lines[0][0] : `${lines[0][0]}, grey value`, labelSize: 16, labelFont: "11px system-ui" }],
     series: [{ label: "frame" }, ...lines.map(([name], k) => ({ label: name, stroke: colours[k % colours.length], width: 1.5, points: { show: values[k].length < 60, size: 5 } }))],
     hooks: { draw: [(u) => drawFrameLine(u, dark)] },
   };
@@ -105,6 +105,9 @@ function makePlot(box, track) {
   });
   return plot;
 }
+
+/** Room for the numbers of an axis. */
+const sizeOfTicks = (u, ticks) => 18 + 7 * Math.max(2, ...(ticks ?? []).map((text) => text.length));
 
 function drawFrameLine(u, dark) {
   const x = u.valToPos(state.frame, "x", true);
@@ -123,7 +126,7 @@ function drawFrameLine(u, dark) {
 export function legend() {
   if (!state.colour || !data.legend) return null;
   const { low, high } = data.legend;
-  const name = state.colour.startsWith("gene:") ? (data.genes?.names[+state.colour.slice(5)] ?? "") : state.colour;
+  const name = state.colour.startsWith("gene:") ? `transcripts of ${data.genes?.names[+state.colour.slice(5)] ?? ""} in each cell` : (MEASURES[state.colour] ?? state.colour);
   const stops = [0, 0.25, 0.5, 0.75, 1].map((share) => css(scaleColour(share))).join(", ");
   return html`<section class="panel legend"><h2>Colour: ${name}</h2><div class="bar" style=${{ background: `linear-gradient(to right, ${stops})` }}></div>
     <div class="ends"><span>${+low.toPrecision(3)}</span><button class="quiet" onClick=${() => set({ colour: "" })}>no colour</button><span>${+high.toPrecision(3)}</span></div></section>`;

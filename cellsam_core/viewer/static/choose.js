@@ -14,11 +14,13 @@ export const path = (rest) => `${encodeURIComponent(state.sample.name)}/${rest}`
 
 function reset() {
   Object.assign(data, { cells: new Map(), paths: new Map(), tracks: null, fits: true, review: null, divisions: null });
-  Object.assign(data, { trace: null, cell: null, features: null, genes: null, legend: null });
+  Object.assign(data, { trace: null, cell: null, features: null, genes: null, legend: null, density: null });
   clearImage();
   clearLabels();
   clearTranscripts();
 }
+
+const hint = (sample) => (sample.has?.review ? "Click on a cell, or press ↓ to go to the first doubt. ? shows the keys." : sample.has?.masks ? "Click on a cell. ? shows the keys." : "");
 
 /** @param {any} sample @param {number} frame */
 export async function openSample(sample, frame = 0) {
@@ -26,7 +28,7 @@ export async function openSample(sample, frame = 0) {
   reset();
   const fresh = { chosen: [], colour: "", genes: [], extent: "all", hover: 0, playing: false, channels: [] };
   frame = Math.max(0, Math.min(sample.frames - 1, frame));
-  set({ sample, frame, shown: -1, ...(isNew ? fresh : {}), message: sample.error ?? "", isProblem: !!sample.error });
+  set({ sample, frame, shown: -1, ...(isNew ? fresh : {}), message: sample.error ?? (isNew ? hint(sample) : ""), isProblem: !!sample.error });
   if (sample.has?.image) await openChannels(sample);
   if (state.sample !== sample) return;
   if (sample.has?.tracks) await openTracks();
@@ -99,15 +101,13 @@ export function setFrame(frame, isForced = false) {
   set({ frame: wanted });
   const alongside = Promise.all([loadLabels(wanted), loadCells(wanted), loadPaths(wanted)]).catch(complain);
   showFrame(wanted, alongside);
-  loadAhead(wanted + 1);
+  alongside.then(() => loadAhead(wanted + 1));
 }
 
+/** Load what belongs to the next frame while the user looks at this one. */
 function loadAhead(frame) {
-  const { sample } = state;
-  if (frame >= sample.frames) return;
-  setTimeout(() => {
-    if (state.sample === sample && state.frame === frame - 1) Promise.all([loadCells(frame), loadLabels(frame), loadPaths(frame)]).catch(complain);
-  }, 80);
+  if (frame >= state.sample.frames || state.frame !== frame - 1) return;
+  Promise.all([loadCells(frame), loadLabels(frame), loadPaths(frame)]).catch(complain);
 }
 
 export const objectAt = (frame, label) => {
@@ -153,8 +153,10 @@ export async function chooseTrack(id) {
 }
 
 /** Go to a cell and choose it. */
-export async function visit(frame, label, x, y, radius = 20) {
-  await loadCells(frame);
+export async function visit(frame, label, x, y) {
+  const cells = await loadCells(frame);
+  const row = cells?.rows.get(label);
+  const radius = Math.max(26, row === undefined ? 0 : 2 * Math.sqrt(cells.area[row] / Math.PI));
   setFrame(frame);
   goTo(x, y, radius);
   choose(frame, label);

@@ -51,6 +51,9 @@ export const css = (rgb, alpha = 1) => `rgb(${rgb[0]} ${rgb[1]} ${rgb[2]} / ${al
 export const pixel = (rgb, alpha) =>
   ((Math.round(alpha * 255) << 24) | (rgb[2] << 16) | (rgb[1] << 8) | rgb[0]) >>> 0;
 
+/** What cells of a tissue can be coloured by, beside their counts, with units. */
+export const MEASURES = { area: "area, px", score: "score of the model", transcripts: "transcripts", genes: "genes found" };
+
 // Safe for colour-blind eyes (Okabe and Ito); each gene has a shape of its own as well.
 export const POINT_COLOURS = ["56b4e9", "e69f00", "009e73", "f0e442", "d55e00", "cc79a7", "0072b2", "ffffff"];
 export const SHAPES = ["disc", "plus", "square", "cross", "triangle", "ring", "diamond", "bar"];

@@ -12,6 +12,8 @@ import { complain, data, isMovie, listen, say, set, state } from "./state.js";
 
 const undone = [];
 const done = [];
+const SHOWN = 30;
+let shown = SHOWN; // rows of the list of corrections
 let loadedFor = "";
 
 /** Load the table of the open sample. */
@@ -24,8 +26,8 @@ export async function loadRows() {
 }
 
 function take(listed) {
-  const { rows, seen, folder, read_only: readOnly } = listed;
-  set({ rows: rows.tracks, cellRows: rows.cells, seen, folder, readOnly });
+  const { rows, seen, folder, read_only: readOnly, locked } = listed;
+  set({ rows: rows.tracks, cellRows: rows.cells, seen, folder, readOnly, locked });
 }
 
 /** Change a table, "tracks" or "cells". */
@@ -41,10 +43,14 @@ export async function change(method, table, rest, body) {
   }
 }
 
+/** Operations of the tables in the words of the buttons. */
+const WORDS = { unlink: "break", "set-parent": "parent", "set-mother": "mother", merge: "join", split: "cut", add: "new cell", complete: "region done" };
+const wordOf = (row) => WORDS[row.operation] ?? row.operation;
+
 const words = (row) => {
   const cell = row.label ? `, cell ${row.label}` : "";
   const other = row.other_label ? ` and cell ${row.other_label} in frame ${row.other_frame}` : "";
-  return `${row.operation}${cell}${isMovie() ? ` in frame ${row.frame}` : ""}${other}`;
+  return `${wordOf(row)}${cell}${isMovie() ? ` in frame ${row.frame}` : ""}${other}`;
 };
 
 /** Say what was written, and keep it for undo. */
@@ -103,37 +109,38 @@ const chosen = (action) => safely(() => act(action, state.chosen));
 const family = safely(() => act((data.divisions ?? []).some((d) => d.kind === "bud") ? "set-mother" : "set-parent", state.chosen));
 
 addActions([
-  { key: "a", text: "link the two chosen cells: they are one cell", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("link") },
-  { key: "b", text: "break: the chosen cell begins a new track", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("unlink") },
-  { key: "s", text: "swap the futures of the two chosen cells", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("swap") },
-  { key: "m", text: "make the earlier chosen cell parent (or mother) of the later", group: "Tracks", tracks: true, movie: true, edits: true, run: family },
-  { key: "z", text: "take the last correction back", group: "Corrections", edits: true, run: safely(undo) },
+  { key: "a", text: "link: the two are one cell", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("link") },
+  { key: "b", text: "break: a new track begins here", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("unlink") },
+  { key: "s", text: "swap what follows of the two", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("swap") },
+  { key: "m", text: "parent: the earlier of the two", group: "Tracks", tracks: true, movie: true, edits: true, run: family },
+  { key: "z", text: "take the last one back", group: "Corrections", edits: true, run: safely(undo) },
   { key: "r", text: "write it again", group: "Corrections", edits: true, run: safely(redo) },
 ]);
 
 addPanel("tools", () => {
   if (!state.sample?.has?.masks || state.readOnly) return null;
   const tracks = isMovie() && state.sample.has.tracks && data.fits;
-  return html`${tracks ? html`<span class="group">${button("a", "link")} ${button("b", "break")} ${button("s", "swap")} ${button("m", "parent")}</span>` : null}
-    <span class="group">${button("z", "undo")} ${button("r", "redo")}</span>`;
+  return html`<span class="group">${button("z", "undo")}${button("r", "redo")}</span>
+    ${tracks ? html`<span class="group"><b>Tracks</b>${button("a", "link")}${button("b", "break")}${button("s", "swap")}${button("m", "parent")}</span>` : null}`;
 });
 
 addPanel("head", () => {
   const waiting = all().filter((r) => r.waiting).length;
   const lost = all().filter((r) => r.lost).length;
-  return lost ? html`<span class="waiting problem" title="They are first in the list of corrections">${lost} lost</span>` : waiting ? html`<span class="waiting" title="The results change when the workflow runs again">${waiting} waiting</span>` : null;
+  return lost ? html`<span class="waiting problem" title="They are first in the list of corrections">${lost} ${lost > 1 ? "corrections" : "correction"} lost</span>` : waiting ? html`<span class="waiting" title="The results change when the workflow runs again">${waiting} ${waiting > 1 ? "corrections wait" : "correction waits"}</span>` : null;
 });
 
 addPanel("side", () => {
   if (!state.sample.has?.masks) return null;
   const rows = all().reverse().sort((a, b) => Number(Boolean(b.lost)) - Number(Boolean(a.lost)));
   return html`<section class="panel" id="history"><h2>Corrections <small>${rows.length}</small></h2>
-    ${state.readOnly ? html`<p class="hint">The page was started with --read-only.</p>` : null}
+    ${state.readOnly ? html`<p class="hint">${state.locked}</p>` : null}
     ${rows.length ? html`<p class="hint">In the folder <code>${state.folder}</code>. The results change when <code>snakemake</code> runs again.</p>` : html`<p class="hint">Choose a cell, Shift + click a second one, then use the buttons above the image.</p>`}
     ${foundAnyway(rows)}
-    <table><tbody>${rows.slice(0, 30).map((row) => html`<tr class=${row.waiting ? "wait" : ""} title=${row.lost ? `Not carried out: ${row.lost}` : ""}>
-      <td><button class="quiet" onClick=${safely(() => look(row))}>${row.operation}</button>${row.lost ? html` <strong class="problem">lost</strong>` : null}</td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td>${row.label ? `cell ${row.label}` : ""}</td>
-      <td>${row.id && !state.readOnly ? html`<button class="quiet" aria-label=${`Remove ${words(row)}`} onClick=${safely(() => remove(row))}>remove</button>` : "by hand"}</td></tr>`)}</tbody></table></section>`;
+    <table><tbody>${rows.slice(0, shown).map((row) => html`<tr class=${row.waiting ? "wait" : ""} title=${row.lost ? `Not carried out: ${row.lost}` : ""}>
+      <td><button class="quiet" onClick=${safely(() => look(row))}>${wordOf(row)}</button>${row.lost ? html` <strong class="problem">lost</strong>` : null}</td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td>${row.label ? `cell ${row.label}` : ""}</td>
+      <td>${row.id && !state.readOnly ? html`<button class="quiet" aria-label=${`Remove ${words(row)}`} onClick=${safely(() => remove(row))}>remove</button>` : "by hand"}</td></tr>`)}</tbody></table>
+    ${rows.length > shown ? html`<button class="quiet" onClick=${() => set((shown += SHOWN))}>show ${Math.min(SHOWN, rows.length - shown)} more of ${rows.length}</button>` : null}</section>`;
 });
 
 /** A sentence about added cells that the segmentation finds now. */
@@ -150,10 +157,10 @@ function all() {
 }
 
 async function look(row) {
-  if (row.y) return visit(Number(row.frame), Number(row.label), Number(row.x), Number(row.y));
-  const corner = (row.outline || row.anchor || "").split(";")[0].split(" ").map(Number);
-  setFrame(Number(row.frame));
-  return corner.length === 2 ? goTo(corner[0], corner[1], 30) : undefined;
+  if (row.y && row.waiting) return visit(Number(row.frame), Number(row.label), Number(row.x), Number(row.y));
+  const corner = row.y ? [row.x, row.y] : (row.outline || row.anchor || "").split(";")[0].split(" ");
+  setFrame(Number(row.frame)); // cells may have other numbers since the row was written
+  return corner.length === 2 ? goTo(Number(corner[0]), Number(corner[1]), 30) : undefined;
 }
 
 async function remove(row) {

@@ -28,6 +28,8 @@ export function makeViewer() {
     blendTime: 0,
     immediateRender: true,
     imageLoaderLimit: 4,
+    tileRetryMax: 2,
+    tileRetryDelay: 1000,
     maxImageCacheCount: 400,
     maxZoomPixelRatio: 16,
     minZoomImageRatio: 0.5,
@@ -42,7 +44,8 @@ export function makeViewer() {
     event.preventDefaultAction = true;
   });
   viewer.addHandler("tile-load-failed", (event) => {
-    if (event.message !== "Image load aborted") complain(new Error("A part of the image could not be loaded."));
+    if (event.message === "Image load aborted") return;
+    call(event.tile.getUrl().slice("api/".length)).catch(complain); // its sentence says why
   });
   return viewer;
 }

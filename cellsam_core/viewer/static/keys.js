@@ -9,17 +9,17 @@ const PLAY_MS = 150;
 
 /** @type {Array<{key: string, text: string, group: string, run: (event?: any) => void, movie?: boolean, tracks?: boolean, edits?: boolean}>} */
 export const ACTIONS = [
-  { key: "ArrowLeft", text: "frame before (Shift: 10)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? -10 : -1) },
-  { key: "ArrowRight", text: "frame after (Shift: 10)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? 10 : 1) },
+  { key: "ArrowLeft", text: "a frame back, on (Shift: ten)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? -10 : -1) },
+  { key: "ArrowRight", text: "a frame back, on (Shift: ten)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? 10 : 1) },
   { key: " ", text: "play and stop", group: "Look", movie: true, run: () => play() },
   { key: "l", text: "labels: outlines, fills, off", group: "Look", run: () => nextOf("labels", ["outlines", "fills", "off"]) },
   { key: "t", text: "tails on and off", group: "Look", movie: true, run: () => set({ tails: !state.tails }) },
-  { key: "q", text: "show all, the lineage, the track", group: "Look", movie: true, run: () => nextOf("extent", ["all", "lineage", "track"]) },
-  { key: "f", text: "fit the image", group: "Look", run: () => fit() },
-  { key: "+", text: "zoom in", group: "Look", run: () => zoomBy(1.5) },
-  { key: "-", text: "zoom out", group: "Look", run: () => zoomBy(1 / 1.5) },
-  { key: "h", text: "hold: hide everything over the image", group: "Look", run: () => {} },
-  { key: "Escape", text: "leave the tool, clear the choice, close", group: "Look", run: () => leave() },
+  { key: "q", text: "all, one lineage, one track", group: "Look", movie: true, run: () => nextOf("extent", ["all", "lineage", "track"]) },
+  { key: "f", text: "whole image", group: "Look", run: () => fit() },
+  { key: "+", text: "closer, farther", group: "Look", run: () => zoomBy(1.5) },
+  { key: "-", text: "closer, farther", group: "Look", run: () => zoomBy(1 / 1.5) },
+  { key: "h", text: "hold: the image alone", group: "Look", run: () => {} },
+  { key: "Escape", text: "leave tool, choice, panel", group: "Look", run: () => leave() },
   { key: "?", text: "these keys", group: "Look", run: () => toggleKeys() },
 ];
 

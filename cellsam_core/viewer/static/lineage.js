@@ -15,6 +15,7 @@ export function lineage() {
   const chosen = data.tracks.byId.get(state.chosen.at(-1)?.track);
   if (!chosen) return null;
   const { rows, height } = layout(chosen.lineage_id);
+  const isParent = new Set(rows.map(({ track }) => track.parent_id)); // their numbers stand above the line
   const last = Math.max(1, state.sample.frames - 1);
   const at = (frame) => LEFT + ((WIDTH - 50) * frame) / last;
   const y = (row) => 12 + row * ROW;
@@ -27,7 +28,7 @@ export function lineage() {
         <rect x=${at(track.first_frame) - 4} y=${y(row) - ROW / 2} width=${at(track.last_frame) - at(track.first_frame) + 38} height=${ROW} rx="4" class="hit" />
         ${parentRow === null ? null : html`<path class="join" d=${`M${at(track.first_frame)},${y(parentRow)}V${y(row)}`} stroke=${css(colourOf(track.track_id))} />`}
         <line x1=${at(track.first_frame)} x2=${Math.max(at(track.last_frame), at(track.first_frame) + 3)} y1=${y(row)} y2=${y(row)} stroke=${css(colourOf(track.track_id))} />
-        <text x=${Math.max(at(track.last_frame), at(track.first_frame)) + 6} y=${y(row) + 4}>${track.track_id}</text></g>`)}
+        ${isParent.has(track.track_id) ? html`<text x=${at(track.first_frame) + 2} y=${y(row) - 4}>${track.track_id}</text>` : html`<text x=${at(track.last_frame) + 6} y=${y(row) + 4}>${track.track_id}</text>`}</g>`)}
     </svg></section>`;
 }
 

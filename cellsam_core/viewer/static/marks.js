@@ -10,6 +10,7 @@ import { drawTranscripts } from "./transcripts.js";
 const CHOSEN = pixel([255, 255, 255], 1);
 const CHOSEN_FILL = pixel([255, 255, 255], 0.22);
 const PLAIN = [255, 214, 64];
+const ON_COLOURS = [255, 84, 214]; // seen on blue, on orange, and on white where both are bright
 const FILL = 0.45;
 const drawers = [];
 let isDue = false;
@@ -83,13 +84,14 @@ function lookOf() {
   const tracks = new Set(state.chosen.filter((c) => c.frame !== state.shown).map((c) => c.track));
   const isFilled = state.labels === "fills";
   const value = valueOf(cells);
+  const plain = state.channels.filter((c) => c.on).length > 1 ? ON_COLOURS : PLAIN;
   return (label) => {
     const row = cells ? (cells.rows.get(label) ?? -1) : -1;
     const track = row >= 0 && cells.track ? cells.track[row] : 0;
     if (only && !only.has(track)) return [0, 0];
     if (here.has(label) || (track && tracks.has(track))) return [CHOSEN, CHOSEN_FILL];
     if (label === state.hover) return [CHOSEN, pixel([255, 255, 255], 0.1)];
-    let rgb = track ? colourOf(track) : PLAIN;
+    let rgb = track ? colourOf(track) : plain;
     let fill = isFilled ? FILL : 0;
     if (value) {
       const share = row >= 0 ? value(row) : NaN;

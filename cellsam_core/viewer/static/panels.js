@@ -6,7 +6,7 @@ import { openSample, setFrame } from "./choose.js";
 import { ACTIONS, isUsable, onToggleChannel, toggleKeys } from "./keys.js";
 import { cell, legend } from "./cell.js";
 import { lineage } from "./lineage.js";
-import { queue } from "./queue.js";
+import { doubt, queue } from "./queue.js";
 import { genePanel, doubtfulCells } from "./tissue.js";
 import { loadContrast } from "./image.js";
 import { complain, data, isMovie, set, state } from "./state.js";
@@ -66,7 +66,7 @@ function Channel({ channel, k }) {
   const { name, on, colour, low, high } = channel;
   return html`<details class="channel">
     <summary><input type="checkbox" checked=${on} aria-label=${`Show ${name}`} title=${`Alt+${k + 1}`} onClick=${(e) => e.stopPropagation()} onChange=${(e) => change(k, { on: e.target.checked }).catch(complain)} />
-      <span class="dot" style=${{ background: `#${colour}` }}></span>${name}</summary>
+      <span class="dot" style=${{ background: `#${colour}` }}></span>${name} <span class="soft" title="Contrast and colour">▾</span></summary>
     <div class="pop">
       <${Histogram} channel=${channel} />
       <label>black from <input type="range" min="0" max="65534" step="64" value=${low} aria-label=${`${name}: black from`} onInput=${(e) => change(k, { low: Math.min(+e.target.value, high - 1) })} /></label>
@@ -96,10 +96,7 @@ export function button(key, label, isPressed) {
 function Tools() {
   if (!state.sample) return null;
   return html`${extra.tools.map((panel) => panel())}
-    <span class="group">${button("l", `labels: ${state.labels}`)}
-    ${button("t", "tails", state.tails)}
-    ${button("q", `show: ${state.extent}`)}
-    ${button("f", "fit")} ${button("+", "in")} ${button("-", "out")}</span>`;
+    <span class="group"><b>View</b>${button("l", `labels: ${state.labels}`)}${button("t", "tails", state.tails)}${button("q", `show: ${state.extent}`)}${button("f", "whole image")}${button("+", "closer")}${button("-", "farther")}</span>`;
 }
 
 function Time() {
@@ -122,21 +119,31 @@ function Side() {
   if (!sample.has?.masks) missing.push("masks");
   if (isMovie() && !sample.has?.tracks) missing.push("tracks");
   if (!isMovie() && !sample.has?.counts) missing.push("counts");
-  return html`${missing.length ? html`<section class="note">Not made yet: ${missing.join(", ")}. Run <code>snakemake</code>.</section>` : null}
-    ${cell()} ${isMovie() ? lineage() : null} ${legend()}
+  const close = html`<button class="quiet drawer" onClick=${() => set({ drawer: false })}>close the panels</button>`;
+  return html`${close}${missing.length ? html`<section class="note">Not made yet: ${missing.join(", ")}. Run <code>snakemake</code>.</section>` : null}
+    ${isMovie() ? doubt() : null} ${cell()} ${isMovie() ? lineage() : null} ${legend()}
     ${isMovie() ? queue() : html`${genePanel()} ${doubtfulCells()}`}
     ${extra.side.map((panel) => panel())}`;
+}
+
+const GROUPS = ["Review", "Tracks", "Cells", "Corrections", "Look"];
+
+/** Keys that have the same words share a line. */
+function rowsOfKeys(actions) {
+  const rows = new Map();
+  for (const { text, key } of actions) rows.set(text, [...(rows.get(text) ?? []), key]);
+  return rows;
 }
 
 /** The keys of what can be done now; they stay while the user works. */
 function Keys() {
   const usable = ACTIONS.filter(isUsable);
-  const groups = [...new Set(usable.map((a) => a.group))];
-  const keys = (name) => usable.filter((a) => a.group === name).map((a) => html`<tr><th><kbd>${nameOf(a.key)}</kbd></th><td>${a.text}</td></tr>`);
+  const groups = GROUPS.filter((name) => usable.some((a) => a.group === name));
+  const keys = (name) => [...rowsOfKeys(usable.filter((a) => a.group === name))].map(([text, names]) => html`<tr><th>${names.map((key) => html`<kbd>${nameOf(key)}</kbd> `)}</th><td>${text}</td></tr>`);
   return html`<section class="panel keymap" aria-label="Keys">
     <button class="quiet close" aria-label="Close the keys" onClick=${() => set({ dialog: "" })}>close <kbd>?</kbd></button>
     ${groups.map((name) => html`<section><h3>${name}</h3><table>${keys(name)}</table></section>`)}
-    <section><h3>Mouse</h3><table><tr><th>click</th><td>choose a cell</td></tr><tr><th>Shift + click</th><td>choose a second cell</td></tr><tr><th>drag, wheel</th><td>move, zoom</td></tr><tr><th><kbd>Alt</kbd> + <kbd>1</kbd>…</th><td>channel on and off</td></tr></table></section></section>`;
+    <section><h3>Mouse</h3><table><tr><th>click</th><td>choose a cell</td></tr><tr><th>Shift + click</th><td>choose a second cell</td></tr><tr><th>drag, wheel</th><td>move, zoom</td></tr><tr><th><kbd>Alt</kbd><kbd>1</kbd></th><td>first channel on and off</td></tr></table></section></section>`;
 }
 
 function Banner() {

@@ -25,7 +25,7 @@ async function next(step) {
   const now = last?.frame === state.shown ? (cells.rows.get(last.label) ?? before) : before;
   const k = now < 0 ? (step > 0 ? 0 : cells.n - 1) : (now + step + cells.n) % cells.n;
   visited = { frame: state.shown, row: k };
-  return visit(state.shown, cells.label[k], cells.x[k], cells.y[k], 30);
+  return visit(state.shown, cells.label[k], cells.x[k], cells.y[k]);
 }
 
 /** Choose a second cell: the nearest to the first one in this frame, then the next nearest. */
@@ -45,8 +45,8 @@ async function second() {
 }
 
 addActions([
-  { key: "n", text: "choose the next cell (Shift: the one before)", group: "Look", run: (e) => safely(() => next(e?.shiftKey ? -1 : 1))() },
-  { key: "v", text: "choose a second cell: the nearest, then the next", group: "Look", run: safely(second) },
+  { key: "n", text: "choose the next cell (Shift: back)", group: "Look", run: (e) => safely(() => next(e?.shiftKey ? -1 : 1))() },
+  { key: "v", text: "choose a second cell beside it", group: "Look", run: safely(second) },
 ]);
 
 /** Where the cross begins: at the chosen cell, else in the middle of the view. */

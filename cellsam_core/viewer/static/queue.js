@@ -3,7 +3,7 @@
 
 import { html } from "./vendor/htm-preact.module.js";
 import { visit } from "./choose.js";
-import { complain, data, set, state } from "./state.js";
+import { complain, data, say, set, state } from "./state.js";
 
 const SHOWN = 8;
 
@@ -14,15 +14,25 @@ export async function goToRow(k) {
   const row = data.review?.[k];
   if (!row) return;
   set({ row: k });
-  await visit(row.frame, row.label, row.x, row.y, 26);
+  await visit(row.frame, row.label, row.x, row.y);
+  say(`Doubt ${k + 1} of ${data.review.length}, in frame ${row.frame}.`);
 }
 
-const actions = [];
+let ask = () => null;
 
-/** Buttons of the module that edits. */
-export function addRowActions(action) {
-  actions.push(action);
+/** @param {(row: any) => any} markup question, pictures and buttons of a row, by the module that edits */
+export function onRow(markup) {
+  ask = markup;
 }
+
+/** The doubt that is looked at; it stands above all other panels. */
+export function doubt() {
+  const row = currentRow();
+  return row ? html`<section class="panel" id="doubt"><h2>Doubt ${state.row + 1} <small>of ${data.review.length}</small></h2>${ask(row)}${share(state.row)}</section>` : null;
+}
+
+/** How right the lineages are expected to be, so that the user knows when to stop. */
+const share = (k) => html`<p class="hint">When the first ${k + 1} ${k ? "doubts are" : "doubt is"} checked, <b class="share">${(100 * data.review[k].lineages_right).toFixed(1)} %</b> of the lineages are expected to be right.</p>`;
 
 export function queue() {
   const rows = data.review;
@@ -30,13 +40,12 @@ export function queue() {
   if (!rows.length) return html`<section class="panel" id="queue"><h2>Review</h2><p class="hint">No link or division is in doubt.</p></section>`;
   const now = state.row ?? -1;
   const first = Math.max(0, Math.min(now - 2, rows.length - SHOWN));
-  const share = rows[Math.max(0, now)].lineages_right;
-  return html`<section class="panel" id="queue"><h2>Review <small>${now < 0 ? `${rows.length} doubts` : `${now + 1} of ${rows.length}`}</small></h2>
-    <p class="hint">Expected share of right lineages once checked up to here: <b>${(100 * share).toFixed(1)} %</b></p>
-    ${actions.map((action) => action())}
-    <table><thead><tr><th></th><th>event</th><th>frame</th><th>track</th><th>probability</th></tr></thead><tbody>
+  return html`<section class="panel" id="queue"><h2>Review <small>${rows.length} doubts</small></h2>
+    ${now < 0 ? share(0) : null}
+    ${now < 0 ? html`<button onClick=${() => goToRow(0).catch(complain)}><kbd>↓</kbd> start</button>` : null}
+    <table><thead><tr><th></th><th>event</th><th>frame</th><th>tracks</th><th>probability</th></tr></thead><tbody>
       ${rows.slice(first, first + SHOWN).map((row, i) => html`<tr class=${first + i === now ? "on" : ""} onClick=${() => goToRow(first + i).catch(complain)}>
-        <td>${state.confirmed?.has(first + i) ? "✓" : first + i + 1}</td><td><button class="quiet" onClick=${(e) => { e.stopPropagation(); goToRow(first + i).catch(complain); }}>${row.event_kind}</button></td><td>${row.frame}</td><td>${row.track_ids}</td><td>${row.probability.toFixed(3)}</td></tr>`)}
+        <td>${state.confirmed?.has(first + i) ? "✓" : first + i + 1}</td><td><button class="quiet" onClick=${(e) => { e.stopPropagation(); goToRow(first + i).catch(complain); }}>${row.event_kind}</button></td><td>${row.frame}</td><td>${row.track_ids.replaceAll(";", ", ")}</td><td>${row.probability.toFixed(3)}</td></tr>`)}
     </tbody></table>
     </section>`;
 }

@@ -3,16 +3,16 @@
 
 import { html, useEffect, useRef } from "./vendor/htm-preact.module.js";
 import { json } from "./api.js";
-import { path } from "./choose.js";
-import { act } from "./edit.js";
+import { loadCells, path } from "./choose.js";
+import { act, safely } from "./edit.js";
 import { pictureOf } from "./image.js";
 import { addActions } from "./keys.js";
 import { labelAt, loadLabels } from "./labels.js";
-import { addRowActions, currentRow, goToRow } from "./queue.js";
+import { currentRow, goToRow, onRow } from "./queue.js";
 import { complain, data, listen, say, set, state } from "./state.js";
 
-const SIDE = 56; // pixels of the image in each small picture
-const ZOOM = 3;
+const CANVAS_PX = 160; // side of a small picture on the screen
+const DIAMETERS = 3.4; // its side, in diameters of the cells
 const CHOICES = 3;
 let candidatesOf = -1;
 
@@ -27,31 +27,30 @@ async function next(step) {
 async function confirm() {
   const row = currentRow();
   if (!row) return next(1);
-  await act("confirm", [row], "queue");
-  mark();
-  return next(1);
+  return decide("confirm", [row]);
 }
 
-function mark() {
+/** Write the answer to a doubt, and go to the next one. */
+async function decide(action, objects) {
+  await act(action, objects, "queue");
+  const written = state.message;
   set({ confirmed: new Set([...(state.confirmed ?? []), state.row]) });
+  await next(1);
+  return say(`${written} ${state.message}`); // what was written, and what comes next
 }
 
 async function take(k) {
   const row = currentRow();
   const other = state.candidates?.[k];
   if (!row || !other) return undefined;
-  await act("link", [row, other], "queue");
-  mark();
-  return next(1);
+  return decide("link", [row, other]);
 }
 
-const safely = (run) => () => void Promise.resolve(run()).catch(complain);
-
 addActions([
-  { key: "Enter", text: "queue: right as it is, next", group: "Review", tracks: true, movie: true, edits: true, run: safely(confirm) },
-  { key: "ArrowDown", text: "queue: next", group: "Review", movie: true, run: safely(() => next(1)) },
-  { key: "ArrowUp", text: "queue: back", group: "Review", movie: true, run: safely(() => next(-1)) },
-  ...[1, 2, 3].map((n) => ({ key: String(n), text: `queue: it is cell ${n} of the frame before`, group: "Review", tracks: true, movie: true, edits: true, run: safely(() => take(n - 1)) })),
+  { key: "Enter", text: "yes, it is right", group: "Review", tracks: true, movie: true, edits: true, run: safely(confirm) },
+  { key: "ArrowDown", text: "next doubt, one back", group: "Review", movie: true, run: safely(() => next(1)) },
+  { key: "ArrowUp", text: "next doubt, one back", group: "Review", movie: true, run: safely(() => next(-1)) },
+  ...[1, 2, 3].map((n) => ({ key: String(n), text: "no, it is this cell of before", group: "Review", tracks: true, movie: true, edits: true, run: safely(() => take(n - 1)) })),
 ]);
 
 listen(() => {
@@ -68,53 +67,83 @@ listen(() => {
   }
 });
 
-addRowActions(() => {
-  const row = currentRow();
-  if (!row) return html`<button onClick=${safely(() => next(1))}><kbd>↓</kbd> start</button>`;
-  return html`<div class="pair">
-      <${Small} frame=${row.frame - 1} x=${row.x} y=${row.y} choices=${state.candidates ?? []} key=${`a${state.row}`} />
-      <${Small} frame=${row.frame} x=${row.x} y=${row.y} own=${row.label} key=${`b${state.row}`} /></div>
-    ${state.readOnly ? null : html`<div class="group"><button onClick=${safely(confirm)}><kbd>Enter</kbd> right</button>
-      ${(state.candidates ?? []).map((c, k) => html`<button onClick=${safely(() => take(k))}><kbd>${k + 1}</kbd> it is track ${c.track_id}</button>`)}
-      <button onClick=${safely(async () => { await act("unlink", [row], "queue"); mark(); await next(1); })}><kbd>B</kbd> break</button></div>`}`;
+const tracksOf = (row) => row.track_ids.split(";").map(Number);
+
+/** The question that a row asks. */
+function question(row, before) {
+  const [first, ...others] = tracksOf(row);
+  if (row.event_kind === "bud") return `Is the cell of track ${first} the mother of the bud, track ${others.join(" and ")}?`;
+  if (row.event_kind === "mitosis") return `Did the cell of track ${first} divide into tracks ${others.join(" and ")}?`;
+  if (before < row.frame - 1) return `Track ${first} was not found between frames ${before} and ${row.frame}. Is it the same cell in both?`;
+  return `Track ${first}: is it the same cell in frames ${before} and ${row.frame}?`;
+}
+
+/** Words on the button of a candidate. */
+function offer(row, candidate) {
+  if (!tracksOf(row).includes(candidate.track_id)) return `it is track ${candidate.track_id}`;
+  return row.event_kind === "mitosis" ? `no division, it is track ${candidate.track_id}` : `track ${candidate.track_id}, as found`;
+}
+
+onRow((row) => {
+  const choices = state.candidates ?? [];
+  const before = choices[0]?.frame ?? row.frame - 1;
+  const [x, y] = choices.length ? [(row.x + choices[0].x) / 2, (row.y + choices[0].y) / 2] : [row.x, row.y];
+  const place = { x, y, tracks: tracksOf(row) };
+  return html`<p class="question">${question(row, before)} <span class="hint">In light blue: the cells that are meant.</span></p>
+    <div class="pair">
+      <${Small} frame=${before} ...${place} choices=${choices} key=${`a${state.row}`} />
+      <${Small} frame=${row.frame} ...${place} choices=${[]} key=${`b${state.row}`} /></div>
+    ${state.readOnly ? null : html`<div class="group"><button onClick=${safely(confirm)}><kbd>Enter</kbd> yes</button>
+      ${choices.map((c, k) => html`<button onClick=${safely(() => take(k))}><kbd>${k + 1}</kbd> ${offer(row, c)}</button>`)}
+      <button onClick=${safely(() => decide("unlink", [row]))}><kbd>B</kbd> no, a new track begins</button></div>`}`;
 });
 
-/** A part of a frame, three times as large, with outlines and the numbers of the candidates. */
-function Small({ frame, x, y, choices = [], own = 0 }) {
+/** A part of a frame with outlines, and the numbers of the candidates. */
+function Small({ frame, x, y, tracks, choices }) {
   const canvas = useRef(null);
   useEffect(() => {
     let isGone = false;
-    const left = Math.round(x) - SIDE / 2;
-    const top = Math.round(y) - SIDE / 2;
-    Promise.all([pictureOf(frame, left, top, SIDE), loadLabels(frame)])
-      .then(([bitmap]) => !isGone && draw(canvas.current, bitmap, frame, left, top, choices, own))
-      .catch(complain);
+    const show = async () => {
+      const cells = await loadCells(frame);
+      const side = sideOf(cells);
+      const [left, top] = [Math.round(x - side / 2), Math.round(y - side / 2)];
+      const [picture] = await Promise.all([pictureOf(frame, left, top, side), loadLabels(frame)]);
+      const meant = new Set(Array.from(cells.label).filter((_, k) => tracks.includes(cells.track?.[k])));
+      if (!isGone) draw(canvas.current, picture, { frame, left, top, side, meant, choices });
+    };
+    show().catch(complain);
     return () => {
       isGone = true;
     };
   }, [frame, x, y, choices.length]);
-  return html`<figure><canvas ref=${canvas} width=${SIDE * ZOOM} height=${SIDE * ZOOM} aria-label=${`Frame ${frame}`}></canvas><figcaption>frame ${frame}</figcaption></figure>`;
+  return html`<figure><canvas ref=${canvas} width=${CANVAS_PX} height=${CANVAS_PX} aria-label=${`Frame ${frame}`}></canvas><figcaption>frame ${frame}</figcaption></figure>`;
 }
 
-function draw(canvas, bitmap, frame, left, top, choices, own) {
+/** Side of a small picture in pixels of the image. */
+function sideOf(cells) {
+  const areas = Array.from(cells.area).sort((a, b) => a - b);
+  const diameter = 2 * Math.sqrt((areas[areas.length >> 1] ?? 0) / Math.PI);
+  return Math.round(Math.max(40, DIAMETERS * diameter));
+}
+
+function draw(canvas, picture, { frame, left, top, side, meant, choices }) {
   const context = canvas.getContext("2d");
+  const zoom = CANVAS_PX / side;
   context.imageSmoothingEnabled = false;
-  context.drawImage(bitmap, 0, 0, SIDE * ZOOM, SIDE * ZOOM);
-  const ids = new Map();
-  const at = (px, py) => {
-    const key = py * 4096 + px;
-    if (!ids.has(key)) ids.set(key, labelAt(frame, left + px, top + py));
-    return ids.get(key);
-  };
-  for (let py = 0; py < SIDE; py++) {
-    for (let px = 0; px < SIDE; px++) {
-      const id = at(px, py);
-      if (!id || (at(px - 1, py) === id && at(px + 1, py) === id && at(px, py - 1) === id && at(px, py + 1) === id)) continue;
-      context.fillStyle = id === own || choices[0]?.label === id ? "#ffffff" : "#ffb84d";
-      context.fillRect(px * ZOOM + 1, py * ZOOM + 1, 1.5, 1.5);
-    }
+  context.drawImage(picture, 0, 0, CANVAS_PX, CANVAS_PX);
+  const n = Math.min(side, CANVAS_PX);
+  const dot = CANVAS_PX / n;
+  const ids = new Uint32Array(n * n);
+  for (let k = 0; k < n * n; k++) ids[k] = labelAt(frame, left + ((k % n) * side) / n, top + (Math.floor(k / n) * side) / n);
+  for (let k = 0; k < n * n; k++) {
+    const id = ids[k];
+    const isEdge = [k - 1, k + 1, k - n, k + n].some((other) => ids[other] !== undefined && ids[other] !== id);
+    if (!id || !isEdge) continue;
+    context.fillStyle = meant.has(id) ? "#5ee7ff" : "#ffb84d";
+    context.fillRect((k % n) * dot, Math.floor(k / n) * dot, dot, dot);
   }
   context.font = "bold 14px system-ui";
   context.fillStyle = "#5ee7ff";
-  choices.forEach((c, k) => context.fillText(String(k + 1), (c.x - left) * ZOOM, (c.y - top) * ZOOM));
+  context.textAlign = "center";
+  choices.forEach((c, k) => context.fillText(String(k + 1), (c.x - left) * zoom, (c.y - top) * zoom + 5));
 }

@@ -22,6 +22,7 @@ export const state = {
   playing: false,
   connected: true,
   readOnly: true,
+  locked: "", // why no correction can be written
   rows: [], // rows of the table of corrections
   cellRows: [], // rows of the table of corrections of cells
   seen: {},
@@ -80,7 +81,6 @@ export function say(message) {
 
 /** Every promise of the page ends here. @param {any} error */
 export function complain(error) {
-  if (error?.name === "AbortError") return;
   if (error?.status === 0) set({ connected: false });
   else if (error?.status !== 410) set({ message: String(error?.message ?? error), isProblem: true });
   if (!("status" in (error ?? {}))) console.error(error);

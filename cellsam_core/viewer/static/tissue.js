@@ -3,7 +3,8 @@
 
 import { html } from "./vendor/htm-preact.module.js";
 import { colourBy, showGenes, visit } from "./choose.js";
-import { POINT_COLOURS, SHAPES } from "./colours.js";
+import { MEASURES, POINT_COLOURS, SHAPES } from "./colours.js";
+import { densityStops } from "./transcripts.js";
 import { cellsOf, complain, data, set, state } from "./state.js";
 
 const LISTED = 60;
@@ -17,13 +18,27 @@ export function genePanel() {
   const counted = genes?.names ?? [];
   const seen = features?.names ?? [];
   const names = [...new Set([...counted, ...seen])].filter((n) => n.toLowerCase().includes(word)).sort();
-  const values = [["", "nothing"], ["area", "area"], ["score", "score"], ["transcripts", "transcripts"], ["genes", "genes"], ...counted.map((n, k) => [`gene:${k}`, n])];
+  const values = [["", "nothing"], ...Object.entries(MEASURES), ...counted.map((n, k) => [`gene:${k}`, n])];
   return html`<section class="panel" id="genes"><h2>Genes</h2>
     <label>colour cells by <select aria-label="Colour cells by" value=${state.colour} onChange=${(e) => colourBy(e.target.value).catch(complain)}>
       ${values.map(([value, name]) => html`<option value=${value} selected=${value === state.colour}>${name}</option>`)}</select></label>
+    <p class="hint">Tick a gene to see its transcripts, at most eight. "colour" colours the cells by its count.</p>
     <label>search <input type="search" value=${state.search ?? ""} aria-label="Search genes" onInput=${(e) => set({ search: e.target.value })} /></label>
+    <p class="heads"><span>gene</span><span>transcripts</span></p>
     <ul class="genes">${names.slice(0, LISTED).map((name) => row(name, seen.indexOf(name), counted.indexOf(name)))}</ul>
-    ${names.length > LISTED ? html`<p class="hint">${names.length - LISTED} more: search by name.</p>` : null}</section>`;
+    ${names.length > LISTED ? html`<p class="hint">${names.length - LISTED} more: search by name.</p>` : null}
+    ${densityLegend()}</section>`;
+}
+
+/** Scale of the map of the density, while it is shown. */
+function densityLegend() {
+  const one = data.density;
+  if (!one) return null;
+  const um = state.sample.pixel_size_um;
+  const side = um ? `${+(one.side * um).toPrecision(2)} µm` : `${one.side} px`;
+  return html`<div class="legend" id="density"><h3>Density: transcripts in squares of ${side}</h3>
+    <div class="bar" style=${{ background: `linear-gradient(to right, ${densityStops()})` }}></div>
+    <div class="ends"><span>1</span><span>${one.high}</span></div><p class="hint">Zoom in to see each transcript.</p></div>`;
 }
 
 function row(name, feature, gene) {
@@ -50,6 +65,6 @@ export function doubtfulCells() {
     data.doubts = { cells, order: order.slice(0, DOUBTS) };
   }
   return html`<section class="panel" id="doubts"><h2>Least sure cells</h2><table><thead><tr><th>cell</th><th>score</th><th>area, px</th></tr></thead><tbody>
-    ${data.doubts.order.map((k) => html`<tr onClick=${() => visit(0, cells.label[k], cells.x[k], cells.y[k], 30).catch(complain)}>
+    ${data.doubts.order.map((k) => html`<tr onClick=${() => visit(0, cells.label[k], cells.x[k], cells.y[k]).catch(complain)}>
       <td><button class="quiet">${cells.label[k]}</button></td><td>${cells.score[k].toFixed(2)}</td><td>${Math.round(cells.area[k])}</td></tr>`)}</tbody></table></section>`;
 }

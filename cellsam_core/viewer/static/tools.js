@@ -129,21 +129,20 @@ function redrawCell() {
 
 const group = "Cells";
 addActions([
-  { key: "x", text: "box: the model draws the cell in it", group, edits: true, run: tool("box") },
+  { key: "x", text: "box: the model draws the cell", group, edits: true, run: tool("box") },
   { key: "o", text: "outline by hand", group, edits: true, run: () => { const kept = state.redrawn; tool("outline")(); set({ redrawn: kept }); } },
   { key: "c", text: "accept the drawn cell", group, edits: true, run: safely(accept) },
   { key: "e", text: "draw the chosen cell anew", group, edits: true, run: redrawCell },
   { key: "k", text: "cut the chosen cell", group, edits: true, run: tool("cut") },
-  { key: "j", text: "join the two chosen cells of this frame", group, edits: true, run: onCells("merge", 2) },
-  { key: "d", text: "delete the chosen cell, it is none", group, edits: true, run: onCells("delete", 1) },
-  { key: "g", text: "region done: every cell in it is right", group, edits: true, run: tool("region") },
+  { key: "j", text: "join the two chosen cells", group, edits: true, run: onCells("merge", 2) },
+  { key: "d", text: "delete: it is no cell", group, edits: true, run: onCells("delete", 1) },
+  { key: "g", text: "region: all cells in it are right", group, edits: true, run: tool("region") },
 ]);
 
 addPanel("tools", () => {
   if (!state.sample?.has?.masks || state.readOnly) return null;
   const on = (name) => state.tool === name;
-  return html`<span class="group">${button("x", "box", on("box"))} ${button("o", "outline", on("outline"))} ${button("e", "redraw", Boolean(state.redrawn))} ${button("k", "cut", on("cut"))}
-    ${button("j", "join")} ${button("d", "delete")} ${button("g", "region done", on("region"))}
+  return html`<span class="group"><b>Cells</b>${button("x", "box", on("box"))}${button("o", "outline", on("outline"))}${button("e", "redraw", Boolean(state.redrawn))}${button("k", "cut", on("cut"))}${button("j", "join")}${button("d", "delete")}${button("g", "region done", on("region"))}
     ${state.proposal ? button("c", "accept") : null}</span>`;
 });
 

@@ -3,7 +3,7 @@
 
 import { call, inflate } from "./api.js";
 import { POINT_COLOURS, SHAPES, css, parse } from "./colours.js";
-import { complain, data, state } from "./state.js";
+import { complain, data, set, state } from "./state.js";
 import { toScreen } from "./image.js";
 
 const BIN = 512;
@@ -42,7 +42,7 @@ export function drawTranscripts(context, v, redraw) {
   const features = data.features;
   if (!features?.counts || !state.genes.length) {
     document.body.dataset.transcripts = "";
-    return;
+    return tellDensity(null);
   }
   const rows = features.counts.length;
   const columns = features.counts[0].length;
@@ -69,7 +69,7 @@ export function drawTranscripts(context, v, redraw) {
     document.body.dataset.transcripts = "density";
     const density = fetched(`${base}/density/${version}?${query}`, makeDensity, redraw);
     if (density) drawDensity(context, v, density);
-    return;
+    return tellDensity(density);
   }
   let drawn = 0;
   for (const [x, y] of places) {
@@ -77,6 +77,12 @@ export function drawTranscripts(context, v, redraw) {
     if (part) drawn += drawPoints(context, v, part, x, y);
   }
   document.body.dataset.transcripts = `points ${drawn}`;
+  return tellDensity(null);
+}
+
+/** Show or hide the scale of the density in the panel. */
+function tellDensity(density) {
+  if ((data.density ?? null) !== density) set(((data.density = density), {}));
 }
 
 const overlap = (at, side, size) => Math.max(0, Math.min(at + side, size) - Math.max(at, 0)) / side;
@@ -145,16 +151,20 @@ async function makeDensity(buffer) {
   let high = 1;
   for (let k = 3; k < words.length; k++) high = Math.max(high, words[k]);
   const image = new ImageData(columns, rows);
-  const out = image.data;
   for (let k = 3, at = 0; k < words.length; k++, at += 4) {
-    const share = Math.log1p(words[k]) / Math.log1p(high);
-    out[at] = 255;
-    out[at + 1] = 80 + 175 * share;
-    out[at + 2] = 40 + 180 * share;
-    out[at + 3] = words[k] ? 40 + 200 * share : 0;
+    if (words[k]) image.data.set(densityColour(Math.log1p(words[k]) / Math.log1p(high)), at);
   }
-  return { bitmap: await createImageBitmap(image), side, rows, columns };
+  return { bitmap: await createImageBitmap(image), side, rows, columns, high };
 }
+
+/** Red, green, blue and opacity of a density, on a logarithmic scale. */
+const densityColour = (share) => [255, 80 + 175 * share, 40 + 180 * share, 40 + 200 * share];
+
+/** The same as stops of a gradient, on black. */
+export const densityStops = () => [0, 0.25, 0.5, 0.75, 1].map((share) => {
+  const [r, g, b, a] = densityColour(share);
+  return css([r, g, b].map((v) => Math.round((v * a) / 255)));
+}).join(", ");
 
 function drawDensity(context, v, density) {
   const { bitmap, side, rows, columns } = density;
