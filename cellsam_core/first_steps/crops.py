@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +99,9 @@ def read_regions(
     """
     roles = choose_roles(images, options.nuclear_channel, options.cell_channel, weights)
     names = list(dict.fromkeys(name for group in roles.values() for name in group))
+    # The roles are those of the whole sample, whose kit or colours a region does not tell.
+    nuclear, cell = (tuple(roles.get(role, ())) or None for role in ROLES)
+    options = replace(options, nuclear_channel=nuclear, cell_channel=cell)
     regions = []
     for frame, y0, x0 in _places(images):
         y1, x1 = min(y0 + REGION_PX, images.shape_yx[0]), min(x0 + REGION_PX, images.shape_yx[1])

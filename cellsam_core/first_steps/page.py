@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -13,13 +14,17 @@ from matplotlib.figure import Figure
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.first_steps.check import duration, size
 from cellsam_core.first_steps.crops import N_REGIONS
+from cellsam_core.preprocessing.channels import ROLES
+from cellsam_core.reporting.figures_common import encode
+from cellsam_core.reporting.images import area_means
+from cellsam_core.reporting.section_fusion import FusedPlane, figure_fusion, fusion_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from cellsam_core.first_steps.crops import Crop
+    from cellsam_core.first_steps.crops import Crop, Region
     from cellsam_core.first_steps.preview import Preview
     from cellsam_core.samples.manifest import Manifest
     from cellsam_core.segmentation.instances import Instance
@@ -28,6 +33,7 @@ OUTLINE = "#ffd34d"
 GENE, BLANK = "#56b4e9", "#e69f00"  # told apart by the colour-blind
 PANEL_IN = 2.6
 DPI = 110
+FUSED_PX = 512
 BAR_UM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -39,6 +45,7 @@ def write_page(
     *,
     is_measured: bool,
     spots: Sequence[NDArray[np.float64]] = (),
+    regions: Sequence[Region] = (),
 ) -> None:
     """Write the page of a preview.
 
@@ -56,6 +63,8 @@ def write_page(
         True if the cell diameter was measured, False if it was given.
     spots
         Transcripts of each crop of raw rounds, ``(n, 3)``: x, y and 1 for a blank.
+    regions
+        Parts of the image that the crops are from; what is fused in them is shown.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cellsam_core.first_steps"),
@@ -69,6 +78,7 @@ def write_page(
         manifest=manifest,
         picture=_picture(preview, crops, found, manifest.pixel_size_um),
         spots=_spots_picture(crops, spots, manifest.pixel_size_um) if spots else "",
+        fused=_fused_pictures(regions),
         is_measured=is_measured,
         time=duration(preview.hours),
         disk=size(preview.disk_gb),
@@ -117,6 +127,24 @@ def _spots_picture(
         panel.scatter(*rows[is_blank, :2].T, s=18, marker="x", color=BLANK, linewidths=1.1)
         _scale_bar(panel, rgb.shape[1], pixel_size_um)
     return _encode(figure)
+
+
+def _fused_pictures(regions: Sequence[Region]) -> list[tuple[str, str]]:
+    """Say for each role of fused stains which of them dominates where, and draw it."""
+    found = []
+    for role in regions[0].frames.fusion if regions else ():
+        panels = []
+        for region in regions:
+            plane = region.pixels[ROLES.index(role)]
+            step = -(-max(plane.shape) // FUSED_PX)
+            title = f"frame {region.frame}, x {region.x0} y {region.y0} px"
+            means = area_means(plane, step)
+            panels.append(FusedPlane(title, means, step, region.frames.fusion[role]))
+        shares = [panel.record["dominant"] for panel in panels]
+        mean = {name: float(np.mean([share[name] for share in shares])) for name in shares[0]}
+        drawn = encode(partial(figure_fusion, panels))
+        found.append((f"{role}: {fusion_words({'dominant': mean})}", drawn))
+    return found
 
 
 def _encode(figure: Figure) -> str:

@@ -201,7 +201,7 @@ def _preview(
     made = Preview(
         path,
         str(job.row["sample"]),
-        {role: names[0] if len(names) == 1 else "+".join(names) for role, names in roles.items()},
+        {role: " + ".join(names) for role, names in roles.items()},
         diameter_px,
         (n_cells[0], n_cells[1], n_cells[2]),
         per_tile,
@@ -213,7 +213,7 @@ def _preview(
         "" if part is None else part.text,
     )
     spots = () if part is None else tuple(part.spots_in(crop) for crop in crops)
-    write_page(made, crops, found, manifest, is_measured=is_measured, spots=spots)
+    write_page(made, crops, found, manifest, is_measured=is_measured, spots=spots, regions=regions)
     return made
 
 

@@ -217,7 +217,7 @@ ASIDE = ("sample", "assay", "path", "format", "condition")
 
 def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
     """Add what a manifest tells: size, scales and the channels that will be segmented."""
-    from cellsam_core.preprocessing.channels import RGB, choose_roles
+    from cellsam_core.preprocessing.channels import RGB, choose_roles, is_fused
     from cellsam_core.preprocessing.images import images_of_manifest
 
     row, found, to_fill = dict(proposal.row), list(proposal.found), dict(proposal.to_fill)
@@ -244,8 +244,11 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
             stain = "grey of the colours" if names == RGB else names[0]
             found.append(f"segmented as {role}: {stain}")
             continue
-        row[f"{role}_channel"] = names[0]
-        found.append(f"{role}_channel {names[0]}: guessed from the name of the channel")
+        row[f"{role}_channel"] = ",".join(names)
+        told = "guessed from the name of the channel"
+        told = "by the names of the kit's channels" if manifest.kit else told
+        fused = ", fused" if is_fused(names) else ""
+        found.append(f"{role}_channel {','.join(names)}: {told}{fused}")
     if "cell" in roles:
         found.append(
             "weights: tiny; for adherent cells in phase contrast, or tissue stained for membranes,"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from cellsam_core.preprocessing.images import RawImages
 
+    Stains = str | Sequence[str] | None
+
 ROLES = ("nuclear", "cell")
 NUCLEAR_NAME = re.compile(r"dapi|hoechst|h2b|h2a|histone|nuc|draq|syto", re.IGNORECASE)
 CELL_NAME = re.compile(
@@ -25,7 +27,7 @@ SAMPLED_ROWS_PX = 1024
 
 
 def choose_roles(
-    images: RawImages, nuclear: str | None, cell: str | None, weights: str = "tiny"
+    images: RawImages, nuclear: Stains, cell: Stains, weights: str = "tiny"
 ) -> dict[str, list[str]]:
     """Decide which channels are segmented.
 
@@ -34,8 +36,9 @@ def choose_roles(
     images
         Raw images of the sample.
     nuclear, cell
-        Names of the nuclear and of the cell channel. If one is missing, only the other is used;
-        if both are missing, they are guessed.
+        Names of the nuclear and of the cell channels: one text, in which commas separate names,
+        or several texts. If one role is missing, only the other is used; if both are missing, they
+        are those of the vendor's kit, or guessed.
     weights
         Name or path of the weights that will segment; the published ones were trained on the
         grey values of colour images.
@@ -43,20 +46,25 @@ def choose_roles(
     Returns
     -------
     dict
-        ``nuclear`` and/or ``cell``, in this order, with the names of their channels: one name,
-        or R, G and B, of which the grey values are taken. In a colour image, red is the nuclear
-        channel.
+        ``nuclear`` and/or ``cell``, in this order, with the names of their channels: one name;
+        several, which are fused; or R, G and B, of which the grey values are taken. In a colour
+        image, red is the nuclear channel.
 
     Raises
     ------
     InputError
-        A name is not among the channels, or no channel has the name of a known stain.
+        A name is not among the channels or given twice, or no channel has the name of a known
+        stain.
     """
-    given = {role: [name] for role, name in (("nuclear", nuclear), ("cell", cell)) if name}
-    for names in given.values():
-        _require(images, names[0])
+    given = {
+        role: _names(images, f"{role}_channel", names)
+        for role, names in (("nuclear", nuclear), ("cell", cell))
+        if names
+    }
     if given:
         return given
+    if images.kit:
+        return images.kit
     channels = [name for name in images.channels if name not in images.partial]
     if len(images.channels) == 1:
         return {"cell": images.channels}
@@ -94,6 +102,28 @@ def guess_roles(channels: Sequence[str]) -> dict[str, list[str]]:
     if guessed.get("nuclear") == guessed.get("cell"):
         guessed.pop("cell", None)
     return guessed
+
+
+def is_fused(names: Sequence[str]) -> bool:
+    """Tell whether the channels of a role are fused: several that are not colours of one image."""
+    return len(names) > 1 and list(names) != RGB
+
+
+def _names(images: RawImages, option: str, given: str | Sequence[str]) -> list[str]:
+    """Split a text at its commas, unless it is the name of one channel, and test all names."""
+    is_one = isinstance(given, str) and given in images.channels
+    texts = [given] if is_one else given.split(",") if isinstance(given, str) else given
+    names = [str(text).strip() for text in texts]
+    for name in names:
+        _require(images, name)
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"option `{option}`",
+            found=f"a name twice in {', '.join(names)}",
+            expected="different channels, which are fused",
+            remedy="name each channel once",
+        )
+    return names
 
 
 def _require(images: RawImages, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,10 @@ class Frames:
         Side of a pixel in micrometres; None where it is not known.
     frame_interval_s
         Seconds between frames; None where it is not known.
+    fusion
+        For a role of several stains: ``dominant``, the share of the area in which each dominates,
+        and ``map``, its index in squares of ``map_px`` pixels of the first frame (-1 where no
+        stain has a signal).
     """
 
     array: NDArray[np.uint16]
@@ -35,6 +39,7 @@ class Frames:
     channels: tuple[str, ...]
     pixel_size_um: float | None = None
     frame_interval_s: float | None = None
+    fusion: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:

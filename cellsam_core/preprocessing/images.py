@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,8 @@ class RawImages:
         Names of the channels that some frames lack.
     facts
         Name of the sample, and its place on the slide.
+    kit
+        Nuclear and cell channels of a vendor's kit of several stains; empty for other images.
     """
 
     name: str
@@ -65,6 +67,7 @@ class RawImages:
     fields: Fields | None = None
     partial: frozenset[str] = frozenset()
     facts: Facts = NO_FACTS
+    kit: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ def images_of_manifest(manifest: Manifest) -> RawImages:
         fields=manifest.fields,
         partial=frozenset(name for name in manifest.channels if not is_whole(manifest, name)),
         facts=Facts(manifest.sample, None if source is None else source.um_to_px),
+        kit=manifest.kit,
     )
 
 

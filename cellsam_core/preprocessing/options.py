@@ -13,15 +13,17 @@ from cellsam_core.options import Options, option, options
 class PreprocessOptions(Options):
     """Options of clipping and equalising the channels that are segmented."""
 
-    nuclear_channel: str | None = option(
+    nuclear_channel: str | tuple[str, ...] | None = option(
         None,
-        "Name of the channel that shows the nuclei. If neither channel is given, both are guessed"
-        " from the names of the channels.",
+        "Name of the channel that shows the nuclei. Several names, separated by commas, are fused"
+        " by their local signal to noise. If neither channel is given, both are guessed from the"
+        " names of the channels.",
     )
-    cell_channel: str | None = option(
+    cell_channel: str | tuple[str, ...] | None = option(
         None,
-        "Name of the channel that shows whole cells: cytoplasm, membrane or phase contrast. If"
-        " neither channel is given, both are guessed from the names of the channels.",
+        "Name of the channel that shows whole cells: cytoplasm, membrane or phase contrast."
+        " Several names, separated by commas, are fused by their local signal to noise. If neither"
+        " channel is given, both are guessed from the names of the channels.",
     )
     clip_percentile: float = option(
         99.9,

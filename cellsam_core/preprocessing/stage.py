@@ -13,10 +13,11 @@ from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.facts import write_facts
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.preprocessing import contrast
-from cellsam_core.preprocessing.channels import RGB, choose_roles
+from cellsam_core.preprocessing.channels import RGB, choose_roles, is_fused
 from cellsam_core.preprocessing.frames import Frames
 from cellsam_core.preprocessing.images import ArrayFacts, open_images
 from cellsam_core.preprocessing.options import PreprocessOptions
+from cellsam_core.preprocessing.planes import open_plane, records_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from cellsam_core.files.options import OmeZarrVersion
     from cellsam_core.models import Preset
     from cellsam_core.preprocessing.images import RawImages
+    from cellsam_core.preprocessing.planes import FusionRecord, Read
     from cellsam_core.samples.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -98,13 +100,17 @@ def preprocess(
     axes = "tcyx" if images.is_movie else "cyx"
     shape = (*((images.n_frames,) if images.is_movie else ()), len(roles), *images.shape_yx)
     scales = images.pixel_size_um, images.frame_interval_s
+    fused = records_for(roles)
     if output is None:
-        frames = Frames(np.zeros(shape, np.uint16), axes, tuple(roles), *scales)
-        for plane, y0, rows in _planes(images, roles, contrast_options):
-            frames.array[plane][y0 : y0 + len(rows)] = rows
-        return frames
+        array = np.zeros(shape, np.uint16)
+        for plane, y0, rows in _planes(images, roles, contrast_options, fused):
+            array[plane][y0 : y0 + len(rows)] = rows
+        told = {role: record.as_json() for role, record in fused.items()}
+        return Frames(array, axes, tuple(roles), *scales, told)
     for role, names in roles.items():
-        logger.info("%s channel: %s", role, "grey of RGB" if names == RGB else names[0])
+        how = ", fused by their local signal to noise" if is_fused(names) else ""
+        shown = "grey of RGB" if names == RGB else " + ".join(names)
+        logger.info("%s channel: %s%s", role, shown, how)
     progress = _Progress(images.n_frames * len(roles) * images.shape_yx[0])
     with atomic_path(output) as temporary:
         store = omezarr.create(
@@ -118,27 +124,36 @@ def preprocess(
             version=ome_zarr,
         )
         write_facts(temporary, images.facts)
-        record = {
+        record: dict[str, Any] = {
             "channels": roles,
             "guessed": not (options.nuclear_channel or options.cell_channel),
             "clip_percentile": contrast_options.clip_percentile,
             "clahe_clip_limit": contrast_options.clip_limit,
         }
-        zarr.open_group(str(temporary)).attrs["cellsam"] = record
         with PyramidWriter(store) as pyramid:
-            for plane, y0, rows in _planes(images, roles, contrast_options):
+            for plane, y0, rows in _planes(images, roles, contrast_options, fused):
                 pyramid.write(plane, y0, rows)
                 progress.add(len(rows))
+        if fused:
+            record["fusion"] = {role: of.as_json() for role, of in fused.items()}
+        zarr.open_group(str(temporary)).attrs["cellsam"] = record
     return omezarr.open_(output)
 
 
 def _planes(
-    images: RawImages, roles: dict[str, list[str]], options: PreprocessOptions
+    images: RawImages,
+    roles: dict[str, list[str]],
+    options: PreprocessOptions,
+    fused: dict[str, FusionRecord],
 ) -> Iterator[tuple[tuple[int, ...], int, NDArray[np.uint16]]]:
-    """Yield the processed rows of all frames, with their plane and the number of the first."""
+    """Yield the processed rows of all frames, with their plane and the number of the first.
+
+    What is fused is added to the records in `fused`.
+    """
     for frame in range(images.n_frames):
-        for c, names in enumerate(roles.values()):
-            for y0, rows in _bands(images, frame, names, options):
+        for c, (role, names) in enumerate(roles.items()):
+            plane = open_plane(images, frame, names, fused.get(role))
+            for y0, rows in _bands(images, plane, options):
                 yield (
                     (frame, c) if images.is_movie else (c,),
                     y0,
@@ -147,14 +162,13 @@ def _planes(
 
 
 def _bands(
-    images: RawImages, frame: int, names: list[str], options: PreprocessOptions
+    images: RawImages, plane: Read, options: PreprocessOptions
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Process a plane at once if it is small, else by bands of rows."""
     height, width = images.shape_yx
 
     def read(y0: int, y1: int, x0: int = 0, x1: int = width) -> NDArray[np.generic]:
-        pixels = images.read(frame, names, (y0, y1, x0, x1))
-        return contrast.to_grey(pixels) if len(names) > 1 else pixels[0]
+        return plane((y0, y1, x0, x1))
 
     limits = None
     if images.fields is not None:

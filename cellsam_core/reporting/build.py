@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.reporting.page import render
 from cellsam_core.reporting.section_corrections import corrections_sections
 from cellsam_core.reporting.section_crops import crops_section
+from cellsam_core.reporting.section_fusion import fusion_section
 from cellsam_core.reporting.section_methods import methods_section
 from cellsam_core.reporting.sections_common import (
     input_section,
@@ -55,6 +56,7 @@ def build_report(
     all_sections = [
         input_section(results),
         segmentation_section(results, cells),
+        *([] if (fused := fusion_section(results)) is None else [fused]),
         *corrections_sections(results),
         crops_section(results, cells),
         *sections,

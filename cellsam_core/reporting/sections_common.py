@@ -172,7 +172,7 @@ def used_values(results: Results, provenance: dict[str, Any]) -> dict[tuple[str,
     record = preprocessing_record(results)
     used = {("preprocess", key): value for key, value in record.items()}
     for role, names in record.get("channels", {}).items():
-        used["preprocess", f"{role}_channel"] = "+".join(names)
+        used["preprocess", f"{role}_channel"] = ",".join(names)
     return used | {("segment", key): v for key, v in provenance["segmentation"].items()}
 
 

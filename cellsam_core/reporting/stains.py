@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import zarr
 
-from cellsam_core.preprocessing.channels import guess_roles
+from cellsam_core.preprocessing.channels import guess_roles, is_fused
 
 if TYPE_CHECKING:
     from cellsam_core.reporting.results import Results
@@ -33,13 +33,19 @@ def stain_words(results: Results) -> str:
         names = () if image is None else image.channels
         return f"{' and '.join(names)} (the raw channel is not recorded)" if names else "not known"
     kinds = {"nuclear": "nuclear stain", "cell": "cell stain"}
-    used = " and ".join(f"{'+'.join(names)} as {kinds[role]}" for role, names in channels.items())
+    used = " and ".join(
+        f"{' + '.join(names)} as {kinds[role]}{' (fused)' if is_fused(names) else ''}"
+        for role, names in channels.items()
+    )
+    kit = results.manifest.kit
     if not record.get("guessed"):
         named = f"{used}, named in the configuration or sample sheet"
-        if guess_roles(results.manifest.channels) != channels:
+        if (kit or guess_roles(results.manifest.channels)) != channels:
             return named
         # `init` writes its guess into the sheet, which then looks like the user's own choice.
         return f"{named} (`cellsam-core init` guesses the same from the names of the channels)"
+    if kit == channels:
+        return f"{used}, recognised as a kit by the names of the channels"
     if len(results.manifest.channels) == 1:
         return f"{used}, the only channel"
     return f"{used}, guessed from the names of the channels"

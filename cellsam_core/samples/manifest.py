@@ -149,6 +149,9 @@ class Manifest:
     sources
         Sources of ``pixel_size_um`` and ``frame_interval_s``, in words; without a value that
         is not known.
+    kit
+        Channels of each role, ``nuclear`` and ``cell``, where they are those of a vendor's kit of
+        several stains.
     """
 
     sample: str
@@ -168,6 +171,7 @@ class Manifest:
     frame_times_s: list[float] | None = None
     saturation_values: list[float | None] | None = None
     sources: dict[str, str] = field(default_factory=dict)
+    kit: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def times_s(self) -> list[float] | None:
@@ -290,6 +294,8 @@ def _check(manifest: Manifest) -> None:
             and all(v is None or _is_positive(v) for v in manifest.saturation_values)
         ),
         "sources": all(isinstance(v, str) for pair in manifest.sources.items() for v in pair),
+        "kit": set(manifest.kit) <= {"nuclear", "cell"}
+        and {*itertools.chain(*manifest.kit.values())} <= {*manifest.channels},
         "boundaries": isinstance(manifest.boundaries, str | None),
         "warnings": all(isinstance(sentence, str) for sentence in manifest.warnings),
         "transcripts": manifest.transcripts is None or _is_sound(manifest.transcripts),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from cellsam_core.files.image_stack import Stack
     from cellsam_core.samples.vendors.contract import Found
 
@@ -88,3 +90,8 @@ def words(sources: dict[str, str], name: str) -> str:
     ' (from the OME-XML)'
     """
     return f" (from the {sources[name]})" if name in sources else ""
+
+
+def words_of_roles(roles: Mapping[str, Sequence[str]]) -> str:
+    """Write the channels of each role, such as ``nuclear: DAPI; cell: CD45 + 18S``."""
+    return "; ".join(f"{role}: {' + '.join(names)}" for role, names in roles.items())

@@ -127,6 +127,7 @@ def inspect_spatial(
         labels=None if found.labels is None or found.mosaic else str(found.labels),
         warnings=[*found.warnings, *warnings],
         sources=sources_of_tissue(found, pixel_size_um),
+        kit=found.kit,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
 from cellsam_core.samples.options import InspectOptions, SampleOptions
-from cellsam_core.samples.sources import words
+from cellsam_core.samples.sources import words, words_of_roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +93,8 @@ def summary(manifest: Manifest) -> str:
         f"  pixel size: {f'{pixel:g} um' if pixel else 'not known'}"
         + words(manifest.sources, "pixel_size_um"),
     ]
+    if manifest.kit:
+        lines.append(f"  {words_of_roles(manifest.kit)}, from the names of channels")
     if manifest.assay == "movie":
         told = f"{interval:g} s" if interval else "not known"
         if manifest.frame_times_s and not interval:

@@ -449,6 +449,6 @@ def test_a_stain_that_init_guesses_is_told(tmp_path, guessed, named, words):
     group.attrs["cellsam"] = record
     results = SimpleNamespace(
         image=lambda: SimpleNamespace(path=tmp_path / "frames.zarr", channels=("nuclear",)),
-        manifest=SimpleNamespace(channels=["AMPKAR", "H2B"]),
+        manifest=SimpleNamespace(channels=["AMPKAR", "H2B"], kit={}),
     )
     assert words in stain_words(results)

@@ -25,6 +25,7 @@ from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.stage import summary
 from cellsam_core.samples.transcripts import iter_transcripts
 
 BIG = "2667026000000000003"  # Beyond what a float holds.
@@ -511,6 +512,9 @@ def make_xenium_4(folder: Path, stains: tuple[str, ...] = STAINS) -> Path:
 def test_xenium_with_a_file_for_each_stain(tmp_path):
     found = inspect(make_xenium_4(tmp_path))
     assert found.channels == list(STAINS)
+    assert found.kit == {"nuclear": ["DAPI"], "cell": list(STAINS[1:])}
+    told = "nuclear: DAPI; cell: ATP1A1/CD45/E-Cadherin + 18S, from the names of channels"
+    assert told in summary(found)
     one = inspect(tmp_path, channels=["18S", "DAPI"])
     assert one.channels == ["18S", "DAPI"]
     assert [Path(p.path).name for p in one.planes[0]] == [

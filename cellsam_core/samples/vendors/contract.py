@@ -122,6 +122,8 @@ class Found:
         Files that name the features of the whole panel.
     warnings
         Sentences for the report.
+    kit
+        Channels of each role, if the stains are those of the vendor's kit of several.
     """
 
     stains: Stains
@@ -137,6 +139,7 @@ class Found:
     min_qv: float | None = None
     panel: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    kit: dict[str, list[str]] = field(default_factory=dict)
 
 
 def refuse_z(folder: Path, choices: Choices) -> None:

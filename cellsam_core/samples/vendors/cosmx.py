@@ -33,6 +33,7 @@ from cellsam_core.samples.vendors.contract import (
     refuse_z,
 )
 from cellsam_core.samples.vendors.cosmx_fields import add_positions, lay_out, measure_offsets
+from cellsam_core.samples.vendors.kits import COSMX, roles_in_kit
 from cellsam_core.samples.vendors.stains import one_file
 from cellsam_core.samples.vendors.tables import TRANSCRIPTS
 
@@ -95,6 +96,7 @@ def read(folder: Path, choices: Choices) -> Found:
         mosaic=mosaic,
         panel=matrix_in(files),
         warnings=warnings if len(numbers) > 1 else [],
+        kit=roles_in_kit(stains.channels, COSMX),
     )
 
 

@@ -30,6 +30,7 @@ from cellsam_core.samples.vendors.contract import (
     refuse_orientation,
     refuse_z,
 )
+from cellsam_core.samples.vendors.kits import XENIUM, roles_in_kit
 from cellsam_core.samples.vendors.stains import one_file, one_file_a_stain, select
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def read(folder: Path, choices: Choices) -> Found:
         boundaries=polygons[0] if polygons else None,
         min_qv=MIN_QV if columns.qv else None,
         panel=[panel] if panel.is_file() else [],
+        kit=roles_in_kit(stains.channels, XENIUM),
     )
 
 
