@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
-from skimage.measure import label as number_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,6 +60,9 @@ def split_cells(labels: NDArray[Any]) -> tuple[list[SplitCell], int, int]:
     n_cells, n_pieces
         Number of cells and of all pieces in the image.
     """
+    # Imported here, because a job of segmentation does without scikit-image.
+    from skimage.measure import label as number_pieces
+
     pieces = number_pieces(labels, background=0, connectivity=2)
     n_pieces = int(pieces.max(initial=0))
     owner = np.zeros(n_pieces + 1, labels.dtype)
