@@ -48,7 +48,8 @@ def choose_places(
     """Choose up to eight places: random ones, and cells of extreme score, size or density.
 
     The same table gives the same places. No two of the chosen cells are in one crop: if a cell is
-    already shown for another reason, the next one in the same order is taken.
+    already shown for another reason, in this frame or another, the next one in the same order is
+    taken. Where all cells are shown, another frame of them is taken.
 
     Parameters
     ----------
@@ -79,22 +80,28 @@ def choose_places(
 
 
 def _extremes(cells: pd.DataFrame, n_frames: int, side_px: int) -> list[Place]:
-    """Choose the cell that comes first in each order and is in no crop of the others."""
+    """Choose the cell that comes first in each order and is in no crop of the others.
+
+    A cell at another place than those of the others, in any frame, is preferred: most cells look
+    alike from frame to frame.
+    """
     orders = {"densest place": _densities(cells, n_frames)}
     if "score" in cells and cells["score"].notna().any():
         orders["lowest score"] = cells["score"]
     orders |= {"largest cell": -cells["area_px"], "smallest cell": cells["area_px"]}
-    free = np.ones(len(cells), bool)
+    free, elsewhere = np.ones((2, len(cells)), bool)
     frame, y, x = (cells[name].to_numpy() for name in ("frame", "y", "x"))
     chosen = []
     for reason, values in orders.items():
-        is_open = free & values.notna().to_numpy()
+        is_known = values.notna().to_numpy()
+        is_open = is_known & (elsewhere if (is_known & elsewhere).any() else free)
         if not is_open.any():
             continue
         row = int(values[is_open].idxmin())
         chosen.append(_place(reason, cells.loc[row]))
-        near = np.maximum(abs(y - y[row]), abs(x - x[row])) < side_px / 2
-        free &= ~(near & (frame == frame[row]))
+        away = np.maximum(abs(y - y[row]), abs(x - x[row]))
+        free &= ~((away < side_px / 2) & (frame == frame[row]))
+        elsewhere &= away >= side_px
     return chosen
 
 

@@ -78,7 +78,7 @@ def figure_purity(record: dict[str, Any], other: dict[str, Any] | None = None) -
     if other and not other["reason"]:
         _draw_curve(right, other, "the vendor's cells", WARM)
     if other:
-        right.legend(loc="lower left")
+        right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7)
     right.set_xlabel("share of all transcripts that is in cells")
     right.set_ylabel("share of those that is the cells' own")
     return figure
@@ -100,7 +100,7 @@ def _draw_shares(axes: Axes, rings: list[dict[str, Any]]) -> None:
     axes.set_xlabel("distance from the border (µm)")
     axes.set_ylabel("share of the transcripts")
     axes.set_ylim(0, 1)
-    axes.legend(loc="lower left", frameon=True, fontsize=7)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=7)
 
 
 def _span(ring: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from cellsam_core.assignment.purity import windows as windows_module
 from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.masks import grown_um
 from cellsam_core.assignment.purity.molecules import choose_windows, read_molecules
+from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.assignment.purity.stage import measure_purity, windows_of
 from cellsam_core.labels.image import as_label_image
 from cellsam_core.labels.tiles import LabelTiles, measure_cells
@@ -280,3 +282,22 @@ def test_lift_rises_with_distance_and_is_empty_for_few_cells() -> None:
     assert 0 < found.lift[0] < found.lift[4] < found.lift[7] < 1.1
     few = draw_leak(np.random.default_rng(4), LeakOptions(cells=50, transcripts_per_cell=200))
     assert purity_of(few).rings["lift"].isna().all()
+
+
+def test_rows_are_found_by_a_table_and_by_search() -> None:
+    for scale in (1, 1000):  # beyond the table's largest id, rows are searched for
+        cell_id = np.array([3, 4, 9, 5000], dtype=np.uint32) * scale
+        cells = np.array([[0, 3, 9], [5000, 6000, 5]], dtype=np.uint32) * scale
+        assert rows_of(cells, cell_id).tolist() == [[-1, 0, 2], [3, -1, -1]]
+    assert rows_of(cell_id, cell_id[:0]).tolist() == [-1] * 4
+
+
+def test_a_large_sample_is_looked_at_in_six_places_or_more() -> None:
+    windows = SimpleNamespace(n_y=4, n_x=10, number=lambda x, y: x.astype(np.int64))
+    full = pd.DataFrame({"x": np.repeat(np.arange(0, 40, 2.0), 3000), "y": 0.0})
+    chosen = choose_windows(windows, full)
+    assert np.count_nonzero(chosen % 2 == 0) == 6
+    thin = full.groupby("x").head(400)
+    assert np.count_nonzero(choose_windows(windows, thin) % 2 == 0) == 13
+    few = full.groupby("x").head(100)
+    assert len(choose_windows(windows, few)) == 40

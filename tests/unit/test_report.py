@@ -408,6 +408,12 @@ def test_places_of_crops_are_the_same_each_time():
     assert (places["lowest score"].y, places["lowest score"].x) == (cells["y"][0], cells["x"][0])
     shown = [(p.y, p.x) for reason, p in places.items() if reason != "random place"]
     assert len({*shown}) == len(shown) == 4
+    # In a movie, the next one is at another place; with one place only, in another frame.
+    movie = pd.concat([cells.assign(frame=frame) for frame in range(3)])
+    shown = [(p.y, p.x) for p in choose_places(movie, (500, 400)) if p.reason != "random place"]
+    assert len({*shown}) == len(shown) == 4
+    frames = [p.frame for p in choose_places(movie[movie["y"] == cells["y"][0]], (500, 400))[3:]]
+    assert len({*frames}) == len(frames) == 3
     alone = choose_places(cells.iloc[:1], (500, 400))
     assert [p.reason for p in alone if p.reason != "random place"] == ["densest place"]
     window = window_at(places["random place"], (500, 400), 1000)

@@ -11,6 +11,7 @@ from cellsam_core.assignment.counts import CountTable, FeatureIndex, number_feat
 from cellsam_core.assignment.purity.curve import type_of
 from cellsam_core.assignment.purity.mixing import second_type_share
 from cellsam_core.assignment.purity.profiles import merged
+from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.assignment.purity.vertical import vertical_overlap
 from cellsam_core.assignment.purity.windows import Found
 from cellsam_core.samples.transcripts import iter_transcripts
@@ -145,7 +146,7 @@ class _Reading:
         found = Found(found.zone[near], found.nearest[near], found.second[near])
         mine, gene = owner[at], column[at]
         other = np.where(found.nearest == mine, found.second, found.nearest)
-        row = np.searchsorted(self._cell_id, mine)
+        row = rows_of(mine, self._cell_id)
         p_own = self._profiles[self._kind[row], gene]
         p_other = self._profiles[type_of(other, self._cell_id, self._kind), gene]
         ambient = self._ambient[found.zone]

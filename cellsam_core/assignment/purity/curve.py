@@ -11,6 +11,7 @@ import pandas as pd
 from cellsam_core.assignment.purity.hashing import hashed
 from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.profiles import Types, learn_types
+from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.assignment.purity.shares import N_GROUPS, Share, own_share
 from cellsam_core.assignment.purity.windows import CORE, FIRST, INNER
 
@@ -204,7 +205,7 @@ class _Sides:
 def _inside(molecules: Molecules, cell_id: npt.NDArray[np.uint32]) -> int:
     """Last zone that types are learnt on: the core, or the whole mask if cores hold too little."""
     core = molecules.nearest[molecules.zone == CORE]
-    each = np.bincount(np.searchsorted(cell_id, core), minlength=len(cell_id))
+    each = np.bincount(rows_of(core, cell_id), minlength=len(cell_id))
     return CORE if len(each) and np.median(each) >= ENOUGH_IN_CORE else INNER
 
 
@@ -238,8 +239,8 @@ def type_of(
     cells: npt.NDArray[np.uint32], cell_id: npt.NDArray[np.uint32], kind: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """Type of each cell, -1 for those that are not in the table."""
-    row = np.minimum(np.searchsorted(cell_id, cells), len(cell_id) - 1)
-    return np.where(cell_id[row] == cells, kind[row], -1)
+    # Row -1 is the last, which is that of no cell.
+    return np.asarray(np.append(kind, -1)[rows_of(cells, cell_id)])
 
 
 def _groups(molecules: Molecules) -> npt.NDArray[np.int64]:

@@ -6,12 +6,13 @@ Pairs of genes are learnt on one half of the cells and counted on the other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import bdtr
 
 from cellsam_core.assignment.purity.hashing import hashed
+from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.assignment.purity.windows import CORE
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def exclusivity_lift(molecules: Molecules, n_zones: int) -> Lift:
         return Lift(unknown, unknown, 0, len(cells))
     if len(cells) > MAX_CELLS:
         cells = np.sort(cells[np.argsort(hashed(cells, 6), kind="stable")[:MAX_CELLS]])
-    row = np.minimum(np.searchsorted(cells, molecules.nearest), len(cells) - 1)
-    here = np.flatnonzero((cells[row] == molecules.nearest) & (molecules.zone < n_zones))
+    row = rows_of(molecules.nearest, cells)
+    here = np.flatnonzero((row >= 0) & (molecules.zone < n_zones))
     thinned = _Thinned(row[here], molecules.gene[here], molecules.zone[here], here)
     found, n_pairs = [], []
     for split in range(N_SPLITS):
@@ -91,7 +92,7 @@ class _Thinned:
 
     def __init__(
         self,
-        row: npt.NDArray[np.intp],
+        row: npt.NDArray[np.integer[Any]],
         gene: npt.NDArray[np.int32],
         zone: npt.NDArray[np.uint8],
         number: npt.NDArray[np.intp],
@@ -109,8 +110,10 @@ class _Thinned:
 
     def positive(self, last_zones: list[int], salt: int) -> list[Positive]:
         """Mark the genes ``(cells, genes)`` among transcripts drawn up to each of some zones."""
-        key = hashed(self._number, 300 + salt) >> np.uint64(24)
-        order = np.argsort(self._row.astype(np.uint64) << np.uint64(40) | key, kind="stable")
+        within = np.flatnonzero(self._zone <= max(last_zones))
+        key = hashed(self._number[within], 300 + salt) >> np.uint64(24)
+        of_cell = self._row[within].astype(np.uint64) << np.uint64(40)
+        order = within[np.argsort(of_cell | key, kind="stable")]
         found = []
         for last_zone in last_zones:
             kept = order[self._zone[order] <= last_zone]

@@ -10,6 +10,7 @@ import scipy.sparse
 
 from cellsam_core.assignment.counts import FeatureIndex, number_features
 from cellsam_core.assignment.purity.hashing import hashed, uniform
+from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.assignment.purity.vertical import MeanHeight
 from cellsam_core.features import BLANK, GENE
 from cellsam_core.samples.panel import read_panel
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.int64]
 
-MAX_CELLS = 20_000
+MAX_CELLS = 5_000
+"""Cells that are enough: their standard errors are below the error of the model."""
+MIN_WINDOWS = 6
+"""Windows that are looked at at least: one place may be unlike the others."""
 MAX_MOLECULES = 6_000_000
 """More transcripts are thinned, for the sake of memory."""
 
@@ -79,7 +83,7 @@ class Molecules:
         halves = []
         for half in (False, True):
             at = (self.zone <= last_zone) & (self.half == half)
-            row = np.searchsorted(cell_id, self.nearest[at])
+            row = rows_of(self.nearest[at], cell_id)
             shape = (len(cell_id), len(self.genes))
             ones = np.ones(len(row), dtype=np.int64)
             halves.append(scipy.sparse.csr_matrix((ones, (row, self.gene[at])), shape=shape))
@@ -88,6 +92,8 @@ class Molecules:
 
 def choose_windows(windows: Windows, measured: pd.DataFrame) -> Numbers:
     """Choose windows at random until they hold `MAX_CELLS` cells; all if there are fewer.
+
+    Windows without a cell do not count.
 
     Parameters
     ----------
@@ -100,7 +106,9 @@ def choose_windows(windows: Windows, measured: pd.DataFrame) -> Numbers:
     number = windows.number(measured["x"].to_numpy(float), measured["y"].to_numpy(float))
     cells = np.bincount(number[number >= 0], minlength=n)
     order = np.argsort(hashed(np.arange(n), 2), kind="stable")
-    enough = int(np.searchsorted(np.cumsum(cells[order]), MAX_CELLS)) + 1
+    in_order = np.cumsum(cells[order]), np.cumsum(cells[order] > 0)
+    limits = (MAX_CELLS, MIN_WINDOWS)
+    enough = max(int(np.searchsorted(n, k)) for n, k in zip(in_order, limits, strict=True)) + 1
     return np.sort(order[:enough])
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
+from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.labels.borders import inner_borders
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Window(NamedTuple):
         for each in (nearest, second, first):
             ids = np.union1d(ids, _present(each))
         small = np.uint16 if len(ids) < 2**16 else np.uint32
-        places = (np.searchsorted(ids, each).astype(small) for each in (nearest, second, first))
+        places = (rows_of(each, ids).astype(small) for each in (nearest, second, first))
         return cls(ids, zone.astype(np.uint8), *places)
 
 
@@ -272,8 +273,8 @@ def _first_and_second(labels: Labels, size_um: float) -> tuple[Labels, Labels]:
         return labels, second
     index = distance_transform_edt(~border, return_distances=False, return_indices=True)
     first = np.where(labels > 0, labels, labels[tuple(index)])
-    ids, compact = np.unique(first, return_inverse=True)
-    compact = compact.reshape(first.shape)
+    ids = _present(first)
+    compact = rows_of(first, ids).astype(np.intp)
     colours = colour(compact, len(ids))
     here = colours[compact]
     for each in range(int(colours.max()) + 1):
