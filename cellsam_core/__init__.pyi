@@ -36,6 +36,7 @@ from .segmentation.stage import load_model as load_model
 from .segmentation.stage import segment as segment
 from .segmentation.stage import segment_frames as segment_frames
 from .simulation.options import MovieOptions as MovieOptions
+from .simulation.options import RawRoundsOptions as RawRoundsOptions
 from .simulation.options import TissueOptions as TissueOptions
 from .simulation.stage import simulate_movie as simulate_movie
 from .simulation.stage import simulate_tissue as simulate_tissue

@@ -26,6 +26,7 @@ COMMANDS = {
     "completion": "print a script with which a shell completes commands and options",
     "inspect": "read a sample's folder and write its manifest",
     "decode": "turn raw rounds of MERFISH or seqFISH into stains and transcripts",
+    "align-colours": "align the colours of raw rounds with each other (called by the workflow)",
     "decode-batch": "decode one batch of the fields of raw rounds (called by the workflow)",
     "join-fields": "join decoded fields to stains and transcripts (called by the workflow)",
     "preprocess": "clip, equalise (CLAHE) and write the segmentation channels",

@@ -16,7 +16,13 @@ GROUPS = {
     ),
     "several samples": ("summary", "summarise", "compare-samples"),
     "weights and scores": ("weights", "finetune", "evaluate", "benchmark", "split", "train"),
-    "called by the workflow": ("decode-batch", "join-fields", "segment-batch", "stitch"),
+    "called by the workflow": (
+        "align-colours",
+        "decode-batch",
+        "join-fields",
+        "segment-batch",
+        "stitch",
+    ),
 }
 OTHERS = "others"
 """Name of the group of the commands that are in none."""

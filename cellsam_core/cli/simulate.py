@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.errors import InputError
 from cellsam_core.options import add_options, from_arguments
-from cellsam_core.simulation.options import MovieOptions, SeedOptions, TissueOptions
+from cellsam_core.simulation.options import (
+    MovieOptions,
+    RawRoundsOptions,
+    SeedOptions,
+    TissueOptions,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 action="store_true",
                 help="raw rounds of imaging and a codebook instead",
             )
+            add_options(one, RawRoundsOptions)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,10 +52,18 @@ def run(args: argparse.Namespace) -> None:
     if args.kind == "movie":
         simulate_movie(args.output, seed=args.seed, options=from_arguments(MovieOptions, args))
         return
+    rounds = from_arguments(RawRoundsOptions, args)
+    if rounds != RawRoundsOptions() and not args.raw_rounds:
+        raise InputError(
+            "options of raw rounds",
+            found="one of them without `--raw-rounds`",
+            expected="raw rounds, or transcripts without such options",
+            remedy="add --raw-rounds, or leave them out",
+        )
     simulate_tissue(
         args.output,
         kind=args.kind,
         seed=args.seed,
         options=from_arguments(TissueOptions, args),
-        raw_rounds=args.raw_rounds,
+        raw_rounds=rounds if args.raw_rounds else False,
     )

@@ -48,10 +48,34 @@ QUALITY = Output(
         Column("n_measured_genes", "int", "Number of genes whose errors blanks measure"),
         Column("words", "list", "The figures above for codewords of each number of bits"),
         Column("curve", "list", "Transcripts and blanks at a number of thresholds"),
+        Column(
+            "colours",
+            "list",
+            "Transform of each colour of the bits, its molecules and its residual",
+            missing="empty if the files name one colour or none",
+        ),
+        Column("stage", "dict", "Numbers of linked fields, and residual of their positions"),
+        Column(
+            "coverage", "dict", "Areas of the mosaic, of the fields, and of what all rounds show"
+        ),
         Column("fields", "list", "Drift, dropout and transcripts of each field of view"),
     ),
 )
+COLOURS = Output(
+    "0_fields/colours.json",
+    "raw rounds",
+    "Places of the colours against each other, in pixels of a field.",
+    (
+        Column(
+            "colours",
+            "list",
+            "Name, matrix and shift of each colour of the bits, its molecules and residual",
+            missing="empty if the files name one colour or none",
+        ),
+    ),
+)
 OUTPUTS = (
+    COLOURS,
     Output(
         "0_decoded",
         "raw rounds",

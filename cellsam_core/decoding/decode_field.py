@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsam_core.decoding.field import decode_plane, drop_duplicates, join, prepare_bits
-from cellsam_core.decoding.registration import MIN_BEADS, find_beads, measure_drift, undo_drift
+from cellsam_core.decoding.colours import Colour
+from cellsam_core.decoding.field import (
+    decode_plane,
+    drop_duplicates,
+    in_place,
+    join,
+    prepare_bits,
+)
+from cellsam_core.decoding.registration import MIN_BEADS, find_beads, measure_drift
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -48,7 +55,11 @@ class DecodedField:
 
 
 def decode_field(
-    raw: RawExperiment, field: RawField, sigma_px: float, detect: Detector | None = None
+    raw: RawExperiment,
+    field: RawField,
+    sigma_px: float,
+    detect: Detector | None = None,
+    colours: Mapping[str, Colour] | None = None,
 ) -> DecodedField:
     """Register the rounds of a field and decode all its planes.
 
@@ -62,29 +73,33 @@ def decode_field(
         Standard deviation of a spot.
     detect
         Function that finds spots, see :func:`.field.prepare_bits`.
+    colours
+        Transforms of the colours; those that it lacks are where the first one is.
 
     Raises
     ------
     InputError
         An image can't be read, or a round shows too few beads.
     """
-    drifts = _register(raw, field)
+    drifts, known = register(raw, field), colours or {}
     of_bit = [drifts[number] for number in raw.round_of_bit]
+    colour_of_bit = [known.get(name, Colour(name)) for name in raw.colour_of_bit]
     planes, models, brightest = [], [], []
     for z, bits in enumerate(field.bits):
-        stack = prepare_bits((raw.read(plane) for plane in bits), of_bit, sigma_px, detect)
+        images = (raw.read(plane) for plane in bits)
+        stack = prepare_bits(images, of_bit, sigma_px, detect, colour_of_bit)
         calls, model = decode_plane(stack, raw.codebook, z)
         planes.append(calls)
         models.append(model)
         if not raw.round_of_stain:
             brightest.append(stack.max(axis=0))
-    images = {
-        stain: _in_place(raw.read(plane), drifts[raw.round_of_stain[stain]])
-        for stain, plane in field.stains.items()
-    }
+    stains: dict[str, NDArray[Any]] = {}
+    for stain, plane in field.stains.items():
+        drift, colour = drifts[raw.round_of_stain[stain]], raw.colour_of_stain[stain]
+        stains[stain] = _in_place(raw.read(plane), drift, known.get(colour))
     if brightest:
         grey = np.maximum.reduce(brightest) * SPOTS_PER_NOISE_LEVEL
-        images[SPOTS_NAME] = np.clip(grey, 0, 65535).astype(np.uint16)
+        stains[SPOTS_NAME] = np.clip(grey, 0, 65535).astype(np.uint16)
     first = field.fiducials[min(field.fiducials)]
     quality = {
         "field": field.name,
@@ -93,11 +108,17 @@ def decode_field(
         "false_bit": sum(model.false_bit for model in models) / len(models),
         "seen_px": _seen(raw.shape_yx, drifts.values()),
     }
-    return DecodedField(drop_duplicates(join(planes)), images, find_beads(raw.read(first)), quality)
+    return DecodedField(drop_duplicates(join(planes)), stains, find_beads(raw.read(first)), quality)
 
 
-def _register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
-    """Measure the drift of each imaging round against the field's first."""
+def register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
+    """Measure the drift of each imaging round against the field's first.
+
+    Raises
+    ------
+    InputError
+        A round shows too few beads of the first one.
+    """
     rounds = sorted(field.fiducials)
     reference = raw.read(field.fiducials[rounds[0]])
     drifts = {n: measure_drift(reference, raw.read(field.fiducials[n])) for n in rounds}
@@ -122,9 +143,11 @@ def _quality(number: int, drift: Drift) -> dict[str, Any]:
     }
 
 
-def _in_place(image: NDArray[np.generic], drift: Drift) -> NDArray[np.generic]:
-    """Undo the drift of a stain's round; its grey values keep their type."""
-    moved = undo_drift(image.astype(np.float32), drift.shift_yx)
+def _in_place(
+    image: NDArray[np.generic], drift: Drift, colour: Colour | None
+) -> NDArray[np.generic]:
+    """Bring a stain into the place of the first round; its grey values keep their type."""
+    moved = in_place(image.astype(np.float32), drift, colour)
     return np.rint(moved).astype(image.dtype)
 
 

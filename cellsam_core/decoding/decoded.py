@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import math
 import os
 import re
 from typing import TYPE_CHECKING, Any, Self
@@ -149,11 +150,18 @@ class DecodedWriter:
         self._codeword.append(calls.codeword)
         return n
 
-    def finish(self, target_rate: float) -> dict[str, Any]:
+    def finish(self, target_rate: float, alignment: dict[str, Any]) -> dict[str, Any]:
         """Write the transcripts that keep the rate, and what the report needs.
 
         Words of one number of bits have a threshold and a rate of their own: blanks tell nothing
         of words with more or fewer bits.
+
+        Parameters
+        ----------
+        target_rate
+            Rate asked for.
+        alignment
+            Quality of the alignment of colours and fields, for the report.
 
         Returns
         -------
@@ -179,7 +187,8 @@ class DecodedWriter:
         here = number == groups.index(main)
         curve = _curve(log_odds[here], is_blank[here])
         content = {"schema_version": SCHEMA_VERSION} | summary
-        content |= {"curve": curve, "fields": self.fields}
+        content |= {"curve": curve, **alignment, "coverage": self._coverage()}
+        content |= {"fields": self.fields}
         (self._root / QUALITY_NAME).write_text(json.dumps(content, indent=1) + "\n")
         self._write_codebook(groups)
         return summary
@@ -191,7 +200,24 @@ class DecodedWriter:
             is_kept = log_odds >= self._threshold_of_word[codeword]
             is_gene = ~self._codebook.is_blank[codeword]
             field["area_um2"] = self._mosaic.area_um2(index)
+            field["seen_um2"] = self._seen_um2(index, field.pop("seen_px"))
             field["n_gene_calls"] = int((is_kept & is_gene).sum())
+
+    def _seen_um2(self, field: int, seen_px: list[float]) -> float:
+        """Return the area of a field's own pixels that every round shows."""
+        y0, y1, x0, x1 = seen_px
+        owned = self._mosaic.owned_pixels(field)
+        rows, columns = (slice(math.ceil(a), math.floor(b) + 1) for a, b in ((y0, y1), (x0, x1)))
+        return int(owned[rows, columns].sum()) * self._mosaic.pixel_size_um**2
+
+    def _coverage(self) -> dict[str, float]:
+        """Sum up the areas that the fields show, in square micrometres."""
+        height, width = self._mosaic.shape_yx
+        return {
+            "mosaic_um2": height * width * self._mosaic.pixel_size_um**2,
+            "fields_um2": sum(field["area_um2"] for field in self.fields),
+            "seen_um2": sum(field["seen_um2"] for field in self.fields),
+        }
 
     def _write_transcripts(self) -> None:
         """Copy the candidates of at least their threshold, and remove the rest."""

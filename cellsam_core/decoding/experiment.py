@@ -60,6 +60,8 @@ class RawExperiment:
         Side of a pixel.
     shape_yx
         Height and width of a field in pixels, as `read` gives it.
+    colour_of_bit, colour_of_stain
+        Colours of the light; empty where the files do not say any.
     transpose, flip_horizontal, flip_vertical
         What brings camera images into the stage's axes, done in this order.
     """
@@ -71,6 +73,8 @@ class RawExperiment:
     round_of_stain: dict[str, int]
     pixel_size_um: float
     shape_yx: tuple[int, int]
+    colour_of_bit: list[str]
+    colour_of_stain: dict[str, str]
     transpose: bool = False
     flip_horizontal: bool = False
     flip_vertical: bool = False

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from cellsam_core.decoding import mixture
+from cellsam_core.decoding.colours import undo_shifts
 from cellsam_core.decoding.pixels import Candidates, brightness_scale, find_candidates
 from cellsam_core.decoding.registration import Drift, undo_drift
 from cellsam_core.decoding.singles import MIN_SPOT, find_singles
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from cellsam_core.decoding.codebook import Codebook
+    from cellsam_core.decoding.colours import Colour
     from cellsam_core.decoding.mixture import BitModel
 
     Detector = Callable[[npt.NDArray[np.generic]], npt.NDArray[np.float64]]
@@ -60,6 +62,7 @@ def prepare_bits(
     drifts: Sequence[Drift],
     sigma_px: float,
     detect: Detector | None = None,
+    colours: Sequence[Colour] | None = None,
 ) -> Image:
     """Filter the images of one plane, bring them into place, divide by their noise.
 
@@ -74,6 +77,8 @@ def prepare_bits(
     detect
         Function of an image ``(y, x)`` that gives the places ``(n, 2)`` of its spots: light away
         from them is then taken as none. None leaves it to the filter what is a spot.
+    colours
+        Colour of each bit; None if all are in one place.
 
     Returns
     -------
@@ -81,13 +86,21 @@ def prepare_bits(
         float32 ``(bits, y, x)`` in noise levels.
     """
     stack = []
-    for image, drift in zip(images, drifts, strict=True):
+    of_bit = [None] * len(drifts) if colours is None else colours
+    for image, drift, colour in zip(images, drifts, of_bit, strict=True):
         filtered = band_pass(image.astype(np.float32), sigma_px)
         filtered /= np.float32(noise_level(filtered))
         if detect is not None:
             filtered = keep_near(filtered, detect(image), 2 * sigma_px)
-        stack.append(undo_drift(filtered, drift.shift_yx))
+        stack.append(in_place(filtered, drift, colour))
     return np.stack(stack)
+
+
+def in_place(image: Image, drift: Drift, colour: Colour | None = None) -> Image:
+    """Bring an image into the place of the first round, and of the first colour."""
+    if colour is None or colour.is_identity():
+        return undo_drift(image, drift.shift_yx)
+    return undo_shifts(image, drift.shift_yx, colour)
 
 
 def decode_plane(stack: Image, codebook: Codebook, z: int = 0) -> tuple[Calls, BitModel]:

@@ -13,7 +13,10 @@ import numpy as np
 import pyarrow as pa
 import tifffile
 
+from cellsam_core.decoding.align import as_json
 from cellsam_core.decoding.field import Calls
+from cellsam_core.decoding.options import OF_FIELDS
+from cellsam_core.decoding.raw_images import ZARR_FILES
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.parquet import open_parquet, parquet_writer
@@ -22,10 +25,11 @@ from cellsam_core.files.planes import read_plane
 from cellsam_core.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from cellsam_core.decoding.colours import Colour
     from cellsam_core.decoding.decode_field import DecodedField
     from cellsam_core.decoding.experiment import RawExperiment, RawField
     from cellsam_core.decoding.options import DecodeOptions
@@ -95,7 +99,9 @@ class FieldFiles:
         return read_plane(Plane(str(self.folder / f"image_{number}.tif")))
 
 
-def write_field(folder: Path, field: DecodedField, key: str = "") -> FieldFiles:
+def write_field(
+    folder: Path, field: DecodedField, key: str, settings: dict[str, Any]
+) -> FieldFiles:
     """Write the folder of a decoded field.
 
     Parameters
@@ -106,6 +112,8 @@ def write_field(folder: Path, field: DecodedField, key: str = "") -> FieldFiles:
         The field.
     key
         Description of what it was made from, from `field_key`.
+    settings
+        Settings that all fields of a slide share, from `field_settings`.
     """
     with atomic_path(folder) as root:
         root.mkdir()
@@ -116,28 +124,46 @@ def write_field(folder: Path, field: DecodedField, key: str = "") -> FieldFiles:
         for number, image in enumerate(field.images.values()):
             path = root / f"image_{number}.tif"
             tifffile.imwrite(path, image, photometric="minisblack", software=False, metadata=None)
-        facts = {"key": key, "images": list(field.images), "quality": field.quality}
+        facts = {"key": key, "settings": settings, "images": list(field.images)}
+        facts |= {"quality": field.quality}
         (root / FIELD_NAME).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return FieldFiles(folder)
 
 
-def field_key(raw: RawExperiment, field: RawField, options: DecodeOptions) -> str:
+def field_settings(options: DecodeOptions, colours: Mapping[str, Colour]) -> dict[str, Any]:
+    """Describe the settings that the decoded fields of a slide share.
+
+    Parameters
+    ----------
+    options
+        Options of decoding; those of joining do not matter.
+    colours
+        Transforms of the colours.
+    """
+    return {
+        "options": {name: getattr(options, name) for name in sorted(OF_FIELDS)},
+        "colours": [as_json(colour) for colour in colours.values()],
+    }
+
+
+def field_key(raw: RawExperiment, field: RawField, settings: dict[str, Any]) -> str:
     """Describe all that a decoded field depends on: another one is no longer that field.
 
     Parameters
     ----------
     raw, field
         The rounds, and the field of them.
-    options
-        Options of decoding; those of joining do not matter.
+    settings
+        From `field_settings`.
     """
     planes = [plane for bits in field.bits for plane in bits]
     planes += [*field.fiducials.values(), *field.stains.values()]
     said = {
         "version": __version__,
-        "options": [options.spot_sigma_px, options.spotiflow, options.spotiflow_probability],
+        "settings": settings,
         "field": [field.name, *map(_state, planes)],
         "rounds": [raw.round_of_bit, sorted(field.fiducials), raw.round_of_stain],
+        "colours": [raw.colour_of_bit, raw.colour_of_stain],
         "axes": [raw.transpose, raw.flip_horizontal, raw.flip_vertical, *raw.shape_yx],
         "codebook": [raw.codebook.names, raw.codebook.bits.astype(int).tolist()],
     }
@@ -147,7 +173,8 @@ def field_key(raw: RawExperiment, field: RawField, options: DecodeOptions) -> st
 def _state(plane: Plane) -> list[Any]:
     """Name a plane and the state of its file."""
     path = Path(plane.path)
-    stat = path.stat()
+    inside = [path / name for name in ZARR_FILES if (path / name).is_file()]
+    stat = (inside[0] if inside else path).stat()
     return [path.name, plane.page, plane.series, stat.st_size, stat.st_mtime_ns]
 
 
@@ -164,7 +191,7 @@ def fields_of(batches: Sequence[Path], n_fields: int) -> list[FieldFiles]:
     Raises
     ------
     InputError
-        The batches do not hold each field once.
+        The batches do not hold each field once, or were made with different settings.
     """
     found = [path.parent for batch in batches for path in batch.glob(f"*/{FIELD_NAME}")]
     by_number = {folder.name: folder for folder in found}
@@ -178,4 +205,13 @@ def fields_of(batches: Sequence[Path], n_fields: int) -> list[FieldFiles]:
             expected=f"each of the {n_fields} fields of the raw rounds once",
             remedy="run `decode-batch` for all batches again, with these raw rounds",
         )
-    return [FieldFiles(by_number[name]) for name in names]
+    fields = [FieldFiles(by_number[name]) for name in names]
+    for field in fields:
+        if field.facts["settings"] != fields[0].facts["settings"]:
+            raise InputError(
+                field.folder,
+                found="a field that was decoded with other options or colours than the first one",
+                expected="the same settings in all batches",
+                remedy="run `decode-batch` with the same options for all batches",
+            )
+    return fields

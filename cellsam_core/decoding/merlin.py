@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from cellsam_core.decoding.codebook_table import read_codebook
 from cellsam_core.decoding.experiment import RawExperiment, RawField
+from cellsam_core.decoding.raw_images import header_of, list_raw_images, plane_of
 from cellsam_core.errors import InputError
-from cellsam_core.files.filenames import is_image, natural_key
-from cellsam_core.files.plane import Plane
-from cellsam_core.files.stack import read_stack
 from cellsam_core.files.tables import read_table, table_errors
 from cellsam_core.samples.raw_rounds import ORGANIZATION
+
+if TYPE_CHECKING:
+    from cellsam_core.files.plane import Plane
 
 COLUMNS = (
     *("channelName", "readoutName", "imageType", "imageRegExp", "imagingRound", "frame"),
@@ -81,7 +82,7 @@ def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
         )
         for fov in names
     ]
-    shape = read_stack(Path(fields[0].bits[0][0].path), pages_are_frames=True).shape_yx
+    shape, _ = header_of(Path(fields[0].bits[0][0].path))
     # MERlin's own defaults, where the file leaves them out.
     transpose = bool(microscope.get("transpose", True))
     return RawExperiment(
@@ -92,6 +93,8 @@ def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
         round_of_stain={name: c["round"] for name, c in stains.items()},
         pixel_size_um=float(size),
         shape_yx=shape[::-1] if transpose else shape,
+        colour_of_bit=[c["colour"] for c in bits],
+        colour_of_stain={name: c["colour"] for name, c in stains.items()},
         transpose=transpose,
         flip_horizontal=bool(microscope.get("flip_horizontal", True)),
         flip_vertical=bool(microscope.get("flip_vertical", False)),
@@ -121,6 +124,7 @@ def _channel(path: Path, row: pd.Series[str]) -> dict[str, Any]:
             "readout": row["readoutName"],
             "type": row["imageType"],
             "round": int(row["imagingRound"]),
+            "colour": str(row.get("color", "")).strip(),
             "frames": frames,
             "fiducial": (row["fiducialImageType"], int(row["fiducialImagingRound"]), fiducials[0]),
         }
@@ -136,7 +140,7 @@ def _channel(path: Path, row: pd.Series[str]) -> dict[str, Any]:
 def _image_files(folder: Path, path: Path, rows: pd.DataFrame) -> Files:
     """Find files by the groups imageType, fov and imagingRound of the rows' own expressions."""
     files: Files = {}
-    images = sorted(filter(is_image, folder.iterdir()), key=lambda f: natural_key(f.name))
+    images = list_raw_images(folder)
     columns = [name for name in ("imageRegExp", "fiducialRegExp") if name in rows]
     for expression in pd.unique(rows[columns].to_numpy().ravel()):
         try:
@@ -160,12 +164,12 @@ def _image_files(folder: Path, path: Path, rows: pd.DataFrame) -> Files:
 
 def _plane(files: Files, channel: dict[str, Any], fov: int, z: int) -> Plane:
     file = _file(files, channel["type"], fov, channel["round"])
-    return Plane(str(file), channel["frames"][z])
+    return plane_of(file, channel["frames"][z])
 
 
 def _fiducial(files: Files, channel: dict[str, Any], fov: int) -> Plane:
     kind, round_, page = channel["fiducial"]
-    return Plane(str(_file(files, kind, fov, round_)), page)
+    return plane_of(_file(files, kind, fov, round_), page)
 
 
 def _file(files: Files, kind: str, fov: int, round_: int) -> Path:
@@ -174,7 +178,7 @@ def _file(files: Files, kind: str, fov: int, round_: int) -> Path:
             "the data organization",
             found=f"no image of type {kind!r}, field {fov}, imaging round {round_}",
             expected="every imaging round of every field",
-            remedy="add the image (TIFF), or remove the field's other images",
+            remedy="add the image (TIFF, .dax or Zarr), or remove the field's other images",
         )
     return files[kind, fov, round_]
 

@@ -26,6 +26,14 @@ class DecodeOptions(Options):
         above=0,
         maximum=1,
     )
+    stage_error_px: float = option(
+        10.0,
+        "Largest error of a field's position along each axis, in pixels. Positions are refined by"
+        " the molecules and beads that neighbouring fields both show. 0 keeps them as the stage"
+        " says.",
+        minimum=0,
+        maximum=200,
+    )
     spotiflow: str | None = option(
         None,
         "Folder of a trained spotiflow model, or name of a model that spotiflow downloads. The"
@@ -51,7 +59,7 @@ class DecodeOptions(Options):
             )
 
 
-OF_JOINING = frozenset({"misidentification_rate"})
+OF_JOINING = frozenset({"misidentification_rate", "stage_error_px"})
 """Options that need all fields of a slide."""
 OF_FIELDS = frozenset(item.name for item in fields(DecodeOptions)) - OF_JOINING
 """Options that are those of each field for itself."""

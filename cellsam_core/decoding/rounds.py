@@ -8,6 +8,7 @@
 | ``file`` | path below the folder, ``{field}`` in place of the field's name |
 | ``page`` | index of the plane in the file, from 0 |
 | ``z`` | index of the optical plane, from 0; may be left out |
+| ``colour`` | colour of the light, such as 647, for bits and stains; may be left out |
 | ``pixel_size_um`` | side of a pixel, the same in all rows; may be left out if the images say it |
 
 Beside it: ``codebook.csv`` and, for more than one field, ``positions.csv`` with the columns
@@ -23,16 +24,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cellsam_core.decoding.codebook_table import read_codebook
 from cellsam_core.decoding.experiment import RawExperiment, RawField
+from cellsam_core.decoding.raw_images import header_of, is_zarr, list_raw_images, plane_of
 from cellsam_core.errors import InputError
-from cellsam_core.files.filenames import is_image, natural_key
-from cellsam_core.files.plane import Plane
-from cellsam_core.files.stack import read_stack
+from cellsam_core.files.filenames import natural_key
 from cellsam_core.files.tables import read_table
 from cellsam_core.samples.raw_rounds import SHEET_NAME
 from cellsam_core.samples.vendors.stains import NOT_A_STAIN, split_z
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cellsam_core.files.plane import Plane
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +54,19 @@ class SheetRow(NamedTuple):
     file: str
     page: int
     z: int
+    colour: str
 
     def plane(self, folder: Path, field: str) -> Plane:
         """Find the row's plane of a field."""
         file = folder / self.file.replace(FIELD, field)
-        if not file.is_file():
+        if not (file.is_file() or is_zarr(file)):
             raise InputError(
                 file,
                 found="no file",
                 expected=f"the image that {SHEET_NAME} names for field {field!r}",
                 remedy="add the image, or remove the field's other images",
             )
-        return Plane(str(file), self.page)
+        return plane_of(file, self.page)
 
 
 def open_rounds(folder: Path, pixel_size_um: float | None) -> RawExperiment:
@@ -102,11 +105,12 @@ def open_rounds(folder: Path, pixel_size_um: float | None) -> RawExperiment:
         )
         for name in names
     ]
-    header = read_stack(Path(fields[0].bits[0][0].path), pages_are_frames=True)
-    size = pixel_size_um or said_size or header.pixel_size_um
+    first_image = fields[0].bits[0][0].path
+    shape_yx, size_of_image = header_of(Path(first_image))
+    size = pixel_size_um or said_size or size_of_image
     if size is None:
         raise InputError(
-            header.path,
+            first_image,
             found="no pixel size",
             expected="the side of a pixel in um",
             remedy="give pixel_size_um in the sample sheet or in rounds.csv",
@@ -118,7 +122,9 @@ def open_rounds(folder: Path, pixel_size_um: float | None) -> RawExperiment:
         round_of_bit=[row.imaging_round for row in first],
         round_of_stain={name: row.imaging_round for name, row in stains.items()},
         pixel_size_um=size,
-        shape_yx=header.shape_yx,
+        shape_yx=shape_yx,
+        colour_of_bit=[row.colour for row in first],
+        colour_of_stain={name: row.colour for name, row in stains.items()},
     )
 
 
@@ -133,8 +139,10 @@ def _middle_planes(rows: list[SheetRow]) -> dict[str, SheetRow]:
 def _read_sheet(path: Path) -> tuple[list[SheetRow], float | None]:
     """Read and check the rows, and the pixel size if they say it."""
     table = read_table(path, COLUMNS, dtype=str, keep_default_na=False)
-    if "z" not in table:
-        table["z"] = "0"
+    table = table.rename(columns={"color": "colour"})
+    for column, default in (("z", "0"), ("colour", "")):
+        if column not in table:
+            table[column] = default
     for column in ("imaging_round", "page", "z"):
         bad = table[~table[column].str.fullmatch(r"\d+")]
         if len(bad):
@@ -177,6 +185,7 @@ def _said_size(path: Path, rows: pd.DataFrame) -> float | None:
 def _field_names(folder: Path, patterns: list[str]) -> list[str]:
     """Names that stand in the place of ``{field}`` in the files of any pattern."""
     names = set()
+    images = list_raw_images(folder, below=True)
     for pattern in patterns:
         if FIELD not in pattern:
             names.add("")
@@ -188,7 +197,7 @@ def _field_names(folder: Path, patterns: list[str]) -> list[str]:
             for part in re.split(r"(\{field\})", after)
         )
         expression = re.compile(f"{re.escape(before)}(?P<field>[^/]+?){rest}")
-        for image in filter(is_image, folder.rglob("*")):
+        for image in images:
             if match := expression.fullmatch(image.relative_to(folder).as_posix()):
                 names.add(match["field"])
     if not names:

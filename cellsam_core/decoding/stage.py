@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.decoding.align import align_colours
 from cellsam_core.decoding.decode_field import decode_field
 from cellsam_core.decoding.field_files import (
     BATCH_NAME,
     FieldFiles,
     field_key,
+    field_settings,
     fields_of,
     write_field,
 )
@@ -28,6 +30,7 @@ from cellsam_core.samples.options import InspectOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cellsam_core.decoding.colours import Colour
     from cellsam_core.decoding.experiment import RawExperiment
     from cellsam_core.decoding.field import Detector
 
@@ -135,7 +138,11 @@ def decode_experiment(
 
 
 def decode_batch(
-    raw: RawExperiment, output: Path, options: DecodeOptions, batch: tuple[int, int] = (1, 1)
+    raw: RawExperiment,
+    output: Path,
+    options: DecodeOptions,
+    batch: tuple[int, int] = (1, 1),
+    colours: dict[str, Colour] | None = None,
 ) -> None:
     """Decode one share of the fields of raw rounds, for :func:`join_fields`.
 
@@ -153,6 +160,9 @@ def decode_batch(
         that of all fields together.
     batch
         Number of the batch, from 1, and number of batches.
+    colours
+        Transforms of the colours, from :func:`.align.align_colours`; without them they are
+        measured first, in fields of the whole slide.
 
     Raises
     ------
@@ -163,7 +173,7 @@ def decode_batch(
     parts = output.with_name(f"{output.name}.parts")
     with exclusive(parts):
         parts.mkdir(exist_ok=True)
-        decoder = FieldDecoder(raw, options)
+        decoder = FieldDecoder(raw, options, colours)
         names = [decoder.write(number, parts).folder.name for number in numbers]
         for folder in parts.iterdir():
             if folder.is_dir() and folder.name not in names:
@@ -216,10 +226,19 @@ class FieldDecoder:
         The rounds.
     options
         Options of detecting and decoding spots.
+    colours
+        Transforms of the colours; None measures them.
     """
 
-    def __init__(self, raw: RawExperiment, options: DecodeOptions) -> None:
-        self._raw, self._options = raw, options
+    def __init__(
+        self,
+        raw: RawExperiment,
+        options: DecodeOptions,
+        colours: dict[str, Colour] | None = None,
+    ) -> None:
+        self._raw, self._sigma_px = raw, options.spot_sigma_px
+        self._colours = align_colours(raw, self._sigma_px) if colours is None else colours
+        self._settings = field_settings(options, self._colours)
         self._detect: Detector | None = None
         if options.spotiflow is not None:
             self._detect = open_spotiflow(options.spotiflow, options.spotiflow_probability)
@@ -229,10 +248,10 @@ class FieldDecoder:
     def write(self, number: int, folder: Path) -> FieldFiles:
         """Decode a field into a folder of its own in `folder`, unless it is there already."""
         field, own = self._raw.fields[number], folder / f"{number:06d}"
-        key = field_key(self._raw, field, self._options)
+        key = field_key(self._raw, field, self._settings)
         there = FieldFiles(own)
         if own.is_dir() and there.is_of(key):
             log.info("field %d of %d is there already", number + 1, len(self._raw.fields))
             return there
-        decoded = decode_field(self._raw, field, self._options.spot_sigma_px, self._detect)
-        return write_field(own, decoded, key)
+        decoded = decode_field(self._raw, field, self._sigma_px, self._detect, self._colours)
+        return write_field(own, decoded, key, self._settings)

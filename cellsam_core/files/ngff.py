@@ -17,7 +17,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.files.image_stack import Stack, ZChoice, z_error
 from cellsam_core.files.omezarr_arrays import OWN_KEY
 from cellsam_core.files.plane import Plane
-from cellsam_core.files.suffixes import STORE_FILES
+from cellsam_core.files.suffixes import ARRAY_FILES, STORE_FILES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from cellsam_core.files.plane import Window
 
 AXES = "tczyx"
+ARRAY_ITSELF = "."
+"""Series of a Zarr that is a single array, without a group around it."""
+
 SERIES_LAYOUT = "bioformats2raw.layout"
 
 
@@ -255,13 +258,15 @@ def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
 
 @functools.lru_cache(maxsize=16)
 def _array(path: str, series: str, _version: int) -> Any:
+    if series == ARRAY_ITSELF:
+        return zarr.open_array(path, mode="r")
     return zarr.open_group(path, mode="r")[series]
 
 
 def read_page(path: str, series: str, page: int, window: Window | None) -> NDArray[Any]:
     """Read one plane, or a window of it; only the chunks that it touches are read."""
     root = Path(path)
-    file = next(f for f in (root / name for name in STORE_FILES) if f.exists())
+    file = next(f for f in (root / name for name in (*STORE_FILES, *ARRAY_FILES)) if f.exists())
     array = _array(path, series, file.stat().st_mtime_ns)
     lead = array.shape[:-2]
     if page >= math.prod(lead):

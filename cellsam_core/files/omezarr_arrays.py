@@ -9,14 +9,14 @@ import numcodecs
 import numpy as np
 import zarr
 
+from cellsam_core.files.suffixes import ARRAY_FILES
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
 CHUNK_PX = 1024
 OWN_KEY = "cellsam_core"
-ARRAY_FILES = ("zarr.json", ".zarray")
-"""Files that hold the metadata of an array, of Zarr v3 and v2."""
 WHITE, CYAN, MAGENTA = "FFFFFF", "00FFFF", "FF00FF"
 
 

@@ -17,7 +17,7 @@ import tifffile
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.plane import CHANNELS_LAST, Window
-from cellsam_core.files.suffixes import RASTER_SUFFIXES
+from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -161,6 +161,10 @@ def _read_one(plane: Plane, window: Window | None) -> NDArray[Any]:
     try:
         if plane.series and plane.series != CHANNELS_LAST:
             pixels = _read_from_store(plane, window)
+        elif plane.path.lower().endswith(DAX_SUFFIX):
+            from cellsam_core.files import dax
+
+            pixels = dax.read_page(plane.path, plane.page, window)
         elif plane.path.lower().endswith(RASTER_SUFFIXES):
             image = read_raster(plane.path)
             sample_axis = 2 if image.ndim == 3 else None

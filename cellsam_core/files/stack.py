@@ -19,7 +19,7 @@ from cellsam_core.files.ome_xml import OmeImage, companion_of, parse_ome
 from cellsam_core.files.plane import CHANNELS_LAST, Plane
 from cellsam_core.files.planes import READ_ERRORS, check_page, read_plane, read_raster, unreadable
 from cellsam_core.files.scales import Scales, scales_of_ome, scales_of_tiff
-from cellsam_core.files.suffixes import RASTER_SUFFIXES
+from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +57,8 @@ def read_stack(
     Parameters
     ----------
     path
-        TIFF, PNG, JPEG, the companion file of an OME-TIFF, an OME-Zarr folder, or a microscope's
-        own file where the extra ``bioio`` is installed.
+        TIFF, PNG, JPEG, ``.dax``, the companion file of an OME-TIFF, an OME-Zarr folder, or a
+        microscope's own file where the extra ``bioio`` is installed.
     n_channels
         Number of channels that the caller knows of; splits pages whose axis the file does
         not name into frames x channels, channels varying fastest.
@@ -81,6 +81,10 @@ def read_stack(
         from cellsam_core.files.ngff import read_header
 
         return read_header(path, series, z)
+    if path.name.lower().endswith(DAX_SUFFIX):
+        from cellsam_core.files.dax import read_header as read_dax_header
+
+        return read_dax_header(path)
     if path.name.lower().endswith(RASTER_SUFFIXES):
         return _read_raster_header(path)
     if is_readable(path):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TABLE_FILE, PAGE_FILE = "summary.tsv", "index.html"
 REPORT = "4_report/report.html"
 STAGES = (
-    *("decode_batch", "join_fields", "inspect", "preprocess", "segment", "stitch"),
+    *("align_colours", "decode_batch", "join_fields", "inspect", "preprocess", "segment", "stitch"),
     *("track", "traces", "assign", "report", "spatialdata"),
 )
 """Names of the logs of a sample, in the order of the workflow."""

@@ -80,7 +80,7 @@ def n_jobs(
         True if nuclei are found beside cells.
     """
     of_nuclei = n_batches + 2 if finds_nuclei else 0
-    of_rounds = n_field_batches + 1 if n_field_batches else 0
+    of_rounds = n_field_batches + 2 if n_field_batches else 0
     return n_batches + 5 + is_movie + of_rounds + of_nuclei
 
 

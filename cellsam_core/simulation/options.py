@@ -51,6 +51,35 @@ class TissueOptions(Options):
 
 
 @options
+class RawRoundsOptions(Options):
+    """Options of simulated raw rounds of a tissue section."""
+
+    fields_per_edge: int = option(
+        2, "Raw rounds: number of fields of view along each edge of the section.", minimum=1
+    )
+    overlap_px: int = option(
+        24, "Raw rounds: overlap of neighbouring fields of view, in pixels.", minimum=0
+    )
+    colour_shift_px: float = option(
+        0.0,
+        "Raw rounds: largest distance between the colours of the bits, at a corner of a field, in"
+        " pixels.",
+        minimum=0,
+        maximum=10,
+    )
+    position_error_px: float = option(
+        0.0,
+        "Raw rounds: largest error of the positions that are written, along each axis, in pixels.",
+        minimum=0,
+    )
+    resolve_z: bool = option(
+        False,
+        "Raw rounds: `true` images each bit in every optical plane, `false` in one that"
+        " shows all molecules.",
+    )
+
+
+@options
 class LeakOptions(Options):
     """Options of simulated nuclei and transcripts with a known leak."""
 

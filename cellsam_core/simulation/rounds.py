@@ -26,6 +26,7 @@ READ_NOISE_PHOTONS = 3.0
 BEADS_PER_MEGAPIXEL = 400
 MIN_BEADS = 24
 BEAD_COUNTS = 4000.0
+DARKEST = 0.01  # share of the brightness below which a molecule is not drawn in a plane
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,70 @@ class Rounds(NamedTuple):
 
     Attributes
     ----------
-    bits
-        uint16 ``(bits, y, x)``.
+    planes
+        uint16 ``(planes, bits, y, x)``.
     fiducials
         uint16 ``(rounds, y, x)``: beads.
     drift_yx
         float64 ``(rounds, 2)``: shift of each round against round 0, in pixels.
     """
 
-    bits: NDArray[np.uint16]
+    planes: NDArray[np.uint16]
     fiducials: NDArray[np.uint16]
     drift_yx: NDArray[np.float64]
+
+    @property
+    def bits(self) -> NDArray[np.uint16]:
+        """Bits of the first plane, uint16 ``(bits, y, x)``."""
+        first: NDArray[np.uint16] = self.planes[0]
+        return first
+
+
+class Optics(NamedTuple):
+    """Distortions of the light that all fields share.
+
+    Attributes
+    ----------
+    matrix, shift_yx
+        ``(bits, 2, 2)`` and ``(bits, 2)``: a thing at ``p`` from the middle of a field is seen at
+        ``matrix @ p + shift_yx`` in a bit, in pixels.
+    """
+
+    matrix: NDArray[np.float64]
+    shift_yx: NDArray[np.float64]
+
+
+def draw_optics(
+    rng: np.random.Generator,
+    colour_of_bit: NDArray[np.int64],
+    shape_yx: tuple[int, int],
+    largest_px: float,
+) -> Optics | None:
+    """Draw where each colour but the first is seen; None without a distortion.
+
+    Parameters
+    ----------
+    rng
+        Source of all randomness.
+    colour_of_bit
+        ``(bits,)``: number of the colour of each bit.
+    shape_yx
+        Height and width of a field in pixels.
+    largest_px
+        Largest distance from the first colour, at one of the corners.
+    """
+    if largest_px == 0:
+        return None
+    corners = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)]) * (np.array(shape_yx) - 1) / 2
+    n_colours = int(colour_of_bit.max()) + 1
+    matrix, shift = np.tile(np.eye(2), (n_colours, 1, 1)), np.zeros((n_colours, 2))
+    for colour in range(1, n_colours):
+        linear = rng.normal(0, 1 / float(np.abs(corners).max()), size=(2, 2))
+        offset = rng.normal(0, 1, size=2)
+        scale = largest_px / np.hypot(*(corners @ linear.T + offset).T).max()
+        matrix[colour] += scale * linear
+        shift[colour] = scale * offset
+    return Optics(matrix[colour_of_bit], shift[colour_of_bit])
 
 
 def mhd4_codebook(
@@ -166,6 +220,8 @@ def simulate_rounds(
     molecules: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     round_of_bit: NDArray[np.int64],
     spec: RoundsSpec,
+    optics: Optics | None = None,
+    focus: NDArray[np.float64] | None = None,
 ) -> Rounds:
     """Photograph all rounds of a field.
 
@@ -179,8 +235,14 @@ def simulate_rounds(
         ``(bits,)``: the round in which each bit is imaged.
     spec
         Imperfections.
+    optics
+        Places of the colours; None if all are in one place.
+    focus
+        ``(planes, molecules)``: share of its brightness that a molecule has in each plane; None
+        for a single plane that shows all.
     """
     y, x, peak = molecules
+    focus = np.ones((1, len(y))) if focus is None else focus
     n_rounds = int(round_of_bit.max()) + 1
     drift = rng.normal(0, spec.drift_px, size=(n_rounds, 2))
     drift[0] = 0
@@ -193,19 +255,22 @@ def simulate_rounds(
         light = render(shape_yx, beads[:, 0] + dy, beads[:, 1] + dx, height, spec.sigma_px)
         fiducials.append(_photograph(rng, light))
     tissue = np.exp(0.5 * smooth_noise(rng, shape_yx, 24.0)) * np.float32(spec.background_counts)
-    bits = []
-    for bit, round_ in enumerate(round_of_bit):
-        lit = peak[:, bit] > 0
-        light = illumination(rng, shape_yx, spec.unevenness)
-        spots = render(
-            shape_yx,
-            y[lit] + drift[round_, 0],
-            x[lit] + drift[round_, 1],
-            peak[lit, bit],
-            spec.sigma_px,
-        )
-        bits.append(_photograph(rng, (spots + tissue) * light))
-    return Rounds(np.stack(bits), np.stack(fiducials), drift)
+    middle = (np.array(shape_yx) - 1) / 2
+    planes = []
+    for brightness in focus:
+        bits = []
+        for bit, round_ in enumerate(round_of_bit):
+            lit = (peak[:, bit] > 0) & (brightness > DARKEST)
+            light = illumination(rng, shape_yx, spec.unevenness)
+            at = np.column_stack([y[lit], x[lit]])
+            if optics is not None:
+                at = (at - middle) @ optics.matrix[bit].T + middle + optics.shift_yx[bit]
+            at = at + drift[round_]
+            height = peak[lit, bit] * brightness[lit]
+            spots = render(shape_yx, at[:, 0], at[:, 1], height, spec.sigma_px)
+            bits.append(_photograph(rng, (spots + tissue) * light))
+        planes.append(np.stack(bits))
+    return Rounds(np.stack(planes), np.stack(fiducials), drift)
 
 
 def _photograph(rng: np.random.Generator, scene: Image) -> NDArray[np.uint16]:

@@ -20,7 +20,12 @@ from cellsam_core.simulation.folders import (
     write_seqfish,
 )
 from cellsam_core.simulation.movie import CHANNELS, iter_frames
-from cellsam_core.simulation.options import MovieOptions, SeedOptions, TissueOptions
+from cellsam_core.simulation.options import (
+    MovieOptions,
+    RawRoundsOptions,
+    SeedOptions,
+    TissueOptions,
+)
 from cellsam_core.simulation.rounds_folder import (
     keep_genes,
     write_merfish_rounds,
@@ -166,13 +171,14 @@ class SimulatedTissue:
     kind
         ``merfish`` or ``seqfish``.
     raw_rounds
-        True if :meth:`write` writes raw rounds of imaging and a codebook instead of transcripts.
+        Options of the raw rounds of imaging that :meth:`write` writes, with a codebook, instead of
+        transcripts; None if it writes transcripts.
     pixel_size_um
         Edge of a pixel, in micrometres.
     """
 
     kind: Kind
-    raw_rounds: bool
+    raw_rounds: RawRoundsOptions | None
     pixel_size_um: float
     _tissue: Tissue = field(repr=False)
     _rng: np.random.Generator = field(repr=False)
@@ -244,10 +250,10 @@ class SimulatedTissue:
             The folder exists and is no simulation, or can't be written.
         """
         target = _refuse_data(folder)
-        if self.raw_rounds:
+        if self.raw_rounds is not None:
             write_rounds = write_merfish_rounds if self.kind == "merfish" else write_seqfish_rounds
             # A copy, so that a second call draws the same rounds.
-            write_rounds(target, copy.deepcopy(self._rng), self._tissue)
+            write_rounds(target, copy.deepcopy(self._rng), self._tissue, self.raw_rounds)
         else:
             write = write_merscope if self.kind == "merfish" else write_seqfish
             write(target, self._tissue)
@@ -302,7 +308,7 @@ def simulate_tissue(
     kind: Kind = "merfish",
     seed: int = 0,
     options: TissueOptions = TISSUE,
-    raw_rounds: bool = False,
+    raw_rounds: bool | RawRoundsOptions = False,
 ) -> SimulatedTissue:
     """Simulate a tissue section with stains, transcripts and the cell of every transcript.
 
@@ -317,7 +323,7 @@ def simulate_tissue(
     options
         Options of the section.
     raw_rounds
-        True writes raw rounds of imaging and a codebook instead of transcripts.
+        True, or their options, writes raw rounds of imaging and a codebook instead of transcripts.
 
     Returns
     -------
@@ -355,7 +361,8 @@ def simulate_tissue(
     pixel_size_um = SPATIAL_PIXEL_SIZE_UM if kind == "merfish" else SEQFISH_PIXEL_SIZE_UM
     # No molecule carries the codeword of a blank.
     drawn = keep_genes(drawn) if raw_rounds else drawn
-    tissue = SimulatedTissue(kind, raw_rounds, pixel_size_um, drawn, rng)
+    rounds = RawRoundsOptions() if raw_rounds is True else raw_rounds or None
+    tissue = SimulatedTissue(kind, rounds, pixel_size_um, drawn, rng)
     if output is not None:
         tissue.write(output)
     return tissue

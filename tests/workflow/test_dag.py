@@ -206,11 +206,18 @@ def test_raw_rounds_are_decoded_first(snakemake: Snakemake, tmp_path, format: st
     header = "sample\tassay\tpath\tformat\tspot_sigma_px\n"
     (tmp_path / "mine.tsv").write_text(header + row)
     result = snakemake("-n", "-p")
-    assert jobs(result) == expected(0, 1, batches=1) | {"decode_batch": 1, "join_fields": 1}
+    assert jobs(result) == expected(0, 1, batches=1) | {
+        "align_colours": 1,
+        "decode_batch": 1,
+        "join_fields": 1,
+    }
     assert "decode-batch raw --batch 1-of-1" in result.stdout.replace(f"{tmp_path}/", "")
     assert "--spot-sigma-px 1.6 -o results/mine/0_fields/1-of-1" in result.stdout
-    assert "--misidentification-rate 0.05 -o results/mine/0_decoded" in result.stdout
-    assert result.stdout.count("--format merlin") == 2 * (format == "merlin")
+    assert (
+        "--misidentification-rate 0.05 --stage-error-px 10.0 -o results/mine/0_decoded"
+        in result.stdout
+    )
+    assert result.stdout.count("--format merlin") == 3 * (format == "merlin")
     assert "inspect results/mine/0_decoded --sample mine --assay seqfish -o" in result.stdout
 
 

@@ -1,9 +1,36 @@
 # These rules run for raw rounds of MERFISH or seqFISH. Each job decodes a batch of the fields; `join_fields` counts
 # every transcript once. `inspect` reads its output like the folder of a vendor.
+rule align_colours:
+    input:
+        raw=raw_path,
+        content=raw_content,
+    output:
+        "results/{sample}/0_fields/colours.json",
+    log:
+        "logs/{sample}/align_colours.log",
+    benchmark:
+        "benchmarks/{sample}/align_colours.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+    params:
+        sample=sheet_flags("format", "pixel_size_um"),
+        options=spot_flags,
+    message:
+        "{wildcards.sample}: align colours, log in {log}"
+    shell:
+        "python -m cellsam_core align-colours {input.raw:q} {params.sample} {params.options}"
+        " -o {output:q} > {log:q} 2>&1"
+
+
 rule decode_batch:
     input:
         raw=raw_path,
         content=raw_content,
+        colours="results/{sample}/0_fields/colours.json",
     output:
         temp(directory("results/{sample}/0_fields/{batch}")),
     log:
@@ -23,7 +50,7 @@ rule decode_batch:
         "{wildcards.sample}: decode, batch {wildcards.batch}, log in {log}"
     shell:
         "python -m cellsam_core decode-batch {input.raw:q} --batch {wildcards.batch}"
-        " {params.sample} {params.options} -o {output:q} > {log:q} 2>&1"
+        " --colours {input.colours:q} {params.sample} {params.options} -o {output:q} > {log:q} 2>&1"
 
 
 rule join_fields:

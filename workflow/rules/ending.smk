@@ -37,7 +37,9 @@ def sample_jobs(sample):
     decoded = []
     if is_raw(sample):
         joined = job("join_fields")
-        decoded = [
+        # The colours are a file of their own, which stays.
+        decoded = [job("align_colours")]
+        decoded += [
             Job(
                 "decode_batch",
                 Path(f"logs/{sample}/decode_batch/{batch}.log"),

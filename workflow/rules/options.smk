@@ -56,6 +56,12 @@ def spots_environment(wildcards):
     return f"../../envs/{'core' if model is None else 'spotiflow'}.yaml"
 
 
+def spot_flags(wildcards):
+    """Params function: option of decoding that says how large a spot is."""
+    options = CONFIG.settings(wildcards.sample, "decode")
+    return as_flags({"spot_sigma_px": options["spot_sigma_px"]})
+
+
 def field_flags(wildcards):
     """Params function: options of decoding that are those of each field for itself."""
     from cellsam_core.decoding.options import OF_JOINING

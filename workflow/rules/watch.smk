@@ -34,13 +34,13 @@ def files_seen(path, is_movie):
     """
     # Imported only when needed, because each job of a cluster reads this file again.
     from cellsam_core.files.foreign import VENDOR_SUFFIXES
-    from cellsam_core.files.suffixes import RASTER_SUFFIXES, TIFF_SUFFIXES
+    from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES, TIFF_SUFFIXES
 
     if os.path.isfile(path):
         return []
     tables = () if is_movie else (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".txt")
     suffixes = (*TIFF_SUFFIXES, *RASTER_SUFFIXES, *VENDOR_SUFFIXES, ".companion.ome", *tables)
-    suffixes += (".npy", ".roi", ".zip", ".geojson")
+    suffixes += (DAX_SUFFIX, ".npy", ".roi", ".zip", ".geojson")
     # Images of a movie may lie three levels deep, such as plate, position and stack.
     folders = [path, *folders_below(path, 3 if is_movie else 1)]
     files = {
