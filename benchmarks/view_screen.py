@@ -1,7 +1,9 @@
 """Times of the page on the screen: ``python benchmarks/view_screen.py RESULTS``.
 
-A headless browser steps through the first movie of the folder RESULTS, and the model draws boxes in
-it. Then the browser opens a made-up tissue of 100,000 cells and moves over it.
+A headless browser steps through the first movie of the folder RESULTS, and the model draws boxes
+in it. Then the browser opens a made-up tissue of 100,000 cells and moves over it. Beside the time by
+the clock stands that of the processor, of server and browser together: it says more where other
+programs run at the same time.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 from playwright.sync_api import sync_playwright
 from view_speed import make_tissue
 
@@ -68,11 +71,12 @@ def work_on_movie(browser: Any, results: Path, folder: Path) -> None:
         samples = client.get("state").json()["samples"]
         sample = next(s for s in samples if s["assay"] == "movie")
         page = opened(browser, f"{served.url}#sample={sample['name']}&frame=0", sample["name"])
-        frames = range(1, min(23, sample["frames"]))
-        forth = [page.evaluate(STEP, [k]) for k in frames]
-        back = [page.evaluate(STEP, [k]) for k in reversed(range(frames.stop - 1))]
-        show("step to the next frame", forth)
-        show("step back", back)
+        page.wait_for_timeout(1500)
+        last = min(23, sample["frames"]) - 1
+        for name, frames in (("next", range(1, last + 1)), ("back", range(last - 1, -1, -1))):
+            busy = busy_ms()
+            steps = [page.evaluate(STEP, [k]) for k in frames]
+            show(f"frame, {name}", steps, (busy_ms() - busy) / len(steps))
         page.context.close()
         draw_boxes(client, sample)
     served.close()
@@ -80,7 +84,9 @@ def work_on_movie(browser: Any, results: Path, folder: Path) -> None:
 
 def draw_boxes(client: httpx.Client, sample: dict[str, Any]) -> None:
     """Draw two boxes in each of some frames: the first needs the features of its window."""
-    name, times = sample["name"], {"first box of a window": [], "second box of it": []}
+    name, keys = sample["name"], ("first box of a window", "second box of it")
+    times: dict[str, list[float]] = {key: [] for key in keys}
+    worked: dict[str, list[float]] = {key: [] for key in keys}
     began = time.perf_counter()
     while (state := client.post(f"{name}/model", json={}).json())["model"] == "loading":
         time.sleep(0.1)
@@ -89,28 +95,32 @@ def draw_boxes(client: httpx.Client, sample: dict[str, Any]) -> None:
     for frame in range(min(8, sample["frames"])):
         for key, by in zip(times, (0, 2), strict=True):
             box = [x - 15 + by, y - 15, x + 15 + by, y + 15]
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), time.process_time()
             answer = client.post(f"{name}/prompt", json={"t": frame, "boxes": [box]})
             answer.raise_for_status()
             times[key].append(1000 * (time.perf_counter() - began))
+            worked[key].append(1000 * (time.process_time() - busy))
     for key, values in times.items():
-        show(key, values)
+        show(key, values, float(np.median(worked[key])))
 
 
 def work_on_tissue(browser: Any, results: Path, folder: Path) -> None:
     """Open a tissue of 100,000 cells and move over it."""
     served = cc.view(results, corrections=folder / "corrections")
     for _ in range(3):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), busy_ms()
         page = opened(browser, f"{served.url}#sample=large", "large")
-        print(f"first picture of {ALONG**2} cells: {time.perf_counter() - began:.2f} s", flush=True)
+        took = 1000 * (time.perf_counter() - began)
+        show(f"first picture of {ALONG**2} cells", [took], busy_ms() - busy)
         page.wait_for_timeout(1500)
         rng = np.random.default_rng(0)
         for factor in (4, 4):
             page.evaluate("([f]) => import('./static/image.js').then((m) => m.zoomBy(f))", [factor])
             page.wait_for_timeout(1500)
+            busy = busy_ms()
             moves = [page.evaluate(PAN, rng.uniform(0.2, 0.8, 2).tolist()) for _ in range(11)]
-            show("move, drawn", [move[0] for move in moves])
+            worked = (busy_ms() - busy) / len(moves)
+            show("move, drawn", [move[0] for move in moves], worked)
             show("move, all tiles there", [move[1] for move in moves])
         page.context.close()
     served.close()
@@ -126,9 +136,21 @@ def opened(browser: Any, url: str, sample: str) -> Any:
     return page
 
 
-def show(name: str, ms: list[float]) -> None:
-    """Print the median and the slowest."""
-    print(f"{name}: {np.median(ms):.0f} ms, slowest {max(ms):.0f} ms, n={len(ms)}", flush=True)
+def busy_ms() -> float:
+    """Return the time of the processor so far, of this process and all that it started, ms."""
+    own = psutil.Process()
+    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    return 1000 * sum(one.user + one.system for one in times)
+
+
+def show(name: str, ms: list[float], worked_ms: float | None = None) -> None:
+    """Print the median and the slowest, and the time of the processor for each."""
+    worked = "" if worked_ms is None else f", {worked_ms:.0f} ms of the processor"
+    least, most = min(ms), max(ms)
+    print(
+        f"{name}: {np.median(ms):.0f} ms, {least:.0f} to {most:.0f} ms{worked}, n={len(ms)}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ MAX_TEXT = 100_000
 MAX_NOTE = 500
 MAX_BOXES = 64
 READ_ONLY = "The page was started with --read-only."
+NO_MASKS = "There are no masks to correct yet: run the workflow first."
 OTHER_MASKS = "The tracks belong to other masks than those that are shown: run the workflow again."
 FORMULA = ("=", "+", "-", "@")
 """Beginnings of a note that a spreadsheet would take for a formula."""
@@ -125,6 +126,8 @@ class Editing:
         """Write the rows of one action, or of one that was taken back."""
         sample = requests.sample_of(request, self._library)
         self._refuse_reading()
+        if sample.labels is None:
+            raise HTTPException(409, NO_MASKS)
         kind = _kind(request)
         said = requests.body(request)
         path = self._path(sample, kind.name)

@@ -346,6 +346,14 @@ def test_masks_that_do_not_fit_their_table_are_told(folder: Path):
     assert "no pixel of cell 1 in frame 5" in answer.json()["error"]
 
 
+def test_without_masks_nothing_is_corrected(folder: Path):
+    shutil.rmtree(folder / "results/movie/2_masks")
+    answer = post_cell(client_of(folder), "add", outline=outline_at(80, 160))
+    assert answer.status_code == 409
+    assert "no masks to correct yet" in answer.json()["error"]
+    assert not (folder / "corrections").exists()
+
+
 def test_tables_that_cannot_be_written_leave_the_page_to_look_at(folder: Path):
     (folder / "corrections").write_text("a file, no folder")
     client = client_of(folder)

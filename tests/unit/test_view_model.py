@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from starlette.testclient import TestClient
 from view_results import teaching_of
 
@@ -167,6 +168,9 @@ def test_weights_that_were_tuned_from_the_page_are_tried(folder: Path):
         assert time.monotonic() < end
         time.sleep(0.1)
     assert job["state"] == "done", job["lines"]
+    told = [region["cells"] for region in client.get("regions").json()["regions"]]
+    images = [tifffile.imread(path) for path in (folder / "training").rglob("*_label.tif")]
+    assert sorted(len(np.unique(image)) - 1 for image in images) == sorted(told)
     assert any("step 5 of 5" in line for line in job["lines"])
     assert 0 < job["scores"]["before"]["f1_50"] <= 1
     assert 0 < job["scores"]["after"]["f1_50"] <= 1

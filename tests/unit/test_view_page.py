@@ -326,6 +326,13 @@ def test_tracks_are_corrected_by_keyboard_and_the_results_stay(
         page.keyboard.press("z")  # the table was changed outside: nothing is lost
         page.get_by_text("changed outside").wait_for()
         tab.wait(rows=n + 4)
+        page.get_by_role("button", name="back to it").wait_for()
+        page.keyboard.press("Enter")  # the doubt is out of sight: it is shown, not answered
+        page.locator("#doubt .question").wait_for()
+        page.keyboard.press("o")
+        page.keyboard.press("Enter")  # nor by a key that was meant for a tool
+        page.get_by_text("three corners or more").wait_for()
+        tab.wait(rows=n + 4)
     finally:
         served.close()
     assert checksums(shown_results) == before

@@ -105,12 +105,19 @@ async function redo() {
 export const safely = (run) => () => void Promise.resolve(run()).catch(complain);
 const chosen = (action) => safely(() => act(action, state.chosen));
 
+let answerDoubt = () => null;
+
+/** @param {() => Promise<any> | null} answer breaks the link of the doubt that is looked at; null without one */
+export function onBreak(answer) {
+  answerDoubt = answer;
+}
+
 /** The later of two chosen cells becomes daughter, or bud, of the earlier. */
 const family = safely(() => act((data.divisions ?? []).some((d) => d.kind === "bud") ? "set-mother" : "set-parent", state.chosen));
 
 addActions([
   { key: "a", text: "link: the two are one cell", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("link") },
-  { key: "b", text: "break: a new track begins here", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("unlink") },
+  { key: "b", text: "break: a new track begins here", group: "Tracks", tracks: true, movie: true, edits: true, run: safely(() => answerDoubt() ?? act("unlink", state.chosen)) },
   { key: "s", text: "swap what follows of the two", group: "Tracks", tracks: true, movie: true, edits: true, run: chosen("swap") },
   { key: "m", text: "parent: the earlier of the two", group: "Tracks", tracks: true, movie: true, edits: true, run: family },
   { key: "z", text: "take the last one back", group: "Corrections", edits: true, run: safely(undo) },

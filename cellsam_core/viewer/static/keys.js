@@ -65,7 +65,7 @@ export function isUsable(action) {
   if (!state.sample) return false;
   if (action.tracks && !data.fits) return false;
   if (action.movie !== undefined && action.movie !== (state.sample.assay === "movie")) return false;
-  return !(action.edits && state.readOnly);
+  return !(action.edits && (state.readOnly || !state.sample.has?.masks));
 }
 
 const isTyping = (target) =>

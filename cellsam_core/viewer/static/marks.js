@@ -20,6 +20,17 @@ export function addDrawer(drawer) {
   drawers.push(drawer);
 }
 
+/** Begin a path through points of the image. */
+export function trace(context, v, points, isClosed = false) {
+  context.beginPath();
+  points.forEach(([x, y], k) => {
+    const [sx, sy] = toScreen(v, x, y);
+    if (k) context.lineTo(sx, sy);
+    else context.moveTo(sx, sy);
+  });
+  if (isClosed) context.closePath();
+}
+
 export function startMarks() {
   whenTilesArrive(redraw);
   for (const name of ["update-viewport", "resize", "open", "animation"]) viewer.addHandler(name, redraw);
@@ -133,12 +144,7 @@ function drawTails(context, v) {
   context.lineJoin = "round";
   for (const path of paths) {
     if (path.at.length < 2 || (only && !only.has(path.track))) continue;
-    context.beginPath();
-    path.at.forEach(([x, y], k) => {
-      const [sx, sy] = toScreen(v, x, y);
-      if (k) context.lineTo(sx, sy);
-      else context.moveTo(sx, sy);
-    });
+    trace(context, v, path.at);
     const isChosen = chosen.has(path.track);
     context.strokeStyle = isChosen ? "white" : css(colourOf(path.track), 0.85);
     context.lineWidth = isChosen ? 2.5 : 1.5;

@@ -9,12 +9,21 @@ const SHOWN = 8;
 
 export const currentRow = () => data.review?.[state.row ?? -1] ?? null;
 
+let arrived = -1; // row that the user has been led to
+
+/** True once the user has gone elsewhere: then no key answers the doubt, which is out of sight. */
+export function isAway() {
+  const [row, last] = [currentRow(), state.chosen.at(-1)];
+  return arrived === state.row && !(row && last?.frame === row.frame && last.label === row.label);
+}
+
 /** Go to a row of the queue. */
 export async function goToRow(k) {
   const row = data.review?.[k];
   if (!row) return;
   set({ row: k });
   await visit(row.frame, row.label, row.x, row.y);
+  arrived = k;
   say(`Doubt ${k + 1} of ${data.review.length}, in frame ${row.frame}.`);
 }
 
@@ -28,11 +37,13 @@ export function onRow(markup) {
 /** The doubt that is looked at; it stands above all other panels. */
 export function doubt() {
   const row = currentRow();
-  return row ? html`<section class="panel" id="doubt"><h2>Doubt ${state.row + 1} <small>of ${data.review.length}</small></h2>${ask(row)}${share(state.row)}</section>` : null;
+  if (!row) return null;
+  const back = () => html`<button onClick=${() => goToRow(state.row).catch(complain)}><kbd>Enter</kbd> back to it</button>`;
+  return html`<section class="panel" id="doubt"><h2>Doubt ${state.row + 1} <small>of ${data.review.length}</small></h2>${isAway() ? back() : [ask(row), share(state.row)]}</section>`;
 }
 
 /** How right the lineages are expected to be, so that the user knows when to stop. */
-const share = (k) => html`<p class="hint">When the first ${k + 1} ${k ? "doubts are" : "doubt is"} checked, <b class="share">${(100 * data.review[k].lineages_right).toFixed(1)} %</b> of the lineages are expected to be right.</p>`;
+const share = (k) => html`<p class="hint">When the first ${k ? `${k + 1} doubts are` : "doubt is"} checked, <b class="share">${(100 * data.review[k].lineages_right).toFixed(1)} %</b> of the lineages are expected to be right.</p>`;
 
 export function queue() {
   const rows = data.review;

@@ -4,11 +4,11 @@
 import { html, useEffect, useRef } from "./vendor/htm-preact.module.js";
 import { json } from "./api.js";
 import { loadCells, path } from "./choose.js";
-import { act, safely } from "./edit.js";
+import { act, onBreak, safely } from "./edit.js";
 import { pictureOf } from "./image.js";
 import { addActions } from "./keys.js";
 import { labelAt, loadLabels } from "./labels.js";
-import { currentRow, goToRow, onRow } from "./queue.js";
+import { currentRow, goToRow, isAway, onRow } from "./queue.js";
 import { complain, data, listen, say, set, state } from "./state.js";
 
 const CANVAS_PX = 160; // side of a small picture on the screen
@@ -27,6 +27,7 @@ async function next(step) {
 async function confirm() {
   const row = currentRow();
   if (!row) return next(1);
+  if (isAway()) return goToRow(state.row);
   return decide("confirm", [row]);
 }
 
@@ -43,8 +44,14 @@ async function take(k) {
   const row = currentRow();
   const other = state.candidates?.[k];
   if (!row || !other) return undefined;
+  if (isAway()) return goToRow(state.row);
   return decide("link", [row, other]);
 }
+
+onBreak(() => {
+  const row = currentRow();
+  return row && !isAway() && state.chosen.length === 1 ? decide("unlink", [row]) : null;
+});
 
 addActions([
   { key: "Enter", text: "yes, it is right", group: "Review", tracks: true, movie: true, edits: true, run: safely(confirm) },

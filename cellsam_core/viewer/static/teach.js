@@ -5,9 +5,9 @@ import { html } from "./vendor/htm-preact.module.js";
 import { call, json } from "./api.js";
 import { path } from "./choose.js";
 import { safely } from "./edit.js";
-import { toImage, toScreen, view } from "./image.js";
+import { toImage, view } from "./image.js";
 import { onLeave } from "./keys.js";
-import { addDrawer, redraw } from "./marks.js";
+import { addDrawer, redraw, trace } from "./marks.js";
 import { addPanel } from "./panels.js";
 import { complain, listen, say, set, state } from "./state.js";
 
@@ -90,13 +90,7 @@ addDrawer((context, v) => {
     context.lineWidth = width;
     context.setLineDash(dash);
     for (const outline of trial[name].outlines) {
-      context.beginPath();
-      outline.forEach(([x, y], k) => {
-        const [sx, sy] = toScreen(v, x, y);
-        if (k) context.lineTo(sx, sy);
-        else context.moveTo(sx, sy);
-      });
-      context.closePath();
+      trace(context, v, outline, true);
       context.stroke();
     }
   }

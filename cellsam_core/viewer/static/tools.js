@@ -7,7 +7,7 @@ import { path } from "./choose.js";
 import { change, remember, safely } from "./edit.js";
 import { toImage, toScreen, view, viewer } from "./image.js";
 import { addActions, onLeave } from "./keys.js";
-import { addDrawer, redraw } from "./marks.js";
+import { addDrawer, redraw, trace } from "./marks.js";
 import { addPanel, button } from "./panels.js";
 import { complain, listen, say, set, state } from "./state.js";
 
@@ -81,7 +81,7 @@ async function draw(box) {
   set({ proposal: { ...one, box, frame, weights: answer.weights } });
   const doubt = one.predicted_iou < 0.7 ? " The model is not sure of it." : "";
   document.body.dataset.ms = String(answer.ms);
-  say(`The model drew a cell. C accepts it, Esc drops it.${doubt}`);
+  say(`The model drew a cell. C or Enter accepts it, Esc drops it.${doubt}`);
 }
 
 /** Write a row of the table of cells. */
@@ -227,23 +227,16 @@ export async function pointAt(x, y, isMove) {
   return finish(done, false, 0, 0);
 }
 
-/** Enter closes an outline, before the queue takes the key. */
+/** Enter closes an outline or accepts a proposal; while a tool is used, it answers no doubt. */
 window.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || state.tool !== "outline" || corners.length < 3) return;
+  const isInTool = state.tool === "outline" || ((state.tool || state.proposal) && !(event.target instanceof HTMLButtonElement));
+  if (event.key !== "Enter" || !isInTool) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  closeOutline().catch(complain);
+  if (state.proposal) accept().catch(complain);
+  else if (corners.length > 2) closeOutline().catch(complain);
+  else say(state.tool === "outline" ? "An outline needs three corners or more." : "Enter does nothing in this tool. Esc leaves it.");
 }, { capture: true });
-
-function trace(context, v, points, isClosed) {
-  context.beginPath();
-  points.forEach(([x, y], k) => {
-    const [sx, sy] = toScreen(v, x, y);
-    if (k) context.lineTo(sx, sy);
-    else context.moveTo(sx, sy);
-  });
-  if (isClosed) context.closePath();
-}
 
 const parsed = new Map();
 function pointsOf(text) {

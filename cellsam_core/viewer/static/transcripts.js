@@ -97,7 +97,7 @@ function makePoints(buffer) {
 }
 
 function drawPoints(context, v, part, column, row) {
-  const size = Math.max(1.6, Math.min(4, 1.2 * Math.sqrt(v.scale)));
+  const size = Math.max(1.8, Math.min(5, 2 * Math.sqrt(v.scale)));
   let drawn = 0;
   state.genes.forEach((gene, k) => {
     const colour = css(parse(POINT_COLOURS[k % POINT_COLOURS.length]));
