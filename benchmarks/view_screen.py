@@ -1,8 +1,8 @@
 """Times of the page on the screen: ``python benchmarks/view_screen.py RESULTS``.
 
 A headless browser steps through the first movie of the folder RESULTS, and the model draws boxes
-in it. Then the browser opens a made-up tissue of 100,000 cells and moves over it. Beside the time by
-the clock stands that of the processor, of server and browser together: it says more where other
+in it. Then the browser opens a made-up tissue of 100,000 cells and moves over it. Beside the time
+by the clock stands that of the processor, of server and browser together: it says more where other
 programs run at the same time.
 """
 

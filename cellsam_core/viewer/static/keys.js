@@ -88,6 +88,11 @@ export function listenToKeys() {
     event.preventDefault();
     action.run(event);
   });
+  // A button that was clicked with the mouse must not be pressed again by Enter or Space.
+  window.addEventListener("click", (event) => {
+    const one = event.target instanceof Element ? event.target.closest("button") : null;
+    if (one && event.detail > 0) one.blur();
+  });
   window.addEventListener("keyup", (event) => {
     if (event.key.toLowerCase() === "h" && state.hidden) set({ hidden: false });
   });
