@@ -190,25 +190,29 @@ def _spots_in_all_bits(found: Candidates, stack: Image, codebook: Codebook) -> C
 
 
 def drop_duplicates(calls: Calls) -> Calls:
-    """Keep the surest of the calls of one codeword within 2 px, in one plane or two neighbours.
+    """Keep the surest of the calls of one codeword within 2 px, in one plane or in neighbours.
 
-    A molecule is seen in each plane that its light reaches, but it is one molecule.
+    A molecule is seen in each plane that its light reaches, but it is one molecule: through the
+    planes, a call stays if none of the two planes beside it has a surer one in its place.
     """
     order = np.argsort(-calls.log_odds, kind="stable")
     yx = np.stack([calls.y_px, calls.x_px], axis=1)
     pairs = cKDTree(yx).query_pairs(DUPLICATE_RADIUS_PX, output_type="ndarray")
-    same = calls.codeword[pairs[:, 0]] == calls.codeword[pairs[:, 1]]
-    near = np.abs(calls.z[pairs[:, 0]] - calls.z[pairs[:, 1]]) <= 1
-    pairs = pairs[same & near]
+    pairs = pairs[calls.codeword[pairs[:, 0]] == calls.codeword[pairs[:, 1]]]
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     surer = np.where(rank[pairs[:, 0]] < rank[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
     other = pairs.sum(axis=1) - surer
+    apart = np.abs(calls.z[surer] - calls.z[other])
     is_kept = np.ones(len(order), dtype=bool)
-    # The surest first: a call that is dropped itself drops no other.
-    for i in np.lexsort((rank[other], rank[surer])):
+    # In a plane, the surest first: a call that is dropped itself drops no other.
+    in_plane = np.flatnonzero(apart == 0)
+    for i in in_plane[np.lexsort((rank[other[in_plane]], rank[surer[in_plane]]))]:
         if is_kept[surer[i]]:
             is_kept[other[i]] = False
+    # From plane to plane, light fades: also a call that is dropped itself drops the next.
+    beside = (apart == 1) & is_kept[surer] & is_kept[other]
+    is_kept[other[beside]] = False
     return calls.take(is_kept)
 
 

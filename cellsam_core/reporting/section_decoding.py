@@ -60,9 +60,69 @@ def decoding_section(results: Results) -> Section | None:
             "A field far below the others may be out of focus or badly registered."
         )
         section.pictures.append(Picture(uri, caption))
+    section.paragraphs += [*_coverage(quality), *_positions(quality), *_not_aligned(quality)]
     section.tables.append(_counts(quality))
     section.tables.append(_registration(quality["fields"]))
+    if quality.get("colours"):
+        section.tables.append(_colours(quality["colours"]))
     return section
+
+
+def _coverage(quality: dict[str, Any]) -> list[str]:
+    """Say how much of the slide the fields show."""
+    if "coverage" not in quality:
+        return []
+    areas = quality["coverage"]
+    of_mosaic = areas["fields_um2"] / areas["mosaic_um2"]
+    seen = areas["seen_um2"] / areas["fields_um2"]
+    return [
+        f"The fields show {areas['fields_um2'] / 1e6:.3g} mm2, which is {of_mosaic:.0%} of the "
+        f"mosaic. All rounds show {seen:.1%} of that; at the other places, drift hides a round."
+    ]
+
+
+def _positions(quality: dict[str, Any]) -> list[str]:
+    """Say how the fields were placed, for more than one."""
+    stage = quality.get("stage")
+    if stage is None or stage["n_fields"] < 2:
+        return []
+    n_left = stage["n_fields"] - stage["n_linked_fields"]
+    if not stage["n_links"]:
+        return ["All fields lie where the stage says; no overlap refined their positions."]
+    told = (
+        f"Positions were refined in {stage['n_links']} overlaps: residual "
+        f"{stage['residual_px']:.2f} px (median), largest correction "
+        f"{stage['largest_shift_px']:.1f} px."
+    )
+    if n_left:
+        told += f" {n_left} of {stage['n_fields']} fields share too little and were not moved."
+    if stage["n_links_left_out"]:
+        told += f" {stage['n_links_left_out']} overlaps contradict the others and were left out."
+    return [told]
+
+
+def _not_aligned(quality: dict[str, Any]) -> list[str]:
+    """Name the colours that could not be aligned."""
+    names = [item["name"] for item in quality.get("colours", []) if not item["is_aligned"]]
+    return [
+        f"Colour {name} is not aligned with the others: too few molecules are seen in two colours."
+        for name in names
+    ]
+
+
+def _colours(colours: list[dict[str, Any]]) -> Table:
+    """Make the table of the alignment of each colour with the first one."""
+    rows = [
+        (
+            item["name"],
+            item["n_pairs"],
+            item["residual_px"] if item["is_aligned"] else "not aligned",
+            item["largest_shift_px"],
+        )
+        for item in colours[1:]
+    ]
+    header = ("colour", "molecules in both", "residual, median", "largest shift in a field")
+    return Table(f"Alignment with colour {colours[0]['name']}, in px.", header, rows)
 
 
 def _not_measured(words: list[dict[str, Any]]) -> list[str]:

@@ -318,6 +318,29 @@ CONTROLS = Limit(
     JUDGED,
     kinds=TISSUE,
 )
+ALIGNMENT = Limit(
+    "alignment",
+    "Largest of the median residuals of rounds, colours and overlapping fields of raw rounds",
+    "px",
+    0.5,
+    1.0,
+    "Light of one molecule does not meet in one place, so that molecules are lost: look at the"
+    " fiducials, and at the table of the colours.",
+    JUDGED,
+    kinds=TISSUE,
+)
+PLACED = Limit(
+    "placed_fields",
+    "Share of the fields of raw rounds whose position was refined in an overlap",
+    "%",
+    90,
+    50,
+    "Fields lie where the stage says, which may be some pixels off: molecules at their seams may be"
+    " counted twice or not at all.",
+    JUDGED,
+    higher_is_better=True,
+    kinds=TISSUE,
+)
 PURITY = Limit(
     "purity",
     "Share of a cell's transcripts that are its own",

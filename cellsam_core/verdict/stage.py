@@ -13,6 +13,7 @@ from cellsam_core.verdict.cells import COLUMNS, cell_checks
 from cellsam_core.verdict.checks import Verdict
 from cellsam_core.verdict.images import image_check
 from cellsam_core.verdict.motion import drift_check, link_check, trace_check, track_check
+from cellsam_core.verdict.rounds import alignment_check
 from cellsam_core.verdict.tissue import (
     PURITY_NUMBERS,
     control_check,
@@ -95,7 +96,9 @@ def tissue_checks(
 ) -> tuple[list[Check], dict[str, int | float | None]]:
     """Judge the transcripts of a tissue; also return its chief numbers."""
     quality = read_quality(results)
-    checks = [transcript_check(quality), control_check(quality)]
+    alignment = alignment_check(results.folder)
+    checks = [] if alignment is None else [alignment]
+    checks += [transcript_check(quality), control_check(quality)]
     record = read_purity(results.folder)
     purity = purity_check(record)
     checks += [] if purity is None else [purity]

@@ -208,6 +208,23 @@ def test_a_molecule_in_two_planes_is_one_call():
 
 
 @pytest.mark.parametrize(
+    ("log_odds", "kept"),
+    [
+        ([9, 7, 5, 3], [0]),  # light that reaches four planes
+        ([3, 5, 9, 7], [2]),
+        ([9, 4, 3, 8], [0, 3]),  # two molecules above each other
+        ([9, 1, 8, 2], [0, 2]),
+    ],
+)
+def test_light_through_many_planes_is_one_molecule(log_odds, kept):
+    n = len(log_odds)
+    at = np.full(n, 5.0)
+    odds = np.array(log_odds, np.float32)
+    calls = Calls(at, at, np.arange(n), np.full(n, 7, np.int32), odds, np.zeros(n, np.float32))
+    np.testing.assert_array_equal(drop_duplicates(calls).z, kept)
+
+
+@pytest.mark.parametrize(
     ("corners_xy", "field_shape_yx"),
     [
         ([(0.0, 0.0), (7.0, 0.3), (0.2, 6.0)], (10, 10)),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import logging
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from declared_outputs import faults_of
+from scipy.spatial import cKDTree
 
 import cellsam_core as cc
 from cellsam_core.errors import InputError
@@ -35,6 +38,28 @@ def test_the_summary_is_that_of_the_folder(raw, tmp_path, caplog):
         f"field {i} of 4: {field['n_candidates']} candidates"
         for i, field in enumerate(quality["fields"], start=1)
     ]
+
+
+def test_planes_are_decoded_each_and_a_molecule_is_counted_once(tmp_path):
+    tissue = cc.TissueOptions(size_px=128, cells=5, transcripts=200)
+    rounds = cc.RawRoundsOptions(fields_per_edge=1, resolve_z=True)
+    cc.simulate_tissue(tmp_path / "raw", seed=4, options=tissue, raw_rounds=rounds)
+    # The blanks of so few molecules would allow next to none at 5 %.
+    options = cc.DecodeOptions(misidentification_rate=0.2)
+    cc.decode(tmp_path / "raw", tmp_path / "out", options)
+    called = pq.read_table(tmp_path / "out" / "transcripts.parquet").to_pandas()
+    truth = pd.read_csv(tmp_path / "raw" / "truth" / "transcripts.csv")
+    assert set(called["z"]) == {0, 1, 2}
+    assert len(called) < 1.15 * len(truth)
+    at = (called[["x_um", "y_um"]].to_numpy() - [120.0, -45.0]) / 0.108
+    near = cKDTree(at).query_ball_point(truth[["x_px", "y_px"]].to_numpy(), 1.5)
+    gene, z = called["gene"].astype(str).to_numpy(), called["z"].to_numpy()
+    rows = zip(near, truth["gene"], truth["z"], strict=True)
+    planes = [[z[i] == plane for i in at if gene[i] == name] for at, name, plane in rows]
+    found = [any(right) for right in planes if right]
+    assert len(found) > 0.75 * len(truth)
+    assert np.mean(found) > 0.85
+    assert sum(len(right) > 1 for right in planes) < 0.02 * len(truth)
 
 
 def test_a_higher_rate_keeps_more_calls(raw, tmp_path):
