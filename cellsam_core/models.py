@@ -107,5 +107,5 @@ def refuse_untrainable(weights: str) -> None:
             "option `weights`",
             found=weights,
             expected="weights of the tiny model: tiny, or a .safetensors file",
-            remedy="start from those",
+            remedy="set `weights` to tiny, or to a .safetensors file of your own",
         )

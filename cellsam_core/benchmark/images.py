@@ -63,7 +63,7 @@ def manifest_entries(manifest: Path, root: Path, splits: Sequence[str]) -> list[
             manifest,
             found=f"a set named {ALL_SETS}",
             expected="another name: that of the rows that sum up all sets",
-            remedy="rename it",
+            remedy="rename the set in the manifest",
         )
     rows = rows.sort_values(["split", "modality", "set", "image"])
     return [

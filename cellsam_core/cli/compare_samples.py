@@ -45,7 +45,7 @@ def _parse(arguments: list[str]) -> dict[str, Path]:
                 "argument SAMPLE=H5AD",
                 found=f"the sample {sample} twice",
                 expected="a name that no other sample has",
-                remedy=f"write e.g. {EXAMPLE}",
+                remedy=f"give one of them another name, e.g. {EXAMPLE}",
             )
         paths[sample] = path
     return paths

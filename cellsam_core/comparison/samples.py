@@ -125,7 +125,7 @@ def compare_samples(
             "samples",
             found="one sample" if named else "no sample",
             expected="two or more to compare",
-            remedy="name another",
+            remedy="name another sample",
         )
     counts = {
         name: read_gene_counts(table) if isinstance(table, str | Path) else gene_counts(name, table)

@@ -128,7 +128,8 @@ def register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
                 field.fiducials[number].path,
                 found=f"{drift.n_beads} fiducials that the first round shows as well",
                 expected=f"{MIN_BEADS} or more in field {field.name!r}",
-                remedy="check the fiducial's page, or leave the field out",
+                remedy="check the fiducial's page, or move the images of this field out of the"
+                " folder",
             )
     return drifts
 

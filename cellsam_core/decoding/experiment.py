@@ -96,6 +96,7 @@ class RawExperiment:
                 plane.path,
                 found=f"{image.shape[1]} x {image.shape[0]} px in page {plane.page}",
                 expected=f"the {self.shape_yx[1]} x {self.shape_yx[0]} px of the first image",
-                remedy="give fields of different sizes as samples of their own",
+                remedy="give fields of different sizes as samples of their own; if the rounds of"
+                " one field differ, export all of them with one binning and crop",
             )
         return np.ascontiguousarray(image)

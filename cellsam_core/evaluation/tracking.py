@@ -298,7 +298,7 @@ def _seg(result: Movie, folder: Path) -> float | None:
                 path,
                 found=f"frame {frame}",
                 expected="a frame of the result",
-                remedy="give the result of the same movie",
+                remedy="give the result of the same movie, and the true masks of its frames",
             )
         labels = result.frame(frame)
         _check_shape(result.masks[frame], labels, true_labels)

@@ -66,7 +66,9 @@ def export(
             "option `programs`",
             found=repr(options.programs),
             expected="imagej, for a movie" if sample.is_movie else "at least one program",
-            remedy="name the programs that you need, separated by commas",
+            remedy="for a movie, name imagej only"
+            if sample.is_movie
+            else "name the programs that you need, separated by commas",
         )
     folder = Path(output) if output is not None else sample.folder / "5_export"
     expand_um = grown_um(sample.folder, (assignment or AssignOptions()).expand_um)

@@ -33,12 +33,31 @@ def list_scenes(path: Path) -> list[str]:
     Raises
     ------
     InputError
-        The file can't be read.
+        The file can't be read, or its metadata count more images than they name.
     """
-    scenes = [str(scene) for scene in _open(path).scenes]
+    image = _open(path)
+    scenes = [str(scene) for scene in image.scenes]
+    n_scenes = _count_scenes(image)
+    if n_scenes > len(scenes):
+        maker = maker_of(path)
+        raise InputError(
+            path,
+            found=f"{n_scenes} scenes, of which only {len(scenes)} can be opened by name",
+            expected="names of all scenes in the metadata",
+            remedy="export each scene as a file of its own"
+            + (f" ({maker.export})" if maker else ""),
+        )
     if len(scenes) == 1:
         return [""]
     return [s if scenes.count(s) == 1 else f"{s}-{i + 1}" for i, s in enumerate(scenes)]
+
+
+def _count_scenes(image: Any) -> int:
+    """Read how many scenes the metadata of Zeiss count; 0 where they do not tell."""
+    try:
+        return int(image.metadata.findtext("./Metadata/Information/Image/SizeS"))
+    except Exception:  # noqa: BLE001 other readers have other metadata, or none
+        return 0
 
 
 def _open(path: Path) -> Any:

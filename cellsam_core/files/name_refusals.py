@@ -33,7 +33,10 @@ def refuse_unclear(
             raise mixed_names(root, names)
         values = sorted(set(column.texts))
         is_word = column.kind == "word" and "channel" not in {r.kind for r in roles}
-        also = f", or name {', '.join(values)} in `channels` if they are channels"
+        also = (
+            f", or name {', '.join(values)} in `channels` if they are channels, or, if they follow "
+            "each other in time, rename the files so that one number counts all frames"
+        )
         raise InputError(
             root,
             found=f"a part of the image names that could be anything ({values[0]}, {values[-1]} "
@@ -114,10 +117,13 @@ def refuse_twins(images: list[NamedImage]) -> None:
     for image in images:
         key = image.frame, image.channel, image.position, image.z
         if key in seen:
+            plain = [path.name.replace("-", "") for path in (image.path, seen[key])]
             raise InputError(
                 image.path,
                 found=f"the same frame and channel as in {seen[key].name}",
                 expected="one file for each time, channel, position and z plane",
-                remedy="move one of them to another folder",
+                remedy="number the frames from 0 on, since signs of numbers are not read"
+                if plain[0] == plain[1]
+                else "move one of them to another folder",
             )
         seen[key] = image.path

@@ -217,7 +217,8 @@ class _errors:
                 self._path,
                 found=f"no OME-Zarr image ({first_line(error)})",
                 expected="an OME-Zarr 0.4 or 0.5 image or plate",
-                remedy="name the folder that has its .zattrs or zarr.json as `path`",
+                remedy="name the folder that has its .zattrs or zarr.json as `path`, or, if it is"
+                " Zarr without the metadata of OME, export it as OME-TIFF or OME-Zarr",
             ) from error
 
 

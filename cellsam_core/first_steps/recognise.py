@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cellsam_core.errors import InputError
 from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.spatial import READERS
-from cellsam_core.samples.vendors.tables import transcript_table
+from cellsam_core.samples.vendors.tables import transcript_table, transcript_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +58,8 @@ def kind_of(path: Path) -> Kind:
     try:
         table = transcript_table(path)
     except InputError:
+        if transcript_tables(path):
+            return Kind("merfish", False, "it has several tables of transcripts")
         return Kind("movie", False, "it has images and no table of transcripts")
     return Kind("merfish", False, f"it has the table of transcripts {table.name}")
 

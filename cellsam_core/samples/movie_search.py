@@ -34,6 +34,8 @@ from cellsam_core.samples.movie_files import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cellsam_core.files.image_stack import Stack
+
 CTC_IMAGE = re.compile(r"t\d+", re.IGNORECASE)
 CTC_FOLDER = re.compile(r"\d\d")
 
@@ -149,16 +151,26 @@ def _named_images(root: Path, options: MovieOptions) -> NamedImages:
         return parse_names(found, root, channels=options.channels)
     except InputError:
         parts = split_parts(found) if len(parents) == 1 else []
-        if not parts or not _is_stack(parts[0].path, options):
+        stack = _first_stack(parts, options)
+        if stack is None or len(stack.planes) == len(stack.planes[0]) == 1:
             raise
+        if len(stack.planes) == 1:
+            raise error(
+                root,
+                f"parts of one movie, {parts[0].path.name}, {parts[1].path.name}, with "
+                f"{len(stack.planes[0])} planes of which nothing tells the time",
+                "parts that tell their frames",
+                "join the parts, in Fiji with Image > Stacks > Tools > Concatenate, name the new "
+                "file as `path`, and set the column `format` to tiff_stack",
+            ) from None
         return NamedImages(parts)
 
 
-def _is_stack(path: Path, options: MovieOptions) -> bool:
-    """Tell whether a file holds several frames, as those of a split movie do."""
+def _first_stack(parts: list[NamedImage], options: MovieOptions) -> Stack | None:
+    """Read the header of the first part of a split movie; None if there are no parts."""
     count = len(options.channels) or None
-    stack = read_stack(path, n_channels=count, z=options.z or ZChoice("max"))
-    return len(stack.planes) > 1
+    z = options.z or ZChoice("max")
+    return read_stack(parts[0].path, n_channels=count, z=z) if parts else None
 
 
 def _channel_folders(root: Path, found: list[Path], options: MovieOptions) -> NamedImages:

@@ -416,7 +416,8 @@ def _decide(
             f"{'both as' if all(fits) else 'neither as'} um {'and' if all(fits) else 'nor'} px "
             f"({um}, {px})",
             expected="coordinates that lie on the image, and all over it, in one unit alone",
-            remedy="rename the columns to x_um, y_um or x_px, y_px and check pixel_size_um",
+            remedy="rename the columns to x_um, y_um or x_px, y_px and check pixel_size_um, and"
+            " convert other units, such as nm, to um first",
         )
     return fits.index(True)
 

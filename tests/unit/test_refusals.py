@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from make_refusals_table import FOLLOWED, MET, ROOT, cell_text, read_record, refusals
+from make_refusals_table import FOLLOWED, MET, ROOT, cell_text, read_record, reason, refusals
 from refusals import RECORDER, follow
 
 from cellsam_core.files.name_pattern import compile_pattern
 from cellsam_core.samples.movie_files import error
 
-MOST_NOT_MET = 0.25
-"""Share of refusals that no test meets: it may only fall."""
+MOST_OPEN = 0.02
+"""Share of refusals that no test meets, or whose remedy no test follows: it may only fall."""
 
 
 def test_every_refusal_has_an_entry():
@@ -34,14 +34,14 @@ def test_remedies_are_something_to_do():
         assert not refusal.remedy.endswith("."), refusal  # the sentence ends with one
 
 
-def test_nearly_every_refusal_is_met_by_a_test():
+def test_nearly_every_remedy_is_followed_by_a_test_or_says_why_not():
     places = Counter(refusal.place for refusal in refusals())
     assert max(places.values()) == 1
-    kinds = {kind for _, _, kind in read_record()}
-    assert kinds <= {MET, FOLLOWED}
-    met = {place for place, _, kind in read_record() if kind == MET}
-    lacking = [place for place in places if place not in met]
-    assert len(lacking) <= MOST_NOT_MET * len(places), lacking
+    assert {kind for _, _, kind in read_record()} <= {MET, FOLLOWED}
+    for kind in (MET, FOLLOWED):
+        done = {place for place, _, seen in read_record() if seen == kind}
+        lacking = [r.place for r in refusals() if r.place not in done and reason(r) == "-"]
+        assert len(lacking) <= MOST_OPEN * len(places), lacking
 
 
 def test_the_place_of_a_refusal_is_recorded_and_so_is_its_remedy():

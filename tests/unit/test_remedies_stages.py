@@ -18,19 +18,24 @@ import shapely
 import tifffile
 from refusals import follow
 from test_outlines import CELLS, IDS, open_outlines, write_geoparquet
+from test_raw import raw as rounds  # noqa: F401 a fixture
 from test_spatial import inspect, make_generic, make_merscope
+from test_spotiflow import stand_in  # noqa: F401 a fixture
 
 from cellsam_core.assignment.stage import assign
 from cellsam_core.benchmark.methods import choose_methods
 from cellsam_core.cli import main
 from cellsam_core.decoding.codebook_table import read_codebook
+from cellsam_core.decoding.decode_field import _register
 from cellsam_core.decoding.open_raw import open_raw
+from cellsam_core.decoding.spotiflow import open_spotiflow
 from cellsam_core.exports.options import ExportOptions
 from cellsam_core.files.batch_names import parse_batch, sort_batches
 from cellsam_core.given_masks.source import open_masks
 from cellsam_core.labels.movie import open_label_movie
 from cellsam_core.preprocessing.channels import choose_roles
 from cellsam_core.preprocessing.images import images_of_manifest
+from cellsam_core.samples.frames import refuse_missing_frames
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.panel import read_panel
 from cellsam_core.segmentation.given_boxes import boxes_of_array, read_boxes
@@ -135,6 +140,37 @@ def test_raw_rounds_are_mended_as_told(raw, tmp_path, case):
         shutil.copytree(raw, folder)
 
     assert follow(lambda: open_raw(folder), words, mend).fields
+
+
+def of_field(folder: Path) -> list[Path]:
+    """List the images of the second field, round by round."""
+    return sorted(folder.rglob("Pos2.tif")) or sorted(folder.glob("*_1_*.tif"))
+
+
+def test_images_of_raw_rounds_are_exported_alike_or_left_out_as_told(rounds, tmp_path):  # noqa: F811
+    folder = shutil.copytree(rounds, tmp_path / "raw")
+    path = of_field(folder)[-1]
+    content, pages = path.read_bytes(), tifffile.imread(path)
+
+    def look() -> None:
+        found = open_raw(folder, "auto", None)
+        for field in found.fields[1:3]:
+            _register(found, field)
+
+    tifffile.imwrite(path, pages[..., :32], photometric="minisblack")
+    words = "export all of them with one binning and crop"
+    follow(look, words, lambda: path.write_bytes(content))
+    tifffile.imwrite(path, np.full_like(pages, 200), photometric="minisblack")
+    words = "move the images of this field out of the folder"
+    follow(look, words, lambda: [one.unlink() for one in of_field(folder)])
+
+
+def test_models_of_spotiflow_are_named_as_told(stand_in):  # noqa: F811
+    follow(
+        lambda: open_spotiflow("smfish"),
+        "correct spotiflow in the configuration",
+        then=lambda: open_spotiflow("general"),
+    )
 
 
 def test_raw_rounds_are_given_a_pixel_size_as_told(raw, tmp_path):
@@ -404,7 +440,18 @@ def test_channels_that_some_frames_lack_are_not_segmented_as_told(tmp_path):
     names = (*(f"phase_t{t}.tif" for t in range(4)), "GFP_t0.tif", "GFP_t2.tif")
     for name in names:
         tifffile.imwrite(tmp_path / name, np.ones((30, 40), np.uint16))
-    images = images_of_manifest(inspect_movie(tmp_path, sample="s", assay="movie"))
+    manifest = inspect_movie(tmp_path, sample="s", assay="movie")
+    follow(
+        lambda: refuse_missing_frames(manifest, ["GFP"]),
+        "segment another channel, such as phase",
+        then=lambda: refuse_missing_frames(manifest, ["phase"]),
+    )
+    images = images_of_manifest(manifest)
+    follow(
+        lambda: choose_roles(images, None, "phase,phase"),
+        "name each channel once",
+        then=lambda: choose_roles(images, None, "phase"),
+    )
     follow(
         lambda: choose_roles(images, None, "GFP"),
         "name another channel, such as phase",

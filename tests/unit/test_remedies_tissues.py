@@ -134,7 +134,7 @@ CASES: list[tuple[str, Edit | None, dict[str, Any], str, Edit | None, dict[str, 
     ),
     (
         "merscope",
-        lambda f: (f / TABLE).write_bytes(b"\xff\xfe"),
+        lambda f: (f / TABLE).write_bytes(b"\xfa\xfb"),
         {},
         "check the path|copy or export it again|rename the column",
         RESTORE,

@@ -14,6 +14,18 @@ from cellsam_core.samples.transcripts import TABLE_SUFFIXES, parquet_parts
 TRANSCRIPTS = re.compile(r"transcript|spots", re.IGNORECASE)
 
 
+def transcript_tables(folder: Path) -> list[Path]:
+    """List the tables that may be that of the transcripts, the instrument's own alone if it is."""
+    tables = [
+        file
+        for file in sorted(folder.iterdir())
+        if TRANSCRIPTS.search(file.name)
+        and (parquet_parts(file) if file.is_dir() else file.name.endswith(TABLE_SUFFIXES))
+    ]
+    native = [file for file in tables if file.name.split(".")[0] == "detected_transcripts"]
+    return native or tables
+
+
 def transcript_table(folder: Path) -> Path:
     """Find the one table with transcripts; the instrument's own wins over tables derived from it.
 
@@ -22,14 +34,7 @@ def transcript_table(folder: Path) -> Path:
     InputError
         There is none, or more than one.
     """
-    tables = [
-        file
-        for file in sorted(folder.iterdir())
-        if TRANSCRIPTS.search(file.name)
-        and (parquet_parts(file) if file.is_dir() else file.name.endswith(TABLE_SUFFIXES))
-    ]
-    native = [file for file in tables if file.name.split(".")[0] == "detected_transcripts"]
-    tables = native or tables
+    tables = transcript_tables(folder)
     if len(tables) == 1:
         return tables[0]
     raise InputError(
@@ -38,7 +43,8 @@ def transcript_table(folder: Path) -> Path:
         if tables
         else "no transcript table",
         expected="one csv, csv.gz, tsv or parquet file with 'transcript' or 'spots' in its name",
-        remedy="rename the other tables, or move them out of the folder"
+        remedy="rename the other tables, or move them out of the folder, or, if they are of several"
+        " tissues, put the images and the table of each into a folder of its own"
         if tables
         else "add or rename the table",
     )
