@@ -26,7 +26,7 @@ from cellsam_core.assignment.stage import assign
 from cellsam_core.benchmark.methods import choose_methods
 from cellsam_core.cli import main
 from cellsam_core.decoding.codebook_table import read_codebook
-from cellsam_core.decoding.decode_field import _register
+from cellsam_core.decoding.decode_field import register
 from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.decoding.spotiflow import open_spotiflow
 from cellsam_core.exports.options import ExportOptions
@@ -155,7 +155,7 @@ def test_images_of_raw_rounds_are_exported_alike_or_left_out_as_told(rounds, tmp
     def look() -> None:
         found = open_raw(folder, "auto", None)
         for field in found.fields[1:3]:
-            _register(found, field)
+            register(found, field)
 
     tifffile.imwrite(path, pages[..., :32], photometric="minisblack")
     words = "export all of them with one binning and crop"
