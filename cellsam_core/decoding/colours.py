@@ -54,7 +54,8 @@ class Colour:
         A thing at ``p`` in the first colour is at ``matrix @ p + shift_yx`` in this one, with ``p``
         in pixels from the middle of the field, ``(y, x)``.
     n_pairs
-        Number of molecules seen in both colours.
+        Number of pairs of spots in both colours that are of one molecule; four for a molecule that
+        lights two bits of each.
     residual_px
         Median distance from where the transform puts them; NaN where it is not known.
     is_aligned

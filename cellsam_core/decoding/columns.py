@@ -51,7 +51,7 @@ QUALITY = Output(
         Column(
             "colours",
             "list",
-            "Transform of each colour of the bits, its molecules and its residual",
+            "Transform of each colour of the bits, its pairs of spots and its residual",
             missing="empty if the files name one colour or none",
         ),
         Column("stage", "dict", "Numbers of linked fields, and residual of their positions"),
@@ -69,7 +69,7 @@ COLOURS = Output(
         Column(
             "colours",
             "list",
-            "Name, matrix and shift of each colour of the bits, its molecules and residual",
+            "Name, matrix and shift of each colour of the bits, its pairs of spots and residual",
             missing="empty if the files name one colour or none",
         ),
     ),

@@ -121,8 +121,12 @@ def _colours(colours: list[dict[str, Any]]) -> Table:
         )
         for item in colours[1:]
     ]
-    header = ("colour", "molecules in both", "residual, median", "largest shift in a field")
-    return Table(f"Alignment with colour {colours[0]['name']}, in px.", header, rows)
+    header = ("colour", "pairs of spots", "residual, median", "largest shift in a field")
+    return Table(
+        f"Alignment with colour {colours[0]['name']} by molecules that light both, in px.",
+        header,
+        rows,
+    )
 
 
 def _not_measured(words: list[dict[str, Any]]) -> list[str]:
