@@ -15,6 +15,7 @@ rule assign:
         "logs/{sample}/assign.log",
     benchmark:
         "benchmarks/{sample}/assign.tsv"
+    priority: 4
     conda:
         "../../envs/core.yaml"
     threads: 2

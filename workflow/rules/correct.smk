@@ -14,6 +14,7 @@ rule correct:
         "benchmarks/{sample}/correct.tsv"
     wildcard_constraints:
         sample=only(CORRECTED),
+    priority: 3
     conda:
         "../../envs/core.yaml"
     threads: 1

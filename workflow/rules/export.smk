@@ -11,6 +11,7 @@ rule export:
         "logs/{sample}/export.log",
     benchmark:
         "benchmarks/{sample}/export.tsv"
+    priority: 5
     conda:
         export_environment
     threads: 1

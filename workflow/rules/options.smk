@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 from snakemake.exceptions import WorkflowError
 
 # Options of segmentation that the rules carry out, and no single command.
@@ -82,6 +83,19 @@ def segment_environment(wildcards):
 
     backend = backend_of(CONFIG.settings(wildcards.sample, "segment")["weights"])
     return f"../../envs/{backend.package if backend else 'segment'}.yaml"
+
+
+def gpu_count(wildcards):
+    """Resource function: 1 if the job may use a GPU.
+
+    Jobs that ask for none run side by side, as many as there are cores for. The profile of a
+    workstation limits the GPUs, that of a cluster does not: a cluster is asked for a GPU even if
+    the machine that submits the jobs has none.
+    """
+    device = CONFIG.settings(wildcards.sample, "segment")["device"]
+    is_workstation = "gpu" in workflow.global_resources
+    has_none = is_workstation and shutil.which("nvidia-smi") is None
+    return 0 if device == "cpu" or (device == "auto" and has_none) else 1
 
 
 def segment_flags(wildcards):

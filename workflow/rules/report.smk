@@ -15,6 +15,7 @@ rule report:
         "logs/{sample}/report.log",
     benchmark:
         "benchmarks/{sample}/report.tsv"
+    priority: 6
     conda:
         "../../envs/core.yaml"
     threads: 1

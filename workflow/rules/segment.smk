@@ -10,11 +10,12 @@ rule segment:
         "logs/{sample}/segment/{batch}.log",
     benchmark:
         "benchmarks/{sample}/segment/{batch}.tsv"
+    priority: 1
     conda:
         segment_environment
     threads: 4
     resources:
-        gpu=1,
+        gpu=gpu_count,
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
@@ -39,6 +40,7 @@ rule stitch:
         "benchmarks/{sample}/stitch.tsv"
     wildcard_constraints:
         sample=only(sample for sample in SAMPLES if sample not in GIVEN_MASKS),
+    priority: 2
     conda:
         "../../envs/segment.yaml"
     threads: 1
@@ -67,11 +69,12 @@ rule segment_nuclei:
         "benchmarks/{sample}/segment_nuclei/{batch}.tsv"
     wildcard_constraints:
         sample=only(BOTH_TARGETS),
+    priority: 1
     conda:
         segment_environment
     threads: 4
     resources:
-        gpu=1,
+        gpu=gpu_count,
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
@@ -96,6 +99,7 @@ rule stitch_nuclei:
         "benchmarks/{sample}/stitch_nuclei.tsv"
     wildcard_constraints:
         sample=only(BOTH_TARGETS),
+    priority: 2
     conda:
         "../../envs/segment.yaml"
     threads: 1
@@ -125,6 +129,7 @@ rule pair:
         "benchmarks/{sample}/pair.tsv"
     wildcard_constraints:
         sample=only(BOTH_TARGETS),
+    priority: 3
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -156,6 +161,7 @@ rule import_masks:
         "benchmarks/{sample}/import_masks.tsv"
     wildcard_constraints:
         sample=only(GIVEN_MASKS),
+    priority: 1
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -185,6 +191,7 @@ rule import_nuclei:
         "logs/{sample}/import_nuclei.log",
     benchmark:
         "benchmarks/{sample}/import_nuclei.tsv"
+    priority: 1
     conda:
         "../../envs/core.yaml"
     threads: 1

@@ -10,6 +10,7 @@ rule spatialdata:
         "logs/{sample}/spatialdata.log",
     benchmark:
         "benchmarks/{sample}/spatialdata.tsv"
+    priority: 5
     conda:
         "../../envs/spatialdata.yaml"
     threads: 1

@@ -17,6 +17,7 @@ rule track:
         "logs/{sample}/track.log",
     benchmark:
         "benchmarks/{sample}/track.tsv"
+    priority: 4
     conda:
         "../../envs/core.yaml"
     threads: 2
@@ -49,6 +50,7 @@ rule traces:
         "logs/{sample}/traces.log",
     benchmark:
         "benchmarks/{sample}/traces.tsv"
+    priority: 5
     conda:
         "../../envs/core.yaml"
     threads: 2

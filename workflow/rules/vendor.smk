@@ -11,6 +11,7 @@ rule vendor:
         "logs/{sample}/vendor.log",
     benchmark:
         "benchmarks/{sample}/vendor.tsv"
+    priority: 5
     conda:
         "../../envs/core.yaml"
     threads: 1
