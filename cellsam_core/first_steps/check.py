@@ -19,6 +19,7 @@ from cellsam_core.run_plan.plan import Pilot, SampleWork, disk_gb, hours, n_jobs
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.sources import words
 from cellsam_core.samples.stage import inspect
+from cellsam_core.segmentation.tiles import REFERENCE_PX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,6 +192,8 @@ def _check(config: Config, sample: str) -> SampleCheck:
     time_h, size_gb = 0.0 if "masks" in row else hours(work, Pilot()), disk_gb(work)
     told = "nothing is segmented" if "masks" in row else f"{work.n_tiles} tiles"
     told += f", about {duration(time_h)}" if time_h else ""
+    if time_h and settings["segment"]["cell_diameter_px"] == "auto":
+        told += f" if the cells measure {REFERENCE_PX:g} px (`preview` measures them)"
     facts.append(f"{told}, {size(size_gb)}")
     return SampleCheck(sample, "", tuple(facts), tuple(notes), time_h, size_gb)
 

@@ -13,7 +13,6 @@ from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.preprocessing.channels import ROLES
 from cellsam_core.preprocessing.frames import Frames
-from cellsam_core.segmentation.autoscale import REGION_PX
 from cellsam_core.segmentation.dark_cells import drop_dark
 from cellsam_core.segmentation.instances import merge_tiles, place
 from cellsam_core.segmentation.tiles import Tile, plan
@@ -32,6 +31,9 @@ if TYPE_CHECKING:
     AnyFrames = OmeZarr | Frames
 
 N_SAMPLED_FRAMES = 3
+REGION_PX = 1600
+"""Side of the part of a frame in which the cell diameter is measured."""
+
 TISSUE_DIAMETER_UM = (6.0, 30.0)
 """Smallest and largest cell diameter in tissues that spatial transcriptomics images."""
 

@@ -24,7 +24,7 @@ UNKNOWN = -1
 """Label of a crop's pixels that may be of a cell: nothing is asked for there."""
 
 SCALE_SPREAD = 0.42
-"""Standard deviation of the log of the scale: cells differ, and the autopilot errs."""
+"""Standard deviation of the log of the scale: cells differ, and the measured diameter errs."""
 
 CLAHE_SHARE = 0.25
 """Fraction of the crops after CLAHE: the user may have images equalised."""
@@ -81,10 +81,37 @@ def random_crop(
     """
     wanted = REFERENCE_PX * float(np.exp(rng.normal(0, SCALE_SPREAD)))
     scale = float(np.clip(wanted / image.diameter_px, 0.15, 6.0))
+    pixels, labels, _ = cut(image, scale, CROP_PX, rng)
+    return pixels, labels
+
+
+def cut(
+    image: LabelledImage, scale: float, side_px: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int32], float]:
+    """Cut a square, turned and stretched, and re-light it.
+
+    Parameters
+    ----------
+    image
+        Image to cut from.
+    scale
+        Pixels of the crop for each pixel of the image.
+    side_px
+        Side of the crop.
+    rng
+        Decides on everything else.
+
+    Returns
+    -------
+    tuple
+        Image ``(3, y, x)`` and labels ``(y, x)`` as of :func:`random_crop`, and by how much the
+        stretch changes diameters.
+    """
     source = image.equalised if rng.random() < CLAHE_SHARE else image.channels
     if image.modality == "histology" and rng.random() < ONE_PLANE_SHARE:
         source = one_plane(source, rng)
-    matrix = _turn_and_stretch(image.modality, rng) / scale * (CROP_PX / 2)
+    turn = _turn_and_stretch(image.modality, rng)
+    matrix = turn / scale * (side_px / 2)
     height, width = image.labels.shape
     centre = _crop_centre(image.labels, np.abs(matrix).sum(1) * 0.6, rng)
     theta_matrix = np.array(
@@ -93,7 +120,7 @@ def random_crop(
             [matrix[1, 0] * 2 / height, matrix[1, 1] * 2 / height, 2 * centre[1] / height - 1],
         ]
     )
-    grid = _sampling_grid(theta_matrix, rng)
+    grid = _sampling_grid(theta_matrix, side_px, rng)
     smooth = source.astype(np.float32) / 255
     if scale < 0.7:
         smooth = ndimage.gaussian_filter(smooth, (0, 0.5 / scale - 0.3, 0.5 / scale - 0.3))
@@ -113,10 +140,11 @@ def random_crop(
     )[0, 0].numpy()
     labels = split_reflections(np.maximum(truth, 0).astype(np.int32))
     if image.modality in UNSTAINED and rng.random() < CLUTTER_SHARE:
-        added = clutter(rng, labels, REFERENCE_PX)
+        added = clutter(rng, labels, scale * image.diameter_px)
         pixels = np.where(pixels.max(axis=(1, 2), keepdims=True) > 0, pixels + added, pixels)
     labels[truth < 0] = UNKNOWN
-    return relight(pixels, image.modality, rng), labels
+    growth = float(np.abs(np.linalg.det(turn)) ** -0.5)
+    return relight(pixels, image.modality, rng), labels, growth
 
 
 def _turn_and_stretch(modality: str, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -138,23 +166,27 @@ def _turn_and_stretch(modality: str, rng: np.random.Generator) -> NDArray[np.flo
     return turned
 
 
-def _sampling_grid(theta: NDArray[np.float64], rng: np.random.Generator) -> torch.Tensor:
-    """Place the crop's pixels in the image ``(1, 256, 256, 2)``, on a sheet that may be bent.
+def _sampling_grid(
+    theta: NDArray[np.float64], side_px: int, rng: np.random.Generator
+) -> torch.Tensor:
+    """Place the crop's pixels in the image ``(1, y, x, 2)``, on a sheet that may be bent.
 
     Parameters
     ----------
     theta
         Affine map ``(2, 3)`` from the crop to the image, each from -1 to 1.
+    side_px
+        Side of the crop.
     rng
         Decides whether and how the sheet is bent.
     """
     affine = torch.as_tensor(theta, dtype=torch.float32)
-    grid = F.affine_grid(affine[None], [1, 1, CROP_PX, CROP_PX], align_corners=False)
+    grid = F.affine_grid(affine[None], [1, 1, side_px, side_px], align_corners=False)
     if rng.random() >= ELASTIC_SHARE:
         return grid
-    shape = CROP_PX, CROP_PX
+    shape = side_px, side_px
     moves = np.stack([smooth_noise(rng, shape, ELASTIC_CORRELATION_PX) for _ in range(2)], axis=-1)
-    bent = torch.from_numpy(moves) * float(rng.uniform(0, ELASTIC_MAX_PX) * 2 / CROP_PX)
+    bent = torch.from_numpy(moves) * float(rng.uniform(0, ELASTIC_MAX_PX) * 2 / side_px)
     return grid + bent @ affine[:, :2].T
 
 

@@ -8,12 +8,6 @@ import pytest
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
-from cellsam_core.segmentation.autoscale import (
-    between_px,
-    busiest_region,
-    candidates_px,
-    estimate_diameter_px,
-)
 from cellsam_core.segmentation.batch_files import BatchWriter, iter_frames, read_settings
 from cellsam_core.segmentation.cell_table import cell_table
 from cellsam_core.segmentation.image import segment_image
@@ -27,7 +21,7 @@ from cellsam_core.segmentation.instances import (
     resolve_overlaps,
     suppress_duplicates,
 )
-from cellsam_core.segmentation.tiles import REFERENCE_PX, Tile
+from cellsam_core.segmentation.tiles import Tile
 
 
 def disc(y: float, x: float, radius: float, score: float = 0.9, margin: float = 32) -> Instance:
@@ -194,67 +188,3 @@ def test_putting_cells_together_needs_no_torch() -> None:
     code = "import sys, cellsam_core.segmentation.stage, cellsam_core.segmentation.batches; "
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-NO_LIMITS = (0.0, float("inf"))
-
-
-def find_70_px(pixels: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
-    """Find the same disc, the surer the nearer it is asked to its true size."""
-    off = abs(np.log2(diameter_px / 70))
-    box = np.array([[65, 65, 135, 135]], np.float32)
-    return box, np.array([max(0.0, 0.9 - 0.2 * off)], np.float32)
-
-
-def find_debris(pixels: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
-    """Find eight small things when asked for 10 px and five cells when asked for 80 px."""
-    n, score = {10: (8, 0.4), 80: (5, 0.5)}.get(diameter_px, (0, 0.0))
-    corner = np.arange(n, dtype=np.float32)[:, None] * diameter_px / 2
-    box = corner + np.array([0, 0, 1, 1], np.float32) * diameter_px
-    return box, np.full(n, score, np.float32)
-
-
-def test_the_scale_is_that_at_which_the_model_is_surest() -> None:
-    sample = np.zeros((2, 300, 300), np.float32)
-    assert estimate_diameter_px(find_70_px, [sample], NO_LIMITS) == pytest.approx(70, rel=0.05)
-    assert estimate_diameter_px(find_70_px, [sample], (10, 50)) == pytest.approx(50, rel=0.05)
-    assert candidates_px((21, 39)) == pytest.approx([np.sqrt(21 * 39)])
-
-
-def find_halves_off_scale(pixels: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
-    """Find a cell of 56 px whole near its scale, and at the ladder's steps its half."""
-    off = abs(np.log2(diameter_px / 56))
-    side = 56 if off < 0.25 else 40
-    box = np.array([[65, 65, 65 + side, 65 + side]], np.float32)
-    return box, np.array([max(0.0, 0.9 - 0.4 * off)], np.float32)
-
-
-def test_between_the_steps_of_the_ladder_is_looked_at() -> None:
-    sample = np.zeros((2, 300, 300), np.float32)
-    estimate = estimate_diameter_px(find_halves_off_scale, [sample], NO_LIMITS)
-    assert estimate == pytest.approx(56, rel=0.05)
-    assert between_px(40, NO_LIMITS) == pytest.approx([40 / 2**0.5, 40 * 2**0.5])
-    assert between_px(40, (35, 60)) == pytest.approx([40 * 2**0.5])
-    assert between_px(10, NO_LIMITS) == pytest.approx([10 * 2**0.5])
-
-
-def test_debris_does_not_outweigh_the_cells() -> None:
-    sample = np.zeros((2, 300, 300), np.float32)
-    assert estimate_diameter_px(find_debris, [sample], NO_LIMITS) == pytest.approx(80, rel=0.05)
-
-
-def test_where_nothing_is_found_the_scale_is_the_models_own() -> None:
-    def nothing(pixels: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
-        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-
-    sample = np.zeros((2, 30, 30), np.float32)
-    assert estimate_diameter_px(nothing, [sample], NO_LIMITS) == pytest.approx(REFERENCE_PX, 0.05)
-
-
-@pytest.mark.parametrize("side_px", [40, 41, 500])
-def test_the_busiest_region_holds_the_cells(side_px: int) -> None:
-    sample = np.full((2, 200, 300), 0.5, np.float32)
-    sample[1, 150:190, 250:290] = 0.9
-    region = busiest_region(sample, side_px)
-    assert region.shape == (2, min(side_px, 200), min(side_px, 300))
-    assert (region[1] == np.float32(0.9)).sum() == 1600

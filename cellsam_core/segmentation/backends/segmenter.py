@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import fields
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from cellsam_core.segmentation.backends.contract import Network
     from cellsam_core.segmentation.segmenter import Features
-    from cellsam_core.segmentation.tiny.predict import Segmenter
 
 THRESHOLDS = ("score_threshold", "iou_threshold", "mask_threshold")
 
@@ -84,8 +82,10 @@ class BackendSegmenter:
         samples: Sequence[NDArray[np.float32]],
         limits_px: tuple[float, float] | None = None,
     ) -> float:
-        """Measure the cell diameter, px, with the shipped weights, as for these themselves."""
-        return _ruler().measure_diameter_px(samples, limits_px)
+        """Measure the cell diameter, px; see :mod:`cellsam_core.segmentation.diameter`."""
+        from cellsam_core.segmentation.diameter import NO_LIMITS_PX, measure_diameter_px
+
+        return measure_diameter_px(samples, limits_px or NO_LIMITS_PX)
 
     def prompt(
         self, pixels: NDArray[np.float32], diameter_px: float, boxes: NDArray[np.float32]
@@ -115,15 +115,6 @@ class BackendSegmenter:
             expected="weights of CellSAM for boxes",
             remedy="use the weights tiny, tiny_adherent or vit_b",
         )
-
-
-@functools.cache
-def _ruler() -> Segmenter:
-    """Load the shipped weights, which measure cell diameters."""
-    from cellsam_core.segmentation.tiny.predict import Segmenter
-    from cellsam_core.segmentation.weights import load_network
-
-    return Segmenter(load_network("tiny", "cpu"), "cpu")
 
 
 def instances_of(labels: NDArray[np.integer], scores: NDArray[np.float64]) -> list[Instance]:

@@ -64,12 +64,11 @@ class AttentionBlock(nn.Module):
         return result
 
 
-class ImageEncoder(nn.Module):
-    """Hybrid encoder with a feature pyramid (Lin et al. 2017).
+class CoarseEncoder(nn.Module):
+    """Hybrid encoder without the finest level of its pyramid.
 
     Input ``(n, 3, h, w)`` in the order (blank, nuclear, whole cell), values in [0, 1], sides
-    divisible by 16. Output: features at stride 8 for CellFinder and at stride 4 for the
-    mask decoder, both with `width` channels.
+    divisible by 16. Output: features at stride 8 with `width` channels.
     """
 
     def __init__(self, width: int = 128, n_attention: int = 2) -> None:
@@ -87,20 +86,33 @@ class ImageEncoder(nn.Module):
         )
         self.lateral16 = nn.Conv2d(256, width, 1)
         self.lateral8 = nn.Conv2d(width, width, 1)
-        self.lateral4 = nn.Conv2d(64, width, 1)
         self.smooth8 = conv_norm(width, width)
+
+    def coarse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features at stride 8, and those of the convolutions at stride 4."""
+        c4 = self.stage4(self.stem((x - 0.3) / 0.25))
+        c8 = self.stage8(c4)
+        c16 = self.stage16(c8)
+        return self.smooth8(self.lateral8(c8) + _double(self.lateral16(c16))), c4
+
+
+class ImageEncoder(CoarseEncoder):
+    """Hybrid encoder with a feature pyramid (Lin et al. 2017).
+
+    Output: features at stride 8 for CellFinder and at stride 4 for the mask decoder, both with
+    `width` channels.
+    """
+
+    def __init__(self, width: int = 128, n_attention: int = 2) -> None:
+        super().__init__(width, n_attention)
+        self.lateral4 = nn.Conv2d(64, width, 1)
         # The neck: what stage 2 of the training adapts for masks, as in the paper.
         self.neck = conv_norm(width, width)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return features at stride 8 and at stride 4."""
-        x = (x - 0.3) / 0.25
-        c4 = self.stage4(self.stem(x))
-        c8 = self.stage8(c4)
-        c16 = self.stage16(c8)
-        p8 = self.smooth8(self.lateral8(c8) + _double(self.lateral16(c16)))
-        p4 = self.neck(self.lateral4(c4) + _double(p8))
-        return p8, p4
+        p8, c4 = self.coarse(x)
+        return p8, self.neck(self.lateral4(c4) + _double(p8))
 
 
 def _double(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from cellsam_core.segmentation.autoscale import estimate_diameter_px
+from cellsam_core.segmentation.diameter import NO_LIMITS_PX, measure_diameter_px
 from cellsam_core.segmentation.instances import Instance, clean_mask, crop, suppress_duplicates
 from cellsam_core.segmentation.lean_imports import nms
 from cellsam_core.segmentation.options import SegmentOptions
@@ -28,15 +28,10 @@ DIVISOR = 16
 BOX_NMS_IOU = 0.85
 """Loose: boxes of parallel rods overlap a lot. Masks decide on duplicates."""
 
-FIND_QUERIES = 64
-FIND_SCORE = 0.1
-FIND_NMS_IOU = 0.5
-
 DECODER_BATCH = 64
 QUERIES_PER_MEGAPIXEL = 4000
 
 DEFAULTS = SegmentOptions()
-NO_LIMITS_PX = (0.0, float("inf"))
 
 
 class Segmenter:
@@ -94,7 +89,7 @@ class Segmenter:
         samples: Sequence[NDArray[np.float32]],
         limits_px: tuple[float, float] | None = None,
     ) -> float:
-        """Measure the cell diameter; see :func:`.autoscale.estimate_diameter_px`.
+        """Measure the cell diameter; see :mod:`cellsam_core.segmentation.diameter`.
 
         Parameters
         ----------
@@ -103,29 +98,7 @@ class Segmenter:
         limits_px
             Smallest and largest diameter; without them, those that the weights are made for.
         """
-        return estimate_diameter_px(self.find, samples, limits_px or self.diameter_limits_px)
-
-    @torch.inference_mode()
-    def find(
-        self, pixels: NDArray[np.float32], diameter_px: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Find the surest boxes of a tile, without drawing.
-
-        Parameters
-        ----------
-        pixels, diameter_px
-            Tile and typical cell diameter, see :meth:`segment`.
-
-        Returns
-        -------
-        tuple
-            Boxes ``(n, 4)``, x0, y0, x1, y1, px, at most 64, and their scores ``(n,)``.
-        """
-        image, scale = self._scaled(pixels, diameter_px)
-        p8, _ = self.model.encoder(image)
-        boxes, scores = self._boxes(p8, FIND_QUERIES, FIND_SCORE, FIND_NMS_IOU)
-        corners = np.asarray(boxes.cpu().numpy() / np.tile(scale[::-1], 2), np.float32)
-        return corners, scores.cpu().numpy()
+        return measure_diameter_px(samples, limits_px or self.diameter_limits_px)
 
     @torch.inference_mode()
     def prompt(
