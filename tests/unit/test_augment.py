@@ -36,10 +36,12 @@ def test_pixels_and_labels_bend_together(seed: int, monkeypatch: pytest.MonkeyPa
 def test_sheets_bend_by_some_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     theta = np.array([[1.0, 0, 0], [0, 1, 0]])
     monkeypatch.setattr(augment, "ELASTIC_SHARE", 0.0)
-    flat = augment._sampling_grid(theta, np.random.default_rng(0))
+    flat = augment._sampling_grid(theta, augment.CROP_PX, np.random.default_rng(0))
     monkeypatch.setattr(augment, "ELASTIC_SHARE", 1.0)
     moves_px = [
-        (augment._sampling_grid(theta, np.random.default_rng(s)) - flat) * augment.CROP_PX / 2
+        (augment._sampling_grid(theta, augment.CROP_PX, np.random.default_rng(s)) - flat)
+        * augment.CROP_PX
+        / 2
         for s in range(20)
     ]
     spread_px = np.array([float(m.std()) for m in moves_px])

@@ -60,7 +60,7 @@ def test_the_views_are_reduced_windows_one_inside_the_other() -> None:
         float(view[2].sum()) * reduction**2
         for view, reduction in zip(shown, REDUCTIONS, strict=True)
     ]
-    assert bright == pytest.approx([100] * len(REDUCTIONS), rel=0.02)
+    assert bright == pytest.approx([100] * len(REDUCTIONS), rel=0.05)
     assert not shown[:, :2].any()
 
 

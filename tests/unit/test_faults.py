@@ -216,6 +216,7 @@ WRITES = {"write_text", "write_bytes", "to_csv", "to_parquet", "savefig", "imwri
 WRITES |= {"ParquetWriter", "parquet_writer", "write_arrays", "dump"}
 IN_TEMPORARY = {
     "files/planes.py": {"_read_virtual_page"},  # reads
+    "files/dax.py": {"read_page"},  # reads
     "files/parquet.py": {"parquet_writer"},
     "simulation/folders.py": {"_write_movie_truth", "_write_imagej", "_write_ome", "write_tiff"}
     | {"_write_labels", "write_csv", "write_json"},
