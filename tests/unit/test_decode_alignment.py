@@ -13,7 +13,7 @@ from refusals import follow
 from scipy.spatial import cKDTree
 
 import cellsam_core as cc
-from cellsam_core.cli import main
+from cellsam_core.cli import main, make_parser
 from cellsam_core.decoding.align import read_colours, spread, write_colours
 from cellsam_core.decoding.colours import (
     Colour,
@@ -267,7 +267,13 @@ def test_the_first_fields_of_a_slide_are_spread_over_it():
     assert spread(1) == [0]
 
 
-def test_options_of_rounds_need_rounds(tmp_path, capsys):
-    words = ["simulate", "merfish", "-o", str(tmp_path / "x"), "--overlap-px", "30"]
-    assert main(words) == 1
-    assert "add --raw-rounds" in capsys.readouterr().err
+def test_options_of_rounds_need_rounds(tmp_path):
+    small = ["--size-px", "96", "--cells", "3", "--transcripts", "150", "--overlap-px", "16"]
+    words = ["simulate", "merfish", "-o", str(tmp_path / "x"), *small]
+
+    def run(*more: str) -> None:
+        args = make_parser(["simulate"]).parse_args([*words, *more])
+        args.run(args)
+
+    follow(run, "add --raw-rounds", then=lambda: run("--raw-rounds"))
+    assert any((tmp_path / "x").iterdir())
