@@ -161,11 +161,13 @@ def test_noise_has_no_spots():
 
 def decoded(folder: Path, book: Codebook, field: Field) -> dict[str, Any]:
     mosaic = Mosaic.from_positions([(0.0, 0.0)], (SIZE_PX, SIZE_PX), 0.1)
-    with DecodedWriter(folder / "decoded", book, mosaic, []) as writer:
+    root = folder / "decoded"
+    root.mkdir(parents=True)
+    with DecodedWriter(root, book, mosaic) as writer:
         calls, _ = decode_plane(field.stack, book)
         n = writer.add_calls(0, "0", calls)
         writer.fields.append({"field": "0", "n_candidates": n, "rounds": []})
-        writer.finish(0.05)
+        writer.finish(0.05, {"colours": [], "stage": {}})
     return json.loads((folder / "decoded/decode_qc.json").read_text())
 
 
