@@ -166,7 +166,8 @@ def decoded(folder: Path, book: Codebook, field: Field) -> dict[str, Any]:
     with DecodedWriter(root, book, mosaic) as writer:
         calls, _ = decode_plane(field.stack, book)
         n = writer.add_calls(0, "0", calls)
-        writer.fields.append({"field": "0", "n_candidates": n, "rounds": []})
+        seen_px = [0.0, SIZE_PX - 1.0, 0.0, SIZE_PX - 1.0]
+        writer.fields.append({"field": "0", "n_candidates": n, "rounds": [], "seen_px": seen_px})
         writer.finish(0.05, {"colours": [], "stage": {}})
     return json.loads((folder / "decoded/decode_qc.json").read_text())
 
