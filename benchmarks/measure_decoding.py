@@ -22,7 +22,7 @@ from cellsam_core.decoding.calibrate import rate_of_counts, threshold_for_rate
 from cellsam_core.decoding.field import Calls, decode_plane, drop_duplicates, prepare_bits
 from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.decoding.pixels import brightness_scale, find_candidates, nearest_codewords
-from cellsam_core.decoding.registration import measure_drift
+from cellsam_core.decoding.registration import find_beads, measure_drift
 from cellsam_core.simulation.rounds import (
     Rounds,
     RoundsSpec,
@@ -104,7 +104,8 @@ def expose(kind: str, seed: int, field_seed: int, size_px: int) -> Exposed:
 def decode(field: Exposed, detect: Detector | None = None) -> Field:
     """Register and decode a field."""
     rounds, book = field.rounds, field.book
-    drifts = [measure_drift(rounds.fiducials[0], image) for image in rounds.fiducials]
+    beads = [find_beads(image) for image in rounds.fiducials]
+    drifts = [measure_drift(beads[0], one) for one in beads]
     of_bit = [drifts[r] for r in field.round_of_bit]
     stack = prepare_bits(rounds.bits, of_bit, RoundsSpec().sigma_px, detect)
     calls, _ = decode_plane(stack, book)
@@ -216,8 +217,9 @@ def report_real(folder: Path) -> None:
     raw = open_raw(folder)
     is_blank = raw.codebook.is_blank
     for field in raw.fields:
-        reference = raw.read(field.fiducials[raw.round_of_bit[0]])
-        drifts = {n: measure_drift(reference, raw.read(p)) for n, p in field.fiducials.items()}
+        beads = {n: find_beads(raw.read(p)) for n, p in field.fiducials.items()}
+        reference = beads[raw.round_of_bit[0]]
+        drifts = {n: measure_drift(reference, one) for n, one in beads.items()}
         stack = prepare_bits(
             (raw.read(plane) for plane in field.bits[0]),
             [drifts[n] for n in raw.round_of_bit],

@@ -64,7 +64,7 @@ def spread(n: int) -> list[int]:
 
 def _spots(raw: RawExperiment, field: RawField, sigma_px: float) -> Spots:
     """Find the spots of all bits of the middle plane."""
-    drifts = register(raw, field)
+    drifts, _ = register(raw, field)
     middle = (np.array(raw.shape_yx) - 1) / 2
     found = []
     for plane, number in zip(field.bits[len(field.bits) // 2], raw.round_of_bit, strict=True):

@@ -81,7 +81,8 @@ def decode_field(
     InputError
         An image can't be read, or a round shows too few beads.
     """
-    drifts, known = register(raw, field), colours or {}
+    drifts, beads_yx = register(raw, field)
+    known = colours or {}
     of_bit = [drifts[number] for number in raw.round_of_bit]
     colour_of_bit = [known.get(name, Colour(name)) for name in raw.colour_of_bit]
     planes, models, brightest = [], [], []
@@ -100,7 +101,6 @@ def decode_field(
     if brightest:
         grey = np.maximum.reduce(brightest) * SPOTS_PER_NOISE_LEVEL
         stains[SPOTS_NAME] = np.clip(grey, 0, 65535).astype(np.uint16)
-    first = field.fiducials[min(field.fiducials)]
     quality = {
         "field": field.name,
         "rounds": [_quality(number, drift) for number, drift in drifts.items()],
@@ -108,11 +108,16 @@ def decode_field(
         "false_bit": sum(model.false_bit for model in models) / len(models),
         "seen_px": _seen(raw.shape_yx, drifts.values()),
     }
-    return DecodedField(drop_duplicates(join(planes)), stains, find_beads(raw.read(first)), quality)
+    return DecodedField(drop_duplicates(join(planes)), stains, beads_yx, quality)
 
 
-def register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
+def register(raw: RawExperiment, field: RawField) -> tuple[dict[int, Drift], NDArray[np.float64]]:
     """Measure the drift of each imaging round against the field's first.
+
+    Returns
+    -------
+    tuple
+        Drift of each round, and the beads of the first one, ``(n, 2)`` in pixels.
 
     Raises
     ------
@@ -120,8 +125,8 @@ def register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
         A round shows too few beads of the first one.
     """
     rounds = sorted(field.fiducials)
-    reference = raw.read(field.fiducials[rounds[0]])
-    drifts = {n: measure_drift(reference, raw.read(field.fiducials[n])) for n in rounds}
+    reference = find_beads(raw.read(field.fiducials[rounds[0]]))
+    drifts = {n: measure_drift(reference, find_beads(raw.read(field.fiducials[n]))) for n in rounds}
     for number, drift in drifts.items():
         if drift.n_beads < MIN_BEADS:
             raise InputError(
@@ -131,7 +136,7 @@ def register(raw: RawExperiment, field: RawField) -> dict[int, Drift]:
                 remedy="check the fiducial's page, or move the images of this field out of the"
                 " folder",
             )
-    return drifts
+    return drifts, reference.yx
 
 
 def _quality(number: int, drift: Drift) -> dict[str, Any]:

@@ -21,6 +21,21 @@ MATCH_RADIUS_PX = 2.0
 MIN_BEADS = 3
 
 
+class Beads(NamedTuple):
+    """Beads of an image.
+
+    Attributes
+    ----------
+    image
+        ``(y, x)``: the image, less its background and noise.
+    yx
+        float64 ``(n, 2)``: their places to a fraction of a pixel.
+    """
+
+    image: Image
+    yx: npt.NDArray[np.float64]
+
+
 class Drift(NamedTuple):
     """Position of a round against the reference.
 
@@ -40,7 +55,16 @@ class Drift(NamedTuple):
     n_beads: int
 
 
-def measure_drift(reference: npt.NDArray[np.generic], moving: npt.NDArray[np.generic]) -> Drift:
+def find_beads(image: npt.NDArray[np.generic]) -> Beads:
+    """Find the beads of an image ``(y, x)``."""
+    filtered = band_pass(image.astype(np.float32), BEAD_SIGMA_PX)
+    floor = BEAD_NOISE_LEVELS * noise_level(filtered)
+    kept: Image = np.where(filtered > floor, filtered, np.float32(0))
+    row, column = find_peaks(kept, 0.0)
+    return Beads(kept, np.stack(refine(kept, row, column), axis=1))
+
+
+def measure_drift(reference: Beads, moving: Beads) -> Drift:
     """Find the drift of a round to a fraction of a pixel.
 
     Background and noise are taken off and the edges faded out first: else a camera's fixed
@@ -49,27 +73,21 @@ def measure_drift(reference: npt.NDArray[np.generic], moving: npt.NDArray[np.gen
     Parameters
     ----------
     reference, moving
-        ``(y, x)`` images of the same beads.
+        The same beads in two images of one shape.
     """
-    beads = [_beads_only(image) for image in (reference, moving)]
-    if not (beads[0].any() and beads[1].any()):
+    if not (reference.image.any() and moving.image.any()):
         return Drift(np.zeros(2), float("nan"), 0)
     # Plain cross-correlation: whitening would weigh the noise like the beads.
     shift, _, _ = phase_cross_correlation(
-        _fade(beads[1]), _fade(beads[0]), upsample_factor=UPSAMPLING, normalization=None
+        _fade(moving.image), _fade(reference.image), upsample_factor=UPSAMPLING, normalization=None
     )
-    at, found = (_centres(image) for image in beads)
+    at, found = reference.yx, moving.yx
     if not (len(at) and len(found)):
         return Drift(shift, float("nan"), 0)
     distance, _ = cKDTree(found).query(at + shift, distance_upper_bound=MATCH_RADIUS_PX)
     matched = distance[np.isfinite(distance)]
     residual = float(np.median(matched)) if len(matched) >= MIN_BEADS else float("nan")
     return Drift(shift, residual, len(matched))
-
-
-def find_beads(image: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-    """Find the beads of an image to a fraction of a pixel, float64 ``(n, 2)``."""
-    return _centres(_beads_only(image))
 
 
 def undo_drift(image: Image, shift_yx: npt.NDArray[np.float64]) -> Image:
@@ -80,19 +98,6 @@ def undo_drift(image: Image, shift_yx: npt.NDArray[np.float64]) -> Image:
     return moved
 
 
-def _beads_only(image: npt.NDArray[np.generic]) -> Image:
-    filtered = band_pass(image.astype(np.float32), BEAD_SIGMA_PX)
-    floor = BEAD_NOISE_LEVELS * noise_level(filtered)
-    kept: Image = np.where(filtered > floor, filtered, np.float32(0))
-    return kept
-
-
 def _fade(image: Image) -> Image:
     faded: Image = image * np.outer(*(np.hanning(n) for n in image.shape)).astype(np.float32)
     return faded
-
-
-def _centres(image: Image) -> npt.NDArray[np.float64]:
-    """Sub-pixel positions ``(n, 2)`` of the beads."""
-    row, column = find_peaks(image, 0.0)
-    return np.stack(refine(image, row, column), axis=1)

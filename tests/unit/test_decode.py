@@ -13,7 +13,7 @@ from cellsam_core.decoding.calibrate import misidentification_rate, threshold_fo
 from cellsam_core.decoding.codebook import Codebook, from_pseudocolours
 from cellsam_core.decoding.field import Calls, decode_plane, drop_duplicates, prepare_bits
 from cellsam_core.decoding.pixels import find_candidates, nearest_codewords
-from cellsam_core.decoding.registration import measure_drift, undo_drift
+from cellsam_core.decoding.registration import find_beads, measure_drift, undo_drift
 from cellsam_core.decoding.spots import band_pass, find_peaks, refine
 from cellsam_core.mosaic import Mosaic
 from cellsam_core.simulation.rounds import (
@@ -100,7 +100,7 @@ def test_drift_is_found_to_a_tenth_of_a_pixel_on_a_fixed_pattern(shift):
     fixed = rng.normal(500, 30, size=(192, 192))  # a camera's pattern, which does not drift
     first = fixed + render((192, 192), *beads.T, height, 1.4)
     second = fixed + render((192, 192), *(beads + shift).T, height, 1.4)
-    drift = measure_drift(first, second)
+    drift = measure_drift(find_beads(first), find_beads(second))
     np.testing.assert_allclose(drift.shift_yx, shift, atol=0.1)
     assert drift.residual_px < 0.15
     assert drift.n_beads >= 20
@@ -113,11 +113,11 @@ def test_drift_is_found_to_a_tenth_of_a_pixel_on_a_fixed_pattern(shift):
 def test_images_without_beads_in_common_have_no_residual():
     rng = np.random.default_rng(2)
     dark = rng.normal(100, 5, size=(64, 64))
-    drift = measure_drift(dark, dark)
+    drift = measure_drift(find_beads(dark), find_beads(dark))
     assert np.isnan(drift.residual_px)
     assert drift.n_beads == 0
-    assert measure_drift(np.zeros((8, 8)), np.zeros((8, 8))).n_beads == 0
-    assert measure_drift(np.full((64, 64), 200), np.full((64, 64), 200)).n_beads == 0
+    for flat in (np.zeros((8, 8)), np.full((64, 64), 200)):
+        assert measure_drift(find_beads(flat), find_beads(flat)).n_beads == 0
 
 
 def test_spots_are_found_to_a_fraction_of_a_pixel():
@@ -269,7 +269,8 @@ def test_a_simulated_field_is_decoded_to_its_molecules(kind):
     spec = RoundsSpec()
     peaks = lit_bits(rng, book.bits[gene], spec)
     rounds = simulate_rounds(rng, (192, 192), (y, x, peaks), round_of_bit, spec)
-    drifts = [measure_drift(rounds.fiducials[0], image) for image in rounds.fiducials]
+    beads = [find_beads(image) for image in rounds.fiducials]
+    drifts = [measure_drift(beads[0], one) for one in beads]
     stack = prepare_bits(rounds.bits, [drifts[r] for r in round_of_bit], spec.sigma_px)
     calls, model = decode_plane(stack, book)
     threshold = threshold_for_rate(

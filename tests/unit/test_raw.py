@@ -15,7 +15,7 @@ from cellsam_core.cli import main
 from cellsam_core.decoding.codebook_table import read_codebook
 from cellsam_core.decoding.field import decode_plane, prepare_bits
 from cellsam_core.decoding.open_raw import open_raw
-from cellsam_core.decoding.registration import measure_drift
+from cellsam_core.decoding.registration import find_beads, measure_drift
 from cellsam_core.errors import InputError
 from cellsam_core.reporting.results import Results
 from cellsam_core.reporting.section_decoding import (
@@ -217,8 +217,8 @@ def test_real_rounds_of_merlin(shared_data, tmp_path):
             (tmp_path / file.name).symlink_to(file)
     found = open_raw(tmp_path)
     field = found.fields[0]
-    reference = found.read(field.fiducials[0])
-    drifts = {n: measure_drift(reference, found.read(p)) for n, p in field.fiducials.items()}
+    beads = {n: find_beads(found.read(p)) for n, p in field.fiducials.items()}
+    drifts = {n: measure_drift(beads[0], one) for n, one in beads.items()}
     # As MERlin's own registration finds, in its axes before the transposition and flip.
     last = drifts[7].shift_yx
     assert np.hypot(*last) == pytest.approx(np.hypot(1.87, 5.80), abs=0.5)

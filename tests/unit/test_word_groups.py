@@ -17,7 +17,7 @@ from cellsam_core.assignment.cells import LabelCells
 from cellsam_core.decoding.codebook import Codebook
 from cellsam_core.decoding.decoded import DecodedWriter
 from cellsam_core.decoding.field import Calls, decode_plane, prepare_bits
-from cellsam_core.decoding.registration import measure_drift
+from cellsam_core.decoding.registration import find_beads, measure_drift
 from cellsam_core.decoding.singles import find_singles
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 from cellsam_core.mosaic import Mosaic
@@ -62,7 +62,8 @@ def simulate(book: Codebook, counts: dict[str, int], seed: int = 5) -> Field:
     round_of_bit = np.arange(len(book.bit_names)) // 2
     peaks = lit_bits(rng, book.bits[word], spec)
     rounds = simulate_rounds(rng, (SIZE_PX, SIZE_PX), (y, x, peaks), round_of_bit, spec)
-    drifts = [measure_drift(rounds.fiducials[0], image) for image in rounds.fiducials]
+    beads = [find_beads(image) for image in rounds.fiducials]
+    drifts = [measure_drift(beads[0], one) for one in beads]
     return Field(
         y, x, word, prepare_bits(rounds.bits, [drifts[r] for r in round_of_bit], spec.sigma_px)
     )
