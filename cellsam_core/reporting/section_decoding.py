@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellsam_core.decoding.calibrate import rate_of_counts
-from cellsam_core.files.tables import table_errors
+from cellsam_core.decoding.quality import decoding_quality
 from cellsam_core.reporting.figures_common import ACCENT, WARM, encode, new_figure, plain
 from cellsam_core.reporting.page import Picture, Section, Table
 
@@ -23,11 +22,9 @@ MAX_UPRIGHT = 3  # letters of a name that is not turned
 
 def decoding_section(results: Results) -> Section | None:
     """Make the section of decoding; None for a sample whose transcripts were measured elsewhere."""
-    path = results.folder / "0_decoded/decode_qc.json"
-    if not path.is_file():
-        return None
-    with table_errors(path):
-        quality = dict(json.loads(path.read_text(encoding="utf-8")))
+    with decoding_quality(results.folder) as quality:
+        if quality is None:
+            return None
         density = density_by_field(quality["fields"])
     section = Section("Decoding")
     rate, target = quality["misidentification_rate"], quality["target_misidentification_rate"]

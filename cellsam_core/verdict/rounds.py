@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsam_core.files.tables import table_errors
+from cellsam_core.decoding.quality import decoding_quality
 from cellsam_core.verdict import limits
 from cellsam_core.verdict.checks import Check, Measure
 
@@ -28,11 +27,9 @@ def alignment_check(folder: Path) -> Check | None:
     InputError
         ``decode_qc.json`` is damaged.
     """
-    path = folder / "0_decoded/decode_qc.json"
-    if not path.is_file():
-        return None
-    with table_errors(path):
-        quality = dict(json.loads(path.read_text(encoding="utf-8")))
+    with decoding_quality(folder) as quality:
+        if quality is None:
+            return None
         measures = [_residual(quality)]
         if quality.get("stage", {}).get("n_fields", 1) > 1:
             measures.append(_placed(quality["stage"]))

@@ -1,0 +1,35 @@
+"""Quality of decoding, as `decode` wrote it, for the report and the verdict."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cellsam_core.files.tables import table_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def decoding_quality(results: Path) -> Iterator[dict[str, Any] | None]:
+    """Read ``decode_qc.json`` of a sample; None if its transcripts were decoded elsewhere.
+
+    Parameters
+    ----------
+    results
+        Folder of the results of the sample.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or something is missing that is looked for in the context.
+    """
+    path = results / "0_decoded/decode_qc.json"
+    if not path.is_file():
+        yield None
+        return
+    with table_errors(path):
+        yield dict(json.loads(path.read_text(encoding="utf-8")))
