@@ -82,10 +82,10 @@ def _peak(
     diameters: NDArray[np.float64], evidence: NDArray[np.float64], low: float, high: float
 ) -> float:
     """Return the mean about the likeliest diameter inside the limits, all in octaves."""
-    lowest, highest = np.log2(max(low, 2.0 ** diameters[0])), np.log2(min(high, 2.0**16))
+    lowest, highest = np.log2(np.maximum((low, high), 2.0 ** diameters[0]))
     inside = (diameters >= lowest) & (diameters <= highest)
-    if not inside.any():
-        return float((lowest + min(highest, diameters[-1])) / 2)
+    if not inside.any():  # the middle of the limits, or the only one
+        return float(lowest if np.isinf(highest) else (lowest + highest) / 2)
     best = int(np.argmax(np.where(inside, evidence, -np.inf)))
     near = slice(max(0, best - PEAK_STEPS), best + PEAK_STEPS + 1)
     weights = np.exp(evidence[near] - evidence[best])

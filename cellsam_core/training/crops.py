@@ -35,8 +35,8 @@ TISSUE = ("tissue", "fluo", "multiplex")
 """Styles with a nuclear channel."""
 
 
-class Crops(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
-    """Endless crops; item `i` depends on `seed` and `i` alone, so a killed run resumes exactly.
+class RandomImages:
+    """Source of random images; item `i` depends on `seed` and `i` alone.
 
     Parameters
     ----------
@@ -70,12 +70,19 @@ class Crops(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, Target]:
+    def draw(self, index: int) -> tuple[LabelledImage, np.random.Generator]:
+        """Draw the image of an item, and make the generator that decides on all else of it."""
         rng = np.random.default_rng((self.seed, index))
         if rng.random() < self.simulated_share:
-            image = simulated_image(rng)
-        else:
-            image = self.images[rng.choice(len(self.images), p=self.probability)]
+            return simulated_image(rng), rng
+        return self.images[rng.choice(len(self.images), p=self.probability)], rng
+
+
+class Crops(RandomImages, torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
+    """Endless crops of :class:`RandomImages`, so that a killed run resumes exactly."""
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, Target]:
+        image, rng = self.draw(index)
         pixels, labels = random_crop(image, rng)
         return torch.from_numpy(pixels), to_target(labels)
 

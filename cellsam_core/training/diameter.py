@@ -13,7 +13,7 @@ from cellsam_core.segmentation.diameter import views
 from cellsam_core.segmentation.tiny.diameter import REDUCTIONS, VIEW_PX, DiameterHead, Ruler, grid
 from cellsam_core.segmentation.weights import load_trainable
 from cellsam_core.training.augment import cut
-from cellsam_core.training.crops import simulated_image
+from cellsam_core.training.crops import RandomImages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,35 +38,11 @@ TOLERANCE = 0.2
 """Spread, in octaves, of the diameters that count as right."""
 
 
-class Pictures(Dataset[tuple["Tensor", float]]):
-    """Views of pictures of cells at random magnifications, and the diameters in octaves.
-
-    Parameters
-    ----------
-    images
-        Real images, drawn by their weights.
-    n
-        Number of pictures.
-    seed
-        Picture `i` depends on the seed and `i` alone.
-    """
-
-    def __init__(self, images: Sequence[LabelledImage], n: int, seed: int) -> None:
-        self.images = images
-        weights = np.array([image.weight for image in images])
-        self.probability = weights / weights.sum()
-        self.n = n
-        self.seed = seed
-
-    def __len__(self) -> int:
-        return self.n
+class Pictures(RandomImages, Dataset[tuple["Tensor", float]]):
+    """Views of pictures of cells at random magnifications, and the diameters in octaves."""
 
     def __getitem__(self, index: int) -> tuple[Tensor, float]:
-        rng = np.random.default_rng((self.seed, index))
-        if rng.random() < SIMULATED_SHARE:
-            image = simulated_image(rng)
-        else:
-            image = self.images[rng.choice(len(self.images), p=self.probability)]
+        image, rng = self.draw(index)
         pixels, diameter_px = random_picture(image, rng)
         return views(pixels), float(np.log2(diameter_px))
 
@@ -155,8 +131,8 @@ def _features(
 ) -> tuple[Tensor, Tensor]:
     """Return features ``(n, views, positions, width)``, half precision, and octaves ``(n,)``."""
     features, octaves = [], []
-    pictures = DataLoader(Pictures(images, n_pictures, seed), batch_size=None, num_workers=1)
-    for k, (shown, octave) in enumerate(pictures):
+    pictures = Pictures(images, simulated_share=SIMULATED_SHARE, n=n_pictures, seed=seed)
+    for k, (shown, octave) in enumerate(DataLoader(pictures, batch_size=None, num_workers=1)):
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             features.append(ruler.features(shown).half())
         octaves.append(octave)

@@ -80,7 +80,9 @@ def test_the_votes_of_a_view_are_moved_to_pixels_of_the_image() -> None:
 
 def test_training_pictures_depend_on_seed_and_index_alone() -> None:
     images = [simulated_image(np.random.default_rng(0))]
-    first, again, other = (Pictures(images, 4, seed)[3] for seed in (1, 1, 2))
+    first, again, other = (
+        Pictures(images, simulated_share=0.3, n=4, seed=seed)[3] for seed in (1, 1, 2)
+    )
     torch.testing.assert_close(first[0], again[0])
     assert first[1] == again[1] != other[1]
 
