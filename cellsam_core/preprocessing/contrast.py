@@ -110,7 +110,7 @@ def intensity_limits(
     low = np.inf
     samples, offset = [], 0
     for band in bands:
-        flat = _finite(band).ravel()
+        flat = finite(band).ravel()
         if flat.size:
             low = min(low, float(flat.min()))
         sample = flat[(-offset) % step :: step]
@@ -172,7 +172,8 @@ def preprocess_bands(
         yield y0, _stretch(equalise(y0, y1), (low, high))
 
 
-def _finite(pixels: NDArray[Any]) -> NDArray[Any]:
+def finite(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Put 0 in the place of what is no number or infinite."""
     if pixels.dtype.kind != "f":
         return pixels
     return np.asarray(np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0))
@@ -182,7 +183,7 @@ def _stretch(pixels: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.fl
     low, high = limits
     if high <= low:
         return np.zeros(pixels.shape, np.float32)
-    stretched = (_finite(pixels).astype(np.float64) - low) / (high - low)
+    stretched = (finite(pixels).astype(np.float64) - low) / (high - low)
     return np.clip(stretched, 0, 1).astype(np.float32)
 
 

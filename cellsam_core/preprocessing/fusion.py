@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from cellsam_core.preprocessing.contrast import finite
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -85,7 +87,7 @@ class Fusion:
             pixels = read(stain, window)
             for left in range(x0, x1, COLUMNS_PX):
                 right = min(left + COLUMNS_PX, x1)
-                part = _finite(pixels[:, left - x0 : right - x0])
+                part = finite(pixels[:, left - x0 : right - x0].astype(np.float32))
                 rows, columns = (y0, y1), (left, right)
                 part -= _spread(self.background[stain], rows, columns)
                 part *= _spread(self.gain[stain], rows, columns)
@@ -173,7 +175,7 @@ def _measure(
 ) -> tuple[float, float, float] | None:
     """Return variance of the signal, variance of the noise and background; None if not to know."""
     is_whole = pixels.dtype.kind in "bui"
-    grey = _finite(pixels)
+    grey = finite(pixels.astype(np.float32))
     inside: Any = np.s_[:]
     if has_gaps:
         near = ndimage.minimum_filter((grey != 0).astype(np.uint8), COARSE_PX)[rows, columns] > 0
@@ -189,11 +191,6 @@ def _measure(
     noise = max(noise, signal / MAX_RATIO**2)
     background = float(np.percentile(fine[rows, columns][inside], BACKGROUND_PERCENTILE))
     return signal, noise, background
-
-
-def _finite(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    grey = pixels.astype(np.float32)
-    return np.asarray(np.nan_to_num(grey, copy=False, nan=0, posinf=0, neginf=0))
 
 
 def _smooth(grid: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from cellsam_core.reporting.figures_common import CATEGORICAL, WIDTH_IN, encode, new_figure, plain
 from cellsam_core.reporting.images import read_window, stretch, window_around
 from cellsam_core.reporting.page import Picture, Section
-from cellsam_core.reporting.stains import preprocessing_record
+from cellsam_core.reporting.stains import KINDS, preprocessing_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,9 +43,6 @@ class FusedPlane:
     plane: NDArray[Any]
     stride: int
     record: dict[str, Any]
-
-
-KINDS = {"nuclear": "nuclear stain", "cell": "cell stain"}
 
 
 def fusion_section(results: Results) -> Section | None:

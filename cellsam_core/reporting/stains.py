@@ -11,6 +11,9 @@ from cellsam_core.preprocessing.channels import guess_roles, is_fused
 if TYPE_CHECKING:
     from cellsam_core.reporting.results import Results
 
+KINDS = {"nuclear": "nuclear stain", "cell": "cell stain"}
+"""Words for the roles of channels."""
+
 
 def preprocessing_record(results: Results) -> dict[str, Any]:
     """Return what ``frames.zarr`` records of its making; empty if it records nothing."""
@@ -32,9 +35,8 @@ def stain_words(results: Results) -> str:
         image = results.image()
         names = () if image is None else image.channels
         return f"{' and '.join(names)} (the raw channel is not recorded)" if names else "not known"
-    kinds = {"nuclear": "nuclear stain", "cell": "cell stain"}
     used = " and ".join(
-        f"{' + '.join(names)} as {kinds[role]}{' (fused)' if is_fused(names) else ''}"
+        f"{' + '.join(names)} as {KINDS[role]}{' (fused)' if is_fused(names) else ''}"
         for role, names in channels.items()
     )
     kit = results.manifest.kit

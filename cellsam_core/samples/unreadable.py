@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import TYPE_CHECKING
 
-from cellsam_core.errors import InputError
+from cellsam_core.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,10 +38,9 @@ def unreadable(path: Path, error: BaseException) -> InputError:
             expected="a table of text in UTF-8",
             remedy='save it as UTF-8, in Excel as "CSV UTF-8"',
         )
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return InputError(
         path,
-        found=f"a table that can't be read ({reason})",
+        found=f"a table that can't be read ({first_line(error)})",
         expected="a complete csv, tsv or parquet table",
         remedy="check that the file is whole and copy or export it again",
     )

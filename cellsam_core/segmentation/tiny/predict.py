@@ -80,7 +80,7 @@ class Segmenter:
         image, scale = self._scaled(pixels, diameter_px)
         n_queries = max(50, round(image.shape[-1] * image.shape[-2] * QUERIES_PER_MEGAPIXEL / 1e6))
         p8, p4 = self.model.encoder(image)
-        boxes, scores = self._boxes(p8, n_queries, self.options.score_threshold, BOX_NMS_IOU)
+        boxes, scores = self._boxes(p8, n_queries)
         least_iou = self.options.iou_threshold
         return self._draw(p4[0], boxes, scores, scale, pixels.shape[1:], least_iou=least_iou)
 
@@ -125,15 +125,13 @@ class Segmenter:
         shape = features.shape_yx
         return self._draw(features.tensor, scaled, ones, scale, shape, least_iou=-np.inf)
 
-    def _boxes(
-        self, features: Tensor, n_queries: int, least_score: float, nms_iou: float
-    ) -> tuple[Tensor, Tensor]:
-        """Find boxes (model px) and scores above a threshold, without repeats, surest first."""
+    def _boxes(self, features: Tensor, n_queries: int) -> tuple[Tensor, Tensor]:
+        """Find boxes (model px) and scores above the threshold, without repeats, surest first."""
         _, refined = self.model.cellfinder(features, n_queries)
         boxes, scores = refined[-1].boxes[0], refined[-1].logits[0].sigmoid()
-        keep = scores > least_score
+        keep = scores > self.options.score_threshold
         boxes, scores = boxes[keep], scores[keep]
-        keep = nms(boxes, scores, nms_iou)
+        keep = nms(boxes, scores, BOX_NMS_IOU)
         return boxes[keep], scores[keep]
 
     def _scaled(
