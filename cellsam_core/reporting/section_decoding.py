@@ -73,7 +73,7 @@ def _coverage(quality: dict[str, Any]) -> list[str]:
     of_mosaic = areas["fields_um2"] / areas["mosaic_um2"]
     seen = areas["seen_um2"] / areas["fields_um2"]
     return [
-        f"The fields show {areas['fields_um2'] / 1e6:.3g} mm2, which is {of_mosaic:.0%} of the "
+        f"The fields show {areas['fields_um2'] / 1e6:.3g} mm², which is {of_mosaic:.0%} of the "
         f"mosaic. All rounds show {seen:.1%} of that; at the other places, drift hides a round."
     ]
 
