@@ -1,4 +1,4 @@
-"""Time of this version beside that of an older one: ``python benchmarks/compare_versions.py OLDER``.
+"""Time of this version beside an older one: ``python benchmarks/compare_versions.py OLDER``.
 
 OLDER is a checkout of an older version (``git worktree add OLDER 892acca``). Both versions run
 by turns, in the environment of this Python, with one thread each. Compile the bytecode of both
