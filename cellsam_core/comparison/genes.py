@@ -7,7 +7,6 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.stats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,8 +66,11 @@ def correlate_genes(a: pd.Series[Any], b: pd.Series[Any]) -> GeneCorrelation:
     n = len(common)
     pearson = spearman = float("nan")
     if n >= MIN_GENES and np.ptp(log, axis=0).all():
-        pearson = float(scipy.stats.pearsonr(log[:, 0], log[:, 1]).statistic)
-        spearman = float(scipy.stats.spearmanr(log[:, 0], log[:, 1]).statistic)
+        # Imported here: reports without a bulk table do not wait for it.
+        from scipy.stats import pearsonr, spearmanr
+
+        pearson = float(pearsonr(log[:, 0], log[:, 1]).statistic)
+        spearman = float(spearmanr(log[:, 0], log[:, 1]).statistic)
     return GeneCorrelation(common, len(a) - n, len(b) - n, pearson, spearman)
 
 

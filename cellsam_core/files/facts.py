@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
+from cellsam_core.files.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import zarr
+else:
+    zarr = LazyModule("zarr")
 
 KEY = "cellsam_core_sample"
 

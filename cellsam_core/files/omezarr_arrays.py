@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import numcodecs
 import numpy as np
-import zarr
 
+from cellsam_core.files.lazy import LazyModule
 from cellsam_core.files.suffixes import ARRAY_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numcodecs
+    import zarr
+else:
+    numcodecs = LazyModule("numcodecs")
+    zarr = LazyModule("zarr")
 
 AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
 CHUNK_PX = 1024

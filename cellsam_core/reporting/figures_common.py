@@ -66,13 +66,23 @@ def encode(draw: Callable[[], Figure], *, photograph: bool = False) -> str:
     # after_reset: the user's matplotlibrc does not change the report.
     with style.context(STYLE, after_reset=True):
         figure = draw()
+        figure.dpi = 1.6 * DPI if photograph else DPI
+        _lay_out(figure)
         if photograph:
-            figure.savefig(buffer, format="jpg", dpi=1.6 * DPI, pil_kwargs={"quality": 85})
+            figure.savefig(buffer, format="jpg", dpi=figure.dpi, pil_kwargs={"quality": 85})
         else:
             # The version of matplotlib would change the bytes of the result.
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     kind = "jpeg" if photograph else "png"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place the axes of a figure; with an engine, `savefig` would draw all of it a first time."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def show_window(axes: Axes, rgb: npt.NDArray[Any], window: Window, units: Units) -> None:

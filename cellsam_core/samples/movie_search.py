@@ -68,7 +68,7 @@ def _only_container(root: Path, options: MovieOptions) -> tuple[Path | None, lis
 
     That is the only image, the first of an OME-TIFF set, or a microscope's own file.
     """
-    images = [f for f in list_images(root) if f in set(find_images(root, 0))]
+    images = find_images(root, 0)
     own = sorted(f for f in root.iterdir() if f.is_file() and is_microscope_file(f))
     if options.format in FOLDER_FORMATS or options.pattern is not None:
         return None, []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from cellsam_core.statistics import MAD_TO_SD
 
@@ -48,7 +48,8 @@ def condition_curve(matrix: FloatArray) -> pd.DataFrame:
     squares = np.nansum((matrix - mean) ** 2, axis=0)
     sd = np.sqrt(np.divide(squares, n - 1, out=nan.copy(), where=n > 1))
     sem = sd / np.sqrt(np.maximum(n, 1))
-    half_width = student_t.ppf(0.975, np.maximum(n - 1, 1)) * sem
+    # As scipy.stats.t.ppf, whose import takes a third of the time of a small movie.
+    half_width = stdtrit(np.maximum(n - 1, 1), 0.975) * sem
     frame = np.arange(matrix.shape[1])
     columns = {"frame": frame, "n": n, "mean": mean, "sd": sd, "sem": sem, "ci95": half_width}
     return pd.DataFrame(columns)

@@ -1,5 +1,7 @@
 """Functions that give the rules the inputs and command line options of a sample."""
 
+import functools
+import inspect
 import json
 import os
 import shlex
@@ -8,6 +10,26 @@ from snakemake.exceptions import WorkflowError
 
 # Options of segmentation that the rules carry out, and no single command.
 OF_PAIRS = ("targets", "nucleus_diameter_px")
+
+
+def signed(function):
+    """Keep the signature of a function, which Snakemake asks for again and again for every job."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
+def per_sample(function):
+    """Make a function of wildcards of one of a sample's name, which is called once for a sample.
+
+    A sample may have thousands of segmentation jobs.
+    """
+    known = functools.cache(function)
+
+    @signed
+    def of_wildcards(wildcards):
+        return known(wildcards.sample)
+
+    return of_wildcards
 
 
 def as_flags(values, left_out=()):
@@ -77,35 +99,39 @@ def join_flags(wildcards):
     return as_flags(CONFIG.settings(wildcards.sample, "decode"), OF_FIELDS)
 
 
-def segment_environment(wildcards):
+@per_sample
+def segment_environment(sample):
     """Conda function: environment of segmentation, with the package whose model segments."""
     from cellsam_core.models import backend_of
 
-    backend = backend_of(CONFIG.settings(wildcards.sample, "segment")["weights"])
+    backend = backend_of(CONFIG.settings(sample, "segment")["weights"])
     return f"../../envs/{backend.package if backend else 'segment'}.yaml"
 
 
-def gpu_count(wildcards):
+@per_sample
+def gpu_count(sample):
     """Resource function: 1 if the job may use a GPU.
 
     Jobs that ask for none run side by side, as many as there are cores for. The profile of a
     workstation limits the GPUs, that of a cluster does not: a cluster is asked for a GPU even if
     the machine that submits the jobs has none.
     """
-    device = CONFIG.settings(wildcards.sample, "segment")["device"]
+    device = CONFIG.settings(sample, "segment")["device"]
     is_workstation = "gpu" in workflow.global_resources
     has_none = is_workstation and shutil.which("nvidia-smi") is None
     return 0 if device == "cpu" or (device == "auto" and has_none) else 1
 
 
-def segment_flags(wildcards):
+@per_sample
+def segment_flags(sample):
     """Params function: options of segmentation of the cells."""
-    return as_flags(CONFIG.settings(wildcards.sample, "segment"), OF_PAIRS)
+    return as_flags(CONFIG.settings(sample, "segment"), OF_PAIRS)
 
 
-def segment_nuclei_flags(wildcards):
+@per_sample
+def segment_nuclei_flags(sample):
     """Params function: options of segmentation of the nuclei."""
-    options = dict(CONFIG.settings(wildcards.sample, "segment"))
+    options = dict(CONFIG.settings(sample, "segment"))
     options |= {"target": "nucleus", "cell_diameter_px": options["nucleus_diameter_px"]}
     return as_flags(options, OF_PAIRS)
 
@@ -333,4 +359,4 @@ def inspected_path(wildcards):
 
 def growing(base):
     """Make a resource function: memory (MB) or time (minutes), multiplied by the attempt."""
-    return lambda wildcards, attempt: base * attempt
+    return signed(lambda wildcards, attempt: base * attempt)

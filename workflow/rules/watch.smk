@@ -80,9 +80,10 @@ def weights_file(model):
     return [os.path.abspath(path)] if os.path.isfile(path) else []
 
 
-def weights_path(wildcards):
+@per_sample
+def weights_path(sample):
     """Input function: file of the weights that a sample is segmented with, if it is one."""
-    return weights_file(CONFIG.settings(wildcards.sample, "segment"))
+    return weights_file(CONFIG.settings(sample, "segment"))
 
 
 def benchmark_content(wildcards):
