@@ -1,6 +1,6 @@
 """Measure how often the verdict is wrong, on simulated samples that are made worse step by step.
 
-``python benchmarks/measure_verdict.py OUT [--seeds 2] [--only noise swapped]``
+``python benchmarks/measure_verdict.py OUT [--seeds 0 1] [--only noise swapped]``
 
 Each row of ``OUT/verdicts.tsv`` is a sample: its change, the level of the change from 0 (none)
 to 1, the quality of its results against the truth, the verdict, and all measures. The quality of a
@@ -48,10 +48,11 @@ ORDER = ("green", "amber", "red")
 NUCLEUS_PX = 20.0  # of the simulated nuclei; a wrong diameter is a multiple of it
 
 
-def plan(seeds: int) -> list[tuple[str, str, float, int]]:
-    """List all samples: kind, change, level and seed; the unchanged ones are not repeated."""
-    rows = [(kind, "none", 0.0, seed) for seed in range(3 * seeds) for kind in ("movie", "tissue")]
-    for seed in range(seeds):
+def plan(seeds: list[int]) -> list[tuple[str, str, float, int]]:
+    """List all samples: kind, change, level and seed; three unchanged ones stand for each seed."""
+    unchanged = [3 * seed + k for seed in seeds for k in range(3)]
+    rows = [(kind, "none", 0.0, seed) for seed in unchanged for kind in ("movie", "tissue")]
+    for seed in seeds:
         rows += [("tissue", change, 1.0, seed) for change in ("swapped", "other_region")]
         for level in LEVELS:
             rows += [("movie", change, level, seed) for change in (*IMAGE_CHANGES, *SIZE_CHANGES)]
@@ -63,7 +64,7 @@ def main() -> None:
     """Simulate, change, run all stages, judge; then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("output", type=Path)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--only", nargs="+", help="changes to measure; all by default")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)

@@ -17,8 +17,8 @@ from typing import Any
 
 import httpx
 import numpy as np
-import psutil
 from playwright.sync_api import sync_playwright
+from processor_time import busy_s
 from view_speed import make_tissue
 
 import cellsam_core as cc
@@ -74,9 +74,9 @@ def work_on_movie(browser: Any, results: Path, folder: Path) -> None:
         page.wait_for_timeout(1500)
         last = min(23, sample["frames"]) - 1
         for name, frames in (("next", range(1, last + 1)), ("back", range(last - 1, -1, -1))):
-            busy = busy_ms()
+            busy = busy_s()
             steps = [page.evaluate(STEP, [k]) for k in frames]
-            show(f"frame, {name}", steps, (busy_ms() - busy) / len(steps))
+            show(f"frame, {name}", steps, 1000 * (busy_s() - busy) / len(steps))
         page.context.close()
         draw_boxes(client, sample)
     served.close()
@@ -108,18 +108,18 @@ def work_on_tissue(browser: Any, results: Path, folder: Path) -> None:
     """Open a tissue of 100,000 cells and move over it."""
     served = cc.view(results, corrections=folder / "corrections")
     for _ in range(3):
-        began, busy = time.perf_counter(), busy_ms()
+        began, busy = time.perf_counter(), busy_s()
         page = opened(browser, f"{served.url}#sample=large", "large")
         took = 1000 * (time.perf_counter() - began)
-        show(f"first picture of {ALONG**2} cells", [took], busy_ms() - busy)
+        show(f"first picture of {ALONG**2} cells", [took], 1000 * (busy_s() - busy))
         page.wait_for_timeout(1500)
         rng = np.random.default_rng(0)
         for factor in (4, 4):
             page.evaluate("([f]) => import('./static/image.js').then((m) => m.zoomBy(f))", [factor])
             page.wait_for_timeout(1500)
-            busy = busy_ms()
+            busy = busy_s()
             moves = [page.evaluate(PAN, rng.uniform(0.2, 0.8, 2).tolist()) for _ in range(11)]
-            worked = (busy_ms() - busy) / len(moves)
+            worked = 1000 * (busy_s() - busy) / len(moves)
             show("move, drawn", [move[0] for move in moves], worked)
             show("move, all tiles there", [move[1] for move in moves])
         page.context.close()
@@ -134,13 +134,6 @@ def opened(browser: Any, url: str, sample: str) -> Any:
     where = f"body[data-sample='{sample}'][data-frame='0'][data-busy='false']"
     page.wait_for_selector(where, state="attached")
     return page
-
-
-def busy_ms() -> float:
-    """Return the time of the processor so far, of this process and all that it started, ms."""
-    own = psutil.Process()
-    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
-    return 1000 * sum(one.user + one.system for one in times)
 
 
 def show(name: str, ms: list[float], worked_ms: float | None = None) -> None:

@@ -2,7 +2,8 @@
 
 A headless Chromium opens the page of each sample and corrects tracks and cells with mouse and keys,
 as a user would who looks for `--look-s` seconds before each correction. Rows are written into the
-folder `--corrections`; pictures of the steps go to `--pictures`.
+folder `--corrections`; pictures of the steps go to `--pictures`. No wait is longer than a minute:
+the script ends with what it waited for and what the page says.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from playwright.sync_api import TimeoutError as NoAnswer
 from playwright.sync_api import sync_playwright
+from processor_time import busy_s
 
 import cellsam_core as cc
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 GROWN = 1.15
 """Boxes are dragged a little larger than the cells."""
+LIMIT_S = 60.0
+"""Longest wait for an answer of the page, such as the model that is being loaded."""
 
 
 def main() -> None:
@@ -63,7 +68,7 @@ class User:
 
     def __init__(self, browser: Any, look_s: float, pictures: Path | None) -> None:
         self._page = browser.new_context(viewport={"width": 1360, "height": 860}).new_page()
-        self._page.set_default_timeout(600_000)
+        self._page.set_default_timeout(1000 * LIMIT_S)
         self._look_s = look_s
         self._pictures = pictures
         self._times: list[tuple[str, float]] = []
@@ -71,8 +76,17 @@ class User:
         self._sample = ""
 
     def work(self, url: str, sample: str) -> None:
-        """Correct a sample twenty times."""
-        began = time.perf_counter()
+        """Correct a sample twenty times; if the page does not answer, end with a sentence."""
+        try:
+            self._work(url, sample)
+        except NoAnswer as error:
+            self._picture("no_answer")
+            said = self._page.locator("#say").inner_text()
+            where = f"{sample}, after {len(self._times)} corrections"
+            raise SystemExit(f"{where}: {str(error).splitlines()[0]} Page: {said!r}") from error
+
+    def _work(self, url: str, sample: str) -> None:
+        began, busy = time.perf_counter(), busy_s()
         self._sample = sample
         self._page.goto(f"{url}#sample={sample}&frame=0")
         self._wait(sample=sample, busy="false")
@@ -85,11 +99,12 @@ class User:
             self._tracks()
         self._cells(20 - len(self._times))
         took = time.perf_counter() - began
-        seconds = [s for _, s in self._times]
+        worked, seconds = busy_s() - busy, [s for _, s in self._times]
+        slowest, longest = max(self._times, key=lambda t: t[1])
         print(
-            f"{sample}: {len(seconds)} corrections in {took:.0f} s, {self._hands} keys and clicks;"
-            f" answer after {statistics.median(seconds):.2f} s (median), {max(seconds):.2f} s"
-            f" (slowest: {max(self._times, key=lambda t: t[1])[0]})",
+            f"{sample}: {len(seconds)} corrections in {took:.0f} s, {worked:.0f} CPU s,"
+            f" {self._hands} keys and clicks; answer after {statistics.median(seconds):.2f} s"
+            f" (median), {longest:.2f} s (slowest: {slowest})",
             flush=True,
         )
         self._page.context.close()
@@ -106,17 +121,22 @@ class User:
         self._time("break", lambda: self._press("b"))
         self._time("take it back", lambda: self._press("z"), step=-1)
         self._page.keyboard.press("Escape")
+        self._press("Shift+ArrowLeft")  # the doubts may end in the last frame
+        self._wait(frame=0, busy="false")
         for action, key in (("swap", "s"), ("link", "a"), ("parent", "m")):
-            self._press("n")
-            first = self._data("chosen")
+            first = self._choose_next()["place"]
             if action != "swap":
-                self._press("ArrowRight")
-                self._page.wait_for_selector(f"body:not([data-frame='{first.split(':')[0]}'])")
-                self._wait(busy="false")
+                self._step(int(first.split(":")[0]))
             self._press("v")
             self._page.wait_for_selector("body[data-chosen*=' ']")
             self._time(action, lambda key=key: self._press(key))
             self._press("Escape")
+
+    def _step(self, frame: int) -> None:
+        """Go a frame on, or a frame back from the last one."""
+        last = int(self._page.get_by_label("Frame", exact=True).get_attribute("max"))
+        self._press("ArrowRight" if frame < last else "ArrowLeft")
+        self._wait(frame=frame + 1 if frame < last else frame - 1, busy="false")
 
     def _cells(self, n: int) -> None:
         """Delete cells and draw them again with boxes; cut, join, draw by hand; mark a region."""
@@ -169,7 +189,7 @@ class User:
         self._time(kind, lambda: self._press("c"))
 
     def _choose_next(self) -> dict[str, Any]:
-        """Choose the next cell by its key; return its label and bounding box, pixels."""
+        """Choose the next cell by its key; return its frame and label, and its box in pixels."""
         before = self._data("chosen")
         self._press("n")
         self._page.wait_for_selector(f"body:not([data-chosen='{before}'])[data-chosen*=':']")
@@ -180,7 +200,8 @@ class User:
               const { cellsOf } = await import('./static/state.js');
               const c = cellsOf(s.frame), k = c.rows.get(s.label);
               const r = Math.sqrt(c.area[k] / Math.PI);
-              return { label: s.label, box: [c.x[k] - r, c.y[k] - r, c.x[k] + r, c.y[k] + r] };
+              const box = [c.x[k] - r, c.y[k] - r, c.x[k] + r, c.y[k] + r];
+              return { place: `${s.frame}:${s.label}`, box };
             }"""
         )
         return found
@@ -193,6 +214,8 @@ class User:
         act()
         refused = self._page.locator("#say .problem")
         while self._data("rows") == before:
+            if time.perf_counter() - began > LIMIT_S:
+                raise NoAnswer(f"{name} wrote no row within {LIMIT_S:.0f} s.")
             self._page.wait_for_timeout(20)
             if refused.count():
                 print(f"  {name}: {refused.inner_text()}", flush=True)

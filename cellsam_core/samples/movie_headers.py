@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cellsam_core.files.filenames import natural_key
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.movie_channels import merge_channels
 from cellsam_core.samples.movie_files import FOLDER_FORMATS, MovieFiles, MovieOptions, error
-from cellsam_core.samples.movie_series import SeriesReader, refuse_missing_frame
+from cellsam_core.samples.movie_grey import merge_equal_colours
+from cellsam_core.samples.movie_series import Series, SeriesReader, refuse_missing_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cellsam_core.files.image_stack import Stack
     from cellsam_core.files.named_images import NamedImage
+
+N_COLOURS = 3
+"""Whoever names three channels of a colour image gets three, equal or not."""
 
 
 def read_movie(files: MovieFiles, options: MovieOptions) -> tuple[Stack, list[str]]:
@@ -39,13 +44,21 @@ def read_movie(files: MovieFiles, options: MovieOptions) -> tuple[Stack, list[st
     if not is_only:
         used = [image for group in groups.values() for image in group]
         told = refuse_missing_frame(used)
-        series = {name: reader.read(group) for name, group in groups.items()}
+        series = {name: _without_copies(reader.read(group)) for name, group in groups.items()}
         stack, warnings = merge_channels(files.root, series)
         return stack, told + warnings
     if "" in groups:
         only = reader.read(groups[""])
+        only = only if n_channels == N_COLOURS else _without_copies(only)
         return only.stack, only.warnings
-    return merge_channels(files.root, {name: reader.read(g) for name, g in groups.items()})
+    series = {name: _without_copies(reader.read(group)) for name, group in groups.items()}
+    return merge_channels(files.root, series)
+
+
+def _without_copies(series: Series) -> Series:
+    """Leave out the green and blue of grey images that were saved as colours."""
+    stack, told = merge_equal_colours(series.stack)
+    return replace(series, stack=stack, warnings=series.warnings + told)
 
 
 def _read_container(
@@ -70,4 +83,4 @@ def _read_container(
             "if they are time points, set the column `format` to tiff_stack, else name them in "
             "the column `channels`",
         )
-    return stack, []
+    return (stack, []) if n_channels == N_COLOURS else merge_equal_colours(stack)

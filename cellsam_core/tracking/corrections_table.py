@@ -130,7 +130,7 @@ def _second(one: Correction, key: tuple[int, int], first: Correction) -> InputEr
     return InputError(
         one.where,
         found=f"{one.operation} of label {key[1]} in frame {key[0]}",
-        expected=f"no contradiction to {first.operation} of the same ({first.where})",
+        expected=f"one correction of this cell ({first.where} is {first.operation})",
         remedy="remove one of the two rows",
     )
 

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from refusals import follow
 
 from cellsam_core.errors import InputError
@@ -525,3 +526,46 @@ def test_the_manifest_says_where_the_scales_come_from(tmp_path):
     (tmp_path / "movie.tif").unlink()
     write(tmp_path / "t0.tif", image(0))
     assert inspect(tmp_path).sources == {}
+
+
+def colours(folder, frames, suffix=".png"):
+    """Write frames ``(y, x, 3)`` as images of colours."""
+    folder.mkdir(exist_ok=True)
+    for t, pixels in enumerate(frames):
+        if suffix == ".png":
+            Image.fromarray(pixels).save(folder / f"t{t:03d}.png")
+        else:
+            tifffile.imwrite(folder / f"t{t:03d}.tif", pixels, photometric="rgb")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_grey_that_was_saved_as_colours_is_one_channel(tmp_path, suffix):
+    grey = np.random.default_rng(0).integers(0, 255, (3, *SHAPE, 1), np.uint8).repeat(3, axis=3)
+    manifest = inspect(colours(tmp_path / "grey", grey, suffix))
+    assert manifest.channels == ["grey"]
+    assert "t000" in (told := " ".join(manifest.warnings))
+    assert "one channel, grey" in told
+    assert np.array_equal(read_frame(manifest, 2), grey[2, :, :, 0][None])
+    # Asked for by name, all three are there; and one may have a name of its own.
+    named = inspect(tmp_path / "grey", channels=["R", "G", "B"])
+    assert named.channels == ["R", "G", "B"]
+    assert inspect(tmp_path / "grey", channels=["DIC"]).channels == ["DIC"]
+
+
+def test_a_movie_with_one_coloured_pixel_in_its_last_frame_keeps_its_colours(tmp_path):
+    frames = np.zeros((3, *SHAPE, 3), np.uint8)
+    frames[2, -1, -1, 2] = 1
+    manifest = inspect(colours(tmp_path / "colours", frames))
+    assert manifest.channels == ["R", "G", "B"]
+    assert manifest.warnings == []
+
+
+def test_channels_in_files_of_equal_colours_are_put_side_by_side(tmp_path):
+    for name, value in (("DAPI", 3), ("GFP", 7)):
+        for t in range(2):
+            pixels = np.full((*SHAPE, 3), value, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{name}_t{t:02d}.png")
+    manifest = inspect(tmp_path)
+    assert manifest.channels == ["DAPI", "GFP"]
+    assert values(manifest) == [[3, 7], [3, 7]]

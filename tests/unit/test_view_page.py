@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,44 @@ def test_frames_are_those_of_the_movie(tab: Tab, served: Page, shown_results: Pa
     page.keyboard.press(" ")
     tab.wait(frame=6)
     page.keyboard.press(" ")
+
+
+def test_the_whole_image_stays_in_view_while_its_room_changes(tab: Tab, served: Page):
+    page = tab.open(served.url, "movie")
+    page.keyboard.press("ArrowLeft")
+    page.locator("#say").get_by_text("This is the first frame.").wait_for()
+    wait_until_whole(page)
+    page.keyboard.press("?")
+    page.set_viewport_size({"width": 1000, "height": 480})
+    wait_until_whole(page)
+    page.keyboard.press("+")
+    page.set_viewport_size({"width": 1200, "height": 760})
+    page.wait_for_timeout(300)
+    assert view_of(page)["w"] < view_of(page)["scale"] * view_of(page)["width"]  # not undone
+
+
+def view_of(page: Any) -> dict[str, float]:
+    """Scale and corner of the image, and size of its room, on the screen."""
+    found: dict[str, float] = page.evaluate(
+        """async () => {
+          const { view } = await import('./static/image.js');
+          const { sample } = (await import('./static/state.js')).state;
+          return { ...view(), width: sample.width, height: sample.height };
+        }"""
+    )
+    return found
+
+
+def wait_until_whole(page: Any) -> None:
+    """Wait until the image fills its room in one direction and lies inside it in both."""
+    for _ in range(100):
+        v = view_of(page)
+        sides = v["width"] * v["scale"], v["height"] * v["scale"]
+        if v["x"] > -1 and v["y"] > -1 and sides[0] < v["w"] + 1 and sides[1] < v["h"] + 1:
+            assert max(sides[0] / v["w"], sides[1] / v["h"]) > 0.95
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"The image is cut: {v}")
 
 
 def mean_grey(tab: Tab, y: int, x: int) -> float:

@@ -4,7 +4,7 @@
 import { html, useEffect, useRef } from "./vendor/htm-preact.module.js";
 import { setFrame } from "./choose.js";
 import { MEASURES, css, scaleColour } from "./colours.js";
-import { data, isMovie, set, state } from "./state.js";
+import { KINDS, data, isMovie, set, state } from "./state.js";
 
 const EMPTY = { movie: "Click on a cell to see its track and trace.", tissue: "Click on a cell to see its counts." };
 
@@ -14,7 +14,7 @@ export function cell() {
   const one = data.cell?.label === chosen.label && data.cell?.frame === chosen.frame ? data.cell : null;
   return html`<section class="panel" id="cell"><h2>${chosen.track ? `Track ${chosen.track}` : `Cell ${chosen.label}`}</h2>
     ${one ? (isMovie() ? movieFacts(one) : tissueFacts(one)) : null}
-    ${isMovie() && state.sample.has?.traces && data.trace ? html`<${Trace} track=${data.trace} key=${data.trace.track} />` : null}</section>`;
+    ${isMovie() && state.sample.has?.traces && data.trace ? html`<${Trace} track=${data.trace} isDark=${dark.matches} key=${data.trace.track} />` : null}</section>`;
 }
 
 const facts = (rows) => html`<dl>${rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
@@ -32,7 +32,7 @@ function movieFacts(one) {
     ["cell", `label ${one.label} in frame ${one.frame}`],
     ["area", area(one.area_px)],
     ["found with score", round(one.score)],
-    ["link", one.link_kind && `${one.link_kind}${one.link_probability == null ? "" : `, probability ${round(one.link_probability, 3)}`}`],
+    ["link", one.link_kind && `${KINDS[one.link_kind] ?? one.link_kind}${one.link_probability == null ? "" : `, probability ${round(one.link_probability, 3)}`}`],
     ["frames", track && `${track.first_frame} to ${track.last_frame}`],
     ["generation", track?.generation],
     ["flags", one.flags?.replaceAll(";", ", ")],
@@ -50,14 +50,17 @@ function tissueFacts(one) {
 }
 
 /** @param {{track: any}} properties */
-function Trace({ track }) {
+const dark = matchMedia("(prefers-color-scheme: dark)");
+dark.addEventListener("change", () => set()); // such as in the evening
+
+function Trace({ track, isDark }) {
   const box = useRef(null);
   const plot = useRef(null);
   useEffect(() => {
     if (!box.current) return undefined;
-    plot.current = makePlot(box.current, track);
+    plot.current = makePlot(box.current, track, isDark);
     return () => plot.current?.destroy();
-  }, [track]);
+  }, [track, isDark]);
   useEffect(() => plot.current?.redraw(false));
   const rows = track.trace?.cell ?? Object.values(track.trace ?? {})[0];
   if (!rows) return html`<p class="hint">This track has no trace.</p>`;
@@ -77,16 +80,15 @@ function series(rows) {
   return Object.keys(rows).filter((name) => name.endsWith("_mean")).map((name) => [name.replace("_mean", ""), rows[name]]);
 }
 
-function makePlot(box, track) {
+function makePlot(box, track, isDark) {
   const rows = track.trace?.cell ?? Object.values(track.trace ?? {})[0];
   if (!rows) return null;
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const ink = dark ? "#ccc" : "#444";
+  const ink = isDark ? "#ccc" : "#444";
   const lines = series(rows);
   // What makes a ratio invalid, such as a division, says nothing about an intensity.
   const isMasked = Boolean(ratioOf(rows));
   const values = lines.map(([, column]) => column.map((v, k) => (rows.valid[k] || !isMasked ? v : null)));
-  const axis = { stroke: ink, grid: { stroke: dark ? "#333" : "#e5e5e5" }, ticks: { stroke: dark ? "#333" : "#e5e5e5" }, font: "11px system-ui" };
+  const axis = { stroke: ink, grid: { stroke: isDark ? "#333" : "#e5e5e5" }, ticks: { stroke: isDark ? "#333" : "#e5e5e5" }, font: "11px system-ui" };
   const colours = ["#0b84d8", "#e07b00", "#00976b", "#b3589a"];
   const options = {
     width: Math.max(200, box.clientWidth),
@@ -96,7 +98,7 @@ function makePlot(box, track) {
     scales: { x: { time: false, range: [0, state.sample.frames - 1] } },
     axes: [{ ...axis, label: "frame", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], labelSize: 16, size: 28, labelFont: "11px system-ui" }, { ...axis, size: sizeOfTicks, label: lines.length > 1 ? "grey value" : isMasked ? lines[0][0] : `${lines[0][0]}, grey value`, labelSize: 16, labelFont: "11px system-ui" }],
     series: [{ label: "frame" }, ...lines.map(([name], k) => ({ label: name, stroke: colours[k % colours.length], width: 1.5, points: { show: values[k].length < 60, size: 5 } }))],
-    hooks: { draw: [(u) => drawFrameLine(u, dark)] },
+    hooks: { draw: [(u) => drawFrameLine(u, isDark)] },
   };
   const plot = new uPlot(options, [rows.frame, ...values], box);
   plot.over.addEventListener("click", (event) => {

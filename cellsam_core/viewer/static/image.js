@@ -47,7 +47,16 @@ export function makeViewer() {
     if (event.message === "Image load aborted") return;
     call(event.tile.getUrl().slice("api/".length)).catch(complain); // its sentence says why
   });
+  for (const name of ["canvas-drag", "canvas-scroll", "canvas-pinch"]) viewer.addHandler(name, () => (isWhole = false));
+  new ResizeObserver(fitAgain).observe(document.getElementById("viewer"));
   return viewer;
+}
+
+let isWhole = false; // the whole image is shown, until the user moves
+
+/** Panels that come and go change the room for the image: what was whole stays whole. */
+function fitAgain() {
+  if (isWhole && state.sample && viewer.world.getItemCount()) fit(true);
 }
 
 export const reduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -204,6 +213,7 @@ export async function pictureOf(frame, left, top, side) {
 }
 
 export function fit(isAtOnce = false) {
+  isWhole = true;
   const { width, height } = state.sample;
   const box = document.getElementById("viewer");
   viewer.viewport.resize(new OpenSeadragon.Point(box.clientWidth, box.clientHeight), true);
@@ -211,12 +221,14 @@ export function fit(isAtOnce = false) {
 }
 
 export function zoomBy(factor) {
+  isWhole = false;
   viewer.viewport.zoomBy(factor);
   viewer.viewport.applyConstraints();
 }
 
 /** Move to a place, and closer if the cells there would be small. */
 export function goTo(x, y, radius = 20) {
+  isWhole = false;
   const { width } = state.sample;
   const side = Math.max(8 * radius, 60) / width;
   const now = viewer.viewport.getBounds();

@@ -9,8 +9,8 @@ const PLAY_MS = 150;
 
 /** @type {Array<{key: string, text: string, group: string, run: (event?: any) => void, movie?: boolean, tracks?: boolean, edits?: boolean}>} */
 export const ACTIONS = [
-  { key: "ArrowLeft", text: "a frame back, on (Shift: ten)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? -10 : -1) },
-  { key: "ArrowRight", text: "a frame back, on (Shift: ten)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? 10 : 1) },
+  { key: "ArrowLeft", text: "a frame back, a frame on (Shift: ten)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? -10 : -1) },
+  { key: "ArrowRight", text: "a frame back, a frame on (Shift: ten)", group: "Look", movie: true, run: (e) => step(e?.shiftKey ? 10 : 1) },
   { key: " ", text: "play and stop", group: "Look", movie: true, run: () => play() },
   { key: "l", text: "labels: outlines, fills, off", group: "Look", run: () => nextOf("labels", ["outlines", "fills", "off"]) },
   { key: "t", text: "tails on and off", group: "Look", movie: true, run: () => set({ tails: !state.tails }) },
@@ -43,7 +43,13 @@ function leave() {
   set({ dialog: "", drawer: false });
 }
 
-export const step = (n) => setFrame(state.frame + n);
+/** Go some frames on or back; at an end of the movie the page says so. */
+export function step(n) {
+  const last = state.sample.frames - 1;
+  const isAtEnd = state.frame === (n > 0 ? last : 0);
+  if (isAtEnd) return set({ message: `This is the ${n > 0 ? "last" : "first"} frame.`, isProblem: false });
+  return setFrame(state.frame + n);
+}
 
 function nextOf(name, words) {
   const word = words[(words.indexOf(state[name]) + 1) % words.length];

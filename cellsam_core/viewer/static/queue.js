@@ -3,7 +3,7 @@
 
 import { html } from "./vendor/htm-preact.module.js";
 import { visit } from "./choose.js";
-import { complain, data, say, set, state } from "./state.js";
+import { KINDS, complain, data, say, set, state } from "./state.js";
 
 const SHOWN = 8;
 
@@ -56,7 +56,7 @@ export function queue() {
     ${now < 0 ? html`<button onClick=${() => goToRow(0).catch(complain)}><kbd>↓</kbd> start</button>` : null}
     <table><thead><tr><th></th><th>event</th><th>frame</th><th>tracks</th><th>probability</th></tr></thead><tbody>
       ${rows.slice(first, first + SHOWN).map((row, i) => html`<tr class=${first + i === now ? "on" : ""} onClick=${() => goToRow(first + i).catch(complain)}>
-        <td>${state.confirmed?.has(first + i) ? "✓" : first + i + 1}</td><td><button class="quiet" onClick=${(e) => { e.stopPropagation(); goToRow(first + i).catch(complain); }}>${row.event_kind}</button></td><td>${row.frame}</td><td>${row.track_ids.replaceAll(";", ", ")}</td><td>${row.probability.toFixed(3)}</td></tr>`)}
+        <td>${state.confirmed?.has(first + i) ? "✓" : first + i + 1}</td><td><button class="quiet" onClick=${(e) => { e.stopPropagation(); goToRow(first + i).catch(complain); }}>${KINDS[row.event_kind] ?? row.event_kind}</button></td><td>${row.frame}</td><td>${row.track_ids.replaceAll(";", ", ")}</td><td>${row.probability.toFixed(3)}</td></tr>`)}
     </tbody></table>
     </section>`;
 }

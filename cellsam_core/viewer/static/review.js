@@ -55,9 +55,9 @@ onBreak(() => {
 
 addActions([
   { key: "Enter", text: "yes, it is right", group: "Review", tracks: true, movie: true, edits: true, run: safely(confirm) },
-  { key: "ArrowDown", text: "next doubt, one back", group: "Review", movie: true, run: safely(() => next(1)) },
-  { key: "ArrowUp", text: "next doubt, one back", group: "Review", movie: true, run: safely(() => next(-1)) },
-  ...[1, 2, 3].map((n) => ({ key: String(n), text: "no, it is this cell of before", group: "Review", tracks: true, movie: true, edits: true, run: safely(() => take(n - 1)) })),
+  { key: "ArrowDown", text: "next doubt, doubt before", group: "Review", movie: true, run: safely(() => next(1)) },
+  { key: "ArrowUp", text: "next doubt, doubt before", group: "Review", movie: true, run: safely(() => next(-1)) },
+  ...[1, 2, 3].map((n) => ({ key: String(n), text: "no, it is this cell", group: "Review", tracks: true, movie: true, edits: true, run: safely(() => take(n - 1)) })),
 ]);
 
 listen(() => {

@@ -86,6 +86,9 @@ export function complain(error) {
   if (!("status" in (error ?? {}))) console.error(error);
 }
 
+/** Kinds of links and events in plain words; the others are plain already. */
+export const KINDS = { start: "none, the track begins here", rescue: "far link", mitosis: "division" };
+
 export const isMovie = () => state.sample?.assay === "movie";
 
 /** Cells of a frame, or null while they are on the way. */

@@ -45,8 +45,9 @@ function stop() {
 
 onLeave(() => {
   if (!state.tool && !state.proposal) return false;
+  const isDropped = state.proposal || isDrawing() || waitingBox;
   stop();
-  say("Nothing was written.");
+  say(isDropped ? "The drawing was dropped: nothing was written." : "The tool is off.");
   return true;
 });
 
