@@ -143,7 +143,7 @@ def test_what_the_workflow_would_refuse_is_not_written(folder: Path):
     assert answer.status_code == 409
     assert "one correction of this cell" in answer.json()["error"]
     assert answer.json()["error"].startswith("Nothing was written: found link of label 1")
-    assert "(row 2)" in answer.json()["error"]
+    assert "(row 2 is link)" in answer.json()["error"]
     assert path.read_bytes() == before
 
 
