@@ -224,7 +224,7 @@ def test_objects_that_are_not_there_are_named(row: Row, message: str) -> None:
         ("merge,1,2,0,3,\n", "row 2: found label 3 in frame 0, expected another of frame 1"),
         ("merge,1,2,1,2,\n", "expected another of frame 1"),
         ("set-parent,1,2,1,3,\n", "row 2: found other_frame 1, expected a frame before frame 1"),
-        ("unlink,1,2,,,\nlink,1,2,0,3,\n", r"row 3: found link of label 2 in frame 1, .*row 2\)"),
+        ("unlink,1,2,,,\nlink,1,2,0,3,\n", r"row 3: found link of label 2 in frame 1, .*row 2 is"),
         ("link,1,2,0,3,\nlink,1,4,0,3,\n", r"row 3: found link of label 3 in frame 0"),
         ("delete,1,2,,,\nlink,1,2,0,3,\n", r"row 3: .*one correction .*row 2 is delete\)"),
         ("merge,1,2,1,3,\nmerge,1,3,1,4,\n", r"row 3: found merge of label 3 in frame 1"),
