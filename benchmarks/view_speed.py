@@ -45,6 +45,8 @@ def main() -> None:
             maker = get_context("spawn").Process(target=make_tissue, args=made)
             maker.start()
             maker.join()
+            if maker.exitcode:
+                raise SystemExit("The tissue was not made: empty the folder, and try again.")
         page = cc.view(root / "results", corrections=root / "corrections")
         with httpx.Client(base_url=page.url + "api/", timeout=120) as client:
             measure(client, args.tiles)
