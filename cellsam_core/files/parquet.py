@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    import pyarrow as pa
+    import pandas as pd
+
+    from cellsam_core.outputs import Output
 
 FOOTER_KEY = b"cellsam_core:footer_crc32"
 BLANK = b"00000000"
@@ -45,6 +48,17 @@ def parquet_writer(
         at = _value_at(footer)
         file.seek(start + at)
         file.write(_checksum(footer, at))
+
+
+def described_table(table: pd.DataFrame, output: Output) -> pa.Table:
+    """Make a table for a file whose columns are declared, with the meaning of each column."""
+    found = pa.Schema.from_pandas(table, preserve_index=False)
+    # Without rows a column of text has no type.
+    fields = [
+        item.with_type(pa.string()) if pa.types.is_null(item.type) else item for item in found
+    ]
+    schema = output.described(pa.schema(fields, found.metadata))
+    return pa.Table.from_pandas(table, schema, preserve_index=False)
 
 
 def open_parquet(path: str | Path, **options: Any) -> pq.ParquetFile:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import zarr
 
 from cellsam_core.errors import InputError
@@ -18,7 +17,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.facts import Facts, read_facts, write_facts
 from cellsam_core.files.omezarr_arrays import CHUNK_PX
-from cellsam_core.files.parquet import parquet_writer
+from cellsam_core.files.parquet import described_table, parquet_writer
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.files.tables import with_sample
 from cellsam_core.labels.shared_pixels import count_shared_pixels
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
     from cellsam_core.files.omezarr import OmeZarr
     from cellsam_core.labels.source import LabelSource
-    from cellsam_core.outputs import Output
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +218,7 @@ def _write(folder: Path, cells: _Labels, nuclei: _Labels, store: OmeZarr) -> Non
             for y0, rows in _bands(cells, nuclei, frame, pairs):
                 pyramid.write(plane, y0, rows)
             tables = _described(pairs, frame, cells, facts.sample)
-            arrow = [_arrow(t, o) for t, o in zip(tables, (NUCLEI, CELLS), strict=True)]
+            arrow = [described_table(t, o) for t, o in zip(tables, (NUCLEI, CELLS), strict=True)]
             for path, table in zip((nuclei_path, cells_path), arrow, strict=True):
                 if len(writers) < len(arrow):
                     writers.append(stack.enter_context(parquet_writer(path, table.schema)))
@@ -250,13 +248,3 @@ def _create(path: Path, cells: OmeZarr, nuclei: _Labels, facts: Facts) -> OmeZar
     if record:
         zarr.open_group(str(path)).attrs["cellsam"] = record
     return store
-
-
-def _arrow(table: pd.DataFrame, output: Output) -> pa.Table:
-    found = pa.Schema.from_pandas(table, preserve_index=False)
-    # Without rows a column of text has no type.
-    fields = [
-        item.with_type(pa.string()) if pa.types.is_null(item.type) else item for item in found
-    ]
-    schema = output.described(pa.schema(fields, found.metadata))
-    return pa.Table.from_pandas(table, schema, preserve_index=False)

@@ -28,6 +28,7 @@ LEAST_SHOWN_PX = 240
 GAP_PX = 4
 BAR_HEIGHT_PX = 3
 N_RANDOM = 3
+MAX_SHARED = 0.25  # of a crop, with another one
 SEED = 0
 ROUND_LENGTHS = (1, 2, 5)
 
@@ -49,7 +50,8 @@ def choose_places(
 
     The same table gives the same places. No two of the chosen cells are in one crop: if a cell is
     already shown for another reason, in this frame or another, the next one in the same order is
-    taken. Where all cells are shown, another frame of them is taken.
+    taken. Where all cells are shown, another frame of them is taken. There are fewer places in a
+    small image: a crop that shares more than a quarter with another one is left out.
 
     Parameters
     ----------
@@ -76,7 +78,29 @@ def choose_places(
         for _ in range(N_RANDOM)
     ]
     first = [Place("seam of two tiles", 0, y, x) for y, x in seams[:1]]
-    return [*random, *_extremes(ordered, n_frames, crop_side(cells)), *first]
+    side = crop_side(cells)
+    others = [*_extremes(ordered, n_frames, side), *first]
+    kept = _apart([random[0], *others, *random[1:]], shape_yx, side)
+    return [place for place in (*random, *others) if place in kept]
+
+
+def _apart(places: Sequence[Place], shape_yx: tuple[int, int], side_px: int) -> list[Place]:
+    """Leave out places that an earlier one of the same frame nearly shows."""
+    kept: list[tuple[Place, Window]] = []
+    for place in places:
+        window = window_at(place, shape_yx, side_px)
+        earlier = (other for before, other in kept if before.frame == place.frame)
+        if all(_share_in(window, other) <= MAX_SHARED for other in earlier):
+            kept.append((place, window))
+    return [place for place, _ in kept]
+
+
+def _share_in(window: Window, other: Window) -> float:
+    """Share of a window that another one covers."""
+    height = min(window.y1, other.y1) - max(window.y0, other.y0)
+    width = min(window.x1, other.x1) - max(window.x0, other.x0)
+    area = (window.y1 - window.y0) * (window.x1 - window.x0)
+    return max(0, height) * max(0, width) / area
 
 
 def _extremes(cells: pd.DataFrame, n_frames: int, side_px: int) -> list[Place]:

@@ -15,6 +15,7 @@ from cellsam_core.reporting.images import outlines, read_window, stretch, window
 from cellsam_core.reporting.page import Picture, Section, Table, render
 from cellsam_core.reporting.section_purity import figure_purity
 from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
+from cellsam_core.vendor.counts import SQUARE_UM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from cellsam_core.reporting.results import Results
     from cellsam_core.vendor.stage import VendorComparison
 
-SIDE_UM = 60.0
 SHOWN_PX = 360  # side of a picture on the page
 RED, WHITE = (255, 70, 70), (255, 255, 255)
 BRIGHTNESS = 0.7
@@ -148,7 +148,7 @@ def _places(found: VendorComparison, results: Results) -> list[Section]:
         section.paragraphs.append("There is no stain to show, or no place differs.")
         return [section]
     pixel_um = pixel_size_of(np.array(source.um_to_px))
-    side_px = max(16, round(SIDE_UM / pixel_um))
+    side_px = max(16, round(SQUARE_UM / pixel_um))
     windows = [
         window_around(
             found.manifest.shape_yx,

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import pandas as pd
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from cellsam_core.labels.source import LabelSource
@@ -153,15 +152,12 @@ def _remove_traces(folder: Path) -> None:
 
 
 def _write_tables(folder: Path, tracks: Tracks, sample: str, shapes: pd.DataFrame) -> None:
-    import pyarrow as pa
-
     from cellsam_core.files.atomic import atomic_path
-    from cellsam_core.files.parquet import parquet_writer
+    from cellsam_core.files.parquet import described_table, parquet_writer
 
     objects = with_sample(tracks.objects.join(shapes), sample)
-    schema = OBJECTS.described(_schema_of(objects))
-    rows = pa.Table.from_pandas(objects, schema, preserve_index=False)
-    with atomic_path(folder / OBJECTS_FILE) as path, parquet_writer(path, schema) as writer:
+    rows = described_table(objects, OBJECTS)
+    with atomic_path(folder / OBJECTS_FILE) as path, parquet_writer(path, rows.schema) as writer:
         writer.write_table(rows)
     names = {name: name for name in ("tracks", "divisions", "intervals", "drift", "review")}
     for name, attribute in (names | {"corrections": "outcomes"}).items():
@@ -169,15 +165,6 @@ def _write_tables(folder: Path, tracks: Tracks, sample: str, shapes: pd.DataFram
         with atomic_path(folder / f"{name}.csv") as path:
             written = with_sample(table, sample)
             written.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
-
-
-def _schema_of(objects: pd.DataFrame) -> pa.Schema:
-    """Return the schema of a table, in which a column of words is text even without rows."""
-    import pyarrow as pa
-
-    found = pa.Schema.from_pandas(objects, preserve_index=False)
-    fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in found]
-    return pa.schema(fields, found.metadata)
 
 
 def _write_exports(folder: Path, tracks: Tracks, labels: LabelSource) -> pd.DataFrame:

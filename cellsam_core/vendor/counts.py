@@ -72,15 +72,27 @@ class BothCounts:
     n_common: Whole
     changed: Whole
 
-    def places(self) -> list[tuple[int, int, int]]:
-        """Return row, column and number of the squares that differ most."""
+    def places(self, shape_um: tuple[float, float]) -> list[tuple[int, int, int]]:
+        """Return row, column and number of the squares that differ most, fewer in a small tissue.
+
+        The picture of a square is as large as the square, and is moved into the image of height
+        and width `shape_um`. No two of the pictures overlap.
+        """
         left, found = self.changed.copy(), []
+        starts = [
+            np.minimum(np.arange(n) * SQUARE_UM, max(size - SQUARE_UM, 0.0))
+            for n, size in zip(left.shape, shape_um, strict=True)
+        ]
         for _ in range(N_PLACES):
             row, column = np.unravel_index(int(np.argmax(left)), left.shape)
             if left[row, column] == 0:
                 break
             found.append((int(row), int(column), int(left[row, column])))
-            left[row, column] = 0
+            is_near = [
+                abs(each - each[at]) < SQUARE_UM
+                for each, at in zip(starts, (row, column), strict=True)
+            ]
+            left[np.ix_(*is_near)] = 0
         return found
 
 

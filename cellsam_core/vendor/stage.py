@@ -18,6 +18,7 @@ from cellsam_core.corrections.result import masks_folder
 from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import match
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.parquet import described_table, parquet_writer
 from cellsam_core.given_masks.options import GivenMasksOptions
 from cellsam_core.given_masks.source import open_masks
 from cellsam_core.labels.expand import expand
@@ -25,6 +26,7 @@ from cellsam_core.labels.image import open_label_image
 from cellsam_core.labels.tiles import measure_cells
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.transcripts import pixel_size_of
+from cellsam_core.vendor.columns import MATCHED
 from cellsam_core.vendor.counts import SQUARE_UM, Pairing, count_both, genes_table
 from cellsam_core.vendor.figures import THRESHOLDS, match_figures, sentences, side_figures
 from cellsam_core.vendor.overlap import count_shared
@@ -74,7 +76,9 @@ class VendorComparison:
         with atomic_path(folder / "genes.tsv") as path:
             self.genes.to_csv(path, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
         with atomic_path(folder / "cells_matched.parquet") as path:
-            self.matched.to_parquet(path, index=False)
+            rows = described_table(self.matched, MATCHED)
+            with parquet_writer(path, rows.schema) as writer:
+                writer.write_table(rows)
         with atomic_path(folder / "compare.json") as path:
             path.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
 
@@ -194,6 +198,7 @@ def compare_tiles(
     genes = genes_table(counts)
     matched = _matched_table(shared, overlaps, pairs, counts)
     n_matched = matched["n_vendor"].sum()
+    shape_um = [size * pixel_um for size in masks.shape_yx]
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "sample": manifest.sample,
@@ -208,7 +213,7 @@ def compare_tiles(
         "same_cell_share": float(matched["n_common"].sum() / n_matched) if n_matched else None,
         "places": [
             {"y_um": (row + 0.5) * SQUARE_UM, "x_um": (column + 0.5) * SQUARE_UM, "n_changed": n}
-            for row, column, n in counts.places()
+            for row, column, n in counts.places((shape_um[0], shape_um[1]))
         ],
         "purity_rings": [each.to_dict()["rings"] for each in pure],
     }

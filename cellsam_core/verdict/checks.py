@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from cellsam_core.verdict.limits import MANY_AMBER
+from cellsam_core.verdict.limits import CHECKS_MADE, MANY_AMBER
 from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Verdict:
     sample, assay
         Name of the sample, and ``movie``, ``merfish`` or ``seqfish``.
     checks
-        Six to eight checks.
+        Six to ten checks.
     numbers
         Chief numbers of the sample, by name.
     """
@@ -152,6 +152,20 @@ class Verdict:
             "checks": [check.to_json() for check in self.checks],
         }
         return json.dumps(record, indent=1) + "\n"
+
+
+def too_few_made(checks: Sequence[Check]) -> Check | None:
+    """Return a check that warns if most checks could not be made; None if half or none were made.
+
+    Without it, one good measure would make the verdict on an unknown sample good.
+    """
+    absent = [check.title for check in checks if check.colour == "unknown"]
+    n, n_made = len(checks), len(checks) - len(absent)
+    if n_made == 0 or 2 * n_made >= n:
+        return None
+    said = f"{n_made} of {n} checks could be made. These could not: {', '.join(absent)}."
+    measure = Measure(CHECKS_MADE, 100 * n_made / n, said)
+    return Check("completeness", "Checks that could be made", "verdict", (measure,))
 
 
 def worst_of(colours: Sequence[Colour]) -> Colour:

@@ -374,6 +374,17 @@ OFFSET = Limit(
     "The transcripts are shifted against the image: check the transform.",
     kinds=TISSUE,
 )
+CHECKS_MADE = Limit(
+    "checks_made",
+    "Share of the checks that could be made, if it is below one half",
+    "%",
+    50,
+    1,
+    "Little is known of this sample: run the stages that are missing, or look at the results"
+    " yourself.",
+    JUDGED,
+    higher_is_better=True,
+)
 
 LIMITS: tuple[Limit, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Limit)

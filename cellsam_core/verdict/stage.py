@@ -10,7 +10,7 @@ import numpy as np
 from cellsam_core.files.tables import table_errors
 from cellsam_core.traces.files import read_options
 from cellsam_core.verdict.cells import COLUMNS, cell_checks
-from cellsam_core.verdict.checks import Verdict
+from cellsam_core.verdict.checks import Verdict, too_few_made
 from cellsam_core.verdict.images import image_check
 from cellsam_core.verdict.motion import drift_check, link_check, trace_check, track_check
 from cellsam_core.verdict.rounds import alignment_check
@@ -55,6 +55,8 @@ def verdict_of(results: Evidence) -> Verdict:
     else:
         more, counted = tissue_checks(results, diameter)
     checks += [*more, image_check(results, diameter)]
+    few = too_few_made(checks)
+    checks = [*([] if few is None else [few]), *checks]
     return Verdict(manifest.sample, manifest.assay, tuple(checks), numbers | counted)
 
 

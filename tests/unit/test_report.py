@@ -20,7 +20,13 @@ from cellsam_core.config.check import parse_config
 from cellsam_core.errors import InputError
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.reporting import figures_common
-from cellsam_core.reporting.crops import choose_places, round_length, seam_centres, window_at
+from cellsam_core.reporting.crops import (
+    choose_places,
+    crop_side,
+    round_length,
+    seam_centres,
+    window_at,
+)
 from cellsam_core.reporting.page import Section, Table, cell, render
 from cellsam_core.reporting.provenance import provenance
 from cellsam_core.reporting.results import Results
@@ -419,6 +425,14 @@ def test_places_of_crops_are_the_same_each_time():
     window = window_at(places["random place"], (500, 400), 1000)
     assert (window.y0, window.y1, window.x0, window.x1) == (0, 500, 0, 400)
     assert choose_places(cells[:0], (500, 400)) == []
+    # In an image hardly larger than a crop, one crop shows all; in one of two crops, two do.
+    side = crop_side(cells)
+    small = cells.assign(y=cells["y"] / 6, x=cells["x"] / 5)
+    assert [p.reason for p in choose_places(small, (side + 8, side))] == ["random place"]
+    wide = choose_places(cells.assign(y=30, x=cells["x"] / 2), (side, 2 * side + 40))
+    starts = sorted(window_at(place, (side, 2 * side + 40), side).x0 for place in wide)
+    assert len(starts) >= 2
+    assert min(np.diff(starts)) >= 0.75 * side
     assert seam_centres((600, 600), {"cell_diameter_px": 26.0, "tile_px": 300})
     assert [round_length(n) for n in (3.3, 5, 0.26, 71)] == [2, 5, 0.2, 50]
 

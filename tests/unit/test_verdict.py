@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from fake_results import write_movie, write_spatial
 from scipy import ndimage
 
 import cellsam_core as cc
+from cellsam_core.reporting.page import render
 from cellsam_core.verdict import limits
 from cellsam_core.verdict.cells import found_measures, size_measures
 from cellsam_core.verdict.checks import Check, Measure, Verdict, worst_of
@@ -254,6 +256,24 @@ def test_the_worst_measure_decides():
         "link": "report.html#a",
         "measures": 0,
     }
+
+
+def test_few_checks_are_never_good(tmp_path):
+    results = tmp_path / "tissue"
+    write_spatial(results)
+    for name in ("1_preprocessed", "2_masks", "3_cells"):
+        shutil.rmtree(results / name)
+    assert cc.judge(results).colour == "unknown"
+    (results / "0_decoded").mkdir()
+    rounds = [{"residual_px": 0.1}]
+    quality = {"fields": [{"rounds": rounds}], "colours": []}
+    (results / "0_decoded/decode_qc.json").write_text(json.dumps(quality))
+    verdict = cc.judge(results)
+    assert verdict["alignment"].colour == "green"
+    assert (verdict.colour, verdict.checks[0].name) == ("amber", "completeness")
+    said = verdict["completeness"].worst.reason
+    assert said.startswith("1 of 8 checks could be made. These could not: Cells found, Cell size")
+    assert f'id="{verdict["completeness"].link}"' in render("s", "", [], [], verdict)
 
 
 def test_limits_are_sound():
