@@ -48,7 +48,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "one type": {"types": 1},
 }
 CELLS = (60, 150, 500, 2000)
-MODEL_ERROR = 0.05  # as docs/purity.md says
+MODEL_ERROR = 0.02  # as docs/purity.md says
 
 
 def measure(seed: int, options: LeakOptions) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellsam_core.labels.borders import inner_borders
+from cellsam_core.labels.rows import rows_of
 from cellsam_core.labels.runs import find_runs
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ def _add_moments(
     """
     start, length = find_runs(tile)
     label = np.ascontiguousarray(tile).ravel()[start]
-    is_cell = label > 0
-    start, n, label = start[is_cell], length[is_cell], label[is_cell]
-    cell = np.searchsorted(ids, label)
+    cell = rows_of(label, ids)
+    is_cell = cell >= 0  # neither background nor a cell that is not measured
+    start, n, cell = start[is_cell], length[is_cell], cell[is_cell]
     y = start // tile.shape[1] + corner_yx[0] - origin[cell, 0]
     x = start % tile.shape[1] + corner_yx[1] - origin[cell, 1]
     sum_x = n * x + n * (n - 1) // 2
@@ -97,19 +98,21 @@ def _perimeters(
     labels: npt.NDArray[np.uint32], ids: npt.NDArray[np.uint32]
 ) -> npt.NDArray[np.float64]:
     """Sum the lengths of the pixels of the borders inside of the margin."""
-    inner = labels[1:-1, 1:-1]
-    border = inner_borders(labels)[1:-1, 1:-1]
-    core, on_border = inner[1:-1, 1:-1], border[1:-1, 1:-1]
-    y, x = np.divmod(np.flatnonzero(on_border), on_border.shape[1])
-    here = core[y, x]
-    pattern = np.ones(len(y), np.int64)
+    border, width = inner_borders(labels), labels.shape[1]
+    is_inside = np.zeros(labels.shape, dtype=bool)
+    is_inside[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] = True
+    at = np.flatnonzero(border & is_inside)
+    # Places in flat arrays are found faster than pairs of y and x.
+    label, is_border = labels.ravel(), border.ravel()
+    here = label[at]
+    pattern = np.ones(len(at), np.int8)
     for dy, dx in product((-1, 0, 1), repeat=2):
         if dy or dx:
-            place = y + 1 + dy, x + 1 + dx
-            weight = NEIGHBOUR_WEIGHT[abs(dy) + abs(dx)]
-            pattern += weight * (border[place] & (inner[place] == here))
-    cell = np.searchsorted(ids, here)
-    return np.bincount(cell, PATTERN_LENGTH[pattern], len(ids)).astype(np.float64)
+            place = at + (dy * width + dx)
+            weight = np.int8(NEIGHBOUR_WEIGHT[abs(dy) + abs(dx)])
+            pattern += weight * (is_border[place] & (label[place] == here))
+    row = rows_of(here, ids) + 1  # 0: a cell that is not measured
+    return np.bincount(row, PATTERN_LENGTH[pattern], len(ids) + 1)[1:].astype(np.float64)
 
 
 def _shapes(sums: npt.NDArray[np.float64], perimeter: npt.NDArray[np.float64]) -> pd.DataFrame:

@@ -28,6 +28,7 @@ LEAST_SHOWN_PX = 240
 GAP_PX = 4
 BAR_HEIGHT_PX = 3
 N_RANDOM = 3
+N_DRAWS = 10  # for each random place, of which those that are shown already are left out
 MAX_SHARED = 0.25  # of a crop, with another one
 SEED = 0
 ROUND_LENGTHS = (1, 2, 5)
@@ -75,13 +76,14 @@ def choose_places(
             float(rng.uniform(0, height)),
             float(rng.uniform(0, width)),
         )
-        for _ in range(N_RANDOM)
+        for _ in range(N_RANDOM * N_DRAWS)
     ]
     first = [Place("seam of two tiles", 0, y, x) for y, x in seams[:1]]
     side = crop_side(cells)
     others = [*_extremes(ordered, n_frames, side), *first]
     kept = _apart([random[0], *others, *random[1:]], shape_yx, side)
-    return [place for place in (*random, *others) if place in kept]
+    shown = [place for place in random if place in kept][:N_RANDOM]
+    return [*shown, *(place for place in others if place in kept)]
 
 
 def _apart(places: Sequence[Place], shape_yx: tuple[int, int], side_px: int) -> list[Place]:

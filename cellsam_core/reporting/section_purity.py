@@ -20,9 +20,9 @@ SHARES = (
 )
 CAPTION = (
     "Left: shares of the transcripts by distance from the border of the mask (negative: inside);"
-    " bars: one standard error of the own share. Right: share of all transcripts that is in cells,"
-    " and share of those that is the cells' own, if cells grow to each distance; the circle: the"
-    " cells of this sample."
+    " bars: one standard error of the own share, by chance. Right: share of all transcripts that is"
+    " in cells, and share of those that is the cells' own, if cells grow to each distance; the"
+    " circle: the cells of this sample."
 )
 ROWS = (
     ("purity", "share of own transcripts in the cells, at most"),

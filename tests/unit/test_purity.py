@@ -18,9 +18,9 @@ from cellsam_core.assignment.purity import windows as windows_module
 from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.masks import grown_um
 from cellsam_core.assignment.purity.molecules import choose_windows, read_molecules
-from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.assignment.purity.stage import measure_purity, windows_of
 from cellsam_core.labels.image import as_label_image
+from cellsam_core.labels.rows import rows_of
 from cellsam_core.labels.tiles import LabelTiles, measure_cells
 from cellsam_core.samples import transcripts as transcripts_module
 from cellsam_core.simulation.leak import LeakyTissue, draw_leak

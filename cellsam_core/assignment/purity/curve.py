@@ -11,9 +11,9 @@ import pandas as pd
 from cellsam_core.assignment.purity.hashing import hashed
 from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.profiles import Types, learn_types
-from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.assignment.purity.shares import N_GROUPS, Share, own_share
 from cellsam_core.assignment.purity.windows import CORE, FIRST, INNER
+from cellsam_core.labels.rows import rows_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.special import bdtr
 
 from cellsam_core.assignment.purity.hashing import hashed
-from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.assignment.purity.windows import CORE
+from cellsam_core.labels.rows import rows_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,6 +32,8 @@ MIN_POSITIVE = 0.05  # share of the cells that have a gene
 MAX_OBSERVED = 0.5  # of what independent genes would give
 MAX_P = 0.05
 N_SPLITS = 10
+ENOUGH_DRAWN = 2.5 * DEPTH  # transcripts of a core, of which hardly ever fewer than DEPTH are left
+KEY_BITS = 40
 
 
 class Lift(NamedTuple):
@@ -100,6 +102,9 @@ class _Thinned:
         self._row, self._zone, self._number = row, zone, number
         in_core = zone == CORE
         n_cells = int(row.max(initial=0)) + 1
+        n_in_core = np.bincount(row[in_core], minlength=n_cells)
+        # Below this key, a core is sure to have enough transcripts to draw; see `positive`.
+        self._limit = np.where(n_in_core > 0, ENOUGH_DRAWN / np.maximum(n_in_core, 1), 1.0)
         # A gene in fewer cells can't be positive in enough of them after thinning.
         pairs = np.unique(row[in_core].astype(np.int64) << 32 | gene[in_core].astype(np.int64))
         cells_with = np.bincount(pairs & 0xFFFFFFFF, minlength=int(gene.max(initial=0)) + 1)
@@ -110,10 +115,7 @@ class _Thinned:
 
     def positive(self, last_zones: list[int], salt: int) -> list[Positive]:
         """Mark the genes ``(cells, genes)`` among transcripts drawn up to each of some zones."""
-        within = np.flatnonzero(self._zone <= max(last_zones))
-        key = hashed(self._number[within], 300 + salt) >> np.uint64(24)
-        of_cell = self._row[within].astype(np.uint64) << np.uint64(40)
-        order = within[np.argsort(of_cell | key, kind="stable")]
+        order = self._in_order(max(last_zones), salt)
         found = []
         for last_zone in last_zones:
             kept = order[self._zone[order] <= last_zone]
@@ -125,6 +127,23 @@ class _Thinned:
             marks[self._row[drawn], self._column[drawn]] = 1
             found.append(marks)
         return found
+
+    def _in_order(self, last_zone: int, salt: int) -> npt.NDArray[np.intp]:
+        """Sort transcripts by cell and random key; leave out those that can't be drawn.
+
+        The transcripts with the lowest keys are drawn. Where a core alone has enough of them below
+        a limit, none above it is drawn, whatever the last zone.
+        """
+        within = np.flatnonzero(self._zone <= last_zone)
+        key = hashed(self._number[within], 300 + salt) >> np.uint64(64 - KEY_BITS)
+        row = self._row[within]
+        limit = (self._limit * 2**KEY_BITS)[row]
+        is_low = key < limit
+        in_core = is_low & (self._zone[within] == CORE)
+        n_low = np.bincount(row[in_core], minlength=self._shape[0])
+        kept = np.flatnonzero(is_low | (n_low < DEPTH)[row])
+        of_cell = row[kept].astype(np.uint64) << np.uint64(KEY_BITS)
+        return np.asarray(within[kept[np.argsort(of_cell | key[kept], kind="stable")]])
 
 
 def _pairs(positive: Positive) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -10,9 +10,9 @@ import scipy.sparse
 
 from cellsam_core.assignment.counts import FeatureIndex, number_features
 from cellsam_core.assignment.purity.hashing import hashed, uniform
-from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.assignment.purity.vertical import MeanHeight
 from cellsam_core.features import BLANK, GENE
+from cellsam_core.labels.rows import rows_of
 from cellsam_core.samples.panel import read_panel
 from cellsam_core.samples.transcripts import iter_transcripts
 
@@ -167,9 +167,9 @@ class _Collected:
         if self._kept < 1:
             at = at[uniform(row[at], 3) < self._kept]
         found, feature = self._windows.find(x[at], y[at]), feature[at]
-        zones, kinds = self._windows.zones, np.array(self._index.types)[feature]
-        is_gene = kinds == GENE
-        is_blank = (kinds == BLANK) & (found.zone < zones.nowhere)
+        zones, kinds = self._windows.zones, np.array(self._index.types)
+        is_gene = (kinds == GENE)[feature]
+        is_blank = (kinds == BLANK)[feature] & (found.zone < zones.nowhere)
         self._far = _added(self._far, feature[is_gene & (found.zone == zones.far)])
         self._blank = _added(self._blank, feature[is_blank])
         near = is_gene & (found.zone < zones.far)

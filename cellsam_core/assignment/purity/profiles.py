@@ -12,6 +12,7 @@ from cellsam_core.assignment.purity.hashing import hashed, uniform
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from scipy.sparse import coo_matrix
 
     Floats = npt.NDArray[np.float64]
 
@@ -109,7 +110,7 @@ def learn_types(learn: csr_matrix, held_out: csr_matrix) -> Types | None:
     overall = _overall(a)
     part_a, part_b = a[some], b[some]
     n_held_out = max(float(part_b.sum()), 1.0)
-    plain = np.asarray(part_b @ np.log(overall)).ravel()
+    plain, entries = np.asarray(part_b @ np.log(overall)).ravel(), part_b.tocoo()
     n_each = np.asarray(part_b.sum(axis=1)).ravel()
     best: tuple[float, Floats, Floats, float] | None = None
     spread = np.zeros(len(n_each))
@@ -118,10 +119,10 @@ def learn_types(learn: csr_matrix, held_out: csr_matrix) -> Types | None:
             continue
         for start in range(N_STARTS):
             found = _mixture(part_a, overall, n_types, start)
+            share, total = _share(found), _totals(part_a, found)
             for weight in WEIGHTS:
-                profiles = _profiles(part_a, found, overall, weight)
-                share = _share(found)
-                each = _held_out(part_a, part_b, profiles, share) - plain
+                profiles = _smoothed(total, overall, weight)
+                each = _held_out(_posterior(part_a, profiles, share), entries, profiles) - plain
                 gain = float(each.sum()) / n_held_out
                 if best is None or gain > best[0]:
                     best = gain, profiles, share, weight
@@ -143,9 +144,19 @@ def _share(posterior: Floats) -> Floats:
     return np.asarray(share / share.sum())
 
 
-def _profiles(counts: csr_matrix, posterior: Floats, overall: Floats, weight: float) -> Floats:
-    total = np.asarray(counts.T @ posterior).T + weight * overall
+def _totals(counts: csr_matrix, posterior: Floats) -> Floats:
+    """Count the transcripts ``(types, columns)`` that each type has."""
+    return np.asarray(counts.T @ posterior).T
+
+
+def _smoothed(total: Floats, overall: Floats, weight: float) -> Floats:
+    """Return profiles ``(types, columns)``; `weight` transcripts of the overall one are added."""
+    total = total + weight * overall
     return np.asarray(total / total.sum(axis=1, keepdims=True))
+
+
+def _profiles(counts: csr_matrix, posterior: Floats, overall: Floats, weight: float) -> Floats:
+    return _smoothed(_totals(counts, posterior), overall, weight)
 
 
 def _posterior(counts: csr_matrix, profiles: Floats, share: Floats) -> Floats:
@@ -185,12 +196,11 @@ def _seeds(counts: csr_matrix, n_types: int, start: int) -> Floats:
     return np.eye(n_types)[closest]
 
 
-def _held_out(learn: csr_matrix, held_out: csr_matrix, profiles: Floats, share: Floats) -> Floats:
+def _held_out(posterior: Floats, held_out: coo_matrix, profiles: Floats) -> Floats:
     """Logarithmic likelihood ``(cells,)`` of the held-out half, given the types of the other."""
-    posterior = _posterior(learn, profiles, share)
-    cells = held_out.tocoo()
-    likely = np.zeros(len(cells.data))
-    for k in range(len(profiles)):
-        likely += posterior[cells.row, k] * profiles[k, cells.col]
-    found = np.bincount(cells.row, cells.data * np.log(likely), minlength=held_out.shape[0])
+    n_each = np.bincount(held_out.row, minlength=held_out.shape[0])  # entries are sorted by row
+    likely = np.zeros(len(held_out.data))
+    for mine, profile in zip(posterior.T, profiles, strict=True):
+        likely += np.repeat(mine, n_each) * profile[held_out.col]
+    found = np.bincount(held_out.row, held_out.data * np.log(likely), minlength=len(n_each))
     return np.asarray(found, dtype=np.float64)

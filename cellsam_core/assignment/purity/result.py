@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BOUND = (
     "The purity may be a few percent too high: what leaks into cores, and what comes from a third"
-    " cell, is not seen. It includes an error of 0.05 that the standard errors do not."
+    " cell, is not seen. The standard errors are those of chance; the model adds about 0.02."
 )
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from cellsam_core.assignment.purity.rows import rows_of
 from cellsam_core.labels.borders import inner_borders
+from cellsam_core.labels.rows import rows_of
 
 if TYPE_CHECKING:
     from cellsam_core.labels.tiles import LabelTiles
@@ -167,28 +167,37 @@ class Windows:
         self, x_px: npt.NDArray[np.float64], y_px: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.int64]:
         """Return the number of the window at each place; -1 outside of the image."""
+        return self._place(x_px, y_px)[0]
+
+    def _place(
+        self, x_px: npt.NDArray[np.float64], y_px: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Return number of the window, and row and column of the pixel; 0 where it is outside."""
         height, width = self._labels.shape_yx
         column, row = np.floor(x_px + 0.5), np.floor(y_px + 0.5)
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        row, column = (np.where(inside, each, 0).astype(np.int64) for each in (row, column))
-        number = row // self.side_px * self.n_x + column // self.side_px
-        return np.where(inside, number, -1)
+        row, column = (np.where(inside, each, 0).astype(np.int32) for each in (row, column))
+        number = (row // self.side_px).astype(np.int64) * self.n_x + column // self.side_px
+        return np.where(inside, number, -1), row, column
 
     def find(self, x_px: npt.NDArray[np.float64], y_px: npt.NDArray[np.float64]) -> Found:
         """Look up the surroundings of transcripts; those outside of the image are nowhere."""
         zone = np.full(len(x_px), self.zones.nowhere, dtype=np.uint8)
         nearest, second = np.zeros((2, len(x_px)), dtype=np.uint32)
-        number = self.number(x_px, y_px)
-        order = np.argsort(number, kind="stable")
+        number, y, x = self._place(x_px, y_px)
+        # Small numbers are sorted by their digits, which takes a tenth of the time.
+        is_small = self.n_y * self.n_x < np.iinfo(np.int16).max
+        order = np.argsort(number.astype(np.int16) if is_small else number, kind="stable")
         starts = np.flatnonzero(np.diff(number[order], prepend=-2))
         for group in np.split(order, starts[1:]) if len(order) else []:
             if number[group[0]] < 0:
                 continue
             window_y, window_x = divmod(int(number[group[0]]), self.n_x)
             window = self.window(window_y, window_x)
-            row = np.floor(y_px[group] + 0.5).astype(np.int64) - window_y * self.side_px
-            column = np.floor(x_px[group] + 0.5).astype(np.int64) - window_x * self.side_px
-            row, column = row // self.zones.stride, column // self.zones.stride
+            row, column = (
+                (each[group] - first * self.side_px) // self.zones.stride
+                for each, first in ((y, window_y), (x, window_x))
+            )
             zone[group] = window.zone[row, column]
             owner = window.nearest[row, column]
             nearest[group] = window.ids[owner]
