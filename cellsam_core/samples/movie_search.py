@@ -195,8 +195,9 @@ def _is_challenge(folder: Path) -> bool:
     """Tell whether a folder has the layout of the Cell Tracking Challenge."""
     has_labels = any(f.stem.startswith("man_track") for f in list_images(folder))
     has_truth = folder.with_name(f"{folder.name}_GT").is_dir()
-    images = find_images(folder, 0)
-    return (has_labels or has_truth) and any(CTC_IMAGE.fullmatch(f.stem) for f in images)
+    if not (has_labels or has_truth):
+        return False
+    return any(CTC_IMAGE.fullmatch(f.stem) for f in find_images(folder, 0))
 
 
 def _challenge_images(root: Path, files: list[Path]) -> NamedImages:
