@@ -56,7 +56,9 @@ let isWhole = false; // the whole image is shown, until the user moves
 
 /** Panels that come and go change the room for the image: what was whole stays whole. */
 function fitAgain() {
-  if (isWhole && state.sample && viewer.world.getItemCount()) fit(true);
+  const again = () => isWhole && state.sample && viewer.world.getItemCount() && fit(true);
+  // OpenSeadragon changes the zoom itself in the next picture.
+  requestAnimationFrame(() => requestAnimationFrame(again));
 }
 
 export const reduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
