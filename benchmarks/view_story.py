@@ -46,7 +46,7 @@ def main() -> None:
     with sync_playwright() as driver:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = driver.chromium.launch(executable_path=chromium, args=flags)
-        for sample in args.samples or sorted(p.name for p in args.results.iterdir()):
+        for sample in args.samples or sorted(p.name for p in args.results.iterdir() if p.is_dir()):
             user = User(browser, args.look_s, args.pictures)
             user.work(page.url, sample)
         browser.close()
