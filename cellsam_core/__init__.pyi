@@ -19,6 +19,7 @@ from .first_steps.project import write_project as write_project
 from .first_steps.proposal import propose_sheet as propose_sheet
 from .given_masks.options import GivenMasksOptions as GivenMasksOptions
 from .given_masks.stage import import_masks as import_masks
+from .nuclei.options import PairOptions as PairOptions
 from .nuclei.stage import pair_nuclei as pair_nuclei
 from .preprocessing.frames import Frames as Frames
 from .preprocessing.options import PreprocessOptions as PreprocessOptions

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.nuclei.options import PairOptions
+from cellsam_core.options import add_options, from_arguments
+
 if TYPE_CHECKING:
     import argparse
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cells", type=Path, help="masks.zarr of the cells")
     parser.add_argument("nuclei", type=Path, help="masks.zarr of the nuclei")
+    add_options(parser, PairOptions)
     text = "folder for masks.zarr, nuclei.parquet and cells.parquet"
     parser.add_argument("-o", "--output", type=Path, required=True, help=text)
 
@@ -19,4 +23,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.nuclei.stage import pair_nuclei
 
-    pair_nuclei(args.cells, args.nuclei, args.output)
+    pair_nuclei(args.cells, args.nuclei, args.output, from_arguments(PairOptions, args))

@@ -15,6 +15,7 @@ from cellsam_core.decoding.options import DecodeOptions
 from cellsam_core.exports.options import ExportOptions
 from cellsam_core.files.options import StoreOptions
 from cellsam_core.given_masks.options import GivenMasksOptions
+from cellsam_core.nuclei.options import PairOptions
 from cellsam_core.options import Options, json_schema, option, options
 from cellsam_core.preprocessing.options import PreprocessOptions
 from cellsam_core.samples.options import InspectOptions, SampleOptions, SheetOptions
@@ -89,8 +90,9 @@ class NucleiOptions(Options):
     nuclei: str | None = option(
         None,
         "Nuclei of a sample: label image, mask, ROIs of ImageJ, GeoJSON or outlines, see"
-        " docs/masks.md. The transcripts in nuclei are then"
-        " counted as well. A relative path in the sample sheet starts at the sheet.",
+        " docs/masks.md. The transcripts in nuclei are then counted as well. With `targets:"
+        " nucleus,cell` they are paired with the cells, in movies too. A relative path in the"
+        " sample sheet starts at the sheet.",
     )
 
 
@@ -151,7 +153,7 @@ SECTIONS = {
     ),
     "segment": Section(
         "`cellsam-core segment-batch` finds cells with CellSAM.",
-        (ModelOptions, SegmentOptions, TargetOptions),
+        (ModelOptions, SegmentOptions, TargetOptions, PairOptions),
         without=(*_OF_STITCH, "target"),
     ),
     "stitch": Section(

@@ -65,6 +65,11 @@ class Config:
         values = self.section(section)
         return values | {k: v for k, v in self.samples[sample].items() if k in values}
 
+    def given_nuclei(self, sample: str) -> str | None:
+        """Return the nuclei that the user gives for a sample, as the sheet writes them."""
+        nuclei: str | None = self.settings(sample, "assign")["nuclei"]
+        return nuclei
+
     def sections_of(self, sample: str, *, is_raw: bool) -> dict[str, Row]:
         """Return the options of all stages that a sample goes through."""
         skipped: tuple[str, ...] = (
@@ -297,20 +302,17 @@ def _leave_out(config: Config) -> Config:
 
 
 def _check_targets(config: Config) -> None:
-    """Refuse to find nuclei beside masks or nuclei that the user gives."""
+    """Refuse to find nuclei where nothing is segmented, because the user gives the cells."""
     for name, row in config.samples.items():
-        if not finds_nuclei(config.settings(name, "segment")):
-            continue
-        assigned = config.settings(name, "assign") if row["assay"] != "movie" else {}
-        for key, given in (("masks", row.get("masks")), ("nuclei", assigned.get("nuclei"))):
-            if given is not None:
-                raise InputError(
-                    f"sample {name!r}, targets",
-                    found=f"nucleus,cell beside the {key} {given}",
-                    expected="either files of yours, or nuclei that the program finds",
-                    remedy=f"write cell into the column `targets` of this sample, or leave its"
-                    f" {key} out",
-                )
+        is_paired = finds_nuclei(config.settings(name, "segment"))
+        if is_paired and "masks" in row and config.given_nuclei(name) is None:
+            raise InputError(
+                f"sample {name!r}, targets",
+                found=f"nucleus,cell beside the masks {row['masks']}",
+                expected="the nuclei of these cells as well, because nothing is segmented",
+                remedy="fill the column `nuclei`, write cell into the column `targets` of this"
+                " sample, or leave its masks out",
+            )
 
 
 def _check_movies_only(config: Config) -> None:

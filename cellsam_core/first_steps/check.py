@@ -12,6 +12,7 @@ from cellsam_core.config.check import check_sample
 from cellsam_core.config.schema import finds_nuclei
 from cellsam_core.errors import InputError
 from cellsam_core.first_steps.config_files import read_config
+from cellsam_core.first_steps.own_files import own_masks, own_nuclei
 from cellsam_core.first_steps.raw_field import is_raw
 from cellsam_core.models import backend_of, refuse_absent_backend
 from cellsam_core.run_plan.extent import Extent, count_tiles
@@ -184,7 +185,11 @@ def _check(config: Config, sample: str) -> SampleCheck:
         manifest = inspect(path, assay=row["assay"], sample=sample, options=options)
         check_sample(manifest, settings)
         is_given = "masks" in row
-        cells = _masks(config, sample, manifest) if is_given else _stains(manifest, settings)
+        pairs = finds_nuclei(settings["segment"]) and config.given_nuclei(sample) is not None
+        if pairs:
+            settings["segment"] = settings["segment"] | {"targets": "cell"}
+        cells = own_masks(config, sample, manifest) if is_given else _stains(manifest, settings)
+        cells += f", {own_nuclei(config, sample, manifest)}" if pairs else ""
         facts = [*_facts(manifest), cells]
         notes = [*manifest.warnings, *_notes(row, settings)]
         extent = Extent(manifest.n_frames, manifest.shape_yx)
@@ -277,17 +282,6 @@ def _stains(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> str:
     return f"segments {' and '.join(parts)}{said}"
 
 
-def _masks(config: Config, sample: str, manifest: Manifest) -> str:
-    """Open the user's own masks, which take the place of the segmentation."""
-    from cellsam_core.given_masks.source import open_masks, refuse_other_size
-
-    row = config.samples[sample]
-    path = Path(config.path_of(sample, "masks", row["masks"]))
-    masks = open_masks(path, manifest, row.get("masks_unit"))
-    refuse_other_size(masks, manifest.n_frames, manifest.shape_yx)
-    return f"cells are those of your masks {path.name}"
-
-
 def _notes(row: dict[str, Any], settings: dict[str, dict[str, Any]]) -> list[str]:
     traces = settings.get("traces")
     if traces is not None and "condition" in row and traces["ratio"] is None:
@@ -302,10 +296,17 @@ def _work(config: Config, sample: str, extent: Extent, *, is_raw: bool) -> Sampl
     n_batches = max(1, -(-n_tiles // size))
     height, width = extent.shape_yx
     is_movie = config.samples[sample]["assay"] == "movie"
-    both = finds_nuclei(model)
+    pairs = finds_nuclei(model)
+    both = pairs and config.given_nuclei(sample) is None
     of_job = config.samples[sample].get("fields_per_batch", config.value("fields_per_batch"))
     n_field_batches = -(-extent.n_images // of_job) if is_raw else 0
-    n_all = n_jobs(n_batches, is_movie=is_movie, n_field_batches=n_field_batches, finds_nuclei=both)
+    n_all = n_jobs(
+        n_batches,
+        is_movie=is_movie,
+        n_field_batches=n_field_batches,
+        finds_nuclei=both,
+        takes_nuclei=pairs and not both,
+    )
     n_pixels = extent.n_images * height * width
     times = 2 if both else 1
     return SampleWork(sample, times * n_tiles, n_pixels, times * n_batches, n_all, model["weights"])

@@ -30,7 +30,8 @@ CELLS = Output(
 NUCLEI = Output(
     "2_masks/nuclei/nuclei.parquet",
     "any sample",
-    f"All nuclei that were found, one row for each nucleus of each frame. Written if {BOTH}.",
+    "All nuclei that were found or given, one row for each nucleus of each frame; without those in"
+    f" no cell if `orphan_nuclei` is drop. Written if {BOTH}.",
     (
         FRAME,
         Column("nucleus_id", "uint32", "Number of the nucleus in `found.zarr`"),
@@ -58,13 +59,13 @@ OUTPUTS = (
     Output(
         "2_masks/nuclei/found.zarr",
         "any sample",
-        f"All nuclei that were found, with numbers of their own. Written if {BOTH}.",
+        f"All nuclei that were found or given, with numbers of their own. Written if {BOTH}.",
     ),
     Output(
         "2_masks/nuclei/found.parquet",
         "any sample",
-        f"Shape and score of the nuclei that were found. Written if {BOTH}. The columns are those"
-        " of `cells.parquet`.",
+        f"Shape of these nuclei, and score of those that were found. Written if {BOTH}. The"
+        " columns are those of `cells.parquet`.",
         SEGMENTED,
     ),
     NUCLEI,

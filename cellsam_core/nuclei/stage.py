@@ -23,6 +23,7 @@ from cellsam_core.files.tables import with_sample
 from cellsam_core.labels.shared_pixels import count_shared_pixels
 from cellsam_core.labels.source import open_labels
 from cellsam_core.nuclei.columns import CELLS, NUCLEI
+from cellsam_core.nuclei.options import PairOptions
 from cellsam_core.nuclei.pairs import Pairs, draw_pairs, pair
 
 if TYPE_CHECKING:
@@ -34,17 +35,20 @@ if TYPE_CHECKING:
     from cellsam_core.labels.source import LabelSource
 
 log = logging.getLogger(__name__)
+DEFAULTS = PairOptions()
 
 
 def pair_nuclei(
     cells: NDArray[Any] | str | Path,
     nuclei: NDArray[Any] | str | Path,
     output: str | Path | None = None,
+    options: PairOptions = DEFAULTS,
 ) -> tuple[NDArray[np.uint32] | LabelSource, pd.DataFrame, pd.DataFrame]:
     """Give nuclei to cells, and draw each nucleus with the number of its cell.
 
     A nucleus belongs to the cell that holds half of it or more. A cell may have several nuclei;
-    then all have its number. Nuclei without cell and cells without nucleus are listed.
+    then all have its number. Nuclei without cell and cells without nucleus are listed, unless the
+    options leave the former out.
 
     Parameters
     ----------
@@ -54,6 +58,8 @@ def pair_nuclei(
     output
         Folder for ``masks.zarr``, ``nuclei.parquet`` and ``cells.parquet``, if paths are given.
         Without it, the labels are returned in memory.
+    options
+        Fate of nuclei without cell.
 
     Returns
     -------
@@ -86,7 +92,7 @@ def pair_nuclei(
     cell_labels, nucleus_labels = _open(cells, "cells"), _open(nuclei, "nuclei")
     _refuse_other_shape(cell_labels, nucleus_labels)
     if output is None:
-        return _in_memory(cell_labels, nucleus_labels)
+        return _in_memory(cell_labels, nucleus_labels, options)
     store = cell_labels.store
     if store is None:
         raise InputError(
@@ -96,7 +102,7 @@ def pair_nuclei(
             remedy="leave `output` out, or give two masks.zarr",
         )
     folder = Path(output)
-    _write(folder, cell_labels, nucleus_labels, store)
+    _write(folder, cell_labels, nucleus_labels, store, options)
     nuclei_table, cell_table = (
         pd.read_parquet(folder / f"{n}.parquet") for n in ("nuclei", "cells")
     )
@@ -169,6 +175,14 @@ def _bands(
         yield y0, draw_pairs(nuclei.read(frame, *window), cells.read(frame, *window), pairs)
 
 
+def _listed(pairs: Pairs, options: PairOptions) -> Pairs:
+    """Leave out nuclei without cell, if the options say so."""
+    if options.orphan_nuclei == "keep":
+        return pairs
+    inside = pairs.nuclei[pairs.nuclei["cell_id"] > 0].reset_index(drop=True)
+    return pairs._replace(nuclei=inside)
+
+
 def _described(
     pairs: Pairs, frame: int, cells: _Labels, sample: str = ""
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -185,7 +199,7 @@ def _described(
 
 
 def _in_memory(
-    cells: _Labels, nuclei: _Labels
+    cells: _Labels, nuclei: _Labels, options: PairOptions
 ) -> tuple[NDArray[np.uint32], pd.DataFrame, pd.DataFrame]:
     """Draw the nuclei of all frames into one array."""
     paired = np.zeros(cells.shape, np.uint32)
@@ -195,12 +209,14 @@ def _in_memory(
         plane = paired[frame] if paired.ndim == 3 else paired
         for y0, rows in _bands(cells, nuclei, frame, pairs):
             plane[y0 : y0 + len(rows)] = rows
-        tables.append(_described(pairs, frame, cells))
+        tables.append(_described(_listed(pairs, options), frame, cells))
     found, holders = (pd.concat([t[k] for t in tables], ignore_index=True) for k in (0, 1))
     return paired, found, holders
 
 
-def _write(folder: Path, cells: _Labels, nuclei: _Labels, store: OmeZarr) -> None:
+def _write(
+    folder: Path, cells: _Labels, nuclei: _Labels, store: OmeZarr, options: PairOptions
+) -> None:
     """Write the folder of the nuclei; one band of a frame is in memory at a time."""
     facts = read_facts(store.path)
     with (
@@ -217,18 +233,23 @@ def _write(folder: Path, cells: _Labels, nuclei: _Labels, store: OmeZarr) -> Non
             plane = (frame,) if len(cells.shape) == 3 else ()
             for y0, rows in _bands(cells, nuclei, frame, pairs):
                 pyramid.write(plane, y0, rows)
-            tables = _described(pairs, frame, cells, facts.sample)
+            tables = _described(_listed(pairs, options), frame, cells, facts.sample)
             arrow = [described_table(t, o) for t, o in zip(tables, (NUCLEI, CELLS), strict=True)]
             for path, table in zip((nuclei_path, cells_path), arrow, strict=True):
                 if len(writers) < len(arrow):
                     writers.append(stack.enter_context(parquet_writer(path, table.schema)))
             for writer, table in zip(writers, arrow, strict=True):
                 writer.write_table(table)
-            n_nuclei += len(tables[0])
-            n_orphans += int((tables[0]["cell_id"] == 0).sum())
+            n_nuclei += len(pairs.nuclei)
+            n_orphans += int((pairs.nuclei["cell_id"] == 0).sum())
             n_empty += int((tables[1]["n_nuclei"] == 0).sum())
+    left_out = " and left out" if options.orphan_nuclei == "drop" else ""
     log.info(
-        "%d nuclei, %d of them in no cell; %d cells without nucleus", n_nuclei, n_orphans, n_empty
+        "%d nuclei, %d of them in no cell%s; %d cells without nucleus",
+        n_nuclei,
+        n_orphans,
+        left_out,
+        n_empty,
     )
 
 

@@ -64,7 +64,12 @@ class Pilot:
 
 
 def n_jobs(
-    n_batches: int, *, is_movie: bool, n_field_batches: int = 0, finds_nuclei: bool = False
+    n_batches: int,
+    *,
+    is_movie: bool,
+    n_field_batches: int = 0,
+    finds_nuclei: bool = False,
+    takes_nuclei: bool = False,
 ) -> int:
     """Count the jobs of a sample: inspect, preprocess, stitch, report and those of its assay.
 
@@ -78,8 +83,10 @@ def n_jobs(
         Number of jobs that decode fields of raw rounds; 0 for other samples.
     finds_nuclei
         True if nuclei are found beside cells.
+    takes_nuclei
+        True if nuclei of the user are paired with cells.
     """
-    of_nuclei = n_batches + 2 if finds_nuclei else 0
+    of_nuclei = n_batches + 2 if finds_nuclei else 2 * takes_nuclei
     of_rounds = n_field_batches + 2 if n_field_batches else 0
     return n_batches + 5 + is_movie + of_rounds + of_nuclei
 

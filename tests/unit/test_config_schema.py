@@ -12,14 +12,15 @@ import yaml
 
 from cellsam_core.config.schema import SECTIONS, WORKFLOW_DEFAULTS, check_settings, sheet_schema
 from cellsam_core.errors import InputError
+from cellsam_core.nuclei.options import PairOptions
 from cellsam_core.options import json_schema
 from cellsam_core.segmentation.options import TargetOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {section: section for section in SECTIONS} | {"segment": "segment-batch"}
 
-OF_THE_RULES = set(json_schema(TargetOptions))
-"""Keys that decide which jobs there are."""
+OF_THE_RULES = set(json_schema(TargetOptions)) | set(json_schema(PairOptions))
+"""Keys that decide which jobs there are, and those of `pair`."""
 
 
 def options(command: str) -> dict[str, object]:

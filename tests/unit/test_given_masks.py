@@ -11,6 +11,7 @@ import roifile
 import shapely
 import tifffile
 from disc_movies import division_movie, draw
+from scipy import ndimage
 
 import cellsam_core as cc
 from cellsam_core.cli import main
@@ -152,6 +153,35 @@ def test_a_tissue_is_counted_from_masks_of_any_kind(tissue, tmp_path, kind, unit
         assert found.obs_names.tolist() == expected.obs_names.tolist()
     else:
         assert cells["source_id"].str[-1].tolist() == ["0", "1", "2"]
+
+
+def test_nuclei_of_the_user_are_paired_with_the_masks_of_the_user(movie, tmp_path):
+    folder, labels = movie
+    (tmp_path / "nuclei").mkdir()
+    drawn = []
+    for t, frame in enumerate(labels):
+        # Nuclei have numbers of their own; one lies outside of all cells.
+        nuclei = np.where(ndimage.binary_erosion(frame > 0, iterations=3), frame, 0)
+        nuclei = np.where(nuclei > 0, 100 - nuclei.astype(int), 0)
+        drawn.append(nuclei > 0)
+        nuclei[:4, :4] = 7
+        tifffile.imwrite(tmp_path / f"nuclei/n{t}.tif", nuclei.astype(np.uint16))
+    (tmp_path / "config").mkdir()
+    header = "sample,assay,path,masks,nuclei,targets,pixel_size_um"
+    row = f'm,movie,{folder / "movie.tif"},{folder / "tif"},../nuclei,"nucleus,cell",0.5'
+    (tmp_path / "config/samples.tsv").write_text(f"{header}\n{row}\n")
+    checked = cc.check(folder=tmp_path)
+    assert checked.is_ready
+    assert "cells are those of your masks tif, nuclei are those of nuclei" in str(checked)
+    files = folder / "0_manifest.json", folder / "frames.zarr"
+    cc.import_masks(folder / "tif", *files, tmp_path / "cells")
+    cc.import_masks(tmp_path / "nuclei", *files, tmp_path / "found")
+    paths = tmp_path / "cells/masks.zarr", tmp_path / "found/masks.zarr", tmp_path / "out"
+    paired, nuclei, cells = cc.pair_nuclei(*paths)
+    for t, frame in enumerate(labels):
+        np.testing.assert_array_equal(paired.frame(t), np.where(drawn[t], frame, 0))
+    assert nuclei["state"].value_counts()["in no cell"] == N_FRAMES
+    assert (cells["nucleus_state"] == "one").all()
 
 
 @pytest.mark.parametrize(

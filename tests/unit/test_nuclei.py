@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage
 
 import cellsam_core as cc
+from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.labels import shared_pixels
@@ -89,6 +90,27 @@ def test_pairs_do_not_depend_on_tiles_or_memory(tmp_path, monkeypatch):
         cc.pair_nuclei(cells, nuclei[:, :-1])
     with pytest.raises(InputError, match="leave `output` out"):
         cc.pair_nuclei(cells, nuclei, tmp_path / "out2")
+
+
+def test_nuclei_without_cell_are_left_out_on_request(tmp_path, caplog):
+    nuclei = squares((5, 6, 6, 12, 12), (4, 23, 2, 40, 46), (80_000, 30, 50, 40, 60))
+    kept = cc.pair_nuclei(CELLS, nuclei)
+    dropped = cc.pair_nuclei(CELLS, nuclei, options=cc.PairOptions(orphan_nuclei="drop"))
+    assert kept[1]["cell_id"].tolist() == [0, 1, 0]
+    assert dropped[1]["nucleus_id"].tolist() == [5]
+    np.testing.assert_array_equal(dropped[0], kept[0])
+    pd.testing.assert_frame_equal(dropped[2], kept[2])
+    for name, labels in (("cells", CELLS), ("nuclei", nuclei)):
+        store = omezarr.create(
+            tmp_path / name, shape=labels.shape, axes="yx", dtype="uint32", pixel_size_um=0.5
+        )
+        store.array[:] = labels
+    command = ["pair", tmp_path / "cells", tmp_path / "nuclei", "--orphan-nuclei", "drop"]
+    with caplog.at_level("INFO"):
+        assert main([str(part) for part in [*command, "-o", tmp_path / "out"]]) == 0
+    assert "3 nuclei, 2 of them in no cell and left out; 2 cells without nucleus" in caplog.text
+    written = pd.read_parquet(tmp_path / "out/nuclei.parquet")
+    assert written["nucleus_id"].tolist() == [5]
 
 
 def disturbed(labels: np.ndarray, rng: np.random.Generator, amount_px: int) -> np.ndarray:

@@ -379,8 +379,9 @@ def test_a_preview_is_asked_for_by_name_as_told(tmp_path):
 def test_nuclei_beside_masks_are_left_out_as_told(tmp_path):
     path = tmp_path / "samples.csv"
     wrong = "sample,assay,path,masks\na,movie,m,masks.tif\n"
-    words = "write cell into the column `targets` of this sample, or leave its masks out"
+    words = "fill .* `nuclei`, write cell into the column `targets`.*, or leave its masks out"
     for right in (
+        "sample,assay,path,masks,nuclei\na,movie,m,masks.tif,nuclei.tif\n",
         "sample,assay,path,masks,targets\na,movie,m,masks.tif,cell\n",
         "sample,assay,path\na,movie,m\n",
     ):

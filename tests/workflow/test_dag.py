@@ -128,17 +128,22 @@ def test_masks_of_the_user_take_the_place_of_a_segmentation(snakemake: Snakemake
     (
         tmp_path / "cell_boundaries.parquet"
     ).touch()  # cells of a vendor, with which ours are compared
-    header = "sample\tassay\tpath\tmasks\tmasks_unit\tnuclei\tnuclei_unit\n"
-    rows = "own\tmovie\t.\tmy masks\tpx\t\t\nother\tmovie\t.\t\t\t\t\n"
-    rows += "slice\tmerfish\t.\t\t\tnuclei.geojson\tpx\n"
+    header = "sample\tassay\tpath\tmasks\tmasks_unit\tnuclei\tnuclei_unit\ttargets\n"
+    rows = "own\tmovie\t.\tmy masks\tpx\t\t\t\nother\tmovie\t.\t\t\t\t\t\n"
+    rows += "slice\tmerfish\t.\t\t\tnuclei.geojson\tpx\t\n"
+    rows += "pairs\tmerfish\t.\tmy masks\t\tnuclei.geojson\tpx\tnucleus,cell\n"
     sheet.write_text(header + rows)
     result = snakemake("-n", "-p", "--config", f"samples={sheet}")
-    counts = expected(2, 1, batches=1)
-    own = {"segment": 2, "stitch": 2, "import_masks": 1, "import_nuclei": 1, "vendor": 1}
+    counts = expected(2, 2, batches=1)
+    own = {"segment": 2, "stitch": 2, "import_masks": 2, "import_nuclei": 1, "vendor": 2}
+    own |= {"import_nuclei_to_pair": 1, "pair": 1, "replicates": 1}
     assert jobs(result) == counts | own
     assert "--masks-unit px --masks results/slice/2_masks/nuclei.zarr" in result.stdout
     assert "--nuclei results/slice/2_masks/nuclei.zarr" in result.stdout
     assert f"import-masks '{tmp_path}/my masks'" in result.stdout
+    assert "--masks-unit px --masks results/pairs/2_masks/nuclei/found.zarr" in result.stdout
+    assert "2_masks/nuclei/found.zarr --orphan-nuclei keep" in result.stdout
+    assert "--nuclei results/pairs/2_masks/nuclei/masks.zarr" in result.stdout
     assert "compare-vendor results/slice --allow-none -o results/slice/6_vendor" in result.stdout
     assert "--masks-unit px --masks results/own/2_masks/masks.zarr" in result.stdout
 

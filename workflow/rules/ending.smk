@@ -24,7 +24,7 @@ def sample_jobs(sample):
         )
         for batch in batches(sample)
     ]
-    if sample in BOTH_TARGETS:
+    if sample in FOUND_NUCLEI:
         nuclei = job("stitch_nuclei").outputs
         found += [
             Job(
@@ -51,7 +51,8 @@ def sample_jobs(sample):
     before = [*decoded, *map(job, ["inspect", "preprocess"])]
     masks_by = "import_masks" if sample in GIVEN_MASKS else "stitch"
     masked = [masks_by, *(["correct"] if sample in CORRECTED else [])]
-    masked += ["stitch_nuclei", "pair"] if sample in BOTH_TARGETS else []
+    nuclei_by = "import_nuclei_to_pair" if sample in GIVEN_NUCLEI else "stitch_nuclei"
+    masked += [nuclei_by, "pair"] if sample in BOTH_TARGETS else []
     after = [*masked, "track", "traces"]
     if SAMPLES[sample]["assay"] != "movie":
         after = [*masked, "assign", *(["spatialdata"] if CONFIG.value("spatialdata") else [])]

@@ -9,7 +9,7 @@ import shutil
 from snakemake.exceptions import WorkflowError
 
 # Options of segmentation that the rules carry out, and no single command.
-OF_PAIRS = ("targets", "nucleus_diameter_px")
+OF_PAIRS = ("targets", "nucleus_diameter_px", "orphan_nuclei")
 
 
 def signed(function):
@@ -148,6 +148,11 @@ def nuclei_of_cells(wildcards):
     return f"results/{wildcards.sample}/2_masks/nuclei/cells.parquet" if found else []
 
 
+def pair_flags(wildcards):
+    """Params function: options of pairing nuclei with cells."""
+    return as_flags({"orphan_nuclei": CONFIG.settings(wildcards.sample, "segment")["orphan_nuclei"]})
+
+
 def preprocess_flags(wildcards):
     """Params function: options of preprocessing, and the weights that the contrast depends on."""
     model = CONFIG.settings(wildcards.sample, "segment")
@@ -218,7 +223,7 @@ def masks_path(wildcards):
 
 def given_nuclei(wildcards):
     """Input function: nuclei that the user gives, as they are."""
-    nuclei = CONFIG.settings(wildcards.sample, "assign")["nuclei"]
+    nuclei = CONFIG.given_nuclei(wildcards.sample)
     return [] if nuclei is None else given_path(wildcards.sample, "nuclei", nuclei)
 
 

@@ -68,7 +68,7 @@ rule segment_nuclei:
     benchmark:
         "benchmarks/{sample}/segment_nuclei/{batch}.tsv"
     wildcard_constraints:
-        sample=only(BOTH_TARGETS),
+        sample=only(FOUND_NUCLEI),
     priority: 1
     conda:
         segment_environment
@@ -98,7 +98,7 @@ rule stitch_nuclei:
     benchmark:
         "benchmarks/{sample}/stitch_nuclei.tsv"
     wildcard_constraints:
-        sample=only(BOTH_TARGETS),
+        sample=only(FOUND_NUCLEI),
     priority: 2
     conda:
         "../../envs/segment.yaml"
@@ -137,12 +137,13 @@ rule pair:
         mem_mb=growing(8000),
         runtime=growing(120),
     params:
+        options=pair_flags,
         folder=subpath(output[0], parent=True),
     message:
         "{wildcards.sample}: pair nuclei and cells, log in {log}"
     shell:
-        "python -m cellsam_core pair {input.cells:q} {input.nuclei:q} -o {params.folder:q}"
-        " > {log:q} 2>&1"
+        "python -m cellsam_core pair {input.cells:q} {input.nuclei:q} {params.options}"
+        " -o {params.folder:q} > {log:q} 2>&1"
 
 
 # This rule takes the place of `segment` and `stitch` for a sample with masks of its own.
@@ -206,3 +207,16 @@ rule import_nuclei:
         "python -m cellsam_core import-masks {input.given:q} --manifest {input.manifest:q}"
         " --frames {input.frames:q} {params.options} --masks {output.nuclei:q}"
         " --cells {output.table:q} > {log:q} 2>&1"
+
+
+# This rule takes the place of `segment_nuclei` and `stitch_nuclei` for a sample with nuclei of its own.
+use rule import_nuclei as import_nuclei_to_pair with:
+    output:
+        nuclei=directory("results/{sample}/2_masks/nuclei/found.zarr"),
+        table="results/{sample}/2_masks/nuclei/found.parquet",
+    log:
+        "logs/{sample}/import_nuclei_to_pair.log",
+    benchmark:
+        "benchmarks/{sample}/import_nuclei_to_pair.tsv"
+    wildcard_constraints:
+        sample=only(GIVEN_NUCLEI),

@@ -20,6 +20,9 @@ SAMPLES = CONFIG.samples
 GIVEN_MASKS = [sample for sample, row in SAMPLES.items() if "masks" in row]
 
 BOTH_TARGETS = [sample for sample in SAMPLES if finds_nuclei(CONFIG.settings(sample, "segment"))]
+# Nuclei of the others are found by the program.
+GIVEN_NUCLEI = [sample for sample in BOTH_TARGETS if CONFIG.given_nuclei(sample) is not None]
+FOUND_NUCLEI = [sample for sample in BOTH_TARGETS if sample not in GIVEN_NUCLEI]
 
 
 def only(samples):

@@ -37,7 +37,7 @@ def n_tiles(sample):
 
 def tiles_of_targets(sample):
     """Count the tiles of a sample that are segmented: twice as many if nuclei are found as well."""
-    both = 2 if sample in BOTH_TARGETS else 1
+    both = 2 if sample in FOUND_NUCLEI else 1
     return None if n_tiles(sample) is None else both * n_tiles(sample)
 
 
@@ -134,12 +134,13 @@ def planned_page():
                 if extent(sample)
                 else None
             ),
-            n_gpu_jobs=len(batches(sample)) * (1 + (sample in BOTH_TARGETS)),
+            n_gpu_jobs=len(batches(sample)) * (1 + (sample in FOUND_NUCLEI)),
             n_jobs=n_jobs(
                 len(batches(sample)),
                 is_movie=row["assay"] == "movie",
                 n_field_batches=len(field_batches(sample)) if is_raw(sample) else 0,
-                finds_nuclei=sample in BOTH_TARGETS,
+                finds_nuclei=sample in FOUND_NUCLEI,
+                takes_nuclei=sample in GIVEN_NUCLEI,
             ),
             weights=CONFIG.settings(sample, "segment")["weights"],
         )
