@@ -150,7 +150,9 @@ def nuclei_of_cells(wildcards):
 
 def pair_flags(wildcards):
     """Params function: options of pairing nuclei with cells."""
-    return as_flags({"orphan_nuclei": CONFIG.settings(wildcards.sample, "segment")["orphan_nuclei"]})
+    return as_flags(
+        {"orphan_nuclei": CONFIG.settings(wildcards.sample, "segment")["orphan_nuclei"]}
+    )
 
 
 def preprocess_flags(wildcards):
