@@ -25,7 +25,7 @@ def _open(config: Config, sample: str, manifest: Manifest, column: str) -> str:
     from cellsam_core.given_masks.source import open_masks, refuse_other_size
 
     row = config.samples[sample]
-    given = row["masks"] if column == "masks" else config.given_nuclei(sample)
+    given = str(row["masks"] if column == "masks" else config.given_nuclei(sample))
     path = Path(config.path_of(sample, column, given))
     masks = open_masks(path, manifest, row.get(f"{column}_unit"))
     refuse_other_size(masks, manifest.n_frames, manifest.shape_yx)
