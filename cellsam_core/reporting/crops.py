@@ -27,6 +27,7 @@ SIDE_LIMITS_PX = (48, 320)
 LEAST_SHOWN_PX = 240
 GAP_PX = 4
 BAR_HEIGHT_PX = 3
+RANDOM = "random place"
 N_RANDOM = 3
 N_DRAWS = 10  # for each random place, of which those that are shown already are left out
 MAX_SHARED = 0.25  # of a crop, with another one
@@ -71,7 +72,7 @@ def choose_places(
     height, width = shape_yx
     random = [
         Place(
-            "random place",
+            RANDOM,
             int(rng.integers(n_frames)),
             float(rng.uniform(0, height)),
             float(rng.uniform(0, width)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cellsam_core.reporting.crops import (
+    RANDOM,
     choose_places,
     crop_side,
     picture,
@@ -31,14 +32,16 @@ def crops_section(results: Results, cells: pd.DataFrame | None) -> Section:
         return section
     shape, units = masks.shape_yx, results.units
     side = crop_side(cells)
+    places = choose_places(cells, shape, seam_centres(shape, results.segmentation_parameters()))
+    others = "the others are the ones where it fails first"
+    if all(place.reason == RANDOM for place in places):
+        others = "the image is too small for other ones"
     section.paragraphs.append(
         "Each crop is shown at full resolution, without outlines on the left and with them on the "
-        "right. Judge the segmentation by the random places; the others are the ones where it "
-        f"fails first. Stain: {stain_words(results)}. Grey values are stretched in each crop."
+        f"right. Judge the segmentation by the random places; {others}. Stain: "
+        f"{stain_words(results)}. Grey values are stretched in each crop."
     )
-    for place in choose_places(
-        cells, shape, seam_centres(shape, results.segmentation_parameters())
-    ):
+    for place in places:
         window = window_at(place, shape, side)
         drawn = raw_and_outlined(image, masks, place.frame, window)
         drawn, bar = with_bar(drawn, window, 2, units)
