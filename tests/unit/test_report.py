@@ -345,8 +345,11 @@ def test_columns_of_numbers_are_aligned_right():
 def test_crops_and_strips_are_linked_with_the_rows(movie, tmp_path):
     html, _ = report(movie, tmp_path)
     assert "Random place: frame " in html
-    for reason in ("Densest place", "Lowest score", "Largest cell", "Smallest cell"):
-        assert html.count(f"{reason}: frame ") == 2  # caption and alternative text
+    # A crop that another one nearly shows is left out.
+    reasons = ("Densest place", "Lowest score", "Largest cell", "Smallest cell")
+    times = [html.count(f"{reason}: frame ") for reason in reasons]
+    assert set(times) <= {0, 2}  # caption and alternative text
+    assert sum(times) >= 4
     assert 'id="strip-0"' in html
     assert '<a href="#strip-0">1</a>' in html
     assert 'id="row-0"' in html
