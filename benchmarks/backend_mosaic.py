@@ -130,7 +130,7 @@ def main() -> None:
     seconds = time.process_time() - began
     stitch(frames, batches, args.out / "masks.zarr", args.out / "cells.parquet", 25)
     labels = open_labels(args.out / "masks.zarr").frame(0)
-    tiles = plan(1, truth.shape, DIAMETER_PX, args.tile_px)
+    tiles = plan(1, truth.shape, DIAMETER_PX, args.tile_px, fits=True)
     found, true = near_border(labels, tiles, truth.shape), near_border(truth, tiles, truth.shape)
     pairs = pair(labels, truth)
     whole = ~cut_by_fields(labels), ~cut_by_fields(truth)

@@ -1,8 +1,9 @@
-"""Draw the images on which the shipped weights do worst, for the model card.
+"""Draw the best, the median and the worst image of each kind, for the model card.
 
-``python benchmarks/make_failures.py results/benchmark/images.tsv --data DATA -o OUT.png``
-takes the scores that ``cellsam-core benchmark`` wrote and shows, of each kind, the two worst
-validation images of BBBC038 (CC0): part of each, truth to the left of what was found.
+``python benchmarks/make_failures.py OUT/images.tsv --data DATA -o OUT.png [--sets A,B]``
+takes the scores that `measure_kinds.py` wrote (method "tiny auto") and shows part of three images
+of each set and kind, truth to the left of what was found. Without `--sets`: the validation images
+of BBBC038 (CC0).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from cellsam_core.benchmark.images import MANIFEST, manifest_entries
-from cellsam_core.benchmark.methods import CELLSAM, cellsam
+from cellsam_core.benchmark.methods import cellsam
 from cellsam_core.benchmark.page import draw_matches
 from cellsam_core.evaluation.segmentation import find_overlaps, match
 from cellsam_core.files.atomic import atomic_path
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from cellsam_core.benchmark.methods import Segment
     from cellsam_core.training.labelled import LabelledImage
 
-SET = "dsb2018"
-N_WORST = 2
+METHOD = "tiny auto"
 SIDE_DIAMETERS = 12
 
 
@@ -42,21 +42,24 @@ def main() -> None:
     parser.add_argument("scores", type=Path, help="images.tsv")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--sets", default="dsb2018", help="comma separated")
     args = parser.parse_args()
     scores = pd.read_csv(args.scores, sep="\t")
-    wanted = (scores["set"] == SET) & (scores["split"] == "validation")
-    scores = scores[wanted & (scores["method"] == CELLSAM)].sort_values(["f1_50", "image"])
-    entries = {e.name: e for e in manifest_entries(MANIFEST, args.data, ["validation"])}
+    wanted = scores["set"].isin(args.sets.split(",")) & (scores["method"] == METHOD)
+    scores = scores[wanted].sort_values(["f1_50", "image"])
+    entries = {e.name: e for e in manifest_entries(MANIFEST, args.data, ["validation", "test"])}
     segmenter = Segmenter(load_network("tiny", "cpu"), "cpu")
     segment = cellsam(segmenter, tile_px=512, min_area_px=25).segment
-    kinds = list(scores.groupby("modality", sort=True))
+    kinds = list(scores.groupby(["set", "modality"], sort=True))
     with style.context(STYLE):
-        figure = Figure(figsize=(10, 2.7 * len(kinds)), dpi=80, layout="constrained")
-        grid = figure.subplots(len(kinds), 2 * N_WORST, squeeze=False)
-        for row, (kind, group) in zip(grid, kinds, strict=True):
-            for k, worst in enumerate(group.head(N_WORST).itertuples()):
-                image = entries[str(worst.image)].read()
-                title = f"{kind}, F1 {worst.f1_50:.2f}"
+        figure = Figure(figsize=(15, 2.7 * len(kinds)), dpi=80, layout="constrained")
+        grid = figure.subplots(len(kinds), 6, squeeze=False)
+        for row, ((_, kind), group) in zip(grid, kinds, strict=True):
+            chosen = group.iloc[[len(group) - 1, len(group) // 2, 0]]
+            names = ("best", "median", "worst")
+            for k, (name, scored) in enumerate(zip(names, chosen.itertuples(), strict=True)):
+                image = entries[str(scored.image)].read()
+                title = f"{kind}, {name}, F1 {scored.f1_50:.2f}"
                 for axes, panel in zip(row[2 * k :], _panels(image, segment), strict=False):
                     axes.imshow(panel, interpolation="nearest")
                     axes.set_title(title)

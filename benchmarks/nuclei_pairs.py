@@ -1,6 +1,6 @@
 """Find nuclei and cells of simulated tissues, pair them, and compare the pairs with the truth.
 
-    OMP_NUM_THREADS=1 python benchmarks/nuclei_pairs.py [--seeds 3] [--weights tiny_adherent]
+    OMP_NUM_THREADS=1 python benchmarks/nuclei_pairs.py [--seeds 3] [--weights tiny]
 
 Prints for each tissue F1 of cells and nuclei at an IoU of 0.5, and, of the nuclei that were found
 and whose true cell was found, the share that is paired with it. The same for the true masks, with
@@ -61,7 +61,7 @@ def main() -> None:
     """Print one line for each tissue, and the sums."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--weights", default="tiny_adherent")
+    parser.add_argument("--weights", default="tiny")
     args = parser.parse_args()
     models = {t: cc.load_model(args.weights, device="cpu", target=t) for t in ("cell", "nucleus")}
     sums = np.zeros((2, 2), int)

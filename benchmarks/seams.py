@@ -126,7 +126,7 @@ def main() -> None:
         )
         labels = draw_labels(cells, 0, *shape)
         whole = labels if whole is None else whole
-        tiles = plan(1, shape, REFERENCE_PX, tile_px)
+        tiles = plan(1, shape, REFERENCE_PX, tile_px, fits=True)
         same, right = pair(labels, whole), pair(labels, true_labels)
         near = near_border(labels, tiles, shape), near_border(true_labels, tiles, shape)
         alone = int((~same.found).sum() + (~same.true).sum())

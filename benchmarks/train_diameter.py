@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", default="tiny_adherent", help="weights with the encoder")
+    parser.add_argument("--weights", default="tiny", help="weights with the encoder")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

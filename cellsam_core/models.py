@@ -11,6 +11,9 @@ Preset = Literal["official", "paper", "fast"]
 """Preset of the published CellSAM; :mod:`.segmentation.vit_b.predict` explains them."""
 
 PRESET_NAMES: tuple[Preset, ...] = get_args(Preset)
+SHIPPED = ("tiny", "tiny_f92dcf9d")
+"""Weights inside the package: today's, and those of the release before, by their checksum."""
+
 PUBLISHED_CLAHE_CLIP_LIMIT = 0.01
 """Clip limit of the adaptive histogram equalisation for the published CellSAM."""
 

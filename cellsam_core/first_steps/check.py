@@ -291,7 +291,9 @@ def _notes(row: dict[str, Any], settings: dict[str, dict[str, Any]]) -> list[str
 
 def _work(config: Config, sample: str, extent: Extent, *, is_raw: bool) -> SampleWork:
     model = config.settings(sample, "segment")
-    n_tiles = count_tiles(extent, model["cell_diameter_px"], model["tile_px"])
+    n_tiles, area_px = count_tiles(
+        extent, model["cell_diameter_px"], model["tile_px"], model["weights"]
+    )
     size = config.samples[sample].get("tiles_per_batch", config.value("tiles_per_batch"))
     n_batches = max(1, -(-n_tiles // size))
     height, width = extent.shape_yx
@@ -309,7 +311,8 @@ def _work(config: Config, sample: str, extent: Extent, *, is_raw: bool) -> Sampl
     )
     n_pixels = extent.n_images * height * width
     times = 2 if both else 1
-    return SampleWork(sample, times * n_tiles, n_pixels, times * n_batches, n_all, model["weights"])
+    n_tiles, n_batches = times * n_tiles, times * n_batches
+    return SampleWork(sample, n_tiles, n_pixels, n_batches, n_all, model["weights"], area_px)
 
 
 def duration(time_h: float) -> str:

@@ -195,9 +195,9 @@ def _preview(
     drops_dark = drops_dark_cells(options, is_tissue=manifest.assay != "movie")
     found, seconds = _segment(segmenter, crops, diameter_px, drops_dark=drops_dark)
     n_cells = [sum(len(cells) for cells in column) for column in zip(*found, strict=True)]
-    per_tile = seconds * options.tile_px**2
     extent = Extent(manifest.n_frames, manifest.shape_yx) if part is None else part.extent
     work = _work(job, extent, diameter_px, options.tile_px)
+    per_tile = seconds * work.tile_area_px
     made = Preview(
         path,
         str(job.row["sample"]),
@@ -290,10 +290,11 @@ def _segment(
 
 def _work(job: _Job, extent: Extent, diameter_px: float, tile_px: int) -> SampleWork:
     height, width = extent.shape_yx
-    n_tiles = count_tiles(extent, diameter_px, tile_px)
     weights = job.settings["segment"]["weights"]
+    n_tiles, area_px = count_tiles(extent, diameter_px, tile_px, weights)
     sample = str(job.row["sample"])
-    return SampleWork(sample, n_tiles, extent.n_images * height * width, 1, 1, weights)
+    n_pixels = extent.n_images * height * width
+    return SampleWork(sample, n_tiles, n_pixels, 1, 1, weights, area_px)
 
 
 def _row(job: _Job, folder: Path) -> str:

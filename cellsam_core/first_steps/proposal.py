@@ -249,11 +249,6 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
         told = "by the names of the kit's channels" if manifest.kit else told
         fused = ", fused" if is_fused(names) else ""
         found.append(f"{role}_channel {','.join(names)}: {told}{fused}")
-    if "cell" in roles:
-        found.append(
-            "weights: tiny; for adherent cells in phase contrast, or tissue stained for membranes,"
-            " add a column `weights` with tiny_adherent, and compare the two in a preview"
-        )
     rest = [name for name in manifest.channels if [name] not in list(roles.values())]
     if manifest.assay == "movie" and len(rest) > 1:
         found.append(f"ratio: write NUM/DEN if two of {', '.join(rest)} are a ratiometric reporter")

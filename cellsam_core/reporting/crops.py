@@ -233,7 +233,9 @@ def seam_centres(shape_yx: tuple[int, int], recorded: dict[str, Any]) -> list[tu
 
     if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
         return []
-    tiles = plan(1, shape_yx, recorded["cell_diameter_px"], recorded["tile_px"])
+    diameter_px, tile_px = recorded["cell_diameter_px"], recorded["tile_px"]
+    fits = recorded.get("fits_tiles", False)
+    tiles = plan(1, shape_yx, diameter_px, tile_px, fits=fits)
     starts = sorted({(tile.x0, tile.x1) for tile in tiles})
     middle = shape_yx[0] / 2
     return [

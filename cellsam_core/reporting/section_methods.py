@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cellsam_core.models import backend_of
+from cellsam_core.models import SHIPPED, backend_of
 from cellsam_core.reporting.page import Section
 from cellsam_core.reporting.stains import preprocessing_record, stain_words
 
@@ -107,6 +107,6 @@ def licence_words(recorded: dict[str, Any]) -> str:
         return f"a model of {recorded['package']}; licence of the model: {recorded['licence']}."
     if "preset" in recorded:
         return "the published CellSAM weights, for non-commercial, academic use only."
-    if recorded["weights"] in ("tiny", "tiny_adherent"):
+    if recorded["weights"] in SHIPPED:
         return "part of cellsam_core, BSD-3-Clause."
     return "weights of your own; their licence is that of the weights that they were trained from."

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import find_images
 from cellsam_core.files.image_stack import ZChoice
 from cellsam_core.files.stack import read_stack
+from cellsam_core.models import is_published
 from cellsam_core.samples.movie_files import FOLDER_FORMATS, MovieOptions, movie_root
 from cellsam_core.samples.movie_search import find_movie
 from cellsam_core.samples.positions import choose_position
@@ -109,7 +111,14 @@ def _movie_extent(root: Path, options: MovieOptions, n_channels: int | None) -> 
     return Extent(n_frames, first.shape_yx)
 
 
-def count_tiles(extent: Extent, cell_diameter_px: float | str, tile_px: int) -> int:
+class Tiles(NamedTuple):
+    """Number of the tiles of a sample, and pixels of the model in each of them."""
+
+    n: int
+    area_px: float
+
+
+def count_tiles(extent: Extent, cell_diameter_px: float | str, tile_px: int, weights: str) -> Tiles:
     """Count the tiles of a sample.
 
     Parameters
@@ -120,6 +129,10 @@ def count_tiles(extent: Extent, cell_diameter_px: float | str, tile_px: int) -> 
         Cell diameter in pixels; for ``auto``, 30 px are taken.
     tile_px
         Side of a tile in pixels of the model.
+    weights
+        Name or path of the weights.
     """
     diameter_px = REFERENCE_PX if cell_diameter_px == "auto" else float(cell_diameter_px)
-    return extent.n_images * len(plan(1, extent.shape_yx, diameter_px, tile_px))
+    tiles = plan(1, extent.shape_yx, diameter_px, tile_px, fits=not is_published(weights))
+    height, width = tiles[0].y1 - tiles[0].y0, tiles[0].x1 - tiles[0].x0
+    return Tiles(extent.n_images * len(tiles), height * width * (REFERENCE_PX / diameter_px) ** 2)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Measured on one core of a 2-core virtual machine with tiles of 512 px (docs/model_card.md,
 # docs/cluster.md).
 CPU_SECONDS_PER_TILE = {"tiny": 0.88, "published": 27.6}
+USUAL_TILE_AREA_PX = 512.0**2
 CPU_START_UP_S = {"tiny": 15.8, "published": 9.7}
 # Simulated examples and movies of 60 frames took 1.6 to 3.3 bytes a pixel without the report.
 DISK_BYTES_PER_PX = 5.0
@@ -36,6 +37,8 @@ class SampleWork:
         Number of jobs of the rule ``segment``, and of all rules.
     weights
         Name or path of the model's weights.
+    tile_area_px
+        Pixels of the model in a tile.
     """
 
     sample: str
@@ -44,6 +47,7 @@ class SampleWork:
     n_gpu_jobs: int
     n_jobs: int
     weights: str
+    tile_area_px: float = USUAL_TILE_AREA_PX
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,8 @@ def hours(work: SampleWork, pilot: Pilot) -> float:
         return float("nan")
     model = "published" if is_published(work.weights) else "tiny"
     start_up_s = work.n_gpu_jobs * CPU_START_UP_S[model]
-    return (tiles * CPU_SECONDS_PER_TILE[model] + start_up_s) / 3600
+    per_tile_s = CPU_SECONDS_PER_TILE[model] * work.tile_area_px / USUAL_TILE_AREA_PX
+    return (tiles * per_tile_s + start_up_s) / 3600
 
 
 def page(works: Iterable[SampleWork], pilot: Pilot) -> str:

@@ -231,7 +231,7 @@ def segment_image(
 
     if diameter_px is None:
         diameter_px = segmenter.measure_diameter_px([_sample(read, 0, shape_yx)])
-    tiles = plan(1, shape_yx, diameter_px, tile_px)
+    tiles = plan(1, shape_yx, diameter_px, tile_px, fits=segmenter.fits_tiles)
     by_tile = find_in_tiles(segmenter, read, tiles, shape_yx, diameter_px, drops_dark=drops_dark)
     found = [instance for _, instances in by_tile for instance in instances]
     return merge_tiles(found, min_area_px=min_area_px)
@@ -300,6 +300,13 @@ def prepare(frames: AnyFrames, model: Model, options: SegmentOptions) -> FrameSe
     settings = model.settings(options) | {
         "cell_diameter_px": diameter_px,
         "dark_cells": dark_cells,
+        "fits_tiles": segmenter.fits_tiles,
     }
-    tiles = plan(frames.n_frames, frames.shape_yx, diameter_px, options.tile_px)
+    tiles = plan(
+        frames.n_frames,
+        frames.shape_yx,
+        diameter_px,
+        options.tile_px,
+        fits=segmenter.fits_tiles,
+    )
     return FrameSegmentation(frames, segmenter, diameter_px, drops_dark, tiles, settings, stains)

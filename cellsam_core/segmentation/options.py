@@ -18,10 +18,10 @@ class ModelOptions(Options):
 
     weights: str = option(
         "tiny",
-        "Name or path of the model's weights. `tiny` and `tiny_adherent` (adherent cells in phase"
-        " contrast, tissue stained for membranes) are shipped; `vit_b` is the published CellSAM."
-        " `cellpose:MODEL`, `instanseg:MODEL` and `stardist:MODEL` are models of other packages,"
-        " see docs/backends.md.",
+        "Name or path of the model's weights. `tiny` is shipped, and `tiny_f92dcf9d`, which was"
+        " `tiny` in the release before; `vit_b` is the published CellSAM. `cellpose:MODEL`,"
+        " `instanseg:MODEL` and `stardist:MODEL` are models of other packages, see"
+        " docs/backends.md.",
     )
     preset: Preset = option(
         "official",
@@ -67,7 +67,7 @@ class SegmentOptions(Options):
         minimum=1,
     )
     score_threshold: float = option(
-        0.35, "Boxes to which CellFinder gives a lower score are dropped.", minimum=0, maximum=1
+        0.3, "Boxes to which CellFinder gives a lower score are dropped.", minimum=0, maximum=1
     )
     iou_threshold: float = option(
         0.5,
@@ -79,7 +79,12 @@ class SegmentOptions(Options):
         0.5, "Smallest probability at which a pixel belongs to a cell.", above=0, below=1
     )
     tile_px: int = option(
-        512, "Side of a tile, in pixels of the resampled image that the model sees.", minimum=128
+        512,
+        "Usual side of a tile, in pixels of the resampled image that the model sees. Tiles are"
+        " fitted to the image: they are smaller, or up to half larger, so that little is looked at"
+        " twice."
+        " For the published CellSAM all tiles have this side.",
+        minimum=128,
     )
     dark_cells: Literal["auto", "drop", "keep"] = option(
         "auto",

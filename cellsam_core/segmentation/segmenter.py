@@ -37,7 +37,15 @@ class Features:
 
 
 class TileSegmenter(Protocol):
-    """A model with thresholds, such as :class:`.tiny.predict.Segmenter`."""
+    """A model with thresholds, such as :class:`.tiny.predict.Segmenter`.
+
+    Attributes
+    ----------
+    fits_tiles
+        True if tiles may have any size; False if the scale of the model depends on their size.
+    """
+
+    fits_tiles: bool
 
     def measure_diameter_px(
         self,

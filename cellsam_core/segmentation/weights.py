@@ -15,7 +15,7 @@ from safetensors.torch import save as serialize
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.models import BACKENDS, backend_of, is_published
+from cellsam_core.models import BACKENDS, SHIPPED, backend_of, is_published
 from cellsam_core.segmentation.tiny.model import (
     ENCODERS,
     HYBRID,
@@ -34,8 +34,8 @@ VIT_B = Path.home() / ".deepcell" / "models" / "cellsam_v1.2" / "cellsam_general
 """File in which the authors' own package keeps the weights of the published CellSAM."""
 
 LICENCES = {
-    "tiny": "BSD-3-Clause (trained by this project on CC0, MIT and BSD data)",
-    "tiny_adherent": "BSD-3-Clause (trained by this project on CC0, MIT, BSD, zlib and CC-BY data)",
+    "tiny": "BSD-3-Clause (trained by this project on CC0, MIT, BSD, zlib and CC-BY data)",
+    "tiny_f92dcf9d": "BSD-3-Clause (trained by this project on CC0, MIT and BSD data)",
     "vit_b": "CellSAM's own, non-commercial academic use only; from the authors, not included",
 }
 
@@ -85,7 +85,7 @@ def resolve(name: str) -> Path:
     InputError
         Neither a shipped name nor a file.
     """
-    shipped = {tiny: FOLDER / f"{tiny}.safetensors" for tiny in ("tiny", "tiny_adherent")}
+    shipped = {name: FOLDER / f"{name}.safetensors" for name in SHIPPED}
     shipped["vit_b"] = VIT_B
     path = shipped.get(name, Path(name))
     if not path.is_file():

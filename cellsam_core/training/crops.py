@@ -25,8 +25,8 @@ STYLE_SHARES = {
     "fluo": 0.06,
     "phase": 0.1,
     "rods": 0.06,
-    "stained": 0.1,
-    "adherent": 0.4,
+    "stained": 0.16,
+    "adherent": 0.34,
     "multiplex": 0.2,
 }
 """Share of the simulated crops. Adherent cells and tissue are what the real sets hold least of."""

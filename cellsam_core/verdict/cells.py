@@ -135,6 +135,7 @@ def sample_seam_ratio(results: Evidence, cells: pd.DataFrame) -> SeamRatio | Non
     if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
         return None
     shape, diameter = results.manifest.shape_yx, recorded["cell_diameter_px"]
-    tiles = plan(1, shape, diameter, recorded["tile_px"])
+    fits = recorded.get("fits_tiles", False)
+    tiles = plan(1, shape, diameter, recorded["tile_px"], fits=fits)
     y, x = (cells[name].to_numpy(np.float64) for name in ("y", "x"))
     return seam_ratio(y, x, tiles, shape, diameter)

@@ -171,7 +171,7 @@ def test_cellpose_sees_the_cell_and_then_the_nucleus(cellpose3):
 def test_masks_do_not_depend_on_batches_or_on_a_kill(cellpose3, tmp_path, monkeypatch):
     backends.fetch("cellpose:cyto3")
     model = cc.load_model("cellpose:cyto3", device="cpu")
-    stains, truth = scene(shape=(240, 330))
+    stains, truth = scene(shape=(400, 700))
     frames = open_frames(frames_of(stains, tmp_path / "frames.zarr"))
     whole, _ = cc.segment_frames(frames, model, tmp_path / "whole", OPTIONS)
     parts = [tmp_path / f"{k}-of-3.parquet" for k in (1, 2, 3)]

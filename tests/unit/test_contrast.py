@@ -42,6 +42,8 @@ def test_one_image_is_segmented_without_holes_if_that_is_asked_for():
     pixels[0, 5:15, 5:15], pixels[:, 5:15, 35:45] = 0.6, 0.1
 
     class Model:
+        fits_tiles = True
+
         def segment(self, pixels, diameter_px):
             return [square(5, 5), square(5, 35)]
 

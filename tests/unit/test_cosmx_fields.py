@@ -341,6 +341,8 @@ def test_the_diameter_is_measured_where_there_is_a_field(tmp_path, monkeypatch):
     seen = []
 
     class Segmenter:
+        fits_tiles = True
+
         def measure_diameter_px(self, samples, limits_px=None):
             seen.extend(samples)
             return 20.0

@@ -125,7 +125,6 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(command) == 0
     said = capsys.readouterr().out
     assert "segmented as cell: channel_1" in said
-    assert "add a column `weights` with tiny_adherent" in said
     assert "cellsam-core preview m --directory" in said
     before = (tmp_path / "project/config/samples.tsv").read_bytes()
     assert main(command) == 1

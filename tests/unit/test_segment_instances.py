@@ -129,6 +129,8 @@ def test_clean_mask_keeps_the_largest_piece_and_fills_it() -> None:
 class Oracle:
     """Stands in for the model: knows the truth, but sees only its tile, as a model does."""
 
+    fits_tiles = True
+
     def __init__(self, labels: np.ndarray) -> None:
         self.labels = labels
 

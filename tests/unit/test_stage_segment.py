@@ -29,6 +29,8 @@ OPTIONS = cc.SegmentOptions(cell_diameter_px=12, tile_px=128, min_area_px=5)
 class Threshold:
     """Takes every bright piece for a cell, and draws given boxes whole."""
 
+    fits_tiles = True
+
     def measure_diameter_px(self, samples: Sequence[Any], limits_px: Any = None) -> float:
         return 12.0 if limits_px is None else float(limits_px[0])
 

@@ -35,6 +35,8 @@ def checksums(folder: Path) -> dict[str, str]:
 class Discs:
     """A model that draws the disc in each box, and counts what it was asked."""
 
+    fits_tiles = True
+
     def __init__(self) -> None:
         self.n_features = 0
 

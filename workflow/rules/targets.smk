@@ -25,20 +25,22 @@ def extent(sample):
 
 
 @functools.cache
-def n_tiles(sample):
+def tiles(sample):
     """Count the tiles of a sample, with the given cell diameter or 30 px; None if it is unclear."""
     from cellsam_core.run_plan.extent import count_tiles
 
     if extent(sample) is None:
         return None
     model = CONFIG.settings(sample, "segment")
-    return count_tiles(extent(sample), model["cell_diameter_px"], model["tile_px"])
+    return count_tiles(
+        extent(sample), model["cell_diameter_px"], model["tile_px"], model["weights"]
+    )
 
 
 def tiles_of_targets(sample):
     """Count the tiles of a sample that are segmented: twice as many if nuclei are found as well."""
     both = 2 if sample in FOUND_NUCLEI else 1
-    return None if n_tiles(sample) is None else both * n_tiles(sample)
+    return None if tiles(sample) is None else both * tiles(sample).n
 
 
 def batches(sample):
@@ -46,7 +48,8 @@ def batches(sample):
     if sample in GIVEN_MASKS:
         return []
     size = SAMPLES[sample].get("tiles_per_batch", CONFIG.value("tiles_per_batch"))
-    n_batches = math.ceil((n_tiles(sample) or 1) / size)
+    n_tiles = tiles(sample).n if tiles(sample) else 1
+    n_batches = math.ceil(n_tiles / size)
     return [f"{batch}-of-{n_batches}" for batch in range(1, n_batches + 1)]
 
 
@@ -143,6 +146,7 @@ def planned_page():
                 takes_nuclei=sample in GIVEN_NUCLEI,
             ),
             weights=CONFIG.settings(sample, "segment")["weights"],
+            **({"tile_area_px": tiles(sample).area_px} if tiles(sample) else {}),
         )
         for sample, row in SAMPLES.items()
     ]

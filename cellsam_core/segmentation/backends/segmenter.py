@@ -53,6 +53,8 @@ class BackendSegmenter:
         Loaded model.
     """
 
+    fits_tiles = True
+
     def __init__(self, weights: str, network: Network) -> None:
         self.weights = weights
         self.network = network
@@ -113,7 +115,7 @@ class BackendSegmenter:
             f"weights {self.weights!r}",
             found="a model that can't draw the cell in a given box",
             expected="weights of CellSAM for boxes",
-            remedy="use the weights tiny, tiny_adherent or vit_b",
+            remedy="use the weights tiny or vit_b",
         )
 
 

@@ -49,6 +49,8 @@ class Segmenter:
         Smallest and largest cell diameter, in pixels, that the weights are made for.
     """
 
+    fits_tiles = True
+
     def __init__(
         self,
         model: CellSAM,

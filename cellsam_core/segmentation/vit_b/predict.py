@@ -91,6 +91,8 @@ class VitBSegmenter:
         Thresholds and precision, see :data:`PRESETS`.
     """
 
+    fits_tiles = False
+
     def __init__(self, model: VitB, device: str, preset: Preset) -> None:
         self.model = model
         self.device = device
