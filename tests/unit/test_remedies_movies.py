@@ -39,6 +39,8 @@ def images(
         for i, name in enumerate(names):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             pixels = np.full(shape, i + 1, dtype)
+            if options.get("photometric") == "rgb":  # three colours, not a grey image
+                pixels += np.arange(3, dtype=dtype)
             given = {"photometric": "minisblack", "metadata": None} | options
             tifffile.imwrite(folder / name, pixels, **given)
 

@@ -97,7 +97,7 @@ def test_movie_report_is_complete_and_self_contained(movie, tmp_path):
     benchmarks = write_benchmarks(tmp_path / "benchmarks")
     html, record = report(movie, tmp_path, benchmarks)
     page = Checker(html)
-    assert len(page.images) == 11 + 7 + 12  # figures, crops, strips
+    assert len(page.images) == 11 + 6 + 12  # figures, crops, strips
     assert all(uri.startswith("data:image/") for uri in page.images)
     assert not {"script", "link", "iframe"} & set(page.tags)
     assert "http" not in re.sub(r'src="data:[^"]*"', "", html)
@@ -222,7 +222,7 @@ def test_spatial_report(tmp_path):
     text = words(html)
     assert "Warnings of the assignment. Few of the transcripts are in cells." in text
     assert "the mean count of the blanks (1) over the mean count of the genes (3)" in text
-    assert len(Checker(html).images) == 5 + 8  # figures, crops
+    assert len(Checker(html).images) == 5 + 1  # figures, and one crop of a small image
     transcripts = pd.read_parquet(results / "3_cells/transcripts.parquet")
     assert f"400 ({400 / len(transcripts):.1%})" in text
     assert "rows of the input 500 in cells 400 (80.0%) in no cell 100 (20.0%)" in text

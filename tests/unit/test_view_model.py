@@ -140,7 +140,7 @@ def test_rows_of_the_page_are_carried_out_on_other_masks(folder: Path):
         else:
             y, x = (float(v) for v in np.argwhere(before == label).mean(axis=0))
             keys.append(write(client, "split", label=label, cut=[[x, y - 40], [x, y + 40]]))
-    segment(sample, 24, "--mask-threshold", 0.3, "--tile-px", 128)
+    segment(sample, 20, "--mask-threshold", 0.2)
     after = open_labels(sample / "2_masks/masks.zarr").frame(0)
     n_same = sum(iou(before == k, after == k) > 0.5 for k in labels)
     assert n_same < len(labels)  # other numbers, and other pixels
