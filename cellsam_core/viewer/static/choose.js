@@ -35,7 +35,7 @@ export async function openSample(sample, frame = 0) {
   if (state.sample !== sample) return;
   if (sample.has?.transcripts) json(path("transcripts")).then((f) => set(((data.features = f), {}))).catch(complain);
   if (sample.has?.counts) json(path("genes")).then((g) => set(((data.genes = g), {}))).catch(complain);
-  setFrame(frame, true);
+  setFrame(state.frame, true); // the user may have gone on meanwhile
   if (isNew) viewer.addOnceHandler("tile-drawn", redraw);
   if (isNew && sample.has?.image) whenOpen(() => requestAnimationFrame(() => requestAnimationFrame(() => fit(true))));
 }
