@@ -119,6 +119,21 @@ def compare_finished(failed):
         print(f"The comparisons were made without {', '.join(failed)}.", file=sys.stderr)
 
 
+def refuse_read_only():
+    """Refuse results that can't be written before any job; Snakemake itself ends in a traceback."""
+    folder = f"{PREFIX}results"
+    if os.path.isdir(folder) and not os.access(folder, os.W_OK):
+        raise WorkflowError(
+            f"{folder}: found a folder that can't be written (Read-only file system, or a folder of"
+            " someone else), expected room for the results; make it writable, or name another"
+            " working directory with --directory"
+        )
+
+
+onstart:
+    refuse_read_only()
+
+
 onsuccess:
     tell_ending(has_failed=False)
 
