@@ -29,7 +29,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    import pandas as pd
+    from numpy.typing import NDArray
 
 SIDE_PX = 10_000
 PITCH_PX = 70
@@ -113,92 +116,79 @@ def plain_numpy(folder: Path) -> Callable[[], int]:
 
 def plain_script(folder: Path) -> Callable[[], int]:
     """Write what ``assign`` writes, with numpy, scipy, scikit-image and pandas; nothing checked."""
-    import anndata
     import pandas as pd
-    import scipy.sparse
-    import shapely
     import tifffile
-    from skimage.measure import find_contours, regionprops_table
+    from skimage.measure import regionprops_table
 
-    output = folder / "script"
     shape = ["label", "area", "centroid", "bbox", "perimeter", "eccentricity", "orientation"]
     shape += ["axis_major_length", "axis_minor_length", "solidity", "image"]
 
     def run() -> int:
-        output.mkdir(exist_ok=True)
         labels = np.asarray(tifffile.memmap(folder / "labels.tif", mode="r"))
-        table = pd.read_parquet(folder / "transcripts.parquet")
-        gene = table["gene"].astype("category")
-        row, column = (
-            np.floor(table[name].to_numpy() * PX_PER_UM + 0.5).astype(np.int64)
-            for name in ("y_um", "x_um")
-        )
-        table["cell_id"] = cell = labels[row, column]
         cells = pd.DataFrame(regionprops_table(labels.astype(np.int32), properties=shape))
-        masks = cells.pop("image")
-        owned = cell > 0
-        ones = np.ones(np.count_nonzero(owned), dtype=np.int32)
-        at = np.searchsorted(cells["label"], cell[owned]), gene.cat.codes[owned]
-        size = len(cells), len(gene.cat.categories)
-        counts = scipy.sparse.csr_matrix((ones, at), shape=size)
-        cells.index = cells.index.astype(str)
-        genes = pd.DataFrame(index=gene.cat.categories.astype(str))
-        anndata.AnnData(counts, cells, genes).write_h5ad(output / "cells.h5ad")
-        table.to_parquet(output / "transcripts.parquet")
-        polygons = []
-        for mask, y0, x0 in zip(masks, cells["bbox-0"], cells["bbox-1"], strict=True):
-            ring = find_contours(np.pad(mask, 1), 0.5)[0]
-            ring += y0 - 1, x0 - 1
-            polygons.append(shapely.Polygon(ring[:, ::-1] / PX_PER_UM))
-        outlines = pd.DataFrame({"cell_id": cells["label"], "geometry": shapely.to_wkb(polygons)})
-        outlines.to_parquet(output / "boundaries.parquet")
-        return int(counts.sum())
+        masks = zip(cells.pop("image"), cells["bbox-0"], cells["bbox-1"], strict=True)
+        return _count_and_write(folder, folder / "script", labels, cells, masks)
 
     return run
 
 
 def lean_script(folder: Path) -> Callable[[], int]:
     """Look up, count, outline each cell in its box and write; nothing measured, nothing checked."""
+    import pandas as pd
+    import tifffile
+
+    def run() -> int:
+        labels = np.asarray(tifffile.memmap(folder / "labels.tif", mode="r"))
+        cells = pd.read_parquet(folder / "cells.parquet")
+        boxes = cells[["label", "bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]]
+        masks = (
+            (labels[y0:y1, x0:x1] == label, y0, x0)
+            for label, y0, x0, y1, x1 in boxes.itertuples(index=False)
+        )
+        return _count_and_write(folder, folder / "lean", labels, cells, masks)
+
+    return run
+
+
+def _count_and_write(
+    folder: Path,
+    output: Path,
+    labels: NDArray[np.uint32],
+    cells: pd.DataFrame,
+    masks: Iterable[tuple[NDArray[np.bool_], int, int]],
+) -> int:
+    """Count the transcripts in cells, write counts, transcripts and outlines; return the sum."""
     import anndata
     import pandas as pd
     import scipy.sparse
     import shapely
-    import tifffile
     from skimage.measure import find_contours
 
-    output = folder / "lean"
-
-    def run() -> int:
-        output.mkdir(exist_ok=True)
-        labels = np.asarray(tifffile.memmap(folder / "labels.tif", mode="r"))
-        cells = pd.read_parquet(folder / "cells.parquet")
-        table = pd.read_parquet(folder / "transcripts.parquet")
-        gene = table["gene"].astype("category")
-        row, column = (
-            np.floor(table[name].to_numpy() * PX_PER_UM + 0.5).astype(np.int64)
-            for name in ("y_um", "x_um")
-        )
-        table["cell_id"] = cell = labels[row, column]
-        owned = cell > 0
-        ones = np.ones(np.count_nonzero(owned), dtype=np.int32)
-        at = np.searchsorted(cells["label"], cell[owned]), gene.cat.codes[owned]
-        size = len(cells), len(gene.cat.categories)
-        counts = scipy.sparse.csr_matrix((ones, at), shape=size)
-        genes = pd.DataFrame(index=gene.cat.categories.astype(str))
-        obs = cells.set_index(cells.index.astype(str))
-        anndata.AnnData(counts, obs, genes).write_h5ad(output / "cells.h5ad")
-        table.to_parquet(output / "transcripts.parquet")
-        polygons = []
-        boxes = cells[["label", "bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]]
-        for label, y0, x0, y1, x1 in boxes.itertuples(index=False):
-            ring = find_contours(np.pad(labels[y0:y1, x0:x1] == label, 1), 0.5)[0]
-            ring += y0 - 1, x0 - 1
-            polygons.append(shapely.Polygon(ring[:, ::-1] / PX_PER_UM))
-        outlines = pd.DataFrame({"cell_id": cells["label"], "geometry": shapely.to_wkb(polygons)})
-        outlines.to_parquet(output / "boundaries.parquet")
-        return int(counts.sum())
-
-    return run
+    output.mkdir(exist_ok=True)
+    table = pd.read_parquet(folder / "transcripts.parquet")
+    gene = table["gene"].astype("category")
+    row, column = (
+        np.floor(table[name].to_numpy() * PX_PER_UM + 0.5).astype(np.int64)
+        for name in ("y_um", "x_um")
+    )
+    table["cell_id"] = cell = labels[row, column]
+    owned = cell > 0
+    ones = np.ones(np.count_nonzero(owned), dtype=np.int32)
+    at = np.searchsorted(cells["label"], cell[owned]), gene.cat.codes[owned]
+    size = len(cells), len(gene.cat.categories)
+    counts = scipy.sparse.csr_matrix((ones, at), shape=size)
+    genes = pd.DataFrame(index=gene.cat.categories.astype(str))
+    obs = cells.set_index(cells.index.astype(str))
+    anndata.AnnData(counts, obs, genes).write_h5ad(output / "cells.h5ad")
+    table.to_parquet(output / "transcripts.parquet")
+    polygons = []
+    for mask, y0, x0 in masks:
+        ring = find_contours(np.pad(mask, 1), 0.5)[0]
+        ring += y0 - 1, x0 - 1
+        polygons.append(shapely.Polygon(ring[:, ::-1] / PX_PER_UM))
+    outlines = pd.DataFrame({"cell_id": cells["label"], "geometry": shapely.to_wkb(polygons)})
+    outlines.to_parquet(output / "boundaries.parquet")
+    return int(counts.sum())
 
 
 def our_counts(folder: Path) -> Callable[[], int]:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tifffile
+from measure_dry_run import LISTED, make_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 DIAMETER = ["--cell-diameter-px", "15"]
@@ -96,17 +97,8 @@ def report(tree: Path, folder: Path) -> Seconds:
 
 def dry_run(tree: Path, folder: Path) -> Seconds:
     """List the jobs of 1,000 movies with 16 segmentation jobs each."""
-    rows = ["sample\tassay\tpath"]
-    for sample in (f"s{k:04}" for k in range(1000)):
-        rows.append(f"{sample}\tmovie\t{sample}")
-        (folder / sample).mkdir()
-        for frame in range(16):
-            tifffile.imwrite(folder / sample / f"t{frame:03}.tif", np.zeros((16, 16), np.uint16))
-    (folder / "sheet.tsv").write_text("\n".join(rows) + "\n")
-    words = ["-n", "--quiet", "rules", "--cores", "2"]
-    return run(
-        tree, workflow(tree, *words, "--config", "samples=sheet.tsv", "tiles_per_batch=1"), folder
-    )
+    make_samples(folder, 1000, 16)
+    return run(tree, workflow(tree, *LISTED), folder)
 
 
 def make_labels(path: Path, size_px: int, cells: int) -> Path:
@@ -144,56 +136,55 @@ def show(title: str, cpu: dict[str, list[float]]) -> None:
     print(f"{title}: {', '.join(parts)}, ratio {today / older:.2f}", flush=True)
 
 
+def show_segment(trees: dict[str, Path], inputs: Path, repeats: int) -> None:
+    """Measure one and several images; print start-up, and the time of an image."""
+    run(ROOT, package("simulate", "movie", "-o", inputs / "movie", *SIMULATE), inputs)
+    channel = sorted((inputs / "movie" / "images").iterdir())[-1]
+    images = sorted(channel.glob("*.tif"))
+    one = measure(trees, segment(images[:1], DIAMETER), repeats)
+    given = per_image(one, measure(trees, segment(images, DIAMETER), repeats))
+    start = {name: [s.cpu - statistics.median(given[name]) for s in one[name]] for name in trees}
+    show("start-up of a segmentation job", start)
+    show("image of 512 px with 100 cells, diameter given", given)
+    auto = per_image(one, measure(trees, segment(images, []), repeats))
+    show("image of 512 px with 100 cells, automatic diameter", auto)
+
+
+def per_image(
+    one: dict[str, list[Seconds]], all_: dict[str, list[Seconds]]
+) -> dict[str, list[float]]:
+    """Return CPU seconds of each image after the first."""
+    return {
+        name: [(m.cpu - o.cpu) / (IMAGES - 1) for m, o in zip(all_[name], one[name], strict=True)]
+        for name in one
+    }
+
+
 def main() -> None:
-    """Print one line for each row."""
-    rows = ("segment", "track", "track_many", "example", "report", "dry_run")
+    """Print one line for each row, and three for `segment`."""
+    makers: dict[str, Callable[[Path], Row]] = {
+        "track": lambda inputs: track(make_labels(inputs / "few.tif", 1060, 360)),
+        "track_many": lambda inputs: track(make_labels(inputs / "many.tif", 3300, 3500)),
+        "example": lambda _: example,
+        "report": lambda _: report,
+        "dry_run": lambda _: dry_run,
+    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("older", type=Path, help="checkout of the older version")
-    parser.add_argument("rows", nargs="*", help=f"all without it: {', '.join(rows)}")
+    parser.add_argument("rows", nargs="*", help=f"segment, {', '.join(makers)}; all without it")
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
     trees = {"older": args.older.resolve(), "today": ROOT}
-    chosen = args.rows or rows
-    if set(chosen) - set(rows):
-        parser.error(f"rows are {', '.join(rows)}")
+    if unknown := set(args.rows) - {"segment", *makers}:
+        parser.error(f"no row {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as name:
         inputs = Path(name)
-        if "segment" in chosen:
-            run(ROOT, package("simulate", "movie", "-o", inputs / "movie", *SIMULATE), inputs)
-            channel = sorted((inputs / "movie" / "images").iterdir())[-1]
-            images = sorted(channel.glob("*.tif"))
-            one = measure(trees, segment(images[:1], DIAMETER), args.repeats)
-            all_ = measure(trees, segment(images, DIAMETER), args.repeats)
-            auto = measure(trees, segment(images, []), args.repeats)
-            for title, many in (("diameter given", all_), ("automatic diameter", auto)):
-                per_image = {
-                    k: [
-                        (m.cpu - o.cpu) / (IMAGES - 1) for m, o in zip(many[k], one[k], strict=True)
-                    ]
-                    for k in trees
-                }
-                show(f"image of 512 px with 100 cells, {title}", per_image)
-                if title == "diameter given":
-                    start = {
-                        k: [o.cpu - statistics.median(per_image[k]) for o in one[k]] for k in trees
-                    }
-                    show("start-up of a segmentation job", start)
-        if "track" in chosen:
-            show_row(
-                trees, "track, 60 frames", track(make_labels(inputs / "few.tif", 1060, 360)), args
-            )
-        if "track_many" in chosen:
-            labels = make_labels(inputs / "many.tif", 3300, 3500)
-            show_row(trees, "track, 60 larger frames", track(labels), args)
-        for title, row in (("example", example), ("report", report), ("dry_run", dry_run)):
-            if title in chosen:
-                show_row(trees, title, row, args)
-
-
-def show_row(trees: dict[str, Path], title: str, row: Row, args: argparse.Namespace) -> None:
-    """Measure and print one line."""
-    seconds = measure(trees, row, args.repeats)
-    show(title, {name: [s.cpu for s in values] for name, values in seconds.items()})
+        if not args.rows or "segment" in args.rows:
+            show_segment(trees, inputs, args.repeats)
+        for title in args.rows or makers:
+            if title in makers:
+                seconds = measure(trees, makers[title](inputs), args.repeats)
+                show(title, {tree: [s.cpu for s in each] for tree, each in seconds.items()})
 
 
 if __name__ == "__main__":

@@ -19,6 +19,22 @@ import tifffile
 ROOT = Path(__file__).resolve().parents[1]
 
 
+LISTED = ["-n", "--quiet", "rules", "--cores", "2"]
+LISTED += ["--config", "samples=sheet.tsv", "tiles_per_batch=1"]
+
+
+def make_samples(folder: Path, n_samples: int, n_batches: int) -> None:
+    """Write movies of small frames, and their sheet ``sheet.tsv``."""
+    rows = ["sample\tassay\tpath"]
+    for sample in (f"s{k:04}" for k in range(n_samples)):
+        rows.append(f"{sample}\tmovie\t{sample}")
+        (folder / sample).mkdir()
+        for frame in range(n_batches):
+            path = folder / sample / f"t{frame:03}.tif"
+            tifffile.imwrite(path, np.zeros((16, 16), np.uint16))
+    (folder / "sheet.tsv").write_text("\n".join(rows) + "\n")
+
+
 def main() -> None:
     """Print one line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -26,18 +42,9 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=16)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        rows = ["sample\tassay\tpath"]
-        for sample in (f"s{k:04}" for k in range(args.samples)):
-            rows.append(f"{sample}\tmovie\t{sample}")
-            (folder / sample).mkdir()
-            for frame in range(args.batches):
-                path = folder / sample / f"t{frame:03}.tif"
-                tifffile.imwrite(path, np.zeros((16, 16), np.uint16))
-        (folder / "sheet.tsv").write_text("\n".join(rows) + "\n")
-        command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--cores", "2"]
-        command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", name]
-        command += ["--config", "samples=sheet.tsv", "tiles_per_batch=1"]
+        make_samples(Path(name), args.samples, args.batches)
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--directory", name, *LISTED]
         start = time.perf_counter()
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         wall_s = time.perf_counter() - start

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
-from cellsam_core.files.lazy import LazyModule
-
-if TYPE_CHECKING:
-    import zarr
-else:
-    zarr = LazyModule("zarr")
+from cellsam_core.files.lazy import zarr
 
 KEY = "cellsam_core_sample"
 

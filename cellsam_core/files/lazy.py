@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 class LazyModule:
@@ -28,3 +28,10 @@ class LazyModule:
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(import_module(self._name), attribute)
+
+
+if TYPE_CHECKING:
+    import numcodecs as numcodecs
+    import zarr as zarr
+else:
+    numcodecs, zarr = LazyModule("numcodecs"), LazyModule("zarr")

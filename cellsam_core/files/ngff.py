@@ -14,18 +14,15 @@ import numpy as np
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files import omezarr
 from cellsam_core.files.image_stack import Stack, ZChoice, z_error
-from cellsam_core.files.lazy import LazyModule
+from cellsam_core.files.lazy import zarr
 from cellsam_core.files.omezarr_arrays import OWN_KEY
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.suffixes import ARRAY_FILES, STORE_FILES
 
 if TYPE_CHECKING:
-    import zarr
     from numpy.typing import NDArray
 
     from cellsam_core.files.plane import Window
-else:
-    zarr = LazyModule("zarr")
 
 AXES = "tczyx"
 ARRAY_ITSELF = "."

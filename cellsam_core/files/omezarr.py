@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.errors import InputError, first_line
-from cellsam_core.files.lazy import LazyModule
+from cellsam_core.files.lazy import zarr
 from cellsam_core.files.omezarr_arrays import (
     OWN_KEY,
     create_array,
@@ -24,11 +24,7 @@ from cellsam_core.files.omezarr_arrays import (
 from cellsam_core.files.suffixes import STORE_FILES
 
 if TYPE_CHECKING:
-    import zarr
-
     from cellsam_core.files.options import OmeZarrVersion
-else:
-    zarr = LazyModule("zarr")
 
 AXES = ("yx", "cyx", "tyx", "tcyx")
 # Factors to micrometres and seconds of the units that NGFF knows; others are not known.

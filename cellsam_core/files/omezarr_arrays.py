@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsam_core.files.lazy import LazyModule
+from cellsam_core.files.lazy import numcodecs, zarr
 from cellsam_core.files.suffixes import ARRAY_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numcodecs
-    import zarr
-else:
-    numcodecs = LazyModule("numcodecs")
-    zarr = LazyModule("zarr")
 
 AXIS_TYPES = {"t": "time", "c": "channel", "y": "space", "x": "space"}
 CHUNK_PX = 1024

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.atomic import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,13 @@ def described_table(table: pd.DataFrame, output: Output) -> pa.Table:
     ]
     schema = output.described(pa.schema(fields, found.metadata))
     return pa.Table.from_pandas(table, schema, preserve_index=False)
+
+
+def write_described(path: Path, table: pd.DataFrame, output: Output) -> None:
+    """Write a table whose columns are declared into a file that :mod:`.atomic` moves in place."""
+    rows = described_table(table, output)
+    with atomic_path(path) as temporary, parquet_writer(temporary, rows.schema) as writer:
+        writer.write_table(rows)
 
 
 def open_parquet(path: str | Path, **options: Any) -> pq.ParquetFile:

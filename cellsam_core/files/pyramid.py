@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsam_core.files.lazy import LazyModule
+from cellsam_core.files.lazy import zarr
 from cellsam_core.files.omezarr_arrays import CHUNK_PX, create_array, declare_levels
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from cellsam_core.files.omezarr import OmeZarr
 
     Halve = Callable[[NDArray[Any]], NDArray[Any]]
-    import zarr
-else:
-    zarr = LazyModule("zarr")
 
 BLOCK_ROWS = 128  # The rows that are halved at a time fit into the cache of a processor.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import shapely
+
+from cellsam_core.labels.rows import narrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +65,7 @@ def _outline_group(group: Sequence[Mask]) -> Iterator[shapely.Geometry]:
     is_corner = np.flatnonzero(n_inside & 1)  # sorted by row, and so by mask, then by column
     row, column = np.divmod(is_corner, n_inside.shape[1])
     owner = np.searchsorted(tops, row, side="right") - 1
-    along_column = np.lexsort((_small(column), _small(owner)))  # stable: by row, too
+    along_column = np.lexsort((narrow(column), narrow(owner)))  # stable: by row, too
     down = np.empty(len(row), dtype=np.int64)
     down[along_column] = along_column[np.arange(len(row)) ^ 1]
     touching = np.flatnonzero((n_inside == 2) & (upper[:, :-1] == lower[:, 1:]))
@@ -78,7 +80,7 @@ def _outline_group(group: Sequence[Mask]) -> Iterator[shapely.Geometry]:
     n_rings = np.bincount(owner_of_ring, minlength=len(group))
     is_traced &= n_rings == n_outer_less_holes
     used = np.flatnonzero(is_traced[owner])
-    used = used[np.lexsort([_small(each[used]) for each in (place, ring, owner)])]
+    used = used[np.lexsort([narrow(each[used]) for each in (place, ring, owner)])]
     # Corner (i, j) of a padded mask lies half a pixel before pixel (i, j) of the mask.
     corner_yx = np.array([(y0 - 0.5, x0 - 0.5) for _, y0, x0 in group])[owner[used]]
     x = column[used] + corner_yx[:, 1]
@@ -92,12 +94,6 @@ def _outline_group(group: Sequence[Mask]) -> Iterator[shapely.Geometry]:
         else:
             parts = polygons[last - n : last]
             yield parts[0] if n == 1 else shapely.MultiPolygon(list(parts))
-
-
-def _small(values: npt.NDArray[np.int64]) -> npt.NDArray[np.signedinteger[Any]]:
-    """Return whole numbers in 16 bits, where they fit: those are sorted by digits, and faster."""
-    fits = int(values.max(initial=0)) <= np.iinfo(np.int16).max
-    return values.astype(np.int16) if fits else values
 
 
 def _first_values(

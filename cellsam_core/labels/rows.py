@@ -1,4 +1,4 @@
-"""Rows of cells in a sorted list of their ids."""
+"""Rows of cells in a sorted list of their ids, and whole numbers that are sorted fast."""
 
 from __future__ import annotations
 
@@ -34,3 +34,9 @@ def rows_of(cells: Ids, cell_id: Ids) -> npt.NDArray[np.integer[Any]]:
     table = np.full(last + 2, -1, dtype=np.int32)  # one more, for all ids beyond the last
     table[cell_id] = np.arange(len(cell_id))
     return np.asarray(table[np.minimum(cells, last + 1)])
+
+
+def narrow(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
+    """Return whole numbers from -1 on in 16 bits, where they fit: digits sort them faster."""
+    fits = int(values.max(initial=0)) <= np.iinfo(np.int16).max
+    return values.astype(np.int16) if fits else values

@@ -10,7 +10,7 @@ import numpy as np
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.facts import write_facts
-from cellsam_core.files.lazy import LazyModule
+from cellsam_core.files.lazy import zarr
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.preprocessing import contrast
 from cellsam_core.preprocessing.channels import RGB, choose_roles, is_fused
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import zarr
     from numpy.typing import NDArray
 
     from cellsam_core.files.omezarr import OmeZarr
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from cellsam_core.preprocessing.images import RawImages
     from cellsam_core.preprocessing.planes import FusionRecord, Read
     from cellsam_core.samples.manifest import Manifest
-else:
-    zarr = LazyModule("zarr")
 
 logger = logging.getLogger(__name__)
 

@@ -229,14 +229,9 @@ def seam_centres(shape_yx: tuple[int, int], recorded: dict[str, Any]) -> list[tu
     recorded
         Record of the masks, with the size of the tiles and the diameter of the cells.
     """
-    from cellsam_core.segmentation.tiles import plan
+    from cellsam_core.segmentation.tiles import recorded_plan
 
-    if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
-        return []
-    diameter_px, tile_px = recorded["cell_diameter_px"], recorded["tile_px"]
-    fits = recorded.get("fits_tiles", False)
-    tiles = plan(1, shape_yx, diameter_px, tile_px, fits=fits)
-    starts = sorted({(tile.x0, tile.x1) for tile in tiles})
+    starts = sorted({(tile.x0, tile.x1) for tile in recorded_plan(shape_yx, recorded)})
     middle = shape_yx[0] / 2
     return [
         (middle, (before[1] + after[0] - 1) / 2) for before, after in itertools.pairwise(starts)

@@ -12,7 +12,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.batch_names import sort_batches
 from cellsam_core.files.facts import Facts, read_facts, write_facts
-from cellsam_core.files.lazy import LazyModule
+from cellsam_core.files.lazy import zarr
 from cellsam_core.files.omezarr_arrays import CHUNK_PX
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.files.pyramid import PyramidWriter
@@ -30,15 +30,12 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pandas as pd
-    import zarr
     from numpy.typing import NDArray
 
     from cellsam_core.segmentation.image import AnyFrames
     from cellsam_core.segmentation.instances import Instance
     from cellsam_core.segmentation.options import SegmentOptions
     from cellsam_core.segmentation.segmenter import Model
-else:
-    zarr = LazyModule("zarr")
 
 log = logging.getLogger(__name__)
 

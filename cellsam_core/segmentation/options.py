@@ -82,8 +82,7 @@ class SegmentOptions(Options):
         512,
         "Usual side of a tile, in pixels of the resampled image that the model sees. Tiles are"
         " fitted to the image: they are smaller, or up to half larger, so that little is looked at"
-        " twice."
-        " For the published CellSAM all tiles have this side.",
+        " twice. For the published CellSAM all tiles have this side.",
         minimum=128,
     )
     dark_cells: Literal["auto", "drop", "keep"] = option(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cellsam_core.files.batch_names import share_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REFERENCE_PX = 30.0
 """Cell diameter in pixels that images are resampled to, because the model is trained on it."""
@@ -52,6 +55,23 @@ def plan(
         fitted_side(length, side_px, overlap_px) if fits else side_px for length in shape_yx
     )
     return plan_tiles(n_frames, shape_yx, tile_yx_px=(height, width), overlap_px=overlap_px)
+
+
+def recorded_plan(shape_yx: tuple[int, int], recorded: Mapping[str, Any]) -> list[Tile]:
+    """Plan the tiles of one frame as they were when it was segmented; none if that is not known.
+
+    Parameters
+    ----------
+    shape_yx
+        Height and width of the frame in pixels.
+    recorded
+        Record of the masks, with the size of the tiles and the diameter of the cells.
+    """
+    if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
+        return []
+    # Tiles of earlier versions had one size.
+    fits = recorded.get("fits_tiles", False)
+    return plan(1, shape_yx, recorded["cell_diameter_px"], recorded["tile_px"], fits=fits)
 
 
 def fitted_side(length_px: int, side_px: int, overlap_px: int) -> int:

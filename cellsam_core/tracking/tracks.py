@@ -153,12 +153,10 @@ def _remove_traces(folder: Path) -> None:
 
 def _write_tables(folder: Path, tracks: Tracks, sample: str, shapes: pd.DataFrame) -> None:
     from cellsam_core.files.atomic import atomic_path
-    from cellsam_core.files.parquet import described_table, parquet_writer
+    from cellsam_core.files.parquet import write_described
 
     objects = with_sample(tracks.objects.join(shapes), sample)
-    rows = described_table(objects, OBJECTS)
-    with atomic_path(folder / OBJECTS_FILE) as path, parquet_writer(path, rows.schema) as writer:
-        writer.write_table(rows)
+    write_described(folder / OBJECTS_FILE, objects, OBJECTS)
     names = {name: name for name in ("tracks", "divisions", "intervals", "drift", "review")}
     for name, attribute in (names | {"corrections": "outcomes"}).items():
         table: pd.DataFrame = getattr(tracks, attribute)

@@ -18,7 +18,7 @@ from cellsam_core.corrections.result import masks_folder
 from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import match
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.files.parquet import described_table, parquet_writer
+from cellsam_core.files.parquet import write_described
 from cellsam_core.given_masks.options import GivenMasksOptions
 from cellsam_core.given_masks.source import open_masks
 from cellsam_core.labels.expand import expand
@@ -75,10 +75,7 @@ class VendorComparison:
         folder = Path(folder)
         with atomic_path(folder / "genes.tsv") as path:
             self.genes.to_csv(path, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
-        with atomic_path(folder / "cells_matched.parquet") as path:
-            rows = described_table(self.matched, MATCHED)
-            with parquet_writer(path, rows.schema) as writer:
-                writer.write_table(rows)
+        write_described(folder / "cells_matched.parquet", self.matched, MATCHED)
         with atomic_path(folder / "compare.json") as path:
             path.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.segmentation.seams import seam_ratio
-from cellsam_core.segmentation.tiles import plan
+from cellsam_core.segmentation.tiles import recorded_plan
 from cellsam_core.verdict import limits
 from cellsam_core.verdict.checks import Check, Measure
 
@@ -132,10 +132,9 @@ def border_measures(results: Evidence, cells: pd.DataFrame | None) -> tuple[Meas
 def sample_seam_ratio(results: Evidence, cells: pd.DataFrame) -> SeamRatio | None:
     """Compare the density of cells near the borders of tiles with that elsewhere."""
     recorded = results.segmentation_parameters()
-    if not {"cell_diameter_px", "tile_px"} <= recorded.keys():
+    shape = results.manifest.shape_yx
+    tiles = recorded_plan(shape, recorded)
+    if not tiles:
         return None
-    shape, diameter = results.manifest.shape_yx, recorded["cell_diameter_px"]
-    fits = recorded.get("fits_tiles", False)
-    tiles = plan(1, shape, diameter, recorded["tile_px"], fits=fits)
     y, x = (cells[name].to_numpy(np.float64) for name in ("y", "x"))
-    return seam_ratio(y, x, tiles, shape, diameter)
+    return seam_ratio(y, x, tiles, shape, recorded["cell_diameter_px"])

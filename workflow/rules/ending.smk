@@ -1,6 +1,7 @@
 """End of a run: which samples finished, which failed and why, and the comparison of the finished."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile

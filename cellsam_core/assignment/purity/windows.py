@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
 from cellsam_core.labels.borders import inner_borders
-from cellsam_core.labels.rows import rows_of
+from cellsam_core.labels.rows import narrow, rows_of
 
 if TYPE_CHECKING:
     from cellsam_core.labels.tiles import LabelTiles
@@ -185,9 +185,7 @@ class Windows:
         zone = np.full(len(x_px), self.zones.nowhere, dtype=np.uint8)
         nearest, second = np.zeros((2, len(x_px)), dtype=np.uint32)
         number, y, x = self._place(x_px, y_px)
-        # Small numbers are sorted by their digits, which takes a tenth of the time.
-        is_small = self.n_y * self.n_x < np.iinfo(np.int16).max
-        order = np.argsort(number.astype(np.int16) if is_small else number, kind="stable")
+        order = np.argsort(narrow(number), kind="stable")
         starts = np.flatnonzero(np.diff(number[order], prepend=-2))
         for group in np.split(order, starts[1:]) if len(order) else []:
             if number[group[0]] < 0:
