@@ -16,13 +16,7 @@ from safetensors.torch import save as serialize
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.models import BACKENDS, SHIPPED, backend_of, is_published
-from cellsam_core.segmentation.tiny.model import (
-    ENCODERS,
-    HYBRID,
-    CellSAM,
-    encoder_of,
-    fold_batch_norm,
-)
+from cellsam_core.segmentation.tiny.model import CellSAM, fold_batch_norm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,8 +35,6 @@ LICENCES = {
 
 METADATA_KEY = "cellsam_core"
 DIGEST_KEY = "tensors_sha256"
-ENCODER_KEY = "encoder"
-"""Absent where it is the one that all weights had once."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +136,8 @@ def load_network(name: str, device: str) -> CellSAM:
 def load_trainable(name: str) -> CellSAM:
     """Build the model on the CPU and fill it, without folding batch norm; see `load_network`."""
     path = resolve(name)
-    metadata = info(name).metadata
-    encoder = metadata.get(ENCODER_KEY, HYBRID)
-    if encoder not in ENCODERS:
-        raise _unfit(path, ValueError(f"weights of an encoder {encoder}"))
-    model = CellSAM(encoder=encoder).eval()
-    expected = metadata.get(DIGEST_KEY)
+    model = CellSAM().eval()
+    expected = info(name).metadata.get(DIGEST_KEY)
     try:
         tensors = load(path.read_bytes())
         if expected not in (None, digest_of(tensors)):
@@ -196,8 +184,6 @@ def save(state: dict[str, Tensor], path: Path, metadata: dict[str, Any] | None =
     }
     # One entry: safetensors writes several in an order that changes from run to run.
     said = (metadata or {}) | {DIGEST_KEY: digest_of(half)}
-    if (encoder := encoder_of(half)) != HYBRID:
-        said[ENCODER_KEY] = encoder
     content = serialize(half, {METADATA_KEY: json.dumps(said)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)

