@@ -302,7 +302,7 @@ def _leave_out(config: Config) -> Config:
 
 
 def _check_targets(config: Config) -> None:
-    """Refuse to find nuclei where nothing is segmented, because the user gives the cells."""
+    """Refuse nuclei to be found where nothing is segmented, and nuclei that nothing would read."""
     for name, row in config.samples.items():
         is_paired = finds_nuclei(config.settings(name, "segment"))
         if is_paired and "masks" in row and config.given_nuclei(name) is None:
@@ -312,6 +312,14 @@ def _check_targets(config: Config) -> None:
                 expected="the nuclei of these cells as well, because nothing is segmented",
                 remedy="fill the column `nuclei`, write cell into the column `targets` of this"
                 " sample, or leave its masks out",
+            )
+        if not is_paired and "nuclei" in row and row["assay"] == "movie":
+            raise InputError(
+                f"{config.sheet}, sample {name!r}, nuclei",
+                found=f"{row['nuclei']} for a movie whose `targets` is cell",
+                expected="nuclei that are paired with cells: a movie has no other use for them",
+                remedy="write nucleus,cell into the column `targets` of this sample, or leave its"
+                " nuclei out",
             )
 
 

@@ -185,12 +185,11 @@ def _check(config: Config, sample: str) -> SampleCheck:
         manifest = inspect(path, assay=row["assay"], sample=sample, options=options)
         check_sample(manifest, settings)
         is_given = "masks" in row
-        pairs = finds_nuclei(settings["segment"]) and config.given_nuclei(sample) is not None
-        if pairs:
+        nuclei = own_nuclei(config, sample, manifest)
+        if nuclei:
             settings["segment"] = settings["segment"] | {"targets": "cell"}
         cells = own_masks(config, sample, manifest) if is_given else _stains(manifest, settings)
-        cells += f", {own_nuclei(config, sample, manifest)}" if pairs else ""
-        facts = [*_facts(manifest), cells]
+        facts = [*_facts(manifest), ", ".join([cells, *nuclei])]
         notes = [*manifest.warnings, *_notes(row, settings)]
         extent = Extent(manifest.n_frames, manifest.shape_yx)
     work = _work(config, sample, extent, is_raw=has_rounds)
@@ -204,16 +203,14 @@ def _check(config: Config, sample: str) -> SampleCheck:
 
 
 def _check_files(config: Config, sample: str, settings: dict[str, dict[str, Any]]) -> None:
-    """Read the tables and label images that a row names."""
+    """Read the tables that a row names, and look for its nuclei."""
     row = config.samples[sample]
     if "corrections" in row:
         from cellsam_core.tracking.corrections_table import read_corrections
 
         read_corrections(config.path_of(sample, "corrections", row["corrections"]))
     if nuclei := settings.get("assign", {}).get("nuclei"):
-        from cellsam_core.labels.source import open_labels
-
-        open_labels(config.path_of(sample, "nuclei", nuclei))
+        config.path_of(sample, "nuclei", nuclei)
     if bulk := settings.get("report", {}).get("bulk"):
         from cellsam_core.comparison.bulk import read_bulk
 

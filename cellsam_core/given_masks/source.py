@@ -58,7 +58,9 @@ class GivenMasks:
     warnings: list[str] = field(default_factory=list)
 
 
-def open_masks(path: str | Path, manifest: Manifest, unit: Unit | None) -> GivenMasks:
+def open_masks(
+    path: str | Path, manifest: Manifest, unit: Unit | None, *, allow_mask: bool = False
+) -> GivenMasks:
     """Open masks of any kind for a sample.
 
     Parameters
@@ -71,6 +73,8 @@ def open_masks(path: str | Path, manifest: Manifest, unit: Unit | None) -> Given
     unit
         Unit of outlines; None takes pixels for a movie, and micrometres or what the file says for
         a tissue.
+    allow_mask
+        Accept the label image of a tissue with one number for all cells, too.
 
     Raises
     ------
@@ -100,7 +104,7 @@ def open_masks(path: str | Path, manifest: Manifest, unit: Unit | None) -> Given
             remedy="leave the column `masks_unit` empty",
         )
     if manifest.assay != "movie":
-        image = open_label_image(path)
+        image = open_label_image(path, allow_mask=allow_mask)
         return GivenMasks(path, 1, image.tiles.shape_yx, lambda _: image.tiles)
     source = open_labels(path)
     return GivenMasks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,38 @@ def test_check_opens_the_masks_of_a_sample(tmp_path: Path):
     tifffile.imwrite(tmp_path / "masks.tif", np.ones((2, 40, 50), np.uint16))
     (found,) = cc.check(folder=tmp_path).samples
     assert "found 2 label image(s) of 50 x 40 px, expected 2 of 56 x 40 px" in found.problem
+
+
+NUCLEUS = {
+    "type": "Polygon",
+    "coordinates": [[[2, 2], [6, 2], [6, 6], [2, 6], [2, 2]]],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("nuclei.tif", np.eye(40, 56, dtype=np.uint8)), ("nuclei.geojson", NUCLEUS)],
+)
+def test_check_says_whether_nuclei_are_paired(tmp_path: Path, name: str, content: object):
+    """Without pairing, a mask of all nuclei is enough, and outlines are drawn first."""
+    path = tmp_path / "t" / "transcripts.csv"
+    tissue(path.parent)
+    tifffile.imwrite(tmp_path / "masks.tif", np.ones((40, 56), np.uint16))
+    if isinstance(content, np.ndarray):
+        tifffile.imwrite(tmp_path / name, content)
+    else:
+        (tmp_path / name).write_text(json.dumps(content))
+    root = sheet(
+        tmp_path / "project",
+        "sample,assay,path,pixel_size_um,masks,nuclei",
+        f"t,merfish,../../t,0.5,../../masks.tif,../../{name}",
+    )
+    (found,) = cc.check(folder=root).samples
+    assert found.problem == ""
+    assert f"nuclei are those of {name} (transcripts in them are counted" in found.line
+    tifffile.imwrite(tmp_path / "nuclei.tif", np.eye(30, 56, dtype=np.uint8))
+    (found,) = cc.check(folder=root).samples
+    assert ("found 1 label image(s) of 56 x 30 px" in found.problem) == name.endswith("tif")
 
 
 def test_preview_decodes_a_field_of_raw_rounds(tmp_path: Path):

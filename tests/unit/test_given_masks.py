@@ -172,7 +172,10 @@ def test_nuclei_of_the_user_are_paired_with_the_masks_of_the_user(movie, tmp_pat
     (tmp_path / "config/samples.tsv").write_text(f"{header}\n{row}\n")
     checked = cc.check(folder=tmp_path)
     assert checked.is_ready
-    assert "cells are those of your masks tif, nuclei are those of nuclei" in str(checked)
+    assert (
+        "cells are those of your masks tif, nuclei are those of nuclei (paired with the cells)"
+        in str(checked)
+    )
     files = folder / "0_manifest.json", folder / "frames.zarr"
     cc.import_masks(folder / "tif", *files, tmp_path / "cells")
     cc.import_masks(tmp_path / "nuclei", *files, tmp_path / "found")

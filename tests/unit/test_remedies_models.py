@@ -394,6 +394,21 @@ def test_nuclei_beside_masks_are_left_out_as_told(tmp_path):
         )
 
 
+def test_nuclei_of_a_movie_are_paired_or_left_out_as_told(tmp_path):
+    path = tmp_path / "samples.csv"
+    words = "write nucleus,cell into the column `targets` of this sample, or leave its nuclei out"
+    for right in (
+        'sample,assay,path,nuclei,targets\na,movie,m,nuclei.tif,"nucleus,cell"\n',
+        "sample,assay,path\na,movie,m\n",
+    ):
+        path.write_text("sample,assay,path,nuclei\na,movie,m,nuclei.tif\n")
+        follow(
+            lambda: load_config({"samples": "samples.csv"}, [tmp_path]),
+            words,
+            lambda right=right: path.write_text(right),
+        )
+
+
 def test_a_sheet_of_excel_is_saved_as_text_as_told(tmp_path, monkeypatch):
     pytest.importorskip("openpyxl")
     table = pd.DataFrame([{"sample": "a", "assay": "movie", "path": "m"}])
