@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellsam_core.files.suffixes import RASTER_SUFFIXES, STORE_FILES, TIFF_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
+IMAGE_SUFFIXES = TIFF_SUFFIXES + RASTER_SUFFIXES
 LABEL_NAME = re.compile(
     r"(man_track|man_seg|masks?|labels?|seg)[ _\-]*(t|frame)?\d*"
     r"|.*[_\-](labels?|masks?|seg|cp_masks|gt)([_\-]?\d+)?",
@@ -31,16 +33,24 @@ THUMBNAIL = re.compile(
 """Names of the small copies that acquisition programs write beside their images."""
 
 
+_DIGITS_AND_REST = re.compile(r"\d+|\D+")
+_OME = re.compile(r"\.ome$", re.IGNORECASE)
+
+
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key which puts ``t2`` before ``t10``."""
-    parts = re.findall(r"\d+|\D+", name)
+    parts = _DIGITS_AND_REST.findall(name)
     return [(0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts]
 
 
 def is_image(path: Path) -> bool:
     """Tell whether the suffix is that of a readable image, and the file not hidden."""
-    suffixes = TIFF_SUFFIXES + RASTER_SUFFIXES
-    return path.name.lower().endswith(suffixes) and not path.name.startswith(".") and path.is_file()
+    return is_image_name(path.name) and path.is_file()
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a name ends as that of a readable image, and is not hidden."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
 def is_label(path: Path) -> bool:
@@ -55,7 +65,7 @@ def is_thumbnail(path: Path) -> bool:
 
 def image_stem(path: Path) -> str:
     """File name without suffix, ``.ome.tif`` included."""
-    return re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)
+    return _OME.sub("", path.stem)
 
 
 def is_ome_zarr(path: Path) -> bool:
@@ -65,7 +75,21 @@ def is_ome_zarr(path: Path) -> bool:
 
 def list_images(folder: Path) -> list[Path]:
     """Image files directly in a folder, label images among them, in natural order."""
-    return sorted(filter(is_image, folder.iterdir()), key=lambda p: natural_key(p.name))
+    # The folder itself tells which entries are files: a sheet of samples lists thousands of them.
+    with os.scandir(folder) as entries:
+        names = {entry.name for entry in entries if is_image_name(entry.name) and _is_file(entry)}
+    images = (path for path in folder.iterdir() if path.name in names)
+    return sorted(images, key=lambda path: natural_key(path.name))
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry of a folder is a file; a link that leads nowhere is none."""
+    return Path(entry.path).is_file() if entry.is_symlink() else entry.is_file()
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry of a folder is a folder; a link that leads nowhere is none."""
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def find_images(root: Path, depth: int = 3) -> list[Path]:
@@ -106,8 +130,10 @@ def is_label_folder(folder: Path) -> bool:
 
 def list_folders(folder: Path) -> list[Path]:
     """Sub-folders that directly hold images, in natural order."""
-    folders = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    return sorted((p for p in folders if list_images(p)), key=lambda p: natural_key(p.name))
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if not e.name.startswith(".") and _is_folder(e)]
+    folders = [folder / name for name in sorted(names, key=natural_key)]
+    return [path for path in folders if list_images(path)]
 
 
 def same_stem(paths: Iterable[Path]) -> tuple[Path, Path] | None:

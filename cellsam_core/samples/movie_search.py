@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import (
     find_images,
+    is_image,
     is_label_folder,
     is_ome_zarr,
     list_folders,
@@ -54,22 +55,24 @@ def find_movie(root: Path, options: MovieOptions) -> MovieFiles:
             what = "a file" if root.is_file() else "an OME-Zarr"
             raise error(root, what, expected, "name the folder as `path`, or set `format` to auto")
         return MovieFiles(root, container=root)
-    container, warnings = _only_container(root, options)
+    direct = find_images(root, 0)
+    container, warnings = _only_container(root, direct, options)
     if container is not None:
         return MovieFiles(root, container=container, warnings=warnings)
-    named = _named_images(root, options)
+    named = _named_images(root, direct, options)
     kind = _kind_of(root, named.images) if options.format == "auto" else options.format
     warnings += named.warnings + _unread(root, named.images)
     return MovieFiles(root, None, named.images, kind, warnings)
 
 
-def _only_container(root: Path, options: MovieOptions) -> tuple[Path | None, list[str]]:
+def _only_container(
+    root: Path, images: list[Path], options: MovieOptions
+) -> tuple[Path | None, list[str]]:
     """Find the one file or OME-Zarr in a folder that holds the whole movie.
 
     That is the only image, the first of an OME-TIFF set, or a microscope's own file.
     """
-    images = find_images(root, 0)
-    own = sorted(f for f in root.iterdir() if f.is_file() and is_microscope_file(f))
+    own = sorted(f for f in root.iterdir() if is_microscope_file(f) and f.is_file())
     if options.format in FOLDER_FORMATS or options.pattern is not None:
         return None, []
     stores = [] if images else sorted(f for f in root.iterdir() if is_ome_zarr(f))
@@ -121,10 +124,9 @@ def _is_ome_set(root: Path, images: list[Path]) -> bool:
     return used == {str(f) for f in images}
 
 
-def _named_images(root: Path, options: MovieOptions) -> NamedImages:
-    """Find the images of a folder, or of its sub-folders, and read their names."""
-    found = find_images(root)
-    direct = [f for f in found if f.parent == root]
+def _named_images(root: Path, direct: list[Path], options: MovieOptions) -> NamedImages:
+    """Read the names of the images of a folder, or where it has none, of its sub-folders."""
+    found = direct or find_images(root)
     if options.format in ("tiff_series", "channel_files", "ctc") and direct:
         found = direct
     elif options.format == "channel_folders":
@@ -193,7 +195,7 @@ def _channel_dirs(root: Path) -> list[Path]:
 
 def _is_challenge(folder: Path) -> bool:
     """Tell whether a folder has the layout of the Cell Tracking Challenge."""
-    has_labels = any(f.stem.startswith("man_track") for f in list_images(folder))
+    has_labels = any(f.name.startswith("man_track") and is_image(f) for f in folder.iterdir())
     has_truth = folder.with_name(f"{folder.name}_GT").is_dir()
     if not (has_labels or has_truth):
         return False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from harness import ROOT, Snakemake
 
 pytestmark = pytest.mark.workflow
@@ -12,11 +14,11 @@ MOVIE = ("preprocess", "segment", "stitch", "track", "traces", "report")
 TISSUE = ("preprocess", "segment", "stitch", "assign", "report")
 
 
-def with_lines(directory: Path, *lines: str) -> Path:
+def with_lines(directory: Path, *lines: str, before: str = "") -> Path:
     """Write a workflow that runs some lines after this one was read."""
     path = directory / "Snakefile.lines"
     end = 'workflow.default_target = "all"'
-    path.write_text("\n".join((f'include: "{ROOT / "Snakefile"}"', *lines, end)) + "\n")
+    path.write_text("\n".join((before, f'include: "{ROOT / "Snakefile"}"', *lines, end)) + "\n")
     return path
 
 
@@ -52,9 +54,42 @@ def test_segmentation_asks_for_a_gpu_where_there_may_be_one(
     (profile / "profile.yaml").write_text("quiet: [reason]\n")
     snakefile = with_lines(
         tmp_path,
-        f"shutil.which = lambda name: {gpu_program!r}",
         "first = type('Wildcards', (), {'sample': next(iter(SAMPLES))})",
-        "print('GPU', gpu_count(first))",
+        "print('GPU', gpu_count(first) if callable(gpu_count) else gpu_count)",
+        before=f"import shutil; shutil.which = lambda name: {gpu_program!r}",
     )
     result = snakemake("-n", "--snakefile", snakefile, "--workflow-profile", profile, *options)
     assert f"GPU {expected}" in result.stdout.splitlines(), result.stdout
+
+
+def test_samples_of_different_models_keep_their_own_options(snakemake: Snakemake, tmp_path: Path):
+    sheet = tmp_path / "sheet.tsv"
+    (tmp_path / "raw").mkdir()
+    for frame in range(2):
+        tifffile.imwrite(tmp_path / "raw" / f"t{frame}.tif", np.zeros((64, 64), np.uint16))
+    tiles = {"one": 256, "two": 512}
+    rows = [f"{sample}\tmovie\traw\t{tile_px}" for sample, tile_px in tiles.items()]
+    sheet.write_text("\n".join(["sample\tassay\tpath\ttile_px", *rows]) + "\n")
+    # All but the names that texts of rules use are gone by the time that jobs are listed.
+    snakefile = with_lines(
+        tmp_path,
+        "rule last:",
+        "    input: rules.all.input",
+        "    message: '{CONFIG.sheet}'",
+        "    shell: 'echo {resources.tmpdir} {workflow.modifier.globals}'",
+    )
+    result = snakemake(
+        *("-n", "-p", "--snakefile", snakefile, "--config", f"samples={sheet}"),
+        *("--default-resources", "tmpdir='/fast/disk'", "--", "last"),
+    )
+    for sample, tile_px in tiles.items():
+        (command,) = (
+            line
+            for line in result.stdout.splitlines()
+            if "segment-batch" in line and f"logs/{sample}/" in line
+        )
+        assert f"--tile-px {tile_px}" in command
+    (last,) = (line for line in result.stdout.splitlines() if "echo /fast/disk" in line)
+    assert "'config'" in last
+    assert "'track_flags'" not in last
+    assert str(sheet) in result.stdout

@@ -1,7 +1,6 @@
 """Functions that give the rules the inputs and command line options of a sample."""
 
 import functools
-import inspect
 import json
 import os
 import shlex
@@ -12,24 +11,28 @@ from snakemake.exceptions import WorkflowError
 OF_PAIRS = ("targets", "nucleus_diameter_px", "orphan_nuclei")
 
 
-def signed(function):
-    """Keep the signature of a function, which Snakemake asks for again and again for every job."""
-    function.__signature__ = inspect.signature(function)
-    return function
+# Tells if all samples are segmented alike.
+IS_ONE_MODEL = len({str(CONFIG.settings(sample, "segment")) for sample in SAMPLES}) == 1
 
 
-def per_sample(function):
-    """Make a function of wildcards of one of a sample's name, which is called once for a sample.
+def of_model(function):
+    """Make a value for a rule of a function of the options of segmentation.
 
-    A sample may have thousands of segmentation jobs.
+    It is the value itself if all samples have the same options, since Snakemake calls a function for
+    each of thousands of segmentation jobs; else a function of wildcards, which remembers the sample.
     """
-    known = functools.cache(function)
+
+    @functools.cache
+    def known(sample):
+        return function(CONFIG.settings(sample, "segment"))
 
     @signed
     def of_wildcards(wildcards):
         return known(wildcards.sample)
 
-    return of_wildcards
+    value = known(next(iter(SAMPLES))) if IS_ONE_MODEL else of_wildcards
+    # Snakemake would read a brace in a text as the begin of a wildcard.
+    return of_wildcards if set("{}") & set(str(value)) else value
 
 
 def as_flags(values, left_out=()):
@@ -44,6 +47,7 @@ def as_flags(values, left_out=()):
 def flags(section):
     """Make a params function that returns the options of a section for the sample of the job."""
 
+    @signed
     def render(wildcards):
         return as_flags(CONFIG.settings(wildcards.sample, section))
 
@@ -53,6 +57,7 @@ def flags(section):
 def sheet_flags(*columns):
     """Make a params function that returns the given columns of the sample sheet, if filled in."""
 
+    @signed
     def render(wildcards):
         row = SAMPLES[wildcards.sample]
         return as_flags({key: row[key] for key in columns if key in row})
@@ -66,6 +71,7 @@ def inspect_flags(*columns):
     The format of raw rounds is an option of `decode`, not of `inspect`.
     """
 
+    @signed
     def render(wildcards):
         left_out = {"format"} if is_raw(wildcards.sample) else set()
         return sheet_flags(*(key for key in columns if key not in left_out))(wildcards)
@@ -99,41 +105,40 @@ def join_flags(wildcards):
     return as_flags(CONFIG.settings(wildcards.sample, "decode"), OF_FIELDS)
 
 
-@per_sample
-def segment_environment(sample):
+@of_model
+def segment_environment(model):
     """Conda function: environment of segmentation, with the package whose model segments."""
     from cellsam_core.models import backend_of
 
-    backend = backend_of(CONFIG.settings(sample, "segment")["weights"])
+    backend = backend_of(model["weights"])
     return f"../../envs/{backend.package if backend else 'segment'}.yaml"
 
 
-@per_sample
-def gpu_count(sample):
+@of_model
+def gpu_count(model):
     """Resource function: 1 if the job may use a GPU.
 
     Jobs that ask for none run side by side, as many as there are cores for. The profile of a
     workstation limits the GPUs, that of a cluster does not: a cluster is asked for a GPU even if
     the machine that submits the jobs has none.
     """
-    device = CONFIG.settings(sample, "segment")["device"]
+    device = model["device"]
     is_workstation = "gpu" in workflow.global_resources
     has_none = is_workstation and shutil.which("nvidia-smi") is None
     return 0 if device == "cpu" or (device == "auto" and has_none) else 1
 
 
-@per_sample
-def segment_flags(sample):
+@of_model
+def segment_flags(model):
     """Params function: options of segmentation of the cells."""
-    return as_flags(CONFIG.settings(sample, "segment"), OF_PAIRS)
+    return as_flags(model, OF_PAIRS)
 
 
-@per_sample
-def segment_nuclei_flags(sample):
+@of_model
+def segment_nuclei_flags(model):
     """Params function: options of segmentation of the nuclei."""
-    options = dict(CONFIG.settings(sample, "segment"))
-    options |= {"target": "nucleus", "cell_diameter_px": options["nucleus_diameter_px"]}
-    return as_flags(options, OF_PAIRS)
+    of_nuclei = {"target": "nucleus", "cell_diameter_px": model["nucleus_diameter_px"]}
+    return as_flags(model | of_nuclei, OF_PAIRS)
 
 
 def paired_nuclei(wildcards):
@@ -362,8 +367,3 @@ def inspected_path(wildcards):
     if is_raw(wildcards.sample):
         return f"results/{wildcards.sample}/0_decoded"
     return raw_path(wildcards)
-
-
-def growing(base):
-    """Make a resource function: memory (MB) or time (minutes), multiplied by the attempt."""
-    return signed(lambda wildcards, attempt: base * attempt)

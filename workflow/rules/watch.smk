@@ -80,10 +80,7 @@ def weights_file(model):
     return [os.path.abspath(path)] if os.path.isfile(path) else []
 
 
-@per_sample
-def weights_path(sample):
-    """Input function: file of the weights that a sample is segmented with, if it is one."""
-    return weights_file(CONFIG.settings(sample, "segment"))
+weights_path = of_model(weights_file)
 
 
 def benchmark_content(wildcards):
