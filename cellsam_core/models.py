@@ -76,6 +76,20 @@ def is_published(weights: str) -> bool:
     return weights == "vit_b" or (weights.endswith((".pt", ".pth")) and backend_of(weights) is None)
 
 
+Kind = Literal["published", "tiny", "backend"]
+"""Kind of a model: the published CellSAM, this package's own, or that of another package."""
+
+FITS_TILES: dict[Kind, bool] = {"published": False, "tiny": True, "backend": True}
+"""True if tiles may have any size; the scale of the published CellSAM depends on their size."""
+
+
+def kind_of(weights: str) -> Kind:
+    """Tell of what kind a model is, from the name or the path of its weights."""
+    if backend_of(weights):
+        return "backend"
+    return "published" if is_published(weights) else "tiny"
+
+
 def clahe_clip_limit_of(weights: str, preset: str) -> float:
     """Return the clip limit of the adaptive histogram equalisation (CLAHE) that suits a model.
 

@@ -7,6 +7,13 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.config.assays import (
+    MOVIES_ONLY,
+    RAW_ROUNDS_ONLY,
+    TISSUES_ONLY,
+    refuse_unit_of_nothing,
+    refuse_unused,
+)
 from cellsam_core.config.cells import read_cells
 from cellsam_core.config.schema import (
     SECTIONS,
@@ -24,10 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Row = dict[str, Any]
-
-MOVIES_ONLY = ("track", "traces")
-TISSUES_ONLY = ("assign", "report")
-RAW_ROUNDS_ONLY = ("decode",)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def load_config(given: Mapping[str, Any], folders: Sequence[Path]) -> Config:
     _check_options(config)
     _check_controls(config)
     _check_targets(config)
-    _check_movies_only(config)
+    _check_columns(config)
     return _leave_out(config)
 
 
@@ -215,6 +218,7 @@ def _positions_of(path: Path, row: Row) -> list[Row]:
         ("corrections", "table"),
         ("cell_corrections", "table"),
         ("masks", "file or folder"),
+        ("nuclei", "file or folder"),
     ):
         if len(rows) > 1 and column in row:
             raise InputError(
@@ -323,18 +327,10 @@ def _check_targets(config: Config) -> None:
             )
 
 
-def _check_movies_only(config: Config) -> None:
-    """Refuse corrections and plate maps for a sample that is no movie."""
-    reasons = {
-        "corrections": "no corrections, since only movies are tracked",
-        "plate_map": "no plate map, since only movies have wells",
-    }
+def _check_columns(config: Config) -> None:
+    """Refuse cells of the sheet that would have no effect."""
     for name, row in config.samples.items():
-        for column, expected in reasons.items():
-            if column in row and row["assay"] != "movie":
-                raise InputError(
-                    f"{config.sheet}, sample {name!r}, {column}",
-                    found=f"a table for a {row['assay']} sample",
-                    expected=expected,
-                    remedy="empty the cell",
-                )
+        where = f"{config.sheet}, sample {name!r}"
+        refuse_unused(where, row)
+        has_nuclei = config.given_nuclei(name) is not None
+        refuse_unit_of_nothing(where, row, has_nuclei=has_nuclei)

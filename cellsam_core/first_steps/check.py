@@ -288,11 +288,9 @@ def _notes(row: dict[str, Any], settings: dict[str, dict[str, Any]]) -> list[str
 
 def _work(config: Config, sample: str, extent: Extent, *, is_raw: bool) -> SampleWork:
     model = config.settings(sample, "segment")
-    n_tiles, area_px = count_tiles(
-        extent, model["cell_diameter_px"], model["tile_px"], model["weights"]
-    )
+    tiles = count_tiles(extent, model["cell_diameter_px"], model["tile_px"], model["weights"])
     size = config.samples[sample].get("tiles_per_batch", config.value("tiles_per_batch"))
-    n_batches = max(1, -(-n_tiles // size))
+    n_batches = max(1, -(-tiles.n // size))
     height, width = extent.shape_yx
     is_movie = config.samples[sample]["assay"] == "movie"
     pairs = finds_nuclei(model)
@@ -308,8 +306,8 @@ def _work(config: Config, sample: str, extent: Extent, *, is_raw: bool) -> Sampl
     )
     n_pixels = extent.n_images * height * width
     times = 2 if both else 1
-    n_tiles, n_batches = times * n_tiles, times * n_batches
-    return SampleWork(sample, n_tiles, n_pixels, n_batches, n_all, model["weights"], area_px)
+    tiles = tiles._replace(n=times * tiles.n)
+    return SampleWork(sample, tiles, n_pixels, times * n_batches, n_all, model["weights"])
 
 
 def duration(time_h: float) -> str:

@@ -197,7 +197,8 @@ def _preview(
     n_cells = [sum(len(cells) for cells in column) for column in zip(*found, strict=True)]
     extent = Extent(manifest.n_frames, manifest.shape_yx) if part is None else part.extent
     work = _work(job, extent, diameter_px, options.tile_px)
-    per_tile = seconds * work.tile_area_px
+    assert work.tiles is not None
+    per_tile = seconds * work.tiles.area_px
     made = Preview(
         path,
         str(job.row["sample"]),
@@ -291,10 +292,10 @@ def _segment(
 def _work(job: _Job, extent: Extent, diameter_px: float, tile_px: int) -> SampleWork:
     height, width = extent.shape_yx
     weights = job.settings["segment"]["weights"]
-    n_tiles, area_px = count_tiles(extent, diameter_px, tile_px, weights)
+    tiles = count_tiles(extent, diameter_px, tile_px, weights)
     sample = str(job.row["sample"])
     n_pixels = extent.n_images * height * width
-    return SampleWork(sample, n_tiles, n_pixels, 1, 1, weights, area_px)
+    return SampleWork(sample, tiles, n_pixels, 1, 1, weights)
 
 
 def _row(job: _Job, folder: Path) -> str:

@@ -87,7 +87,7 @@ def open_masks(
             path,
             found="no such file or folder",
             expected="masks of the sample",
-            remedy="correct the column `masks` of the sample sheet",
+            remedy="correct the path, in the sample sheet the column `masks` or `nuclei`",
         )
     files = _one_for_each_frame(path)
     if files:
@@ -101,7 +101,7 @@ def open_masks(
             path,
             found=f"label images and the unit {unit}",
             expected="a unit for outlines only",
-            remedy="leave the column `masks_unit` empty",
+            remedy="leave the column `masks_unit`, or `nuclei_unit` for nuclei, empty",
         )
     if manifest.assay != "movie":
         image = open_label_image(path, allow_mask=allow_mask)
@@ -232,7 +232,7 @@ def _drawing(path: Path, shapes: list[shapely.Geometry], shape_yx: tuple[int, in
             found=f"{len(inside) - int(inside.sum())} of {len(inside)} outlines outside of the"
             f" image of {width} x {height} px",
             expected="outlines of this image",
-            remedy="set the column `masks_unit` to px if they are in pixels, or to um if they are"
-            " in micrometres; else give the outlines of this sample",
+            remedy="set the column `masks_unit`, or `nuclei_unit` for nuclei, to px if they are in"
+            " pixels, or to um if they are in micrometres; else give the outlines of this sample",
         )
     return Drawing(shapes, shape_yx)

@@ -11,7 +11,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import find_images
 from cellsam_core.files.image_stack import ZChoice
 from cellsam_core.files.stack import read_stack
-from cellsam_core.models import is_published
+from cellsam_core.models import FITS_TILES, kind_of
 from cellsam_core.samples.movie_files import FOLDER_FORMATS, MovieOptions, movie_root
 from cellsam_core.samples.movie_search import find_movie
 from cellsam_core.samples.positions import choose_position
@@ -112,7 +112,15 @@ def _movie_extent(root: Path, options: MovieOptions, n_channels: int | None) -> 
 
 
 class Tiles(NamedTuple):
-    """Number of the tiles of a sample, and pixels of the model in each of them."""
+    """Tiles in which a sample is segmented.
+
+    Attributes
+    ----------
+    n
+        Number of tiles of all images.
+    area_px
+        Pixels of the model in one tile.
+    """
 
     n: int
     area_px: float
@@ -133,6 +141,6 @@ def count_tiles(extent: Extent, cell_diameter_px: float | str, tile_px: int, wei
         Name or path of the weights.
     """
     diameter_px = REFERENCE_PX if cell_diameter_px == "auto" else float(cell_diameter_px)
-    tiles = plan(1, extent.shape_yx, diameter_px, tile_px, fits=not is_published(weights))
+    tiles = plan(1, extent.shape_yx, diameter_px, tile_px, fits=FITS_TILES[kind_of(weights)])
     height, width = tiles[0].y1 - tiles[0].y0, tiles[0].x1 - tiles[0].x0
     return Tiles(extent.n_images * len(tiles), height * width * (REFERENCE_PX / diameter_px) ** 2)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cellsam_core.models import backend_of, is_published
+from cellsam_core.models import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from cellsam_core.run_plan.extent import Tiles
 
 # Measured on one core of a 2-core virtual machine with tiles of 512 px (docs/model_card.md,
 # docs/cluster.md).
@@ -31,23 +33,27 @@ class SampleWork:
     ----------
     sample
         Name of the sample.
-    n_tiles, n_pixels
-        Number of tiles and of pixels in all frames; None if the size of the images is not known.
+    tiles
+        Tiles of all frames; None if the size of the images is not known.
+    n_pixels
+        Number of pixels in all frames; None if it is not known.
     n_gpu_jobs, n_jobs
         Number of jobs of the rule ``segment``, and of all rules.
     weights
         Name or path of the model's weights.
-    tile_area_px
-        Pixels of the model in a tile.
     """
 
     sample: str
-    n_tiles: int | None
+    tiles: Tiles | None
     n_pixels: int | None
     n_gpu_jobs: int
     n_jobs: int
     weights: str
-    tile_area_px: float = USUAL_TILE_AREA_PX
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles; 0 if it is not known."""
+        return self.tiles.n if self.tiles else 0
 
 
 @dataclass(frozen=True)
@@ -125,15 +131,16 @@ def hours(work: SampleWork, pilot: Pilot) -> float:
 
     Without a pilot, the time of a model of another package is not known: NaN.
     """
-    tiles = work.n_tiles or 0
+    if work.tiles is None:
+        return 0.0
     if pilot.n_tiles:
-        return tiles * pilot.seconds / pilot.n_tiles / 3600
-    if backend_of(work.weights):
+        return work.tiles.n * pilot.seconds / pilot.n_tiles / 3600
+    model = kind_of(work.weights)
+    if model == "backend":
         return float("nan")
-    model = "published" if is_published(work.weights) else "tiny"
     start_up_s = work.n_gpu_jobs * CPU_START_UP_S[model]
-    per_tile_s = CPU_SECONDS_PER_TILE[model] * work.tile_area_px / USUAL_TILE_AREA_PX
-    return (tiles * per_tile_s + start_up_s) / 3600
+    per_tile_s = CPU_SECONDS_PER_TILE[model] * work.tiles.area_px / USUAL_TILE_AREA_PX
+    return (work.tiles.n * per_tile_s + start_up_s) / 3600
 
 
 def page(works: Iterable[SampleWork], pilot: Pilot) -> str:
@@ -142,7 +149,7 @@ def page(works: Iterable[SampleWork], pilot: Pilot) -> str:
     rows = [
         (
             work.sample,
-            work.n_tiles or 0,
+            work.n_tiles,
             work.n_gpu_jobs,
             work.n_jobs,
             hours(work, pilot),
@@ -162,7 +169,7 @@ def page(works: Iterable[SampleWork], pilot: Pilot) -> str:
     if any(hours(work, pilot) != hours(work, pilot) for work in works):
         notes.append("Hours of other packages' models are not known before a sample has run.")
     notes.append("Disk is what is kept at most, without the raw data.")
-    unclear = [work.sample for work in works if work.n_tiles is None]
+    unclear = [work.sample for work in works if work.tiles is None]
     if unclear:
         notes.append(f"No clear images, counted as one job without tiles: {', '.join(unclear)}.")
     return "\n".join([text, *notes])

@@ -139,8 +139,8 @@ class SheetOptions(Options):
     )
     nuclei_unit: Literal["um", "px"] | None = option(
         None,
-        "Tissues: unit of outlines in the column `nuclei`. If it is not given, it is what the file"
-        " says, or um.",
+        "Unit of outlines in the column `nuclei`. If it is not given, it is px for movies, and for"
+        " tissues what the file says, or um.",
     )
     corrections: str | None = option(
         None,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from cellsam_core.run_plan.extent import Extent, read_extent
+from cellsam_core.run_plan.extent import Extent, Tiles, read_extent
 from cellsam_core.run_plan.plan import Pilot, SampleWork, hours, page, read_pilot
 from cellsam_core.samples.movies import inspect_movie
 
@@ -61,9 +62,9 @@ def test_hours_are_those_of_jobs_that_ran(tmp_path: Path):
     (segment / "2-of-3.tsv").write_text("s\th:m:s\n30.0\t0:00:30\n")
     pilot = read_pilot({"a": 10, "b": 5}, tmp_path)
     assert pilot == Pilot(seconds=30.0, n_tiles=3, n_jobs=1)  # tiles 3, 4, 5 of 10
-    work = SampleWork("b", 720, 100, 2, 8, "tiny")
+    work = SampleWork("b", Tiles(720, 512.0**2), 100, 2, 8, "tiny")
     assert hours(work, pilot) == pytest.approx(2.0)
-    assert 0 < hours(work, Pilot()) < hours(SampleWork("b", 720, 100, 2, 8, "vit_b"), Pilot())
+    assert 0 < hours(work, Pilot()) < hours(replace(work, weights="vit_b"), Pilot())
 
 
 def test_unclear_samples_are_named_on_the_page():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -155,6 +157,28 @@ def test_a_tissue_is_counted_from_masks_of_any_kind(tissue, tmp_path, kind, unit
         assert cells["source_id"].str[-1].tolist() == ["0", "1", "2"]
 
 
+def test_check_reads_nuclei_in_which_transcripts_are_counted(tissue, tmp_path):
+    """Outlines and masks of nuclei were refused by the check, though the run takes them."""
+    labels = tifffile.imread(tissue / "labels.tif")
+    tifffile.imwrite(tmp_path / "mask.tif", np.uint8(255) * (labels > 0))
+    tifffile.imwrite(tmp_path / "small.tif", labels[:-1])
+    (tmp_path / "config").mkdir()
+    header = "sample,assay,path,masks,nuclei,nuclei_unit,pixel_size_um"
+    start = f"t,merfish,{tissue / 'raw'},{tissue / 'labels.tif'}"
+
+    def check(nuclei: Path, unit: str = "") -> Any:
+        row = f"{start},{nuclei},{unit},0.5"
+        (tmp_path / "config/samples.tsv").write_text(f"{header}\n{row}\n")
+        return cc.check(folder=tmp_path).samples[0]
+
+    for name, unit in (("mask.tif", ""), ("px.geojson", "px"), ("labels.tif", "")):
+        path = (tmp_path if name == "mask.tif" else tissue) / name
+        told = f"nuclei are those of {name} (transcripts in them are counted"
+        assert told in check(path, unit).line
+    assert "1 label image(s)" in check(tmp_path / "small.tif").problem
+    assert "`nuclei_unit` for nuclei, empty" in check(tmp_path / "mask.tif", "px").problem
+
+
 def test_nuclei_of_the_user_are_paired_with_the_masks_of_the_user(movie, tmp_path):
     folder, labels = movie
     (tmp_path / "nuclei").mkdir()
@@ -191,7 +215,7 @@ def test_nuclei_of_the_user_are_paired_with_the_masks_of_the_user(movie, tmp_pat
     ("kind", "unit", "message"),
     [
         ("tif", "px", "a unit for outlines only"),
-        ("gone.tif", None, "no such file or folder.*correct the column `masks`"),
+        ("gone.tif", None, "no such file or folder.*the column `masks` or `nuclei`"),
         ("movie.tif", None, r"number|masks|label"),
         ("geojson/t000.geojson", None, "one file of outlines for 6 frames"),
     ],
@@ -215,7 +239,9 @@ def test_outlines_in_the_wrong_unit_name_the_column(tissue, tmp_path, capsys):
         *(str(x) for p in files.items() for x in p),
     ]
     assert main(arguments) == 1
-    assert "set the column `masks_unit` to px" in capsys.readouterr().err
+    assert (
+        "set the column `masks_unit`, or `nuclei_unit` for nuclei, to px" in capsys.readouterr().err
+    )
     assert not list(tmp_path.iterdir())
     assert main([*arguments, "--masks-unit", "px"]) == 0
 

@@ -268,7 +268,7 @@ def test_masks_of_a_movie_are_given_as_told(tmp_path, movie):
         outline(folder / f"t{t}.geojson")
     follow(
         lambda: open_masks(tmp_path / "b", movie, None),
-        "correct the column `masks`",
+        "the column `masks` or `nuclei`",
         then=lambda: open_masks(folder, movie, None),
     )
     follow(
@@ -289,7 +289,7 @@ def test_masks_of_a_movie_are_given_as_told(tmp_path, movie):
     )
     follow(
         lambda: open_masks(labels, movie, "um"),
-        "leave the column `masks_unit` empty",
+        "leave the column `masks_unit`, .*, empty",
         then=lambda: open_masks(labels, movie, None),
     )
 
@@ -431,7 +431,7 @@ def test_masks_of_the_right_unit_and_place_are_given_as_told(tmp_path, movie):
     )
     follow(
         lambda: open_masks(path, replace(single, pixel_size_um=0.01), "um"),
-        "set the column `masks_unit` to px",
+        "set the column `masks_unit`, .*, to px",
         then=lambda: open_masks(path, replace(single, pixel_size_um=0.01), "px"),
     )
 

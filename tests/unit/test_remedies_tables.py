@@ -151,6 +151,27 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], str, str | None, dict[str, Any]]] 
         f"{HEAD}\na\tmerfish\tm\n",
         {},
     ),
+    "a division of a tissue": (
+        f"{HEAD}\tdivision\na\tmerfish\tm\tmitosis\n",
+        {},
+        "empty the cell",
+        f"{HEAD}\tdivision\na\tmerfish\tm\t\n",
+        {},
+    ),
+    "growth of a movie": (
+        f"{HEAD}\texpand_um\n{MOVIE}\t2\n",
+        {},
+        "empty the cell",
+        f"{HEAD}\texpand_um\n{MOVIE}\t\n",
+        {},
+    ),
+    "a unit of no outlines": (
+        f"{HEAD}\tnuclei_unit\na\tmerfish\tm\tpx\n",
+        {},
+        "fill the column `nuclei`",
+        f"{HEAD}\tnuclei_unit\tnuclei\na\tmerfish\tm\tpx\tn\n",
+        {},
+    ),
     "a table of positions": (
         f"{HEAD}\tcorrections\na\tmovie\tplate\tx.csv\n",
         {},

@@ -39,8 +39,10 @@ def tiles(sample):
 
 def tiles_of_targets(sample):
     """Count the tiles of a sample that are segmented: twice as many if nuclei are found as well."""
-    both = 2 if sample in FOUND_NUCLEI else 1
-    return None if tiles(sample) is None else both * tiles(sample).n
+    if tiles(sample) is None:
+        return None
+    times = 0 if sample in GIVEN_MASKS else 2 if sample in FOUND_NUCLEI else 1
+    return tiles(sample)._replace(n=times * tiles(sample).n)
 
 
 def batches(sample):
@@ -131,7 +133,7 @@ def planned_page():
     works = [
         SampleWork(
             sample=sample,
-            n_tiles=0 if sample in GIVEN_MASKS else tiles_of_targets(sample),
+            tiles=tiles_of_targets(sample),
             n_pixels=(
                 math.prod((extent(sample).n_images, *extent(sample).shape_yx))
                 if extent(sample)
@@ -146,10 +148,9 @@ def planned_page():
                 takes_nuclei=sample in GIVEN_NUCLEI,
             ),
             weights=CONFIG.settings(sample, "segment")["weights"],
-            **({"tile_area_px": tiles(sample).area_px} if tiles(sample) else {}),
         )
         for sample, row in SAMPLES.items()
     ]
     return page(
-        works, read_pilot({w.sample: w.n_tiles or 0 for w in works}, Path(f"{PREFIX}benchmarks"))
+        works, read_pilot({w.sample: w.n_tiles for w in works}, Path(f"{PREFIX}benchmarks"))
     )

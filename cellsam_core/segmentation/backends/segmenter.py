@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from cellsam_core.errors import InputError, first_line
+from cellsam_core.models import FITS_TILES
 from cellsam_core.segmentation.instances import Instance, crop, largest_piece
 from cellsam_core.segmentation.options import SegmentOptions
 
@@ -53,7 +54,7 @@ class BackendSegmenter:
         Loaded model.
     """
 
-    fits_tiles = True
+    fits_tiles = FITS_TILES["backend"]
 
     def __init__(self, weights: str, network: Network) -> None:
         self.weights = weights

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from cellsam_core.models import FITS_TILES
 from cellsam_core.segmentation.diameter import NO_LIMITS_PX, measure_diameter_px
 from cellsam_core.segmentation.instances import Instance, clean_mask, crop, suppress_duplicates
 from cellsam_core.segmentation.lean_imports import nms
@@ -49,7 +50,7 @@ class Segmenter:
         Smallest and largest cell diameter, in pixels, that the weights are made for.
     """
 
-    fits_tiles = True
+    fits_tiles = FITS_TILES["tiny"]
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from cellsam_core.models import FITS_TILES
 from cellsam_core.segmentation.instances import Instance, crop, fill_holes
 from cellsam_core.segmentation.options import SegmentOptions
 from cellsam_core.segmentation.segmenter import Features
@@ -91,7 +92,7 @@ class VitBSegmenter:
         Thresholds and precision, see :data:`PRESETS`.
     """
 
-    fits_tiles = False
+    fits_tiles = FITS_TILES["published"]
 
     def __init__(self, model: VitB, device: str, preset: Preset) -> None:
         self.model = model
