@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 GREY = "grey"
 ROWS_PX = 1024
+N_FRAMES_SEEN = 20
 
 
 def merge_equal_colours(stack: Stack) -> tuple[Stack, list[str]]:
-    """Take one channel of a movie whose red, green and blue are equal in every frame.
+    """Take one channel of a movie whose red, green and blue are equal.
 
-    Every frame is compared, since a colour may appear in the last one; the first pixel that
-    differs ends the search.
+    The first, the last and up to 18 frames between them are compared, so that the time does not
+    grow with the movie; the first pixel that differs ends the search.
 
     Parameters
     ----------
@@ -34,12 +35,20 @@ def merge_equal_colours(stack: Stack) -> tuple[Stack, list[str]]:
     stack, warnings
         The same stack and no warning where it has other channels, or colours.
     """
-    if stack.channels != RGB or not all(_is_grey(row, stack.shape_yx) for row in stack.planes):
+    if stack.channels != RGB:
         return stack, []
+    n_frames = len(stack.planes)
+    seen = sorted({round(i) for i in np.linspace(0, n_frames - 1, N_FRAMES_SEEN)})
+    if not all(_is_grey(stack.planes[i], stack.shape_yx) for i in seen):
+        return stack, []
+    where = "" if n_frames == 1 else " and in all other frames"
+    doubt = ""
+    if len(seen) < n_frames:
+        where = f" and in {len(seen) - 1} other frames that were compared"
+        doubt = " If colours differ in a frame, name the channels, such as R,G,B."
     sentence = (
-        f"Red, green and blue are equal in {stack.path.name}"
-        f"{'' if len(stack.planes) == 1 else ' and in all other frames'}: they are read as one"
-        f" channel, {GREY}."
+        f"Red, green and blue are equal in {stack.path.name}{where}: they are read as one"
+        f" channel, {GREY}.{doubt}"
     )
     return replace(stack, channels=(GREY,), planes=[[row[0]] for row in stack.planes]), [sentence]
 

@@ -109,8 +109,9 @@ class InspectOptions(Options):
     )
     orientation: Literal["as_is", "turned_180", "mirrored_x", "mirrored_y"] | None = option(
         None,
-        "Transcripts (CosMx) - orientation of the images relative to the coordinates; found by"
-        " labels or stains if it is not given.",
+        "Transcripts - orientation of the images relative to the coordinates. It is tested by"
+        " labels or stains; `as_is` says that the coordinates are right though the stains"
+        " contradict. Only the images of CosMx can be turned.",
     )
 
 

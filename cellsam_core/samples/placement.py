@@ -166,7 +166,7 @@ def place_transcripts(
     chosen = 0 if len(candidates) == 1 else _decide(path, surveys, shape_yx, may_lack)
     candidate, survey = candidates[chosen], surveys[chosen]
     _check_pixel_size(path, pixel_size_um, candidate.um_to_px)
-    warnings = _check_inside(path, survey, shape_yx, outside)
+    warnings = _check_inside(path, survey, candidate, shape_yx, outside)
     if n_low:
         total = n_low + survey.n_rows
         warnings.append(
@@ -443,7 +443,11 @@ def _warn_unused(columns: TranscriptColumns, candidate: _Candidate) -> list[str]
 
 
 def _check_inside(
-    path: str | Path, survey: _Survey, shape_yx: tuple[int, int], outside: str
+    path: str | Path,
+    survey: _Survey,
+    candidate: _Candidate,
+    shape_yx: tuple[int, int],
+    outside: str,
 ) -> list[str]:
     fraction = survey.fraction_inside
     n_outside = survey.n_rows - survey.n_inside
@@ -451,15 +455,21 @@ def _check_inside(
     if fraction < MIN_FRACTION_INSIDE and not is_dropped:
         assert survey.low is not None
         assert survey.high is not None
+        exchange = ""
+        if _fits_exchanged(candidate, survey, shape_yx):
+            exchange = (
+                f"exchange the names of the columns {' and '.join(candidate.columns)}, with which"
+                " transcripts would lie on the image; or "
+            )
         raise InputError(
             path,
             found=f"{n_outside} of {survey.n_rows} transcripts outside the image of {shape_yx[1]} "
             f"x {shape_yx[0]} px (they span x {survey.low[0]:.6g} to {survey.high[0]:.6g}, "
             f"y {survey.low[1]:.6g} to {survey.high[1]:.6g} px)",
             expected="transcripts on the image",
-            remedy="correct the transform, the pixel size or the columns' unit, which do not fit; "
-            "or, if the image is a part of what the table is of, fill the column outside of the "
-            "sample sheet (--outside) with drop",
+            remedy=f"{exchange}correct the transform, the pixel size or the columns' unit, which do"
+            " not fit; or, if the image is a part of what the table is of, fill the column outside"
+            " of the sample sheet (--outside) with drop",
         )
     if n_outside == 0:
         return []
@@ -467,3 +477,14 @@ def _check_inside(
         f"{n_outside} of {survey.n_rows} transcripts ({100 * n_outside / survey.n_rows:.2g} %) lie "
         f"outside the image and are {'left out' if is_dropped else 'counted in no cell'}."
     ]
+
+
+def _fits_exchanged(candidate: _Candidate, survey: _Survey, shape_yx: tuple[int, int]) -> bool:
+    """Tell if all transcripts would lie on the image with x and y exchanged."""
+    corners = np.array([survey.low, survey.high]).T
+    if candidate.unit == "um":
+        to_um = np.linalg.inv(candidate.um_to_px)
+        corners = apply_affine(candidate.um_to_px, apply_affine(to_um, corners)[::-1])
+    else:
+        corners = corners[::-1]
+    return bool(is_inside(corners, shape_yx).all())

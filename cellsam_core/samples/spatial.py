@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsam_core.errors import InputError
+from cellsam_core.samples.axes import check_axes
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.orientation import check_orientation
 from cellsam_core.samples.placement import place_transcripts
@@ -106,6 +107,8 @@ def inspect_spatial(
     )
     source = replace(source, panel=[str(path) for path in found.panel])
     warnings += check_orientation(found, source, orientation, can_be_turned=format == "cosmx")
+    if found.labels is None and found.mosaic is None and format != "cosmx":
+        warnings += check_axes(source, found.stains, is_sure=orientation is not None)
     planes, shape_yx = [found.stains.planes], found.stains.shape_yx
     if found.mosaic is not None:
         planes, shape_yx = found.mosaic.planes, found.mosaic.fields.layout.shape_yx

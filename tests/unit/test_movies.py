@@ -4,6 +4,7 @@ import re
 import time
 from datetime import datetime, timedelta
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from refusals import follow
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import missing_frame, natural_key
+from cellsam_core.samples import movie_grey
 from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.movies import inspect_movie
 
@@ -559,6 +561,20 @@ def test_a_movie_with_one_coloured_pixel_in_its_last_frame_keeps_its_colours(tmp
     manifest = inspect(colours(tmp_path / "colours", frames))
     assert manifest.channels == ["R", "G", "B"]
     assert manifest.warnings == []
+
+
+def test_not_all_frames_of_a_long_grey_movie_are_compared(tmp_path, monkeypatch):
+    seen = []
+    read = movie_grey.read_plane
+    monkeypatch.setattr(movie_grey, "read_plane", lambda p, w: seen.append(p.path) or read(p, w))
+    folder = colours(tmp_path / "long", np.full((60, *SHAPE, 3), 7, np.uint8))
+    manifest = inspect(folder)
+    assert (manifest.channels, manifest.n_frames) == (["grey"], 60)
+    assert len(set(seen)) == movie_grey.N_FRAMES_SEEN
+    assert {Path(path).stem for path in seen} >= {"t000", "t059"}
+    assert "in 19 other frames that were compared" in (told := manifest.warnings[-1])
+    assert "name the channels, such as R,G,B" in told
+    assert inspect(folder, channels=["R", "G", "B"]).warnings == []
 
 
 def test_channels_in_files_of_equal_colours_are_put_side_by_side(tmp_path):
