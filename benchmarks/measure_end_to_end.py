@@ -16,8 +16,8 @@ import tifffile
 
 from cellsam_core.evaluation.segmentation import find_overlaps, match
 from cellsam_core.labels.source import open_labels
+from cellsam_core.samples.affine import apply_affine
 from cellsam_core.samples.manifest import Manifest
-from cellsam_core.samples.transcripts import apply_affine
 
 
 def count(cell: np.ndarray, gene: pd.Series, cells: np.ndarray, genes: list[str]) -> np.ndarray:

@@ -19,7 +19,7 @@ from cellsam_core.assignment.uncertainty import expected_false_positives, expect
 from cellsam_core.features import GENE
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.tables import refuse_repeated, table_errors
-from cellsam_core.samples.transcripts import pixel_size_of
+from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:

@@ -24,8 +24,9 @@ from cellsam_core.assignment.uncertainty import CellMeans
 from cellsam_core.errors import InputError
 from cellsam_core.features import GENE, UNDECODED
 from cellsam_core.files.parquet import parquet_writer
+from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.samples.panel import read_panel, unmeasured_in
-from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
+from cellsam_core.samples.transcripts import iter_transcripts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

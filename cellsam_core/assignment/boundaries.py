@@ -20,7 +20,7 @@ from cellsam_core.assignment.polygons import CellPolygons
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.parquet import parquet_writer
-from cellsam_core.samples.transcripts import apply_affine, pixel_size_of
+from cellsam_core.samples.affine import apply_affine, pixel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -22,7 +22,7 @@ from cellsam_core.labels.lookup import lookup
 from cellsam_core.labels.outline import outlines
 from cellsam_core.labels.shapes import measure_shapes
 from cellsam_core.labels.tiles import LabelTiles, measure_cells
-from cellsam_core.samples.transcripts import pixel_size_of
+from cellsam_core.samples.affine import pixel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.tables import table_errors
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.placement import place_in_um, place_transcripts
-from cellsam_core.samples.transcripts import TableInMemory
+from cellsam_core.samples.table_rows import TableInMemory
 
 if TYPE_CHECKING:
     from cellsam_core.assignment.options import AssignInputOptions

@@ -11,7 +11,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.labels.expand import expand
 from cellsam_core.labels.image import open_label_image
-from cellsam_core.samples.transcripts import pixel_size_of
+from cellsam_core.samples.affine import pixel_size_of
 
 if TYPE_CHECKING:
     from pathlib import Path

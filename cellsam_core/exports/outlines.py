@@ -19,8 +19,8 @@ from cellsam_core.files.parquet import open_parquet
 from cellsam_core.files.tables import read_table, table_errors
 from cellsam_core.labels.outline import outlines
 from cellsam_core.labels.source import open_labels
+from cellsam_core.samples.affine import apply_affine
 from cellsam_core.samples.manifest import Manifest
-from cellsam_core.samples.transcripts import apply_affine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ import pandas as pd
 
 from cellsam_core.assignment.spatialdata import write_spatialdata
 from cellsam_core.errors import InputError
-from cellsam_core.samples.transcripts import pixel_size_of
+from cellsam_core.samples.affine import pixel_size_of
 
 if TYPE_CHECKING:
     from cellsam_core.exports.outlines import Sample

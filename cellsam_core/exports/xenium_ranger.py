@@ -11,7 +11,7 @@ import tifffile
 
 from cellsam_core.labels.expand import expand
 from cellsam_core.labels.image import open_label_image
-from cellsam_core.samples.transcripts import pixel_size_of
+from cellsam_core.samples.affine import pixel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

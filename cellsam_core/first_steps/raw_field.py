@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.run_plan.extent import Extent
+from cellsam_core.samples.affine import apply_affine
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.raw_rounds import FORMATS, find_format
 from cellsam_core.samples.stage import inspect
-from cellsam_core.samples.transcripts import apply_affine
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from cellsam_core.given_masks.kinds import is_outlines, is_rois
 from cellsam_core.given_masks.rois import read_rois
 from cellsam_core.labels.image import as_tiles, open_label_image
 from cellsam_core.labels.source import open_labels
-from cellsam_core.samples.transcripts import apply_affine
+from cellsam_core.samples.affine import apply_affine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from cellsam_core.reporting.section_decoding import decoding_section, figure_den
 from cellsam_core.reporting.section_purity import purity_section
 from cellsam_core.reporting.stains import stain_words
 from cellsam_core.reporting.transcript_summary import MAX_SPOTS, TranscriptSummary, summarise
-from cellsam_core.samples.transcripts import apply_affine
+from cellsam_core.samples.affine import apply_affine
 from cellsam_core.verdict.tissue import read_purity
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cellsam_core.files.parquet import open_parquet
 from cellsam_core.reporting.figures_spatial import Spots
-from cellsam_core.samples.transcripts import apply_affine
+from cellsam_core.samples.affine import apply_affine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,8 @@ from cellsam_core.reporting.figures_spatial import GENE_COLOURS, GENE_MARKERS
 from cellsam_core.reporting.images import outlines, read_window, stretch, window_around
 from cellsam_core.reporting.page import Picture, Section, Table, render
 from cellsam_core.reporting.section_purity import figure_purity
-from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
+from cellsam_core.samples.affine import pixel_size_of
+from cellsam_core.samples.transcripts import iter_transcripts
 from cellsam_core.vendor.counts import SQUARE_UM
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.planes import read_plane
-from cellsam_core.samples.transcripts import apply_affine, iter_transcripts, pixel_size_of
+from cellsam_core.samples.affine import apply_affine, pixel_size_of
+from cellsam_core.samples.transcripts import iter_transcripts
 
 if TYPE_CHECKING:
     from cellsam_core.files.plane import Plane, Window
@@ -208,7 +209,8 @@ def _windows(px: Points, shape_yx: tuple[int, int], reach: int) -> list[_Window]
 
 def _peak(plane: Plane, windows: list[_Window], reach: list[int], block_px: int) -> Peak:
     """Rise of the mean rank of one stain; blocks are independent, not their transcripts."""
-    sums, counts = [np.zeros(0)], [np.zeros(0, np.int64)]
+    sums: list[npt.NDArray[Any]] = [np.zeros(0)]
+    counts: list[npt.NDArray[Any]] = [np.zeros(0, np.int64)]
     for window in windows:
         ranks = _ranks(read_plane(plane, window.box))
         rise = ranks[window.y, window.x] - _beside(ranks, window, reach)

@@ -22,7 +22,8 @@ from cellsam_core.files.image_stack import ZChoice
 from cellsam_core.files.named_images import NamedImage, NamedImages
 from cellsam_core.files.names import parse_names, split_parts
 from cellsam_core.files.ome_xml import parse_ome
-from cellsam_core.files.stack import COMPANION, list_series, read_stack
+from cellsam_core.files.stack import list_series, read_stack
+from cellsam_core.files.tiff_companion import COMPANION
 from cellsam_core.samples.movie_files import (
     FILE_FORMATS,
     FOLDER_FORMATS,

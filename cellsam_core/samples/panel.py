@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.errors import InputError
 from cellsam_core.features import classify_feature, normalise_type
 from cellsam_core.files.tables import read_table, table_errors
-from cellsam_core.samples.transcripts import (
-    GENE_COLUMNS,
-    TABLE_SUFFIXES,
-    TYPE_COLUMN,
-    column_names,
-    iter_columns,
-)
+from cellsam_core.samples.table_rows import TABLE_SUFFIXES, column_names, iter_columns
+from cellsam_core.samples.transcripts import GENE_COLUMNS, TYPE_COLUMN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

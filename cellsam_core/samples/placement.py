@@ -2,89 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from cellsam_core.errors import InputError
+from cellsam_core.samples.affine import Affine, pixel_size_of
+from cellsam_core.samples.affine_fit import fit_affine
 from cellsam_core.samples.manifest import TranscriptSource
-from cellsam_core.samples.transcripts import (
-    TableInMemory,
-    apply_affine,
-    as_shown,
-    find_columns,
-    good_enough,
-    is_inside,
-    iter_columns,
-    iter_transcripts,
-    pixel_size_of,
-)
+from cellsam_core.samples.survey import Candidate, MayLack, check_inside, decide, survey_rows
+from cellsam_core.samples.table_rows import TableInMemory
+from cellsam_core.samples.transcripts import find_columns, iter_transcripts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cellsam_core.samples.transcripts import TranscriptColumns
 
-Affine = npt.NDArray[np.float64]
 
 OUTSIDE = ("refuse", "drop")
-MIN_FRACTION_INSIDE = 0.5
-# Coordinates in the right unit span most of the image; in the wrong one they are crowded into a
-# corner or lie outside.
-MIN_EXTENT = 0.5
-MAX_FIT_ERROR_PX = 0.5
 LEAST_COVERED = 1e-3  # of an image that fields make up
 PIXEL_SIZE_TOLERANCE = 0.01
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """One reading of a table: which columns, in what unit, through which affine."""
-
-    columns: tuple[str, str]
-    unit: str
-    um_to_px: Affine
-
-
-@dataclass(frozen=True)
-class _MayLack:
-    """Properties that a reading of plain ``x, y`` may lack: points all over the image, or on it."""
-
-    extent: bool
-    inside: bool
-
-
-@dataclass
-class _Survey:
-    """Result of one pass over a table for a candidate."""
-
-    n_rows: int = 0
-    n_inside: int = 0
-    low: npt.NDArray[np.float64] | None = None
-    high: npt.NDArray[np.float64] | None = None
-
-    def add(self, px: npt.NDArray[np.float64], shape_yx: tuple[int, int]) -> None:
-        """Take in points ``(2, n)`` in pixels."""
-        self.n_rows += px.shape[1]
-        self.n_inside += int(np.count_nonzero(is_inside(px, shape_yx)))
-        if px.shape[1]:
-            low, high = px.min(axis=1), px.max(axis=1)
-            self.low = low if self.low is None else np.minimum(low, self.low)
-            self.high = high if self.high is None else np.maximum(high, self.high)
-
-    @property
-    def fraction_inside(self) -> float:
-        return self.n_inside / self.n_rows if self.n_rows else 1.0
-
-    def spans(self, shape_yx: tuple[int, int]) -> bool:
-        """Tell whether the points cover `MIN_EXTENT` of the image along both axes."""
-        if self.low is None or self.high is None:
-            return False
-        size = np.array(shape_yx[::-1], dtype=float)
-        covered = np.minimum(self.high, size - 0.5) - np.maximum(self.low, -0.5)
-        return bool((covered >= MIN_EXTENT * size).all())
 
 
 def place_transcripts(
@@ -161,12 +100,12 @@ def place_transcripts(
         mirror=list(mirror),
     )
     candidates = _candidates(path, columns, pixel_size_um, um_to_px)
-    surveys, n_low = _survey(source, candidates, shape_yx)
-    may_lack = _MayLack(extent=is_tested, inside=outside == "drop")
-    chosen = 0 if len(candidates) == 1 else _decide(path, surveys, shape_yx, may_lack)
+    surveys, n_low = survey_rows(source, candidates, shape_yx)
+    may_lack = MayLack(extent=is_tested, inside=outside == "drop")
+    chosen = 0 if len(candidates) == 1 else decide(path, surveys, shape_yx, may_lack)
     candidate, survey = candidates[chosen], surveys[chosen]
     _check_pixel_size(path, pixel_size_um, candidate.um_to_px)
-    warnings = _check_inside(path, survey, candidate, shape_yx, outside)
+    warnings = check_inside(path, survey, candidate, shape_yx, outside)
     if n_low:
         total = n_low + survey.n_rows
         warnings.append(
@@ -284,15 +223,15 @@ def _candidates(
     columns: TranscriptColumns,
     pixel_size_um: float | None,
     um_to_px: Affine | None,
-) -> list[_Candidate]:
+) -> list[Candidate]:
     """List the readings that the columns allow; more than one only for plain ``x, y``."""
     if um_to_px is None and columns.px is not None:
         if columns.um is not None:
-            return [_Candidate(columns.um, "um", fit_affine(path, columns.um, columns.px))]
+            return [Candidate(columns.um, "um", fit_affine(path, columns.um, columns.px))]
         if columns.unitless is not None and pixel_size_um is not None:
             fitted = _fit_plain(path, columns.unitless, columns.px, pixel_size_um)
             if fitted is not None:
-                return [_Candidate(columns.unitless, "um", fitted)]
+                return [Candidate(columns.unitless, "um", fitted)]
     if um_to_px is None:
         if pixel_size_um is None:
             has_plain = columns.px is not None and columns.unitless is not None
@@ -305,11 +244,11 @@ def _candidates(
             )
         um_to_px = np.diag([1 / pixel_size_um, 1 / pixel_size_um, 1.0])
     if columns.um is not None:
-        return [_Candidate(columns.um, "um", um_to_px)]
+        return [Candidate(columns.um, "um", um_to_px)]
     if columns.px is not None:
-        return [_Candidate(columns.px, "px", um_to_px)]
+        return [Candidate(columns.px, "px", um_to_px)]
     assert columns.unitless is not None
-    return [_Candidate(columns.unitless, unit, um_to_px) for unit in ("um", "px")]
+    return [Candidate(columns.unitless, unit, um_to_px) for unit in ("um", "px")]
 
 
 def _fit_plain(
@@ -326,102 +265,6 @@ def _fit_plain(
     return fitted if _agrees(fitted, pixel_size_um) else None
 
 
-def fit_affine(path: str | Path, um: tuple[str, str], px: tuple[str, str]) -> Affine:
-    """Fit the affine between a table's um and px columns by least squares.
-
-    The fit uses the first chunk, the test every row.
-
-    Raises
-    ------
-    InputError
-        Fewer than three points that are not on a line, or a row more than half a pixel off.
-    """
-    matrix: Affine | None = None
-    worst = 0.0
-    for batch in iter_columns(path, [*um, *px], []):
-        um_xy = np.stack([batch[name].to_numpy() for name in um])
-        px_xy = np.stack([batch[name].to_numpy() for name in px])
-        if matrix is None:
-            matrix = _least_squares(um_xy, px_xy)
-            if matrix is None:
-                break
-        worst = max(worst, float(np.abs(apply_affine(matrix, um_xy) - px_xy).max()))
-    if matrix is None or worst > MAX_FIT_ERROR_PX:
-        found = f"rows up to {worst:.3g} px off" if matrix is not None else "too few rows for a fit"
-        raise InputError(
-            path,
-            found=f"{found} between the columns {', '.join(um)} and {', '.join(px)}",
-            expected="one affine relation between micrometres and pixels",
-            remedy="remove the pair of columns that is wrong and give pixel_size_um",
-        )
-    return matrix
-
-
-def _least_squares(um: npt.NDArray[Any], px: npt.NDArray[Any]) -> Affine | None:
-    centre = um.mean(axis=1, keepdims=True)
-    design = np.vstack([um - centre, np.ones(um.shape[1])]).T
-    # Distinct directions, judged on the scale of the data itself.
-    spread = np.linalg.svd(design[:, :2], compute_uv=False)
-    if um.shape[1] < 3 or spread[-1] <= 1e-6 * max(spread[0], 1e-12):
-        return None
-    solution = np.linalg.lstsq(design, px.T, rcond=None)[0].T
-    matrix = np.eye(3)
-    matrix[:2, :2] = solution[:, :2]
-    matrix[:2, 2] = solution[:, 2] - solution[:, :2] @ centre[:, 0]
-    return matrix if abs(np.linalg.det(matrix)) > 0 else None
-
-
-def _survey(
-    source: TranscriptSource, candidates: list[_Candidate], shape_yx: tuple[int, int]
-) -> tuple[list[_Survey], int]:
-    """Go through a table once; also count the rows of too low a quality."""
-    surveys, n_low = [_Survey() for _ in candidates], 0
-    x, y = candidates[0].columns
-    extra = [source.qv] if source.qv and source.min_qv is not None else []
-    floats = [x, y, source.z] if source.z else [x, y]
-    for batch in iter_columns(
-        source.path, floats, [source.gene], keep=source.keep, may_be_missing=extra
-    ):
-        rows = good_enough(source, batch)
-        n_low += batch.num_rows - rows.num_rows
-        xy = as_shown(source, np.stack([rows[x].to_numpy(), rows[y].to_numpy()]))
-        for candidate, survey in zip(candidates, surveys, strict=True):
-            is_px = candidate.unit == "px"
-            survey.add(xy if is_px else apply_affine(candidate.um_to_px, xy), shape_yx)
-    return surveys, n_low
-
-
-def _decide(
-    path: str | Path, surveys: list[_Survey], shape_yx: tuple[int, int], may_lack: _MayLack
-) -> int:
-    """Choose between um (0) and px (1) for plain ``x, y`` columns."""
-    if surveys[0].n_rows == 0:
-        return 0
-    on_image = [s.fraction_inside >= MIN_FRACTION_INSIDE or may_lack.inside for s in surveys]
-    fits = [on and s.spans(shape_yx) for on, s in zip(on_image, surveys, strict=True)]
-    if not any(fits) and may_lack.extent:
-        fits = on_image
-    if sum(fits) != 1:
-        low, high = surveys[1].low, surveys[1].high
-        assert low is not None
-        assert high is not None
-        um, px = (
-            f"{survey.fraction_inside:.0%} of them inside as {unit}"
-            for survey, unit in zip(surveys, ("um", "px"), strict=True)
-        )
-        raise InputError(
-            path,
-            found=f"plain columns x, y from ({low[0]:.6g}, {low[1]:.6g}) to ({high[0]:.6g}, "
-            f"{high[1]:.6g}), which fit the image of {shape_yx[1]} x {shape_yx[0]} px "
-            f"{'both as' if all(fits) else 'neither as'} um {'and' if all(fits) else 'nor'} px "
-            f"({um}, {px})",
-            expected="coordinates that lie on the image, and all over it, in one unit alone",
-            remedy="rename the columns to x_um, y_um or x_px, y_px and check pixel_size_um, and"
-            " convert other units, such as nm, to um first",
-        )
-    return fits.index(True)
-
-
 def _check_pixel_size(path: str | Path, pixel_size_um: float | None, um_to_px: Affine) -> None:
     if pixel_size_um is not None and not _agrees(um_to_px, pixel_size_um):
         raise InputError(
@@ -436,55 +279,7 @@ def _agrees(um_to_px: Affine, pixel_size_um: float) -> bool:
     return abs(pixel_size_of(um_to_px) / pixel_size_um - 1) <= PIXEL_SIZE_TOLERANCE
 
 
-def _warn_unused(columns: TranscriptColumns, candidate: _Candidate) -> list[str]:
+def _warn_unused(columns: TranscriptColumns, candidate: Candidate) -> list[str]:
     if columns.unitless is None or columns.um is not None or candidate.columns == columns.unitless:
         return []
     return ["The columns x, y are not used: the table does not say what their unit is."]
-
-
-def _check_inside(
-    path: str | Path,
-    survey: _Survey,
-    candidate: _Candidate,
-    shape_yx: tuple[int, int],
-    outside: str,
-) -> list[str]:
-    fraction = survey.fraction_inside
-    n_outside = survey.n_rows - survey.n_inside
-    is_dropped = outside == "drop" and survey.n_inside > 0
-    if fraction < MIN_FRACTION_INSIDE and not is_dropped:
-        assert survey.low is not None
-        assert survey.high is not None
-        exchange = ""
-        if _fits_exchanged(candidate, survey, shape_yx):
-            exchange = (
-                f"exchange the names of the columns {' and '.join(candidate.columns)}, with which"
-                " transcripts would lie on the image; or "
-            )
-        raise InputError(
-            path,
-            found=f"{n_outside} of {survey.n_rows} transcripts outside the image of {shape_yx[1]} "
-            f"x {shape_yx[0]} px (they span x {survey.low[0]:.6g} to {survey.high[0]:.6g}, "
-            f"y {survey.low[1]:.6g} to {survey.high[1]:.6g} px)",
-            expected="transcripts on the image",
-            remedy=f"{exchange}correct the transform, the pixel size or the columns' unit, which do"
-            " not fit; or, if the image is a part of what the table is of, fill the column outside"
-            " of the sample sheet (--outside) with drop",
-        )
-    if n_outside == 0:
-        return []
-    return [
-        f"{n_outside} of {survey.n_rows} transcripts ({100 * n_outside / survey.n_rows:.2g} %) lie "
-        f"outside the image and are {'left out' if is_dropped else 'counted in no cell'}."
-    ]
-
-
-def _fits_exchanged(candidate: _Candidate, survey: _Survey, shape_yx: tuple[int, int]) -> bool:
-    """Tell if all transcripts would lie on the image with x and y exchanged."""
-    corners = np.array([survey.low, survey.high]).T
-    if candidate.unit == "um":
-        to_um = np.linalg.inv(candidate.um_to_px)
-        corners = apply_affine(candidate.um_to_px, apply_affine(to_um, corners)[::-1])
-    else:
-        corners = corners[::-1]
-    return bool(is_inside(corners, shape_yx).all())

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsam_core.errors import InputError
+from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.samples.axes import check_axes
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.orientation import check_orientation
 from cellsam_core.samples.placement import place_transcripts
 from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.sources import sources_of_tissue
-from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
+from cellsam_core.samples.transcripts import iter_transcripts
 from cellsam_core.samples.vendors import cosmx, generic, merscope, resolve, seqfish, xenium
 from cellsam_core.samples.vendors.contract import ORIENTATIONS, Z_POLICIES, Choices
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cellsam_core.errors import InputError
+from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.samples.placement import PIXEL_SIZE_TOLERANCE
-from cellsam_core.samples.transcripts import pixel_size_of
 
 BBOX_TOLERANCE = 0.01
 

@@ -11,8 +11,9 @@ import pandas as pd
 from cellsam_core.assignment.counts import CountTable, FeatureIndex, number_features
 from cellsam_core.features import GENE
 from cellsam_core.labels.lookup import lookup
+from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.samples.panel import read_panel
-from cellsam_core.samples.transcripts import iter_transcripts, pixel_size_of
+from cellsam_core.samples.transcripts import iter_transcripts
 
 if TYPE_CHECKING:
     import numpy.typing as npt

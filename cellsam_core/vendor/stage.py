@@ -24,8 +24,8 @@ from cellsam_core.given_masks.source import open_masks
 from cellsam_core.labels.expand import expand
 from cellsam_core.labels.image import open_label_image
 from cellsam_core.labels.tiles import measure_cells
+from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.samples.manifest import Manifest
-from cellsam_core.samples.transcripts import pixel_size_of
 from cellsam_core.vendor.columns import MATCHED
 from cellsam_core.vendor.counts import SQUARE_UM, Pairing, count_both, genes_table
 from cellsam_core.vendor.figures import THRESHOLDS, match_figures, sentences, side_figures

@@ -9,7 +9,7 @@ import numpy as np
 
 from cellsam_core.files.parquet import open_parquet
 from cellsam_core.files.tables import table_errors
-from cellsam_core.samples.transcripts import apply_affine
+from cellsam_core.samples.affine import apply_affine
 from cellsam_core.verdict import limits
 from cellsam_core.verdict.checks import Check, Measure
 from cellsam_core.verdict.registration import (

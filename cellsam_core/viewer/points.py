@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from cellsam_core.files.parquet import open_parquet
 from cellsam_core.files.tables import table_errors
-from cellsam_core.samples.transcripts import apply_affine
+from cellsam_core.samples.affine import apply_affine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -20,7 +20,8 @@ from cellsam_core.files import omezarr
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.spatial import inspect_spatial
-from cellsam_core.samples.transcripts import TableInMemory, find_columns, iter_columns
+from cellsam_core.samples.table_rows import TableInMemory, iter_columns
+from cellsam_core.samples.transcripts import find_columns
 
 LABELS = np.zeros((40, 50), dtype=np.uint16)
 LABELS[2:10, 3:9] = 7

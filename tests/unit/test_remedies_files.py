@@ -37,7 +37,7 @@ from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.stage import inspect as inspect_stage
-from cellsam_core.samples.transcripts import column_names
+from cellsam_core.samples.table_rows import column_names
 from cellsam_core.simulation.options import TissueOptions
 from cellsam_core.simulation.stage import simulate_tissue
 from cellsam_core.tracking.ctc import read_ctc

@@ -24,7 +24,8 @@ from cellsam_core.labels.image import open_label_image
 from cellsam_core.samples.manifest import Manifest, TranscriptSource
 from cellsam_core.samples.panel import read_panel
 from cellsam_core.samples.placement import place_in_um, place_transcripts
-from cellsam_core.samples.transcripts import column_names, find_columns, iter_transcripts
+from cellsam_core.samples.table_rows import column_names
+from cellsam_core.samples.transcripts import find_columns, iter_transcripts
 
 SHAPE = (40, 60)
 

@@ -23,7 +23,7 @@ from cellsam_core.assignment.purity.result import Purity, record_of
 from cellsam_core.assignment.purity.windows import Windows, Zones
 from cellsam_core.labels.image import as_label_image
 from cellsam_core.labels.tiles import measure_cells
-from cellsam_core.samples.transcripts import pixel_size_of
+from cellsam_core.samples.affine import pixel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,12 +18,8 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.planes import READ_ERRORS, unreadable
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import matrix_in
-from cellsam_core.samples.transcripts import (
-    TABLE_SUFFIXES,
-    column_names,
-    find_columns,
-    iter_columns,
-)
+from cellsam_core.samples.table_rows import TABLE_SUFFIXES, column_names, iter_columns
+from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.vendors.contract import (
     ORIENTATIONS,
     Choices,

@@ -17,7 +17,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.tables import refuse_repeated, table_errors
 from cellsam_core.samples.manifest import Fields
 from cellsam_core.samples.placement import refuse_scattered
-from cellsam_core.samples.transcripts import column_names, iter_columns
+from cellsam_core.samples.table_rows import column_names, iter_columns
 from cellsam_core.samples.vendors.contract import FieldMosaic
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cellsam_core.files.stack import read_stack
-from cellsam_core.samples.transcripts import RESOLVE_SUFFIX
+from cellsam_core.samples.table_rows import RESOLVE_SUFFIX
 from cellsam_core.samples.vendors.contract import (
     Choices,
     Found,

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import table_errors
-from cellsam_core.samples.transcripts import TABLE_SUFFIXES, parquet_parts
+from cellsam_core.samples.table_rows import TABLE_SUFFIXES, parquet_parts
 
 TRANSCRIPTS = re.compile(r"transcript|spots", re.IGNORECASE)
 

@@ -20,7 +20,8 @@ from cellsam_core.files.image_stack import Stack
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import READ_ERRORS, unreadable
 from cellsam_core.files.stack import read_stack
-from cellsam_core.samples.transcripts import column_names, find_columns
+from cellsam_core.samples.table_rows import column_names
+from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.vendors.contract import (
     Choices,
     Found,

@@ -9,7 +9,8 @@ import numpy as np
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.stack import read_stack
-from cellsam_core.samples.transcripts import find_columns, iter_columns
+from cellsam_core.samples.table_rows import iter_columns
+from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.vendors.stains import describe
 
 if TYPE_CHECKING:

@@ -1,0 +1,77 @@
+"""Errors of damaged TIFFs, and of pixels that are no grey values or colours."""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from cellsam_core.errors import InputError, first_line
+from cellsam_core.files.planes import READ_ERRORS, unreadable
+from cellsam_core.files.tiff_axes import axes_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def read_errors(path: Path) -> Iterator[None]:
+    """Turn what readers of TIFFs raise on damaged files into InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except READ_ERRORS as error:
+        raise unreadable(path, f"an unreadable TIFF ({first_line(error)})") from error
+
+
+@contextmanager
+def page_errors(path: Path) -> Iterator[None]:
+    """Turn the errors on broken page chains, which tifffile only logs, into InputError."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("tifffile")
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+    if any(re.search(r"page|tag list", m) for m in messages):
+        raise unreadable(path, "a truncated TIFF (its list of pages is broken)")
+    if broken := next((m for m in messages if re.search(r"TiffTag (2[5-9]\d|3[0-3]\d) ", m)), None):
+        raise unreadable(path, f"a damaged TIFF ({broken.splitlines()[0]})")
+
+
+def check_pixels(page: Any, path: Path) -> None:
+    """Refuse volumes in one page, and colours of a palette."""
+    if page.imagedepth > 1:
+        raise axes_error(path, f"a volume of {page.imagedepth} planes in a page", "2-D pages")
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        raise InputError(
+            path,
+            found="colours from a palette",
+            expected="grey or RGB pixels",
+            remedy="save the image as grey or RGB",
+        )
+
+
+def dtype_of(image: Any, path: Path) -> str:
+    """Return the name of the type of the pixels; types that are no numbers are refused."""
+    dtype = image.dtype
+    if dtype is None or np.dtype(dtype).kind not in "uif":
+        raise InputError(
+            path,
+            found="pixels of one bit" if np.dtype(dtype).kind == "b" else f"pixels of type {dtype}",
+            expected="8, 16 or 32-bit integers or floating point",
+            remedy="number the cells, with skimage.measure.label, if these are their masks, else "
+            "convert the image to 16 bit",
+        )
+    return str(np.dtype(dtype).newbyteorder("=").name)
