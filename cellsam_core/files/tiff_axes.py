@@ -50,6 +50,14 @@ def frames_by_channels(path: Path, lead: list[tuple[str, int]], wish: Wish) -> N
         order = [axes.index(axis) for axis in "TCZ" if axis in axes]
         size = dict(lead)
         return indices.transpose(order).reshape([size.get(axis, 1) for axis in "TCZ"])
+    if len(lead) > 2:
+        raise InputError(
+            path,
+            found=f"{' x '.join(map(str, sizes))} pages with axes {axes} that are not all named",
+            expected="axes TZCYX in its metadata, because time and z planes can't be told apart",
+            remedy="export the file again with named axes, for example with Image > Hyperstacks >"
+            " Stack to Hyperstack in Fiji",
+        )
     if "Z" in axes or (len(lead) > 1 and sizes[-1] != wish.n_channels):
         raise InputError(
             path,

@@ -91,11 +91,12 @@ def find_columns(
     listed = ", ".join(repr(name) for name in names[:20])
     _refuse_separator(path, names)
     if gene is None:
+        similar = next((f" {n!r} to gene" for n in names if re.search("gene|feature", n, re.I)), "")
         raise InputError(
             path,
             found=f"the columns {listed}" if names else "an empty file",
             expected=f"the gene of each transcript in a column named {' or '.join(GENE_COLUMNS)}",
-            remedy="rename the column",
+            remedy=f"rename the column{similar}",
         )
     um_pairs, px_pairs = ((), LOCAL_COLUMNS) if of_one_field else (UM_COLUMNS, PX_COLUMNS)
     px = next((pair for pair in px_pairs if present.issuperset(pair)), None)
@@ -115,7 +116,7 @@ def find_columns(
             path,
             found=f"the columns {listed}",
             expected="coordinates named x_um, y_um or x_px, y_px",
-            remedy="rename the columns",
+            remedy=f"rename the columns{_similar_to_xy(names)}",
         )
     if columns.um is columns.px is None and "fov" in present and not of_one_field:
         raise InputError(
@@ -134,6 +135,16 @@ def find_columns(
             remedy="remove or rename the others",
         )
     return columns
+
+
+def _similar_to_xy(names: list[str]) -> str:
+    """Say how columns are renamed that look like coordinates."""
+    lower = {name.lower(): name for name in names}
+    for key, x in lower.items():
+        y = lower.get(re.sub(r"(?<![a-z])x(?![a-z])", "y", key), x)
+        if y != x:
+            return f" {x!r}, {y!r} to x_um, y_um (micrometres) or x_px, y_px (pixels)"
+    return ""
 
 
 def _refuse_separator(path: str | Path, names: list[str]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from refusals import follow
 
 from cellsam_core.errors import InputError
 from cellsam_core.files import foreign
@@ -272,6 +273,19 @@ def test_axes_that_are_not_all_named(tmp_path):
     with pytest.raises(InputError, match=r"3 x 2 pages .* name the 2 channels in the column"):
         inspect(tmp_path / "a.tif")
     assert inspect(tmp_path / "a.tif", channels=["a", "b"]).n_frames == 3
+
+
+def test_time_and_z_that_are_not_named_are_not_mixed(tmp_path):
+    """Named by their number, channels of 4 frames of 3 z planes were those of 12 frames."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pages(4, 3, 2), photometric="minisblack")
+    named = {"imagej": True, "metadata": {"axes": "TZCYX"}}
+    manifest = follow(
+        lambda: inspect(path, channels=["a", "b"], z_policy="max"),
+        "export the file again with named axes",
+        lambda: tifffile.imwrite(path, pages(4, 3, 2), **named),
+    )
+    assert manifest.n_frames == 4
 
 
 @pytest.mark.parametrize("n_frames", [0, 3])

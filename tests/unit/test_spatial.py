@@ -70,6 +70,19 @@ def test_merscope_region(tmp_path):
     np.testing.assert_allclose(batch["y_px"].to_numpy(), [0, 30])
 
 
+def test_images_of_a_region_that_are_not_read_are_named(tmp_path):
+    folder = make_merscope(tmp_path)
+    for z in range(7):
+        image = folder / f"images/mosaic_DAPI_z{z}.tif"
+        image.rename(image.with_name(f"Nuclei_z{z}.tif"))
+    found = inspect(folder)
+    assert found.channels == ["Cellbound1", "PolyT"]
+    assert found.warnings[-1] == (
+        "Not read: images/Nuclei_z0.tif and 6 other(s), because stains are named"
+        " mosaic_<stain>_z<plane>.tif."
+    )
+
+
 def test_a_manifest_survives_its_file(tmp_path):
     found = inspect(make_merscope(tmp_path / "region"))
     (tmp_path / "m.json").write_text(found.to_json())

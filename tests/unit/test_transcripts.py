@@ -183,6 +183,8 @@ def test_a_truncated_gzip_is_refused(tmp_path):
     [
         ("x_um,y_um,symbol", "gene of each transcript"),
         ("x_um,gene", "coordinates named x_um, y_um"),
+        ("x_um,y_um,geneID", "rename the column 'geneID' to gene"),
+        ("exon,X_pos,Y_pos,gene", "rename the columns 'X_pos', 'Y_pos' to x_um, y_um"),
         ("x,y,fov,gene", "local to a field of view"),
         ("x_um,x_um,y_um,gene", "'x_um' as the name of more than one"),
     ],

@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import natural_key
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import matrix_in, panel_in
 from cellsam_core.samples.transcripts import find_columns
@@ -90,7 +91,11 @@ def read(folder: Path, choices: Choices) -> Found:
         keep=keep_plane(table, choices, planes, every_plane),
         boundaries=boundaries,
         panel=matrix_in(folder.iterdir()) or panel_in(folder),
-        warnings=[*plane_warnings(choices, planes, len(every_plane)), *warnings],
+        warnings=[
+            *plane_warnings(choices, planes, len(every_plane)),
+            *_other_images(folder),
+            *warnings,
+        ],
     )
 
 
@@ -110,6 +115,21 @@ def _region(folder: Path) -> Path:
             remedy="give each region folder its own row in the sample sheet",
         )
     return regions[0] if regions else folder
+
+
+def _other_images(folder: Path) -> list[str]:
+    """Warn of images in ``images/`` that are no mosaics by their names, such as renamed ones."""
+    files = sorted((folder / "images").glob("*"), key=lambda file: natural_key(file.name))
+    names = [
+        file.name
+        for file in files
+        if file.suffix.lower() in (".tif", ".tiff") and not MOSAIC.fullmatch(file.name)
+    ]
+    if not names:
+        return []
+    others = f" and {len(names) - 1} other(s)" if len(names) > 1 else ""
+    reason = "because stains are named mosaic_<stain>_z<plane>.tif"
+    return [f"Not read: images/{names[0]}{others}, {reason}."]
 
 
 def _mosaics(folder: Path) -> dict[str, dict[int, Path]]:
