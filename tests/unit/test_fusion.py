@@ -62,6 +62,38 @@ def test_the_better_stain_of_each_place_is_seen_and_contrast_is_even():
     assert 0.8 < spread[0] / spread[1] < 1.25  # although one stain is five times as bright
 
 
+def test_a_stain_is_used_up_to_where_its_quality_changes():
+    fusion = plan_fusion(reader(two_stains(scene())), 2, SHAPE)
+    middle = SHAPE[1] // 2 // BLOCK_PX
+    assert (fusion.share[0, :, middle - 1] > 0.98).all()
+    assert (fusion.share[1, :, middle] > 0.98).all()
+
+
+def test_a_block_without_cells_does_not_change_the_stain():
+    cells = scene()
+    cells[BLOCK_PX : 2 * BLOCK_PX, BLOCK_PX : 2 * BLOCK_PX] = 0
+    fusion = plan_fusion(reader(two_stains(cells)), 2, SHAPE)
+    assert fusion.share[0, 1, 1] > 0.98
+
+
+@pytest.mark.parametrize("is_shot", [True, False])
+def test_noise_is_the_same_where_cells_are_bright_and_where_they_are_dim(is_shot):
+    """Shot noise grows with brightness, until it is compressed; other noise stays as it is."""
+    rng = np.random.default_rng(2)
+    stripe = (np.arange(SHAPE[1]) + 32) // 64 % 2 == 1
+    light = 60 * ndimage.gaussian_filter(scene(), 2) * np.where(stripe, 6, 1)
+    noise = np.sqrt(50 + 2 * light) if is_shot else 10.0
+    pixels = (100 + light + noise * rng.standard_normal(SHAPE))[None].astype(np.float32)
+    window = (0, SHAPE[0], 0, SHAPE[1])
+    plan = plan_fusion(reader(pixels), 1, SHAPE)
+    truth = (100 + light)[None].astype(np.float32)
+    is_dim, is_bright = (light > 30) & (light < 60), light > 200
+    before = (pixels - truth)[0]
+    assert (before[is_bright].std() > 2 * before[is_dim].std()) == is_shot
+    after = plan.fuse(reader(pixels), window) - plan.fuse(reader(truth), window)
+    assert after[is_bright].std() == pytest.approx(after[is_dim].std(), rel=0.25)
+
+
 def test_windows_of_any_size_are_cut_from_the_same_plane():
     pixels = two_stains(scene())
     fusion = plan_fusion(reader(pixels), 2, SHAPE)
