@@ -13,10 +13,12 @@ import zarr
 from starlette.testclient import TestClient
 from view_results import Discs, teaching_of
 
-from cellsam_core.corrections.cells_table import read_cell_corrections
+from cellsam_core.cli import main as cellsam
+from cellsam_core.corrections.cells_table import CELL_COLUMNS, read_cell_corrections
 from cellsam_core.corrections.stage import correct_labels
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
+from cellsam_core.tracking.corrections_table import COLUMNS as TRACK_COLUMNS
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.viewer.app import make_app
 from cellsam_core.viewer.editing import Editing
@@ -443,3 +445,27 @@ def test_a_model_that_cannot_be_had_says_why(folder: Path):
         time.sleep(0.01)
     assert "w.safetensors" in prompter.state()["reason"]
     assert Prompter(is_off=True).state()["model"] == "off"
+
+
+def test_an_empty_table_and_no_table_give_the_same_bytes(shown_results: Path, tmp_path: Path):
+    masks = shown_results / "movie/2_masks"
+    tracks, cells = tmp_path / "movie.tracks.csv", tmp_path / "movie.cells.csv"
+    tracks.write_text(",".join(TRACK_COLUMNS) + "\n")
+    cells.write_text(",".join(CELL_COLUMNS) + "\n")
+    words = ["--corrections", cells, "-o", tmp_path / "corrected"]
+    assert command("correct", masks / "masks.zarr", masks / "cells.parquet", *words) == 0
+    assert contents(masks / "masks.zarr") == contents(tmp_path / "corrected/masks.zarr")
+    assert command("track", masks / "masks.zarr", "-o", tmp_path / "plain") == 0
+    words = ["--corrections", tracks, "-o", tmp_path / "empty"]
+    assert command("track", masks / "masks.zarr", *words) == 0
+    assert contents(tmp_path / "plain") == contents(tmp_path / "empty")
+
+
+def command(*words: str | Path) -> int:
+    """Run a command and return its status."""
+    return cellsam([str(word) for word in words])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Read every file below a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
