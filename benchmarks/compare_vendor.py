@@ -30,6 +30,7 @@ class Sample:
     folder: str
     labels: str
     inspect: str
+    preprocess: str = ""
     segment: str = ""
     expand_um: float = 0.0
 
@@ -39,15 +40,19 @@ VIZGEN = ("vizgen_mousebrain_mini", "cells_label_z0.tif", VIZGEN_OPTIONS)
 COSMX = "--pixel-size-um 0.18 --channels CD45,PanCK,DAPI --fov"
 COSMX_2 = ("cosmx_lung12_mini", "cells_label_F002.tif", f"{COSMX} 2")
 COSMX_3 = ("cosmx_lung12_mini", "cells_label_F003.tif", f"{COSMX} 3")
+NUCLEI = "--nuclear-channel DAPI"
+"""The vendor's cells of this sample are nuclei that were grown."""
 LIVER_OPTIONS = "--channels DAPI,Cellbound1,Cellbound2 --z-plane 3"
 SAMPLES = (
     Sample("vizgen", *VIZGEN),
-    Sample("vizgen_80_px", *VIZGEN, "--cell-diameter-px 80"),
-    Sample("vizgen_80_px_with_holes", *VIZGEN, "--cell-diameter-px 80 --dark-cells keep"),
+    Sample("vizgen_80_px", *VIZGEN, segment="--cell-diameter-px 80"),
+    Sample("vizgen_80_px_with_holes", *VIZGEN, segment="--cell-diameter-px 80 --dark-cells keep"),
     Sample("cosmx_2", *COSMX_2),
     Sample("cosmx_2_plus_2_um", *COSMX_2, expand_um=2),
     Sample("cosmx_3", *COSMX_3),
     Sample("cosmx_3_plus_2_um", *COSMX_3, expand_um=2),
+    Sample("cosmx_2_nuclei_plus_2_um", *COSMX_2, preprocess=NUCLEI, expand_um=2),
+    Sample("cosmx_3_nuclei_plus_2_um", *COSMX_3, preprocess=NUCLEI, expand_um=2),
     Sample("liver", "merscope_vpt_mouseliver", "cells_label_z3.tif", LIVER_OPTIONS),
 )
 HEADER = (
@@ -65,7 +70,7 @@ def run(sample: Sample, data: Path, out: Path) -> None:
     batch, cells = masks / "1-of-1.parquet", masks / "cells.parquet"
     for command in (
         f"inspect {folder} --sample {sample.name} --assay merfish {sample.inspect} -o {manifest}",
-        f"preprocess {manifest} -o {frames}",
+        f"preprocess {manifest} {sample.preprocess} -o {frames}",
         f"segment-batch {frames} --batch 1-of-1 --device cpu {sample.segment} -o {batch}",
         f"stitch {frames} {batch} --masks {masks / 'masks.zarr'} --cells {cells}",
         f"assign --manifest {manifest} --labels {masks / 'masks.zarr'} --cells {cells}"
