@@ -13,9 +13,9 @@ class BenchmarkOptions(Options):
 
     methods: str | tuple[str, ...] = option(
         "",
-        "Methods, separated by commas - cellsam (this package with the option weights),"
-        " otsu_watershed, cellpose, stardist, official; without it, the first two and all that are"
-        " installed.",
+        "Methods, separated by commas: `cellsam` (this package with the option weights),"
+        " `otsu_watershed`, `cellpose`, `stardist`, `official`. If it is not given, these are the"
+        " first two and all others that are installed.",
     )
     split: str | tuple[str, ...] | None = option(
         None,

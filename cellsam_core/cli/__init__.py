@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "init": "write a sample sheet and a config from the folders of a microscope",
     "check": "check all samples and options together with the data",
-    "preview": "segment a few crops of a sample and show them on one page",
+    "preview": "segment a few crops of a sample and show them on a page",
     "completion": "print a script with which a shell completes commands and options",
     "inspect": "read a sample's folder and write its manifest",
     "decode": "turn raw rounds of MERFISH or seqFISH into stains and transcripts",
@@ -55,15 +55,16 @@ COMMANDS = {
     "split": "fill a manifest of labelled images: source, and training or validation",
     "train": "train the tiny CellSAM model",
     "finetune": "adapt weights to a few labelled images of your own",
-    "weights": "list the available weights",
+    "weights": "list, describe and fetch weights",
 }
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, but no ``(default: None)``, which says nothing."""
+    """Shows defaults, but none of those that say nothing: of flags, and empty ones."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
+        says_nothing = action.nargs == 0 or action.default in (None, "", [], "{}")
+        return action.help if says_nothing else super()._get_help_string(action)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

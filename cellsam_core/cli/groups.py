@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GROUPS = {
-    "first steps": ("init", "check", "preview", "simulate"),
+    "first steps": ("init", "check", "preview", "simulate", "completion"),
     "look and correct": ("view", "corrections", "correct", "collect"),
     "stages": (
-        *("inspect", "decode", "preprocess", "segment", "import-masks", "track", "traces"),
-        *("assign", "compare-vendor", "spatialdata", "export", "report"),
+        *("inspect", "decode", "preprocess", "segment", "import-masks", "pair", "track"),
+        *("traces", "assign", "compare-vendor", "spatialdata", "export", "report"),
     ),
-    "several samples": ("summary", "summarise", "compare-samples"),
+    "several samples": ("overview", "summarise", "compare-samples"),
     "weights and scores": ("weights", "finetune", "evaluate", "benchmark", "split", "train"),
     "called by the workflow": (
         "align-colours",
@@ -24,8 +24,6 @@ GROUPS = {
         "stitch",
     ),
 }
-OTHERS = "others"
-"""Name of the group of the commands that are in none."""
 
 
 def command_list(commands: Mapping[str, str]) -> str:
@@ -36,11 +34,9 @@ def command_list(commands: Mapping[str, str]) -> str:
     commands
         Command to its line of help.
     """
-    grouped = {name for names in GROUPS.values() for name in names}
-    groups = {**GROUPS, OTHERS: tuple(name for name in commands if name not in grouped)}
     width = max(map(len, commands)) + 2
     lines = []
-    for group, names in groups.items():
+    for group, names in GROUPS.items():
         there = [name for name in names if name in commands]
         lines += [f"{group}:"] if there else []
         lines += [f"  {name:<{width}}{commands[name]}" for name in there]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", help="folder or file of the sample")
     parser.add_argument("--sample", required=True, help="name of the sample")
-    parser.add_argument("--assay", required=True, choices=get_args(Assay), help="experiment's kind")
+    parser.add_argument(
+        "--assay", required=True, choices=get_args(Assay), help="kind of experiment"
+    )
     parser.add_argument(
         "--format",
         default=InspectOptions.format,

@@ -15,7 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sample", help="name of a sample of the sheet, or a folder or file")
     add_project_arguments(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="HTML", help="page to write (preview_<sample>.html)"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="HTML",
+        help="page to write; default: preview_<sample>.html in the folder of the project",
     )
 
 

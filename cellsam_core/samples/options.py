@@ -98,19 +98,19 @@ class InspectOptions(Options):
     )
     min_qv: float | None = option(
         None,
-        "Transcripts - those of a lower quality (column qv) are left out. If it is not given, the"
-        " limit of the vendor is used (Xenium: 20); 0 keeps all.",
+        "Tissues: transcripts of a lower quality (column `qv`) are left out. If it is not given,"
+        " the limit of the vendor is used (Xenium: 20); 0 keeps all.",
         minimum=0,
     )
     outside: Literal["refuse", "drop"] | None = option(
         None,
-        "Transcripts - drop leaves out the transcripts outside the image, for an image that shows"
-        " a part of the tissue; refuse (default) stops if more than half of them are outside.",
+        "Tissues: `drop` leaves out the transcripts outside the image, for an image that shows a"
+        " part of the tissue. `refuse` (default) stops if more than half of them are outside.",
     )
     orientation: Literal["as_is", "turned_180", "mirrored_x", "mirrored_y"] | None = option(
         None,
-        "Transcripts - orientation of the images relative to the coordinates. It is tested by"
-        " labels or stains; `as_is` says that the coordinates are right though the stains"
+        "Tissues: orientation of the images relative to the coordinates of the transcripts. It is"
+        " tested by labels or stains; `as_is` says that the coordinates are right though the stains"
         " contradict. Only the images of CosMx can be turned.",
     )
 

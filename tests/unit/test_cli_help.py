@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from cellsam_core.cli import COMMANDS, main
+from cellsam_core.cli.groups import GROUPS
 
 HELP = """
 import sys
@@ -36,6 +38,12 @@ def test_every_option_of_a_command_is_explained(capsys, command):
     text = capsys.readouterr().out
     assert text.startswith(f"usage: cellsam-core {command}")
     assert "None" not in text
+    assert re.findall(r"\(default:\s(?:|\[\]|\{\}|True|False)\)", text) == []
+
+
+def test_every_command_stands_in_a_group():
+    names = [name for group in GROUPS.values() for name in group]
+    assert sorted(names) == sorted(COMMANDS)
 
 
 def test_a_file_that_the_system_does_not_give_is_named_in_one_sentence(
