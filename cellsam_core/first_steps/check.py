@@ -95,11 +95,13 @@ class Check:
         n_ready = sum(not sample.problem for sample in self.samples)
         time_h = sum(sample.hours for sample in self.samples)
         lines = [sample.line for sample in self.samples]
-        lines.append(
-            f"{n_ready} of {len(self.samples)} samples can be run. Segmentation takes about"
-            f" {duration(time_h)} on one CPU core, and the results about {size(self.disk_gb)};"
-            f" {size(self.free_gb)} are free."
-        )
+        told = f"{n_ready} of {len(self.samples)} samples can be run."
+        if n_ready:
+            told += (
+                f" Segmentation takes about {duration(time_h)} on one CPU core, and the results"
+                f" about {size(self.disk_gb)}; {size(self.free_gb)} are free."
+            )
+        lines.append(told)
         if self.disk_gb >= self.free_gb:
             lines.append("WRONG, the disk is too small: free some space, or use --directory.")
         return "\n".join(lines)
@@ -194,7 +196,7 @@ def _check(config: Config, sample: str) -> SampleCheck:
         extent = Extent(manifest.n_frames, manifest.shape_yx)
     work = _work(config, sample, extent, is_raw=has_rounds)
     time_h, size_gb = 0.0 if "masks" in row else hours(work, Pilot()), disk_gb(work)
-    told = "nothing is segmented" if "masks" in row else f"{work.n_tiles} tiles"
+    told = "nothing is segmented" if "masks" in row else f"{work.n_tiles} tile(s)"
     told += f", about {duration(time_h)}" if time_h else ""
     if time_h and settings["segment"]["cell_diameter_px"] == "auto":
         told += f" if the cells measure {REFERENCE_PX:g} px (`preview` measures them)"

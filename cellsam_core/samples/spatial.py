@@ -36,6 +36,18 @@ READERS = {
     "generic": generic,
 }
 FORMATS = tuple(READERS)
+# Part of a vendor's folder, the vendor, and the file without which it is not recognised.
+SIGNS = (
+    ("morphology_focus", "Xenium", "experiment.xenium"),
+    ("morphology*.ome.tif", "Xenium", "experiment.xenium"),
+    ("CellStatsDir", "CosMx", "*_tx_file.csv"),
+    ("DecodedFiles/*/CellStatsDir", "CosMx", "*_tx_file.csv"),
+    (
+        "images/micron_to_mosaic_pixel_transform.csv",
+        "MERSCOPE",
+        "images/mosaic_<stain>_z<plane>.tif",
+    ),
+)
 
 
 def inspect_spatial(
@@ -144,7 +156,23 @@ def _find_out(folder: Path) -> str:
             expected="a transcript table",
             remedy="run `cellsam-core decode` first",
         )
-    return next(name for name, reader in READERS.items() if reader.fits(folder))
+    name = next(name for name, reader in READERS.items() if reader.fits(folder))
+    if name == "generic":
+        _refuse_incomplete(folder)
+    return name
+
+
+def _refuse_incomplete(folder: Path) -> None:
+    """Refuse the folder of a vendor that lacks the file by which it is recognised."""
+    for pattern, vendor, lacking in SIGNS:
+        if next(folder.glob(pattern), None) is not None:
+            raise InputError(
+                folder,
+                found=f"files of {vendor}, but no {lacking}",
+                expected=f"{lacking}, by which the folder is recognised",
+                remedy="copy it from the instrument's output or give it this name; or set the"
+                " column `format` to generic, if the folder is no output of an instrument",
+            )
 
 
 def _put_on_mosaic(

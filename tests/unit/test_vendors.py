@@ -243,6 +243,32 @@ def test_resolve_table_with_a_header_is_refused(tmp_path):
 # Spatial Genomics seqFISH
 
 
+def test_images_of_resolve_that_are_not_read_are_named(tmp_path):
+    folder = make_resolve(tmp_path)
+    (folder / "A1-1_DAPI.tiff").rename(folder / "nuclei.tiff")
+    found = inspect(folder)
+    assert found.channels == ["PolyT"]
+    assert found.warnings[-1] == (
+        "Not read: nuclei.tiff, because the images of a region begin with its name."
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [("make_xenium", "experiment.xenium"), ("make_cosmx", "flatFiles/slide_tx_file.csv.gz")],
+)
+def test_a_folder_of_a_vendor_without_its_file_is_told_so(tmp_path, make, name):
+    folder = globals()[make](tmp_path / "s")
+    aside = tmp_path / "aside"
+    (folder / name).rename(aside)
+    found = follow(
+        lambda: inspect(folder),
+        "copy it from the instrument's output",
+        lambda: aside.rename(folder / name),
+    )
+    assert found.format == make.removeprefix("make_")
+
+
 def make_seqfish(folder: Path, scale: float, names: tuple[str, ...]) -> Path:
     """Write a region whose spots lie at pixels (10, 10) and (50, 30), coordinates x `scale`."""
     table, stain, mask = names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ TREE = [f"{sample}/{name}" for sample in ("movie", "merfish") for name in COMMON
 TREE += [f"movie/3_tracks/{name}" for name in MOVIE]
 TREE += ["conditions/conditions.png", "conditions/condition_traces.csv"]
 TREE += [f"merfish/3_cells/{name}" for name in SPATIAL]
+TREE += [f"merfish/6_vendor/{name}" for name in ("vendor.html", "compare.json", "genes.tsv")]
 TREE += [f"merfish/2_masks/nuclei/{name}" for name in ("masks.zarr", "nuclei.parquet")]
 AFTER_TRACES = {"traces": 1, "report": 1, "conditions": 1, "all": 1}
 AFTER_TRACKING = AFTER_TRACES | {"track": 1}
@@ -47,7 +49,7 @@ def test_every_job_left_a_log_and_its_run_time(finished: Path):
     }
     times = finished / "benchmarks"
     assert {p.relative_to(times).with_suffix("") for p in times.glob("**/*.tsv")} == logs
-    assert len(logs) == 18
+    assert len(logs) == 19
 
 
 def test_the_samples_hold_cells_and_every_transcript(finished: Path):
@@ -60,6 +62,10 @@ def test_the_samples_hold_cells_and_every_transcript(finished: Path):
     assert (layers != cells.X).nnz == 0
     nuclei = pd.read_parquet(results / "merfish/2_masks/nuclei/nuclei.parquet")
     assert (nuclei["cell_id"] > 0).mean() > 0.5
+    compared = json.loads((results / "merfish/6_vendor/compare.json").read_text())
+    assert compared["vendor_file"] == "cell_boundaries.parquet"
+    assert compared["ours"]["n_cells"] == len(cells)
+    assert compared["matches"][0]["matched"] > 0
     objects = pd.read_parquet(results / "movie/3_tracks/objects.parquet")
     assert set(objects["frame"]) == {0, 1, 2, 3}
     assert len(objects) == len(pd.read_parquet(results / "movie/2_masks/cells.parquet"))
@@ -79,7 +85,7 @@ def test_a_second_run_does_nothing(finished: Path):
     [
         ("track={sigma_iou: 0.3}", AFTER_TRACKING),
         ("traces={baseline_frames: 2}", AFTER_TRACES),
-        ("assign={expand_um: 1}", {"assign": 1, "report": 1, "all": 1}),
+        ("assign={expand_um: 1}", {"assign": 1, "vendor": 1, "report": 1, "all": 1}),
     ],
 )
 def test_a_changed_key_runs_only_what_depends_on_it(

@@ -20,6 +20,7 @@ from cellsam_core.samples.vendors.contract import (
 from cellsam_core.samples.vendors.stains import one_file_a_stain, select, split_masks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 PIXEL_SIZE_UM = 0.138  # Of the instrument; the files don't say it.
@@ -55,4 +56,15 @@ def read(folder: Path, choices: Choices) -> Found:
     if size is None:
         size = PIXEL_SIZE_UM
         warnings = [f"The pixel size is taken to be the instrument's, {size} um."]
-    return Found(stains, tables[region], pixel_size_um=size, warnings=warnings + masks)
+    warnings += [*masks, *_other_images(folder, tables)]
+    return Found(stains, tables[region], pixel_size_um=size, warnings=warnings)
+
+
+def _other_images(folder: Path, regions: Iterable[str]) -> list[str]:
+    """Warn of images whose names begin with no region, such as renamed ones."""
+    starts = tuple(f"{region}_" for region in regions)
+    files = sorted(file.name for file in folder.glob("*.tif*") if not file.name.startswith(starts))
+    if not files:
+        return []
+    others = f" and {len(files) - 1} other(s)" if len(files) > 1 else ""
+    return [f"Not read: {files[0]}{others}, because the images of a region begin with its name."]
