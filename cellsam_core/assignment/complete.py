@@ -12,7 +12,7 @@ import pandas as pd
 import shapely
 
 from cellsam_core.assignment.anndata import describe_columns, storable
-from cellsam_core.assignment.cells import LabelCells
+from cellsam_core.assignment.label_cells import LabelCells
 from cellsam_core.assignment.picture import frames_of_pictures, spatial_entry
 from cellsam_core.assignment.stains import absent_images, measure_stains
 from cellsam_core.errors import InputError

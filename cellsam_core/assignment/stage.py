@@ -14,7 +14,6 @@ import numpy as np
 from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
 from cellsam_core.assignment.assigned import assign_transcripts
 from cellsam_core.assignment.boundaries import write_boundaries
-from cellsam_core.assignment.cells import LabelCells, open_label_cells, open_polygon_cells
 from cellsam_core.assignment.complete import (
     complete,
     open_stains,
@@ -23,7 +22,9 @@ from cellsam_core.assignment.complete import (
     with_solidity,
 )
 from cellsam_core.assignment.inputs import manifest_of, place
+from cellsam_core.assignment.label_cells import LabelCells, open_label_cells
 from cellsam_core.assignment.options import AssignInputOptions, AssignOptions
+from cellsam_core.assignment.polygon_cells import open_polygon_cells
 from cellsam_core.assignment.purity.masks import MaskPurity, grown_um
 from cellsam_core.assignment.purity.options import PurityOptions
 from cellsam_core.corrections.result import masks_folder

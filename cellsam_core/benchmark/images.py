@@ -11,7 +11,8 @@ import numpy as np
 
 from cellsam_core.errors import InputError
 from cellsam_core.simulation.cells import STYLES, render_field
-from cellsam_core.training.labelled import from_planes, load_row, rows_of
+from cellsam_core.training.labelled import from_planes, load_row
+from cellsam_core.training.rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,21 +6,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
-from cellsam_core.files import omezarr
-from cellsam_core.files.filenames import same_stem
-from cellsam_core.files.planes import read_plane
-from cellsam_core.files.stack import read_stack
-from cellsam_core.files.tables import read_table
-from cellsam_core.labels.source import open_labels
 from cellsam_core.models import PUBLISHED_CLAHE_CLIP_LIMIT
-from cellsam_core.preprocessing.channels import RGB, ROLES
-from cellsam_core.preprocessing.contrast import preprocess_plane, to_grey
+from cellsam_core.preprocessing.channels import ROLES
+from cellsam_core.preprocessing.contrast import preprocess_plane
 from cellsam_core.preprocessing.roles import planes_of
 from cellsam_core.segmentation.tiles import REFERENCE_PX
+from cellsam_core.training.image_files import (
+    LABEL_TAIL,
+    SUFFIXES,
+    files_by_stem,
+    labels_of,
+    read_channels,
+    read_labels,
+)
+from cellsam_core.training.rows import NOT_PARTIAL, PATCH, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -28,20 +30,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FILLED = ["set", "image", "label", "modality"]
-"""Columns that must have a value in every row."""
-
-COLUMNS = [*FILLED, "split"]
-
-SUFFIXES = (".tif", ".tiff", ".png")
-ZARR = ".zarr"
-LABEL_TAIL = "_label"
-
-NOT_PARTIAL = ("no", "")
-PATCH = "patch"
-PARTIAL = ("yes", PATCH, *NOT_PARTIAL)
-"""Values of the column `partial`. Of a truth that is `patch`, all cells of a patch of packed cells
-have a label, and no other cell. Of one that is `yes`, some cells have none, wherever they lie."""
 
 PATCH_GAP_PX = 3
 """Half of the widest gap between the labels of two cells of a patch, in pixels."""
@@ -172,129 +160,6 @@ def _beside_others(image: LabelledImage, truths: Sequence[LabelledImage]) -> Lab
     return replace(image, unknown=others if image.unknown is None else others | image.unknown)
 
 
-def rows_of(manifest: Path, root: Path, splits: Sequence[str]) -> pd.DataFrame:
-    """Read the manifest's rows of some splits: text, and weights, which are 1 where none is given.
-
-    Raises
-    ------
-    InputError
-        The manifest can't be read, lacks a column or a value, names a file that is not below
-        `root`, or has no row of one of the splits.
-    """
-    rows = read_manifest(manifest)
-    if missing := sorted(set(splits) - set(rows["split"])):
-        raise InputError(
-            manifest,
-            found=f"no row with split {missing[0]}",
-            expected="at least one",
-            remedy="mark images with that split, or ask for another",
-        )
-    rows = rows[rows["split"].isin(splits)]
-    refuse_absent(root, [*rows["image"], *rows["label"]])
-    return rows.assign(weight=_weights(manifest, rows), partial=_partial(manifest, rows))
-
-
-def _partial(manifest: Path, rows: pd.DataFrame) -> pd.Series[str]:
-    given = rows["partial"] if "partial" in rows else pd.Series("", rows.index)
-    given = given.fillna("")
-    if not given.isin(PARTIAL).all():
-        raise InputError(
-            manifest,
-            found=f"partial {given[~given.isin(PARTIAL)].iloc[0]}",
-            expected="yes where some cells have no label, patch where those of a patch have one and"
-            " no others, else no or nothing",
-            remedy="correct the column `partial`",
-        )
-    return given
-
-
-def refuse_absent(root: Path, names: Sequence[str]) -> None:
-    """Refuse a manifest of which a file is not there, before anything is read."""
-    absent = next((name for name in names if not _is_image(root / name)), None)
-    if absent is not None:
-        raise InputError(
-            root / absent,
-            found="no file",
-            expected="the file that the manifest lists",
-            remedy="correct the option `data` or the manifest",
-        )
-
-
-def _is_image(path: Path) -> bool:
-    return path.is_dir() if path.suffix.lower() == ZARR else path.is_file()
-
-
-def _weights(manifest: Path, rows: pd.DataFrame) -> pd.Series[float]:
-    given = rows["weight"] if "weight" in rows else pd.Series("1", rows.index)
-    weights = pd.to_numeric(given.fillna("1"), errors="coerce")
-    bad = ~(np.isfinite(weights) & (weights >= 0))
-    if bad.any() or not weights.any():
-        raise InputError(
-            manifest,
-            found=f"weight {given[bad].iloc[0]}" if bad.any() else "no weight above 0",
-            expected="numbers of 0 or more, one of them above",
-            remedy="correct the column `weight`, or leave it out",
-        )
-    return weights.astype(float)
-
-
-def read_manifest(manifest: Path, *more: str) -> pd.DataFrame:
-    """Read a manifest's rows as text; it must have the columns `more`, too.
-
-    Raises
-    ------
-    InputError
-        It can't be read, lacks a column, or a set, path or modality is empty.
-    """
-    rows = read_table(manifest, [*COLUMNS, *more], sep="\t", dtype=str)
-    empty = rows[FILLED].isna()
-    if empty.any(axis=None):
-        row = int(np.flatnonzero(empty.any(axis=1))[0])
-        raise InputError(
-            manifest,
-            found=f"no {empty.columns[empty.iloc[row]][0]} in row {row + 1}",
-            expected=f"values for {', '.join(FILLED)}",
-            remedy="fill it in (row 1 is the first under the header)",
-        )
-    return rows
-
-
-def files_by_stem(folder: Path) -> dict[str, Path]:
-    """List the images of a folder by their names without suffix, sorted.
-
-    Raises
-    ------
-    InputError
-        There is no folder, or two files differ in their suffix alone.
-    """
-    if not folder.is_dir():
-        raise InputError(
-            folder, found="no folder", expected="a folder of images", remedy="check the path"
-        )
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in (*SUFFIXES, ZARR) and _is_image(path)
-    )
-    if (twins := same_stem(files)) is not None:
-        raise InputError(
-            folder,
-            found=f"{twins[0].name} and {twins[1].name}",
-            expected="one file for each image and each label image",
-            remedy="move one of the two to another folder",
-        )
-    return {path.stem.removesuffix(".ome"): path for path in files}
-
-
-def labels_of(files: Mapping[str, Path]) -> dict[str, Path]:
-    """Choose those named ``<id>_label``, by id."""
-    return {
-        stem.removesuffix(LABEL_TAIL): path
-        for stem, path in files.items()
-        if stem.endswith(LABEL_TAIL)
-    }
-
-
 def refuse_without_cells(where: Path, images: Sequence[LabelledImage]) -> None:
     """Refuse images of which none has a cell: there is nothing to learn from."""
     if not any(image.labels.any() for image in images):
@@ -353,64 +218,6 @@ def load_folder(folder: Path, roles: Mapping[str, str] | None = None) -> list[La
     ]
 
 
-def _read(path: Path, *, pages_are_channels: bool = False) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Read the channels ``(c, y, x)`` of one image and their names, where the file has them.
-
-    Pages whose axis the file does not name are frames, unless the caller knows better.
-    """
-    if path.suffix.lower() == ZARR:
-        source = omezarr.open_(path)
-        n_frames, names = source.n_frames, source.channels
-        pixels = source.frame(0)
-        pixels = pixels if "c" in source.axes else pixels[None]
-    else:
-        stack = read_stack(path)
-        planes, names = stack.planes, stack.channels
-        if pages_are_channels and len(planes[0]) == 1:
-            planes = [[page for (page,) in planes]]
-        n_frames = len(planes)
-        pixels = np.stack([read_plane(plane) for plane in planes[0]])
-    if n_frames > 1:
-        raise InputError(
-            path,
-            found=f"{n_frames} frames",
-            expected="one image",
-            remedy="save each frame as a file of its own; if they are channels, name the nuclear "
-            "and the cell channel by number: in the columns `nuclear` and `cell` of the manifest, "
-            "or in the options of `finetune`",
-        )
-    return pixels, names
-
-
-def read_grey(path: Path) -> NDArray[Any]:
-    """Read an image, colours as grey, of other channels the mean: ``(y, x)``."""
-    pixels, names = _read(path, pages_are_channels=True)
-    if len(pixels) == 1:
-        return np.asarray(pixels[0])
-    if list(names) == RGB:
-        return to_grey(pixels)
-    return np.asarray(pixels.mean(0, dtype=np.float32))
-
-
-def _read_labels(path: Path) -> NDArray[np.int32]:
-    """Read a label image and number its cells from 1 in the order of their numbers.
-
-    Numbers may be as large as the file can hold, which counting up to them can't bear.
-    """
-    source = open_labels(path)
-    if source.n_frames > 1:
-        raise InputError(
-            path,
-            found=f"{source.n_frames} frames",
-            expected="the labels of one image",
-            remedy="save each frame as a file of its own",
-        )
-    labels = source.frame(0)
-    ids, numbers = np.unique(labels, return_inverse=True)
-    numbers = numbers.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] != 0)
-    return np.asarray(numbers)
-
-
 def load_image(
     image: Path,
     label: Path,
@@ -429,8 +236,8 @@ def load_image(
         One can't be read, has channels of unknown roles, or is a mask of all cells; or their
         shapes differ.
     """
-    pixels, names = _read(image, pages_are_channels=bool(roles))
-    planes, labels = planes_of(image, pixels, names, roles or {}), _read_labels(label)
+    pixels, names = read_channels(image, pages_are_channels=bool(roles))
+    planes, labels = planes_of(image, pixels, names, roles or {}), read_labels(label)
     if planes.shape[1:] != labels.shape:
         raise InputError(
             label,

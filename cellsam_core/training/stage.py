@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.models import refuse_untrainable
-from cellsam_core.training.labelled import (
-    load_folder,
-    load_manifest,
-    read_grey,
-    read_manifest,
-    refuse_absent,
-    refuse_without_cells,
-)
+from cellsam_core.training.image_files import read_grey
+from cellsam_core.training.labelled import load_folder, load_manifest, refuse_without_cells
 from cellsam_core.training.options import FinetuneOptions, SplitOptions, TrainOptions
+from cellsam_core.training.rows import read_manifest, refuse_absent
 from cellsam_core.version import __version__
 
 if TYPE_CHECKING:

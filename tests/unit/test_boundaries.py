@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from cellsam_core.assignment.boundaries import footprints, read_polygons, write_boundaries
-from cellsam_core.assignment.cells import open_label_cells
+from cellsam_core.assignment.label_cells import open_label_cells
 from cellsam_core.errors import InputError
 from cellsam_core.labels.image import LabelImage
 from cellsam_core.labels.tiles import LabelTiles

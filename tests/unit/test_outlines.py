@@ -19,7 +19,7 @@ import zarr
 
 from cellsam_core.assignment.assigned import assign_transcripts
 from cellsam_core.assignment.boundaries import footprints, open_outlines
-from cellsam_core.assignment.cells import open_polygon_cells
+from cellsam_core.assignment.polygon_cells import open_polygon_cells
 from cellsam_core.assignment.rings import join_rings
 from cellsam_core.errors import InputError
 from cellsam_core.samples.manifest import Fields, TranscriptSource

@@ -19,7 +19,7 @@ from refusals import follow
 from test_spatial import inspect, make_generic, make_merscope, write_image
 from test_vendors import make_cosmx, make_resolve, make_xenium
 
-from cellsam_core.assignment.cells import open_label_cells, read_measured
+from cellsam_core.assignment.label_cells import open_label_cells, read_measured
 from cellsam_core.labels.image import open_label_image
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 from cellsam_core.samples.placement import place_in_um

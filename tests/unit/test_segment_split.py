@@ -9,7 +9,7 @@ from skimage.io import imsave
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.segmentation.weights import FOLDER
-from cellsam_core.training.labelled import read_manifest
+from cellsam_core.training.rows import read_manifest
 from cellsam_core.training.split import choose_split, fill_sources, group_by_source
 
 
@@ -96,7 +96,7 @@ def test_no_source_of_the_shipped_manifest_is_on_two_sides() -> None:
 
 @pytest.mark.data
 def test_the_shipped_manifest_keeps_look_alikes_together(shared_data) -> None:
-    from cellsam_core.training.labelled import read_grey
+    from cellsam_core.training.image_files import read_grey
 
     rows = read_manifest(FOLDER / "tiny_data.tsv")
     rows = rows[rows["modality"] == "histology"]

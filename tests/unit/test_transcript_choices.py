@@ -18,7 +18,7 @@ from test_vendors import make_cosmx, make_xenium
 
 from cellsam_core.assignment.anndata import cell_anndata, write_h5ad
 from cellsam_core.assignment.assigned import assign_transcripts
-from cellsam_core.assignment.cells import open_label_cells
+from cellsam_core.assignment.label_cells import open_label_cells
 from cellsam_core.errors import InputError
 from cellsam_core.labels.image import open_label_image
 from cellsam_core.samples.manifest import Manifest, TranscriptSource

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from cellsam_core.assignment.anndata import cell_anndata
 from cellsam_core.assignment.assigned import assign_transcripts
-from cellsam_core.assignment.cells import LabelCells
+from cellsam_core.assignment.label_cells import LabelCells
 from cellsam_core.decoding.codebook import Codebook
 from cellsam_core.decoding.decoded import DecodedWriter
 from cellsam_core.decoding.field import Calls, decode_plane, prepare_bits
