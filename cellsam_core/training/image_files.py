@@ -30,6 +30,7 @@ LABEL_TAIL = "_label"
 
 
 def is_image(path: Path) -> bool:
+    """Tell if there is such a file, or such a folder for an OME-Zarr."""
     return path.is_dir() if path.suffix.lower() == ZARR else path.is_file()
 
 
