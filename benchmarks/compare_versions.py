@@ -3,14 +3,14 @@
 OLDER is a checkout of an older version (``git worktree add OLDER 892acca``). Both versions run
 by turns, in the environment of this Python, with one thread each. Compile the bytecode of both
 before (``python -m compileall -q OLDER/cellsam_core cellsam_core``), as the installation does.
-Prints seconds of the processor, minimum, median and maximum, and the ratio of the medians.
+Prints seconds of the processor and the largest memory of a process, each as minimum, median and
+maximum, with the ratio of the medians.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -32,26 +32,32 @@ IMAGES = 6
 SIMULATE = ["--seed", "1", "--size-px", "512", "--cells", "100", "--frames", str(IMAGES)]
 
 
-class Seconds(NamedTuple):
-    """Seconds that a command took."""
+class Used(NamedTuple):
+    """What a command used."""
 
-    cpu: float
-    wall: float
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
 
 
-def run(tree: Path, command: list[str], folder: Path) -> Seconds:
-    """Run a command in a folder with the code of a checkout."""
+def run(tree: Path, command: list[str], folder: Path, *, core: int | None = None) -> Used:
+    """Run a command in a folder with the code of a checkout, on one core if it is given."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PYTHONPATH": str(tree), "PATH": path, "OMP_NUM_THREADS": "1"}
-    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        sys.exit(f"{tree}: {' '.join(command)}\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Seconds(cpu, wall)
+    on_core = ["taskset", "-c", str(core)] if core is not None else []
+    begin = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as told:
+        child = subprocess.Popen(
+            [*on_core, *command], cwd=folder, env=environment, stdout=told, stderr=told
+        )
+        # Unlike the sum over all children, this is of the command and what it started alone.
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        wall_s = time.perf_counter() - begin
+        if child.returncode:
+            told.seek(0)
+            sys.exit(f"{tree}: {' '.join(command)}\n{told.read()[-3000:]}")
+    return Used(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / 1024)
 
 
 def package(*words: str | Path) -> list[str]:
@@ -64,7 +70,7 @@ def workflow(tree: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--snakefile", str(tree / "Snakefile"), *words]
 
 
-Row = Callable[[Path, Path], Seconds]
+Row = Callable[[Path, Path], Used]
 
 
 def segment(images: list[Path], options: list[str]) -> Row:
@@ -79,7 +85,7 @@ def track(labels: Path) -> Row:
     return lambda tree, folder: run(tree, package("track", labels, "-o", folder / "tracks"), folder)
 
 
-def example(tree: Path, folder: Path) -> Seconds:
+def example(tree: Path, folder: Path) -> Used:
     """Run the bundled example, without the simulation of its images."""
     for name in ("config", "profiles"):
         shutil.copytree(tree / name, folder / name)
@@ -88,14 +94,23 @@ def example(tree: Path, folder: Path) -> Seconds:
     return run(tree, workflow(tree, "--cores", "1"), folder)
 
 
-def report(tree: Path, folder: Path) -> Seconds:
-    """Make the report of the movie of the bundled example again, with the command alone."""
-    example(tree, folder)
-    words = ["results/movie", "-o", "report.html", "--provenance", "provenance.json"]
-    return run(tree, package("report", *words), folder)
+def report(inputs: Path) -> Row:
+    """Row that makes the report of the movie of the bundled example, with the command alone."""
+    results: dict[Path, Path] = {}
+
+    def row(tree: Path, folder: Path) -> Used:
+        if tree not in results:
+            results[tree] = inputs / f"example{len(results)}"
+            results[tree].mkdir()
+            example(tree, results[tree])
+        html, provenance = folder / "report.html", folder / "provenance.json"
+        words = ["results/movie", "-o", html, "--provenance", provenance]
+        return run(tree, package("report", *words), results[tree])
+
+    return row
 
 
-def dry_run(tree: Path, folder: Path) -> Seconds:
+def dry_run(tree: Path, folder: Path) -> Used:
     """List the jobs of 1,000 movies with 16 segmentation jobs each."""
     make_samples(folder, 1000, 16)
     return run(tree, workflow(tree, *LISTED), folder)
@@ -116,24 +131,34 @@ def make_labels(path: Path, size_px: int, cells: int) -> Path:
     return path
 
 
-def measure(trees: dict[str, Path], row: Row, repeats: int) -> dict[str, list[Seconds]]:
+def measure(trees: dict[str, Path], row: Row, repeats: int) -> dict[str, list[Used]]:
     """Run a row by turns with each version."""
-    seconds: dict[str, list[Seconds]] = {name: [] for name in trees}
+    used: dict[str, list[Used]] = {name: [] for name in trees}
     for _ in range(repeats):
         for name, tree in trees.items():
             with tempfile.TemporaryDirectory() as folder:
-                seconds[name].append(row(tree, Path(folder)))
-    return seconds
+                used[name].append(row(tree, Path(folder)))
+    return used
 
 
-def show(title: str, cpu: dict[str, list[float]]) -> None:
-    """Print one line."""
-    parts = [
-        f"{name} {min(values):.2f} / {statistics.median(values):.2f} / {max(values):.2f} s"
-        for name, values in cpu.items()
-    ]
-    older, today = (statistics.median(values) for values in cpu.values())
+def spread(values: list[float], digits: int) -> str:
+    """Return minimum, median and maximum as text."""
+    parts = (min(values), statistics.median(values), max(values))
+    return " / ".join(f"{part:.{digits}f}" for part in parts)
+
+
+def show(title: str, values: dict[str, list[float]], unit: str = "s") -> None:
+    """Print one line: minimum, median and maximum of each version, and the ratio."""
+    digits = 2 if unit == "s" else 0
+    parts = [f"{name} {spread(each, digits)} {unit}" for name, each in values.items()]
+    older, today = (statistics.median(each) for each in values.values())
     print(f"{title}: {', '.join(parts)}, ratio {today / older:.2f}", flush=True)
+
+
+def show_used(title: str, used: dict[str, list[Used]]) -> None:
+    """Print a line for the time and one for the memory."""
+    show(title, {name: [u.cpu_s for u in each] for name, each in used.items()})
+    show(f"{title}, memory", {name: [u.peak_mb for u in each] for name, each in used.items()}, "MB")
 
 
 def show_segment(trees: dict[str, Path], inputs: Path, repeats: int) -> None:
@@ -143,30 +168,33 @@ def show_segment(trees: dict[str, Path], inputs: Path, repeats: int) -> None:
     images = sorted(channel.glob("*.tif"))
     one = measure(trees, segment(images[:1], DIAMETER), repeats)
     given = per_image(one, measure(trees, segment(images, DIAMETER), repeats))
-    start = {name: [s.cpu - statistics.median(given[name]) for s in one[name]] for name in trees}
+    start = {name: [u.cpu_s - statistics.median(given[name]) for u in one[name]] for name in trees}
     show("start-up of a segmentation job", start)
     show("image of 512 px with 100 cells, diameter given", given)
-    auto = per_image(one, measure(trees, segment(images, []), repeats))
-    show("image of 512 px with 100 cells, automatic diameter", auto)
+    automatic = measure(trees, segment(images, []), repeats)
+    show("image of 512 px with 100 cells, automatic diameter", per_image(one, automatic))
+    memory = {name: [u.peak_mb for u in each] for name, each in automatic.items()}
+    show(f"{IMAGES} images with automatic diameter, memory", memory, "MB")
 
 
-def per_image(
-    one: dict[str, list[Seconds]], all_: dict[str, list[Seconds]]
-) -> dict[str, list[float]]:
+def per_image(one: dict[str, list[Used]], all_: dict[str, list[Used]]) -> dict[str, list[float]]:
     """Return CPU seconds of each image after the first."""
     return {
-        name: [(m.cpu - o.cpu) / (IMAGES - 1) for m, o in zip(all_[name], one[name], strict=True)]
+        name: [
+            (many.cpu_s - first.cpu_s) / (IMAGES - 1)
+            for many, first in zip(all_[name], one[name], strict=True)
+        ]
         for name in one
     }
 
 
 def main() -> None:
-    """Print one line for each row, and three for `segment`."""
+    """Print two lines for each row, and four for `segment`."""
     makers: dict[str, Callable[[Path], Row]] = {
         "track": lambda inputs: track(make_labels(inputs / "few.tif", 1060, 360)),
         "track_many": lambda inputs: track(make_labels(inputs / "many.tif", 3300, 3500)),
         "example": lambda _: example,
-        "report": lambda _: report,
+        "report": report,
         "dry_run": lambda _: dry_run,
     }
     parser = argparse.ArgumentParser(description=__doc__)
@@ -183,8 +211,7 @@ def main() -> None:
             show_segment(trees, inputs, args.repeats)
         for title in args.rows or makers:
             if title in makers:
-                seconds = measure(trees, makers[title](inputs), args.repeats)
-                show(title, {tree: [s.cpu for s in each] for tree, each in seconds.items()})
+                show_used(title, measure(trees, makers[title](inputs), args.repeats))
 
 
 if __name__ == "__main__":
