@@ -9,7 +9,7 @@ GROUP is one of
   attention, or with EfficientNet-Lite0 of ImageNet (``--lite0 FILE``, see ``lite0.py``);
 * ``domains``: the release before goes on without one kind of images at a time.
 
-Runs are short (600 steps where the shipped weights took 30,000), so that a group fits in an hour or
+Runs are short (600 steps where the shipped weights took 54,000), so that a group fits in an hour or
 two of one CPU core: the differences count, not the scores. Prints F1 at an IoU of 0.5, mean over
 the images of each set (each third one of large sets), with the true cell diameter. A killed run
 goes on where it stopped, and a variant that is done is not trained again.
