@@ -33,7 +33,6 @@ resource_scopes:
 
 
 include: "workflow/rules/sheet.smk"
-include: "workflow/rules/speed.smk"
 include: "workflow/rules/options.smk"
 include: "workflow/rules/watch.smk"
 include: "workflow/rules/targets.smk"
@@ -52,9 +51,6 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/ending.smk"
-
-
-sign_all()
 
 
 # Type snakemake comparisons --config without=SAMPLE to compare the samples that are finished.

@@ -1,6 +1,7 @@
 """Functions that give the rules the inputs and command line options of a sample."""
 
 import functools
+import inspect
 import json
 import os
 import shlex
@@ -9,6 +10,12 @@ from snakemake.exceptions import WorkflowError
 
 # Options of segmentation that the rules carry out, and no single command.
 OF_PAIRS = ("targets", "nucleus_diameter_px", "orphan_nuclei")
+
+
+def signed(function):
+    """Keep the signature of a function, which Snakemake asks for again and again for every job."""
+    function.__signature__ = inspect.signature(function)
+    return function
 
 
 # Tells if all samples are segmented alike.
@@ -367,3 +374,8 @@ def inspected_path(wildcards):
     if is_raw(wildcards.sample):
         return f"results/{wildcards.sample}/0_decoded"
     return raw_path(wildcards)
+
+
+def growing(base):
+    """Make a resource function: memory (MB) or time (minutes), multiplied by the attempt."""
+    return signed(lambda wildcards, attempt: base * attempt)
