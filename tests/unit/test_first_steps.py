@@ -156,8 +156,8 @@ def test_the_check_has_a_line_for_each_sample(tmp_path: Path, capsys: pytest.Cap
     )
     assert main(["check", "--directory", str(root)]) == 1
     lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines()[:8])
-    assert "segments H2B as nuclear (guessed from the names), 4 tiles" in lines["good"]
-    assert "segments YFP as nuclear, 4 tiles" in lines["named"]
+    assert "segments H2B as nuclear (guessed from the names), 4 tile(s)" in lines["good"]
+    assert "segments YFP as nuclear, 4 tile(s)" in lines["named"]
     assert "the condition is not averaged" in lines["named"]
     expected = {
         "ratio": "option `ratio`: found 'CFP/RFP'",
