@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,8 +102,12 @@ def _thumbnail(values: Floats) -> Floats:
     return np.asarray(small / length if length > 0 else small)
 
 
-def out_of_order(thumbnails: Floats) -> tuple[float, float] | None:
-    """Compare each frame with its neighbours and with all others.
+def lost_order(thumbnails: Floats) -> float | None:
+    """Tell how much of the resemblance of consecutive frames their order loses.
+
+    Frames in the right order resemble their neighbours more than others. The sum of differences
+    along the order is compared with the tree of least differences that connects all frames, which
+    no order can beat. A jump of the stage is in both sums, so it costs nothing.
 
     Parameters
     ----------
@@ -111,26 +116,18 @@ def out_of_order(thumbnails: Floats) -> tuple[float, float] | None:
 
     Returns
     -------
-    share
-        Share of the frames that resemble a frame that is no neighbour clearly more than both
-        neighbours, 0-1.
-    movement
-        Mean correlation of neighbours, less that of all pairs.
-    None where there are fewer than 5 frames, or the frames hardly change, so that no order shows.
+    float or None
+        0 for an order that can't be better, about 1 for a random one. None where there are fewer
+        than 5 frames, or the frames hardly change, so that no order shows.
     """
     n = len(thumbnails)
     if n < 5:
         return None
     flat = thumbnails.reshape(n, -1)
-    alike = flat @ flat.T
-    distance = np.abs(np.arange(n)[:, None] - np.arange(n))
-    others = np.where(distance == 0, -np.inf, alike)
-    neighbours = np.where(distance == 1, alike, -np.inf).max(axis=1)
-    best = others.max(axis=1)
-    far = float(alike[distance > 0].mean())
-    movement = float(best.mean()) - far
-    if movement < MOVEMENT:
-        return None
-    # Noise makes differences of a tenth of the movement.
-    is_out = best - neighbours > 0.1 * (best - far).clip(min=MOVEMENT)
-    return float(is_out.mean()), movement
+    # scipy takes 0 for an edge that is not there, and frames may be equal.
+    apart = np.clip(1 - flat @ flat.T, 1e-9, None)
+    np.fill_diagonal(apart, 0)
+    best = float(minimum_spanning_tree(apart).sum()) / (n - 1)
+    given = float(np.diagonal(apart, 1).mean())
+    random = float(apart.sum()) / (n * (n - 1))
+    return None if random - best < MOVEMENT else (given - best) / (random - best)

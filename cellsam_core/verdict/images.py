@@ -13,7 +13,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.preprocessing.images import images_of_manifest
 from cellsam_core.verdict import limits
 from cellsam_core.verdict.checks import Check, Measure
-from cellsam_core.verdict.frames import out_of_order, plane_facts
+from cellsam_core.verdict.frames import lost_order, plane_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,12 +194,12 @@ def image_measures(facts: MovieFacts, diameter_px: float | None) -> list[Measure
 
 
 def _order(seen: list[PlaneFacts]) -> Measure:
-    found = out_of_order(np.array([plane.thumbnail for plane in seen])) if seen else None
-    if found is None:
+    lost = lost_order(np.array([plane.thumbnail for plane in seen])) if seen else None
+    if lost is None:
         said = "There are fewer than 5 frames, or they hardly change."
         return Measure(limits.ORDER, None, said)
-    said = f"{found[0]:.0%} of the frames resemble a distant frame more than their neighbours."
-    return Measure(limits.ORDER, 100 * found[0], said)
+    said = f"The order of the frames loses {lost:.0%} of the resemblance of consecutive frames."
+    return Measure(limits.ORDER, 100 * lost, said)
 
 
 def _focus_change(seen: list[PlaneFacts]) -> Measure:

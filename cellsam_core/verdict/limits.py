@@ -253,10 +253,11 @@ REPEATED = Limit(
 )
 ORDER = Limit(
     "order",
-    "Share of frames that resemble a later or earlier frame more than their neighbours",
+    "Resemblance of consecutive frames that is lost by their order: 0 for the best order, about 100"
+    " for a random one",
     "%",
-    20,
-    40,
+    2,
+    10,
     "The frames may be out of order: check how the files are numbered.",
     kinds=MOVIE,
 )

@@ -19,7 +19,7 @@ from cellsam_core.reporting.page import render
 from cellsam_core.verdict import limits
 from cellsam_core.verdict.cells import found_measures, size_measures
 from cellsam_core.verdict.checks import Check, Measure, Verdict, worst_of
-from cellsam_core.verdict.frames import out_of_order, plane_facts
+from cellsam_core.verdict.frames import lost_order, plane_facts
 from cellsam_core.verdict.images import Pixels, image_measures, look
 from cellsam_core.verdict.motion import (
     area_change,
@@ -223,8 +223,18 @@ def test_registration_finds_shifts_swaps_and_other_regions():
 
 def test_order_needs_movement():
     same = np.repeat(plane_facts(scene(1)[0], DIAMETER).thumbnail[None], 6, axis=0)
-    assert out_of_order(same) is None
-    assert out_of_order(same[:3]) is None
+    assert lost_order(same) is None
+    assert lost_order(same[:3]) is None
+
+
+def test_an_order_by_text_and_a_turned_order_are_told_and_a_jump_is_not():
+    thumbnails = np.array([plane_facts(plane, DIAMETER).thumbnail for plane in scene(14)])
+    jumped = np.concatenate((thumbnails[:7], thumbnails[7:, ::-1]))
+    for right in (thumbnails, thumbnails[::-1], jumped):
+        assert lost_order(right) < 0.02
+    by_text = thumbnails[np.argsort([str(k) for k in range(14)])]
+    turned = np.roll(thumbnails, 5, axis=0)
+    assert min(map(lost_order, (by_text, turned))) > limits.ORDER.red / 100
 
 
 def test_the_worst_measure_decides():
