@@ -1,9 +1,9 @@
 """Measure how far transcripts follow the cells of their own section, and of other ones.
 
 ``python benchmarks/measure_registration.py [--seeds 6]`` simulates sections, takes their true
-labels, and prints the measure `follows_cells` of the verdict, sorted: transcripts of the section
-itself (all, and the first 500), of each other section, and of the section with its axes exchanged
-or mirrored. The limits of ``docs/verdict.md`` come from it.
+labels, and prints the measures `follows_cells` and `density_ratio` of the verdict, sorted:
+transcripts of the section itself (all, and the first 500), of each other section, and of the
+section with its axes exchanged or mirrored. The limits of ``docs/verdict.md`` come from it.
 """
 
 from __future__ import annotations
@@ -37,16 +37,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=6)
     args = parser.parse_args()
     sections = [section(seed) for seed in range(args.seeds)]
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[tuple[float, float]]] = {}
     for (a, (labels, own)), (b, (_, xy)) in product(enumerate(sections), repeat=2):
-        found.setdefault("own" if a == b else "other section", []).append(sigma(labels, xy))
+        found.setdefault("own" if a == b else "other section", []).append(measures(labels, xy))
         if a == b:
-            found.setdefault(f"own, {FEW} transcripts", []).append(sigma(labels, own[:FEW]))
+            found.setdefault(f"own, {FEW} transcripts", []).append(measures(labels, own[:FEW]))
             last = OPTIONS.size_px - 1
             for moved in (own[:, ::-1], [last, 0] + own * [-1, 1], [0, last] + own * [1, -1]):
-                found.setdefault("exchanged or mirrored", []).append(sigma(labels, moved))
+                found.setdefault("exchanged or mirrored", []).append(measures(labels, moved))
     for name, values in found.items():
-        print(name, *(f"{value:.2f}" for value in sorted(values)))
+        for k, measure in enumerate(("follows_cells", "density_ratio")):
+            print(
+                f"{name}, {measure}:", *(f"{value:.2f}" for value in sorted(v[k] for v in values))
+            )
 
 
 def section(seed: int) -> tuple[NDArray[np.integer], Map]:
@@ -57,8 +60,8 @@ def section(seed: int) -> tuple[NDArray[np.integer], Map]:
     return labels if labels.ndim == 2 else labels[0], xy
 
 
-def sigma(labels: NDArray[np.integer], xy: Map) -> float:
-    """Measure how far transcripts follow the cells, in standard deviations."""
+def measures(labels: NDArray[np.integer], xy: Map) -> tuple[float, float]:
+    """Measure how far transcripts follow the cells, and how much denser they are there."""
     areas = np.unique(labels[labels > 0], return_counts=True)[1]
     diameter = float(np.sqrt(4 * np.median(areas) / np.pi))
     bin_px = max(1, round(diameter / BINS_PER_DIAMETER))
@@ -68,7 +71,7 @@ def sigma(labels: NDArray[np.integer], xy: Map) -> float:
     counts = np.zeros(cover.shape)
     np.add.at(counts, (row[inside], column[inside]), 1)
     found = register([cover], [counts], round(REACH_DIAMETERS * diameter / bin_px))
-    return float("nan") if found is None else found.sigma
+    return (np.nan, np.nan) if found is None else (found.sigma, found.density_ratio)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,10 @@ class SplitNotes:
     _seen: set[int] = field(default_factory=set)
     _frames: dict[int, list[int]] = field(default_factory=dict)
 
+    def __contains__(self, index: int) -> bool:
+        """Tell if a frame was looked at."""
+        return index in self._seen
+
     def add(
         self, path: str | Path, cells: list[SplitCell], index: int = 0, n_frames: int = 1
     ) -> None:
@@ -109,7 +113,7 @@ class SplitNotes:
         index, n_frames
             Index of the frame, and number of frames.
         """
-        if index in self._seen:
+        if index in self:
             return
         self._seen.add(index)
         for cell in cells:

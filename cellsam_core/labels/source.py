@@ -81,7 +81,7 @@ class LabelSource:
             labels = _whole(self.path, labels, index)
         if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
             raise _not_labels(self.path, f"negative labels in frame {index}")
-        if not self.is_own:
+        if not self.is_own and index not in self._split:
             split = refuse_mask(self.path, labels, index if self.n_frames > 1 else None)
             self._split.add(self.path, split, index, self.n_frames)
         return labels

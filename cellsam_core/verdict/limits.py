@@ -359,9 +359,21 @@ CONTRAST = Limit(
     " in standard deviations of the moves",
     "",
     3.5,
-    2.0,
+    1.0,
     "The transcripts hardly follow the cells: the transform may be wrong, they may be of another"
     " region, or cells fill the whole image.",
+    REGISTRATION,
+    higher_is_better=True,
+    kinds=TISSUE,
+)
+DENSITY = Limit(
+    "density_ratio",
+    "Transcripts per area in cells over those between cells",
+    "",
+    1.6,
+    1.3,
+    "Transcripts are hardly denser in cells than between them: the transform may be wrong, they may"
+    " be of another region, or the outlines do not follow the cells.",
     REGISTRATION,
     higher_is_better=True,
     kinds=TISSUE,

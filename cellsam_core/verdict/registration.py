@@ -31,6 +31,9 @@ class Registration:
         than a cell; 1 where they have nothing to do with each other.
     sigma
         The same difference in standard deviations of the shifts.
+    density_ratio
+        Transcripts per area in cells over those between cells: the odds to lie in a cell, over the
+        same with the transcripts shifted.
     offset_yx
         Shift in bins of the transcripts against the cells: minus the shift at which most of them
         lie in cells.
@@ -40,6 +43,7 @@ class Registration:
 
     contrast: float
     sigma: float
+    density_ratio: float
     offset_yx: tuple[float, float]
     is_clear: bool
 
@@ -79,6 +83,7 @@ def register(cells: Sequence[Map], transcripts: Sequence[Map], reach: int) -> Re
     return Registration(
         contrast=at_rest / mean,
         sigma=(at_rest - mean) / spread,
+        density_ratio=at_rest * (1 - mean) / max(mean * (1 - at_rest), 1e-9),
         offset_yx=(float(reach - peak[0]), float(reach - peak[1])),
         is_clear=bool((share[peak] - mean) / spread > CLEAR_SIGMA),
     )

@@ -123,14 +123,16 @@ def registration_measures(results: Evidence, diameter_px: float | None) -> tuple
         f"moved ({found.sigma:.1f} standard deviations of the moves)."
     )
     contrast = Measure(limits.CONTRAST, found.sigma, said)
+    said = f"Transcripts are {found.density_ratio:.1f} times as dense in cells as between them."
+    density = Measure(limits.DENSITY, found.density_ratio, said)
     if not found.is_clear:
         said = "No shift of the transcripts stands out."
-        return contrast, Measure(limits.OFFSET, None, said)
+        return contrast, density, Measure(limits.OFFSET, None, said)
     offset_px = float(np.hypot(*found.offset_yx)) * bin_px
     scale = results.manifest.pixel_size_um
     how_far = f"{offset_px * scale:.1f} µm" if scale else f"{offset_px:.0f} px"
     said = f"Most transcripts lie in cells if they are moved by {how_far}."
-    return contrast, Measure(limits.OFFSET, offset_px / diameter_px, said)
+    return contrast, density, Measure(limits.OFFSET, offset_px / diameter_px, said)
 
 
 Corner = tuple[int, int, int, int]

@@ -88,10 +88,11 @@ def test_pieces_do_not_branch_for_graphs_without_gaps() -> None:
     assert pieces["parent"].gt(0).sum() == 2
 
 
-def test_relabel_drops_what_has_no_new_label() -> None:
-    labels = np.array([[0, 4, 4], [7, 900, 2]], dtype=np.uint16)
-    new = relabel(labels, np.array([900, 4]), np.array([1, 2]))
-    assert new.tolist() == [[0, 2, 2], [0, 1, 0]]
+@pytest.mark.parametrize("largest", [900, 3_000_000_000])
+def test_relabel_drops_what_has_no_new_label(largest: int) -> None:
+    labels = np.array([[0, 4, 4], [7, largest, 2]], dtype=np.uint32)
+    new = relabel(labels, np.array([largest, 4, largest + 1]), np.array([1, 2, 3]))
+    assert (new.dtype, new.tolist()) == (np.int64, [[0, 2, 2], [0, 1, 0]])
 
 
 def test_unreadable_folders_are_refused(tmp_path: Path) -> None:
