@@ -371,7 +371,7 @@ DENSITY = Limit(
     "Transcripts per area in cells over those between cells",
     "",
     1.6,
-    1.3,
+    1.4,
     "Transcripts are hardly denser in cells than between them: the transform may be wrong, they may"
     " be of another region, or the outlines do not follow the cells.",
     REGISTRATION,

@@ -210,6 +210,7 @@ def test_registration_finds_shifts_swaps_and_other_regions():
     right = register([cover], [counts], reach)
     assert right.sigma > limits.CONTRAST.green
     assert right.contrast > 1.15
+    assert right.density_ratio == pytest.approx(0.22 / 0.02, rel=0.2)
     assert right.offset_yx == (0, 0)
     moved = register([cover], [np.roll(counts, (3, -2), (0, 1))], reach)
     assert moved.offset_yx == (3, -2)
@@ -218,6 +219,7 @@ def test_registration_finds_shifts_swaps_and_other_regions():
     for other in (square[1].T, cell_map(1)[1][:120]):
         found = register([square[0]], [other], reach)
         assert found.sigma < limits.CONTRAST.red
+        assert found.density_ratio < limits.DENSITY.red
     assert register([cover * 0], [counts], reach) is None
 
 
