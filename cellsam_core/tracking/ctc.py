@@ -174,7 +174,8 @@ def relabel(
         table = np.zeros(int(labels.max()) + 1, dtype=np.int64)
         there = old < len(table)
         table[old[there]] = new[there]
-        return table[labels]
+        replaced: NDArray[np.int64] = table[labels]
+        return replaced
     values, index = np.unique(labels, return_inverse=True)
     _, at, source = np.intersect1d(values, old, assume_unique=True, return_indices=True)
     replacement = np.zeros(len(values), dtype=np.int64)
