@@ -10,6 +10,12 @@ from cellsam_core.errors import InputError
 MOVIES_ONLY = ("track", "traces")
 TISSUES_ONLY = ("assign", "report")
 RAW_ROUNDS_ONLY = ("decode",)
+REASONS = {
+    "track": "only movies are tracked",
+    "traces": "only movies have traces",
+    "assign": "only tissues have transcripts",
+    "report": "only transcripts are compared with bulk expression",
+}
 OF_MOVIES = {
     "corrections": "only movies are tracked",
     "plate_map": "only movies have wells",
@@ -70,13 +76,8 @@ def refuse_unit_of_nothing(where: str, row: dict[str, Any], *, has_nuclei: bool)
 
 def _reasons(*, is_movie: bool) -> dict[str, str]:
     """Map each column that is not used for an assay to the reason."""
-    if is_movie:
-        texts = {
-            "assign": "only tissues have transcripts",
-            "report": "only transcripts are compared with bulk expression",
-        }
-        keys = {key: text for name, text in texts.items() for key in SECTIONS[name].properties}
-        return {key: text for key, text in keys.items() if key != "nuclei"}  # may be paired
-    texts = {"track": "only movies are tracked", "traces": "only movies have traces"}
-    keys = {key: text for name, text in texts.items() for key in SECTIONS[name].properties}
-    return keys | OF_MOVIES
+    sections = TISSUES_ONLY if is_movie else MOVIES_ONLY
+    keys = {key: REASONS[name] for name in sections for key in SECTIONS[name].properties}
+    if not is_movie:
+        return keys | OF_MOVIES
+    return {key: text for key, text in keys.items() if key != "nuclei"}  # may be paired

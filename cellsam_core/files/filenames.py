@@ -77,9 +77,8 @@ def list_images(folder: Path) -> list[Path]:
     """Image files directly in a folder, label images among them, in natural order."""
     # The folder itself tells which entries are files: a sheet of samples lists thousands of them.
     with os.scandir(folder) as entries:
-        names = {entry.name for entry in entries if is_image_name(entry.name) and _is_file(entry)}
-    images = (path for path in folder.iterdir() if path.name in names)
-    return sorted(images, key=lambda path: natural_key(path.name))
+        names = [entry.name for entry in entries if is_image_name(entry.name) and _is_file(entry)]
+    return [folder / name for name in sorted(names, key=natural_key)]
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

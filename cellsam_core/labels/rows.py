@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    Ids = npt.NDArray[np.uint32]
+    Ids = npt.NDArray[np.integer[Any]]
 
 MAX_TABLE = 1 << 22
 """Largest id for which a table of all ids is made: to look one up is faster than to search."""

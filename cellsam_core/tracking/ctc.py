@@ -18,6 +18,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import read_plane
+from cellsam_core.labels.rows import rows_of
 from cellsam_core.tracking.lineage import split_tracks
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
-
-MAX_TABLE = 2**22
-"""Largest label that is replaced through a table of all numbers, of 32 MB."""
 
 
 @dataclass(frozen=True)
@@ -167,17 +165,8 @@ def relabel(
     old, new
         ``(n,)`` label values.
     """
-    if not labels.size:
-        return labels.astype(np.int64)
-    # A table of all numbers takes a tenth of the time of sorting the pixels.
-    if labels.min() >= 0 and labels.max() <= MAX_TABLE:
-        table = np.zeros(int(labels.max()) + 1, dtype=np.int64)
-        there = old < len(table)
-        table[old[there]] = new[there]
-        replaced: NDArray[np.int64] = table[labels]
-        return replaced
-    values, index = np.unique(labels, return_inverse=True)
-    _, at, source = np.intersect1d(values, old, assume_unique=True, return_indices=True)
-    replacement = np.zeros(len(values), dtype=np.int64)
-    replacement[at] = new[source]
-    return replacement[index].reshape(labels.shape)
+    order = np.argsort(old)
+    row = rows_of(labels.astype(np.int64), old[order])
+    # Row -1, of labels that are not in the list, is the last one.
+    replaced: NDArray[np.int64] = np.append(new[order], 0).astype(np.int64)[row]
+    return replaced

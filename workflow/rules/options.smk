@@ -66,10 +66,15 @@ def sheet_flags(*columns):
 
     @signed
     def render(wildcards):
-        row = SAMPLES[wildcards.sample]
-        return as_flags({key: row[key] for key in columns if key in row})
+        return filled_flags(wildcards.sample, columns)
 
     return render
+
+
+def filled_flags(sample, columns):
+    """Write the given columns of the sample sheet, if filled in, as command line options."""
+    row = SAMPLES[sample]
+    return as_flags({key: row[key] for key in columns if key in row})
 
 
 def inspect_flags(*columns):
@@ -81,7 +86,7 @@ def inspect_flags(*columns):
     @signed
     def render(wildcards):
         left_out = {"format"} if is_raw(wildcards.sample) else set()
-        return sheet_flags(*(key for key in columns if key not in left_out))(wildcards)
+        return filled_flags(wildcards.sample, [key for key in columns if key not in left_out])
 
     return render
 

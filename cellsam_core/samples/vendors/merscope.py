@@ -24,7 +24,7 @@ from cellsam_core.samples.vendors.contract import (
     refuse_fov,
     refuse_orientation,
 )
-from cellsam_core.samples.vendors.stains import one_file_a_stain, select
+from cellsam_core.samples.vendors.stains import not_read, one_file_a_stain, select
 from cellsam_core.samples.vendors.tables import transcript_table, vendor_polygons
 from cellsam_core.samples.vendors.zplanes import choose_planes, keep_plane, plane_warnings, project
 
@@ -121,15 +121,11 @@ def _other_images(folder: Path) -> list[str]:
     """Warn of images in ``images/`` that are no mosaics by their names, such as renamed ones."""
     files = sorted((folder / "images").glob("*"), key=lambda file: natural_key(file.name))
     names = [
-        file.name
+        f"images/{file.name}"
         for file in files
         if file.suffix.lower() in (".tif", ".tiff") and not MOSAIC.fullmatch(file.name)
     ]
-    if not names:
-        return []
-    others = f" and {len(names) - 1} other(s)" if len(names) > 1 else ""
-    reason = "because stains are named mosaic_<stain>_z<plane>.tif"
-    return [f"Not read: images/{names[0]}{others}, {reason}."]
+    return not_read(names, "stains are named mosaic_<stain>_z<plane>.tif")
 
 
 def _mosaics(folder: Path) -> dict[str, dict[int, Path]]:

@@ -17,7 +17,7 @@ from cellsam_core.samples.vendors.contract import (
     refuse_orientation,
     refuse_z,
 )
-from cellsam_core.samples.vendors.stains import one_file_a_stain, select, split_masks
+from cellsam_core.samples.vendors.stains import not_read, one_file_a_stain, select, split_masks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +64,4 @@ def _other_images(folder: Path, regions: Iterable[str]) -> list[str]:
     """Warn of images whose names begin with no region, such as renamed ones."""
     starts = tuple(f"{region}_" for region in regions)
     files = sorted(file.name for file in folder.glob("*.tif*") if not file.name.startswith(starts))
-    if not files:
-        return []
-    others = f" and {len(files) - 1} other(s)" if len(files) > 1 else ""
-    return [f"Not read: {files[0]}{others}, because the images of a region begin with its name."]
+    return not_read(files, "the images of a region begin with its name")

@@ -50,6 +50,14 @@ def split_masks(
     return [file for file in files if file not in masks], warnings
 
 
+def not_read(names: Sequence[str], reason: str) -> list[str]:
+    """Warn of images that are not read, by the first of their names."""
+    if not names:
+        return []
+    others = f" and {len(names) - 1} other(s)" if len(names) > 1 else ""
+    return [f"Not read: {names[0]}{others}, because {reason}."]
+
+
 def one_file(
     stack: Stack, channels: Sequence[str] | None, names: Sequence[str] | None = None
 ) -> Stains:
