@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +32,7 @@ STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "legend.fontsize": 8,
-    "savefig.facecolor": "white",
+    "figure.facecolor": "white",
 }
 ACCENT = "#1f6f8b"
 WARM = "#c8553d"
@@ -62,23 +64,23 @@ def encode(draw: Callable[[], Figure], *, photograph: bool = False) -> str:
         True writes JPEG instead of PNG: micrographs take a tenth of the size, so that more pixels
         can be shown to a reader who zooms in.
     """
-    buffer = io.BytesIO()
     # after_reset: the user's matplotlibrc does not change the report.
     with style.context(STYLE, after_reset=True):
         figure = draw()
         figure.dpi = 1.6 * DPI if photograph else DPI
         _lay_out(figure)
-        if photograph:
-            figure.savefig(buffer, format="jpg", dpi=figure.dpi, pil_kwargs={"quality": 85})
-        else:
-            # The version of matplotlib would change the bytes of the result.
-            figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    kind = "jpeg" if photograph else "png"
+        canvas = FigureCanvasAgg(figure)
+        # `savefig` would draw twice.
+        canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    kind, options = ("jpeg", {"quality": 85}) if photograph else ("png", {})
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, dpi=(figure.dpi, figure.dpi), **options)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def _lay_out(figure: Figure) -> None:
-    """Place the axes of a figure; with an engine, `savefig` would draw all of it a first time."""
+    """Place the axes of a figure; with an engine, drawing would place them again."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)

@@ -57,26 +57,27 @@ def fit_surface(plane: npt.NDArray[Any], outside: npt.NDArray[np.bool_]) -> Floa
     pixels = pixels[:: -(-len(pixels) // MAX_SURFACE_PX)]
     values = plane.ravel()[pixels].astype(np.float64)
     rows, columns = np.unravel_index(pixels, plane.shape)
-    y, x = (np.linspace(-1, 1, size) for size in plane.shape)
-    basis = _basis(y[rows], x[columns])
+    y_powers, x_powers = (_powers(size) for size in plane.shape)
+    basis = np.stack([y_powers[i][rows] * x_powers[j][columns] for i, j in TERMS])
     keep = np.ones(len(values), bool)
-    coefficients: FloatArray = np.zeros(basis.shape[1])
+    coefficients: FloatArray = np.zeros(len(TERMS))
     for _ in range(N_REWEIGHTED):
-        coefficients = np.asarray(np.linalg.lstsq(basis[keep], values[keep])[0], np.float64)
-        residual = values - basis @ coefficients
+        # Between -1 and 1 the terms differ enough for the normal equations.
+        kept = basis * keep
+        coefficients = np.asarray(np.linalg.lstsq(kept @ basis.T, kept @ values)[0], np.float64)
+        residual = values - coefficients @ basis
         centre = np.median(residual)
         spread = MAD_TO_SD * np.median(np.abs(residual - centre))
         keep = np.abs(residual - centre) <= max(OUTLIER_SD * spread, 1e-9)
-    coefficients[0] -= (basis @ coefficients).mean()
-    powers = [axis ** np.arange(DEGREE + 1)[:, None] for axis in (y, x)]
-    surface = np.zeros(plane.shape)
-    for coefficient, (i, j) in zip(coefficients, TERMS, strict=True):
-        surface += coefficient * np.outer(powers[0][i], powers[1][j])
-    return surface
+    coefficients[0] -= (coefficients @ basis).mean()
+    of_powers = np.zeros((DEGREE + 1, DEGREE + 1))
+    of_powers[tuple(np.transpose(TERMS))] = coefficients
+    return np.asarray(y_powers.T @ of_powers @ x_powers)
 
 
-def _basis(y: FloatArray, x: FloatArray) -> FloatArray:
-    return np.column_stack([y**i * x**j for i, j in TERMS])
+def _powers(size: int) -> FloatArray:
+    """Powers 0 to `DEGREE` of the positions along an axis, which runs from -1 to 1."""
+    return np.linspace(-1, 1, size) ** np.arange(DEGREE + 1)[:, None]
 
 
 def mode_of(values: FloatArray) -> float:

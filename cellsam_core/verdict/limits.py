@@ -256,7 +256,7 @@ ORDER = Limit(
     "Resemblance of consecutive frames that is lost by their order: 0 for the best order, about 100"
     " for a random one",
     "%",
-    2,
+    5,
     10,
     "The frames may be out of order: check how the files are numbered.",
     kinds=MOVIE,
