@@ -71,8 +71,9 @@ def encode(draw: Callable[[], Figure], *, photograph: bool = False) -> str:
         _lay_out(figure)
         canvas = FigureCanvasAgg(figure)
         # `savefig` would draw twice.
-        canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        canvas.draw()  # type: ignore[no-untyped-call]
+        pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(pixels).convert("RGB")
     kind, options = ("jpeg", {"quality": 85}) if photograph else ("png", {})
     buffer = io.BytesIO()
     picture.save(buffer, kind, dpi=(figure.dpi, figure.dpi), **options)
