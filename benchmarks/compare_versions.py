@@ -30,6 +30,8 @@ DIAMETER = ["--cell-diameter-px", "15"]
 """That of the nuclei of the simulated movie, so that both rows resample the image alike."""
 IMAGES = 6
 SIMULATE = ["--seed", "1", "--size-px", "512", "--cells", "100", "--frames", str(IMAGES)]
+MANY = ["--seed", "1", "--size-px", "1024", "--cells", "850", "--frames", "11"]
+"""Movie of 10,000 masks and 1,000 tracks."""
 
 
 class Used(NamedTuple):
@@ -87,22 +89,29 @@ def track(labels: Path) -> Row:
 
 def example(tree: Path, folder: Path) -> Used:
     """Run the bundled example, without the simulation of its images."""
-    for name in ("config", "profiles"):
-        shutil.copytree(tree / name, folder / name)
-    for assay in ("movie", "merfish"):
-        run(tree, package("simulate", assay, "-o", folder / "example" / assay), folder)
+    prepare(tree, folder, [])
     return run(tree, workflow(tree, "--cores", "1"), folder)
 
 
-def report(inputs: Path) -> Row:
-    """Row that makes the report of the movie of the bundled example, with the command alone."""
+def prepare(tree: Path, folder: Path, movie: list[str]) -> None:
+    """Simulate the images of the bundled example, the movie with options."""
+    for name in ("config", "profiles"):
+        shutil.copytree(tree / name, folder / name)
+    for assay, options in (("movie", movie), ("merfish", [])):
+        run(tree, package("simulate", assay, "-o", folder / "example" / assay, *options), folder)
+
+
+def report(inputs: Path, movie: list[str]) -> Row:
+    """Row that makes the report of a movie like that of the bundled example, the command alone."""
     results: dict[Path, Path] = {}
 
     def row(tree: Path, folder: Path) -> Used:
         if tree not in results:
-            results[tree] = inputs / f"example{len(results)}"
+            results[tree] = inputs / f"movie{len(results)}"
             results[tree].mkdir()
-            example(tree, results[tree])
+            prepare(tree, results[tree], movie)
+            target = "results/movie/4_report/report.html"
+            run(tree, workflow(tree, "--cores", "1", target), results[tree])
         html, provenance = folder / "report.html", folder / "provenance.json"
         words = ["results/movie", "-o", html, "--provenance", provenance]
         return run(tree, package("report", *words), results[tree])
@@ -194,7 +203,8 @@ def main() -> None:
         "track": lambda inputs: track(make_labels(inputs / "few.tif", 1060, 360)),
         "track_many": lambda inputs: track(make_labels(inputs / "many.tif", 3300, 3500)),
         "example": lambda _: example,
-        "report": report,
+        "report": lambda inputs: report(inputs, []),
+        "report_many": lambda inputs: report(inputs, MANY),
         "dry_run": lambda _: dry_run,
     }
     parser = argparse.ArgumentParser(description=__doc__)

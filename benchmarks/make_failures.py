@@ -22,7 +22,7 @@ from cellsam_core.benchmark.methods import cellsam
 from cellsam_core.benchmark.page import draw_matches
 from cellsam_core.evaluation.segmentation import find_overlaps, match
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.reporting.figures_common import STYLE
+from cellsam_core.reporting.figures.common import STYLE
 from cellsam_core.segmentation.tiny.predict import Segmenter
 from cellsam_core.segmentation.weights import load_network
 

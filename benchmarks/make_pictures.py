@@ -17,18 +17,18 @@ from PIL import Image
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.reporting import figures_spatial, figures_traces, figures_tracks
-from cellsam_core.reporting.figures_common import STYLE
-from cellsam_core.reporting.images import read_window, stretch
+from cellsam_core.reporting.figures import spatial as figures_spatial
+from cellsam_core.reporting.figures import traces as figures_traces
+from cellsam_core.reporting.figures import tracks as figures_tracks
+from cellsam_core.reporting.figures.common import STYLE
+from cellsam_core.reporting.pictures.images import read_window, stretch
 from cellsam_core.reporting.results import Results
-from cellsam_core.reporting.sections_movie import frame_overlay, onset_of, ratio_matrix, read_traces
-from cellsam_core.reporting.sections_spatial import (
-    cell_shapes,
-    overlay_panels,
-    read_cells,
-    zoom_windows,
-)
-from cellsam_core.reporting.transcript_summary import summarise
+from cellsam_core.reporting.sections.cells import cell_shapes
+from cellsam_core.reporting.sections.masks import frame_overlay
+from cellsam_core.reporting.sections.overlays import overlay_panels, zoom_windows
+from cellsam_core.reporting.sections.spatial import read_cells
+from cellsam_core.reporting.sections.traces import onset_of, ratio_matrix, read_traces
+from cellsam_core.reporting.sections.transcript_summary import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

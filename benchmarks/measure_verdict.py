@@ -32,7 +32,7 @@ from PIL import Image
 
 import cellsam_core as cc
 from cellsam_core.evaluation.segmentation import find_overlaps, match
-from cellsam_core.reporting.images import overlay, read_window, window_around
+from cellsam_core.reporting.pictures.images import overlay, read_window, window_around
 from cellsam_core.verdict.limits import LIMITS
 
 MOVIE = cc.MovieOptions(frames=6, size_px=256, cells=26)

@@ -11,9 +11,9 @@ from scipy import ndimage as ndi
 from cellsam_core.benchmark.images import ALL_SETS
 from cellsam_core.benchmark.score import segment_timed
 from cellsam_core.evaluation.segmentation import find_overlaps, match
-from cellsam_core.reporting.figures_common import CATEGORICAL, encode, new_figure
-from cellsam_core.reporting.images import outlines, stretch
+from cellsam_core.reporting.figures.common import CATEGORICAL, encode, new_figure
 from cellsam_core.reporting.page import Picture, Section, Table, render
+from cellsam_core.reporting.pictures.images import outlines, stretch
 from cellsam_core.version import __version__
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.cli.comparison import write_figure
     from cellsam_core.comparison.samples import compare_samples
-    from cellsam_core.reporting.figures_correlation import figure_samples
+    from cellsam_core.reporting.figures.correlation import figure_samples
 
     found = compare_samples(_parse(args.samples))
     found.write(args.output)

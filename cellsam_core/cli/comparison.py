@@ -37,7 +37,7 @@ def write_figure(path: Path, draw: Callable[[], Figure]) -> None:
     from matplotlib import style
 
     from cellsam_core.files.atomic import atomic_path
-    from cellsam_core.reporting.figures_common import STYLE
+    from cellsam_core.reporting.figures.common import STYLE
 
     with atomic_path(path) as temporary, style.context(STYLE):
         draw().savefig(temporary, format="png", dpi=150, metadata={"Software": None})

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from cellsam_core.cli.comparison import named_file, write_figure
     from cellsam_core.comparison.conditions import compare_conditions
-    from cellsam_core.reporting.figures_traces import figure_conditions
+    from cellsam_core.reporting.figures.traces import figure_conditions
 
     samples: dict[str, list[Path]] = {}
     for text in args.traces:

@@ -15,9 +15,9 @@ from cellsam_core.files.atomic import atomic_path
 from cellsam_core.first_steps.check import duration, size
 from cellsam_core.first_steps.crops import N_REGIONS
 from cellsam_core.preprocessing.channels import ROLES
-from cellsam_core.reporting.figures_common import encode
-from cellsam_core.reporting.images import area_means
-from cellsam_core.reporting.section_fusion import FusedPlane, figure_fusion, fusion_words
+from cellsam_core.reporting.figures.common import encode
+from cellsam_core.reporting.pictures.images import area_means
+from cellsam_core.reporting.sections.fusion import FusedPlane, figure_fusion, fusion_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.reporting.page import render
-from cellsam_core.reporting.section_corrections import corrections_sections
-from cellsam_core.reporting.section_crops import crops_section
-from cellsam_core.reporting.section_fusion import fusion_section
-from cellsam_core.reporting.section_methods import methods_section
-from cellsam_core.reporting.sections_common import (
+from cellsam_core.reporting.sections.common import (
     input_section,
     run_section,
     segmentation_section,
     versions_section,
 )
+from cellsam_core.reporting.sections.corrections import corrections_sections
+from cellsam_core.reporting.sections.crops import crops_section
+from cellsam_core.reporting.sections.fusion import fusion_section
+from cellsam_core.reporting.sections.methods import methods_section
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,9 +45,9 @@ def build_report(
         HTML document.
     """
     if results.is_movie:
-        from cellsam_core.reporting.sections_movie import movie_sections as sections_of
+        from cellsam_core.reporting.sections.movie import movie_sections as sections_of
     else:
-        from cellsam_core.reporting.sections_spatial import spatial_sections as sections_of
+        from cellsam_core.reporting.sections.spatial import spatial_sections as sections_of
 
     manifest = results.manifest
     columns = ["frame", "label", "y", "x", "area_px", "score", "touches_border"]

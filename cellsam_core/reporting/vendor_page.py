@@ -9,11 +9,11 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.reporting.figures_common import encode, new_figure, plain
-from cellsam_core.reporting.figures_spatial import GENE_COLOURS, GENE_MARKERS
-from cellsam_core.reporting.images import outlines, read_window, stretch, window_around
+from cellsam_core.reporting.figures.common import encode, new_figure, plain
+from cellsam_core.reporting.figures.spatial import GENE_COLOURS, GENE_MARKERS
 from cellsam_core.reporting.page import Picture, Section, Table, render
-from cellsam_core.reporting.section_purity import figure_purity
+from cellsam_core.reporting.pictures.images import outlines, read_window, stretch, window_around
+from cellsam_core.reporting.sections.purity import figure_purity
 from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.samples.transcripts import iter_transcripts
 from cellsam_core.vendor.counts import SQUARE_UM
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cellsam_core.files.omezarr import OmeZarr
-    from cellsam_core.reporting.images import Window
+    from cellsam_core.reporting.pictures.images import Window
     from cellsam_core.reporting.results import Results
     from cellsam_core.vendor.stage import VendorComparison
 

@@ -17,7 +17,7 @@ from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.labels.source import open_labels
 from cellsam_core.models import backend_of, clahe_clip_limit_of, is_published
-from cellsam_core.reporting.section_methods import licence_words
+from cellsam_core.reporting.sections.methods import licence_words
 from cellsam_core.segmentation.backends import contract
 from cellsam_core.segmentation.backends import models as backends
 from cellsam_core.segmentation.batches import segment_batch, stitch

@@ -16,7 +16,7 @@ from cellsam_core.assignment.stage import assign
 from cellsam_core.cli import main
 from cellsam_core.comparison.samples import compare_samples
 from cellsam_core.errors import InputError
-from cellsam_core.reporting import figures_correlation
+from cellsam_core.reporting.figures import correlation as figures_correlation
 
 FILES = ["correlation.png", "correlation.tsv", "gene_counts.tsv"]
 

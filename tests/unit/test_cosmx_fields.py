@@ -20,7 +20,7 @@ from test_vendors import labels_of_two_cells, make_cosmx, rows
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
-from cellsam_core.reporting.sections_spatial import counts_by_field
+from cellsam_core.reporting.sections.cells import counts_by_field
 from cellsam_core.run_plan.extent import Extent, read_extent
 from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.manifest import Manifest

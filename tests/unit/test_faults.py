@@ -238,8 +238,8 @@ IN_TEMPORARY = {
     "viewer/points.py": {"_column"},  # into a file without a name
     "training/collect.py": {"_write_region", "_write_channels"},
     "training/history.py": {"flush"},  # a log that grows
-    "reporting/crops.py": {"picture"},  # into memory
-    "reporting/figures_common.py": {"encode"},  # into memory
+    "reporting/pictures/crops.py": {"picture"},  # into memory
+    "reporting/figures/common.py": {"encode"},  # into memory
     "benchmark/stages.py": {"write_random_checkpoint"},  # into a folder that is removed
 }
 

@@ -13,8 +13,8 @@ from fake_results import write_movie, write_spatial
 from cellsam_core.cli import main
 from cellsam_core.comparison.bulk import read_bulk
 from cellsam_core.comparison.genes import correlate_genes
-from cellsam_core.reporting import figures_common
-from cellsam_core.reporting.section_bulk import bulk_section
+from cellsam_core.reporting.figures import common as figures_common
+from cellsam_core.reporting.sections.bulk import bulk_section
 
 TABLE = "gene\tvalue\nGapdh\t900\nActb\t500\n<b>Neg$r1\t300\nOther\t7\nSilent\t0\n"
 

@@ -18,7 +18,7 @@ from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.decoding.registration import find_beads, measure_drift
 from cellsam_core.errors import InputError
 from cellsam_core.reporting.results import Results
-from cellsam_core.reporting.section_decoding import (
+from cellsam_core.reporting.sections.decoding import (
     decoding_section,
     density_by_field,
     figure_density_by_field,

@@ -38,8 +38,8 @@ from cellsam_core.labels.source import open_labels
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 from cellsam_core.nuclei.stage import pair_nuclei
 from cellsam_core.reporting.results import Results
-from cellsam_core.reporting.section_bulk import bulk_section
-from cellsam_core.reporting.sections_spatial import cell_outlines
+from cellsam_core.reporting.sections.bulk import bulk_section
+from cellsam_core.reporting.sections.cells import cell_outlines
 from cellsam_core.samples.movies import inspect_movie
 
 LABELS = np.zeros((40, 50), np.uint16)

@@ -19,22 +19,22 @@ from cellsam_core.cli import main
 from cellsam_core.config.check import parse_config
 from cellsam_core.errors import InputError
 from cellsam_core.files.parquet import parquet_writer
-from cellsam_core.reporting import figures_common
-from cellsam_core.reporting.crops import (
+from cellsam_core.reporting.figures import common as figures_common
+from cellsam_core.reporting.page import Section, Table, cell, render
+from cellsam_core.reporting.pictures.crops import (
     choose_places,
     crop_side,
     round_length,
     seam_centres,
     window_at,
 )
-from cellsam_core.reporting.page import Section, Table, cell, render
 from cellsam_core.reporting.provenance import provenance
 from cellsam_core.reporting.results import Results
-from cellsam_core.reporting.section_controls import add_doubtful_genes, genes_table
-from cellsam_core.reporting.section_methods import licence_words
-from cellsam_core.reporting.sections_common import segmentation_section, versions_section
+from cellsam_core.reporting.sections.common import segmentation_section, versions_section
+from cellsam_core.reporting.sections.controls import add_doubtful_genes, genes_table
+from cellsam_core.reporting.sections.methods import licence_words
+from cellsam_core.reporting.sections.stains import stain_words
 from cellsam_core.reporting.stage import report as write_report
-from cellsam_core.reporting.stains import stain_words
 from cellsam_core.segmentation.seams import seam_ratio
 from cellsam_core.segmentation.tiles import plan
 

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from cellsam_core.files import omezarr
-from cellsam_core.reporting import figures_spatial, figures_traces, figures_tracks
-from cellsam_core.reporting.figures_common import encode, figure_histograms, histogram_bins
-from cellsam_core.reporting.images import (
+from cellsam_core.reporting.figures import spatial as figures_spatial
+from cellsam_core.reporting.figures import traces as figures_traces
+from cellsam_core.reporting.figures import tracks as figures_tracks
+from cellsam_core.reporting.figures.common import encode, figure_histograms, histogram_bins
+from cellsam_core.reporting.pictures.images import (
     area_means,
     id_colours,
     outlines,
@@ -21,7 +23,7 @@ from cellsam_core.reporting.images import (
     window_around,
 )
 from cellsam_core.reporting.results import trace_matrix
-from cellsam_core.reporting.transcript_summary import MAX_SPOTS, summarise
+from cellsam_core.reporting.sections.transcript_summary import MAX_SPOTS, summarise
 from cellsam_core.reporting.units import Units
 
 ONSET = figures_traces.Onset(1, "drug")

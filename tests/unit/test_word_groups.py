@@ -21,7 +21,7 @@ from cellsam_core.decoding.registration import find_beads, measure_drift
 from cellsam_core.decoding.singles import find_singles
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 from cellsam_core.mosaic import Mosaic
-from cellsam_core.reporting.section_decoding import _by_bits, _not_measured
+from cellsam_core.reporting.sections.decoding import _by_bits, _not_measured
 from cellsam_core.samples.placement import place_in_um
 from cellsam_core.simulation.rounds import RoundsSpec, lit_bits, mhd4_codebook, simulate_rounds
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patches import Patch
 
-from cellsam_core.reporting.figures_common import CATEGORICAL, WIDTH_IN, encode, new_figure, plain
-from cellsam_core.reporting.images import read_window, stretch, window_around
+from cellsam_core.reporting.figures.common import CATEGORICAL, WIDTH_IN, encode, new_figure, plain
 from cellsam_core.reporting.page import Picture, Section
-from cellsam_core.reporting.stains import KINDS, preprocessing_record
+from cellsam_core.reporting.pictures.images import read_window, stretch, window_around
+from cellsam_core.reporting.sections.stains import KINDS, preprocessing_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.models import SHIPPED, backend_of
 from cellsam_core.reporting.page import Section
-from cellsam_core.reporting.stains import preprocessing_record, stain_words
+from cellsam_core.reporting.sections.stains import preprocessing_record, stain_words
 
 if TYPE_CHECKING:
     from cellsam_core.reporting.results import Results

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cellsam_core.reporting.crops import (
+from cellsam_core.reporting.pictures.crops import (
     Place,
     crop_side,
     outlined,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsam_core.reporting.figures_common import ACCENT, CATEGORICAL, WARM, encode, new_figure
+from cellsam_core.reporting.figures.common import ACCENT, CATEGORICAL, WARM, encode, new_figure
 from cellsam_core.reporting.page import Picture, Section, Table
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from cellsam_core.reporting.figures_common import (
+from cellsam_core.reporting.figures.common import (
     ACCENT,
     MAX_LABELS,
     WARM,
@@ -19,7 +19,7 @@ from cellsam_core.reporting.figures_common import (
     show_window,
     time_axis,
 )
-from cellsam_core.reporting.images import id_colours
+from cellsam_core.reporting.pictures.images import id_colours
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cellsam_core.reporting.images import Rgb, Window
+    from cellsam_core.reporting.pictures.images import Rgb, Window
     from cellsam_core.reporting.units import Units
 
     FloatArray = npt.NDArray[np.float64]

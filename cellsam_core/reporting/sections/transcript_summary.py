@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsam_core.files.parquet import open_parquet
-from cellsam_core.reporting.figures_spatial import Spots
+from cellsam_core.reporting.figures.spatial import Spots
 from cellsam_core.samples.affine import apply_affine
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from cellsam_core.reporting.images import Window
+    from cellsam_core.reporting.pictures.images import Window
 
 BATCH_ROWS = 500_000
 MAX_SPOTS = 20_000  # drawn in one picture

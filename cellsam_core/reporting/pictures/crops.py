@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cellsam_core.reporting.images import Window, outlines, overlay, read_window, stretch
 from cellsam_core.reporting.page import Picture
+from cellsam_core.reporting.pictures.images import Window, outlines, overlay, read_window, stretch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cellsam_core.files.omezarr import OmeZarr
-    from cellsam_core.reporting.images import Rgb
+    from cellsam_core.reporting.pictures.images import Rgb
     from cellsam_core.reporting.units import Units
 
 SIDE_DIAMETERS = 6

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
 
-    from cellsam_core.reporting.images import Window
+    from cellsam_core.reporting.pictures.images import Window
     from cellsam_core.reporting.units import Units
 
 STYLE: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cellsam_core.reporting.page import Section, Table
-from cellsam_core.reporting.strips import ROW_ANCHOR, event_strips, strip_anchor
+from cellsam_core.reporting.pictures.strips import ROW_ANCHOR, event_strips, strip_anchor
 from cellsam_core.tracking.review import advice, estimate_lineages
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellsam_core.decoding.calibrate import rate_of_counts
 from cellsam_core.decoding.quality import decoding_quality
-from cellsam_core.reporting.figures_common import ACCENT, WARM, encode, new_figure, plain
+from cellsam_core.reporting.figures.common import ACCENT, WARM, encode, new_figure, plain
 from cellsam_core.reporting.page import Picture, Section, Table
 
 if TYPE_CHECKING:

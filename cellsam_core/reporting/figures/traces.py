@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.ticker import MaxNLocator
 
-from cellsam_core.reporting.figures_common import ACCENT, CATEGORICAL, new_figure, time_axis
-from cellsam_core.reporting.images import id_colours
+from cellsam_core.reporting.figures.common import ACCENT, CATEGORICAL, new_figure, time_axis
+from cellsam_core.reporting.pictures.images import id_colours
 from cellsam_core.traces.summaries import mean_and_ci
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm, to_rgba
 
-from cellsam_core.reporting.figures_common import WIDTH_IN, new_figure, plain, show_window
+from cellsam_core.reporting.figures.common import WIDTH_IN, new_figure, plain, show_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cellsam_core.reporting.images import Rgb, Window
+    from cellsam_core.reporting.pictures.images import Rgb, Window
     from cellsam_core.reporting.units import Units
 
     FloatArray = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import NullFormatter
 
-from cellsam_core.reporting.figures_common import ACCENT, WIDTH_IN, new_figure, plain
+from cellsam_core.reporting.figures.common import ACCENT, WIDTH_IN, new_figure, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cellsam_core.reporting.crops import (
+from cellsam_core.reporting.page import Section
+from cellsam_core.reporting.pictures.crops import (
     RANDOM,
     choose_places,
     crop_side,
@@ -14,8 +15,7 @@ from cellsam_core.reporting.crops import (
     window_at,
     with_bar,
 )
-from cellsam_core.reporting.page import Section
-from cellsam_core.reporting.stains import stain_words
+from cellsam_core.reporting.sections.stains import stain_words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.files.tables import read_table
-from cellsam_core.reporting.figures_common import encode, figure_histograms
+from cellsam_core.reporting.figures.common import encode, figure_histograms
 from cellsam_core.reporting.page import Picture, Section, Table, count, percent
-from cellsam_core.reporting.stains import preprocessing_record, stain_words
+from cellsam_core.reporting.sections.stains import preprocessing_record, stain_words
 from cellsam_core.samples.sources import words
 from cellsam_core.verdict.cells import sample_seam_ratio
 

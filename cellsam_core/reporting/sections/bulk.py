@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cellsam_core.comparison.bulk import read_bulk
 from cellsam_core.comparison.genes import MIN_GENES, correlate_genes
 from cellsam_core.errors import InputError
-from cellsam_core.reporting.figures_common import encode
-from cellsam_core.reporting.figures_correlation import Pair, figure_pairs
+from cellsam_core.reporting.figures.common import encode
+from cellsam_core.reporting.figures.correlation import Pair, figure_pairs
 from cellsam_core.reporting.page import Picture, Section, Table
 
 if TYPE_CHECKING:

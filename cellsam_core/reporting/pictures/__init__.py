@@ -1,0 +1,1 @@
+"""Pictures of the report that are cut out of images: overlays, crops, strips."""

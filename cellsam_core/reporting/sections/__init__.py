@@ -1,0 +1,1 @@
+"""Sections of the report: texts, tables and figures on one subject each."""
