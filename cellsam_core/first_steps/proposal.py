@@ -125,21 +125,29 @@ def _experiments(path: Path) -> list[Proposal]:
         )
     entries = [] if path.is_file() else sorted(path.iterdir())
     folders = [entry for entry in entries if _is_open(entry)]
+    is_tissue = kind_of(path).assay != "movie"
+    tissues = [folder for folder in folders if kind_of(folder).assay != "movie"]
     # A folder of tissues would be read as a movie of several positions.
-    holds_tissues = kind_of(path).assay == "movie" and any(
-        kind_of(folder).assay != "movie" for folder in folders
-    )
+    holds_tissues = bool(tissues) and not is_tissue
     whole = propose(path)
+    if is_tissue:
+        # Its images alone, without the transcripts, are no movie.
+        regions = [] if whole.can_be_read else [propose(folder) for folder in tissues]
+        return regions if any(region.can_be_read for region in regions) else [whole]
     needs_pattern = "pattern" in whole.to_fill
     if not holds_tissues and not needs_pattern and (whole.can_be_read or not folders):
         return [whole]
-    parts = [propose(folder) for folder in folders]
+    pairs = [
+        (folder, part)
+        for folder in folders
+        for part in (_experiments(folder) if folder in tissues else [propose(folder)])
+    ]
+    parts = [part for _, part in pairs]
     # Sub-folders with channels of their own are experiments, whatever they are called.
     if not holds_tissues and needs_pattern and not any(part.has_channels for part in parts):
         return [whole]
     if any(part.can_be_read for part in parts):
         # An experiment that can't be read gets a row all the same: `check` then names it.
-        pairs = zip(folders, parts, strict=True)
         return [part for folder, part in pairs if part.can_be_read or find_images(folder)]
     raise InputError(
         path,

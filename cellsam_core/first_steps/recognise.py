@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cellsam_core.errors import InputError
 from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.spatial import READERS
-from cellsam_core.samples.vendors.tables import transcript_table, transcript_tables
+from cellsam_core.samples.vendors.tables import text_tables, transcript_table, transcript_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,8 @@ def kind_of(path: Path) -> Kind:
     except InputError:
         if transcript_tables(path):
             return Kind("merfish", False, "it has several tables of transcripts")
+        if text := text_tables(path):
+            return Kind("merfish", False, f"it has the table of transcripts {text[0].name}")
         return Kind("movie", False, "it has images and no table of transcripts")
     return Kind("merfish", False, f"it has the table of transcripts {table.name}")
 

@@ -32,6 +32,7 @@ from cellsam_core.samples.movie_files import (
     MovieOptions,
     error,
 )
+from cellsam_core.samples.other_methods import refuse_other_method
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +58,8 @@ def find_movie(root: Path, options: MovieOptions) -> MovieFiles:
             raise error(root, what, expected, "name the folder as `path`, or set `format` to auto")
         return MovieFiles(root, container=root)
     direct = find_images(root, 0)
+    if direct:
+        refuse_other_method(root, [root])
     container, warnings = _only_container(root, direct, options)
     if container is not None:
         return MovieFiles(root, container=container, warnings=warnings)
@@ -134,6 +137,8 @@ def _named_images(root: Path, direct: list[Path], options: MovieOptions) -> Name
         found = [f for folder in _channel_dirs(root) for f in find_images(folder, 0)]
     if not found:
         raise _no_images(root)
+    if not direct:
+        refuse_other_method(root, {file.parent for file in found})
     if options.pattern is not None:
         if "/" in options.pattern and direct:
             found = direct + [f for d in list_folders(root) for f in find_images(d, 0)]

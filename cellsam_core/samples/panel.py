@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MATRIX = re.compile(r"(.*_)?(cell_by_gene|CellxGene|exprMat_file)(_.*)?\.csv(\.gz)?")
 MATRIX_KEYS = {"", "cell", "cell_id", "cell_ID", "fov", "EntityID"}
 MEASURED_COLUMN = "blanks_measure"
-NAME_COLUMNS = (*GENE_COLUMNS, "Gene", "Name")
+NAME_COLUMNS = (*GENE_COLUMNS, "Name")
 IN_FOLDERS = ("gene_panel.json", "panel.csv", "panel.txt", "codebook.csv")
 
 

@@ -80,14 +80,16 @@ def iter_columns(
     ids
         Columns of text or whole numbers, as text with all digits; values may be missing.
     keep
-        Column, and the number in it of the rows to keep; None keeps all.
+        Column, and the number in it of the rows to keep, or True; None keeps all.
     may_be_missing
         Columns of numbers that some rows may lack.
     """
     held = path.table if isinstance(path, TableInMemory) else None
     path = Path(path)
-    floats = [*floats, keep[0]] if keep and keep[0] not in floats else floats
+    is_truth = keep is not None and keep[1] is True
+    floats = [*floats, keep[0]] if keep and not is_truth and keep[0] not in floats else floats
     types = {name: pa.float64() for name in [*floats, *may_be_missing]}
+    types |= {keep[0]: pa.bool_()} if keep and is_truth else {}
     types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in [*strings, *ids]}
     _refuse_floats(path, ids)
     first_row = 1

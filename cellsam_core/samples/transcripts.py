@@ -18,7 +18,7 @@ from cellsam_core.samples.fields import onto_image
 from cellsam_core.samples.table_rows import CHUNK_ROWS, column_names, is_void, iter_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from cellsam_core.samples.manifest import TranscriptSource
@@ -29,7 +29,13 @@ UM_COLUMNS = (("x_um", "y_um"), ("global_x", "global_y"), ("x_location", "y_loca
 PX_COLUMNS = (("x_px", "y_px"),)
 LOCAL_COLUMNS = (("x_local_px", "y_local_px"),)  # Of one field of view: CosMx.
 UNITLESS_COLUMNS = ("x", "y")
-GENE_COLUMNS = ("gene", "target", "feature_name", "feature", "name")
+# Vizgen, CosMx, Xenium; pciSeq and STARmap; Allen; EEL FISH.
+SURE_GENE_COLUMNS = (
+    *("gene", "target", "feature_name", "Gene", "gene_name"),
+    *("target_molecule_name", "decoded_genes"),
+)
+GENE_COLUMNS = (*SURE_GENE_COLUMNS, "feature", "name")
+TOLD_COLUMNS = ("gene", "target", "feature_name", "feature", "name")
 Z_COLUMNS = ("z", "global_z", "z_location")
 TYPE_COLUMN = "feature_type"
 QUALITY_COLUMN = "qv"  # Xenium
@@ -95,7 +101,7 @@ def find_columns(
         raise InputError(
             path,
             found=f"the columns {listed}" if names else "an empty file",
-            expected=f"the gene of each transcript in a column named {' or '.join(GENE_COLUMNS)}",
+            expected=f"the gene of each transcript in a column named {' or '.join(TOLD_COLUMNS)}",
             remedy=f"rename the column{similar}",
         )
     um_pairs, px_pairs = ((), LOCAL_COLUMNS) if of_one_field else (UM_COLUMNS, PX_COLUMNS)
@@ -137,14 +143,33 @@ def find_columns(
     return columns
 
 
+def has_coordinates(names: Iterable[str]) -> bool:
+    """Tell whether some columns are coordinates, or look like them."""
+    pairs = (*UM_COLUMNS, *PX_COLUMNS, *LOCAL_COLUMNS, UNITLESS_COLUMNS)
+    present = set(names)
+    return any(present.issuperset(pair) for pair in pairs) or _xy_like(present) is not None
+
+
 def _similar_to_xy(names: list[str]) -> str:
     """Say how columns are renamed that look like coordinates."""
-    lower = {name.lower(): name for name in names}
+    pair = _xy_like(names)
+    if pair is None:
+        return ""
+    x, y = pair
+    return f" {x!r}, {y!r} to x_um, y_um (micrometres) or x_px, y_px (pixels)"
+
+
+def _xy_like(names: Iterable[str]) -> tuple[str, str] | None:
+    """Find ``centre_x``, ``spotX``, ``col`` or ``c_px_stitched``, and its fellow."""
+    lower = {name.lower(): name for name in sorted(names)}
     for key, x in lower.items():
-        y = lower.get(re.sub(r"(?<![a-z])x(?![a-z])", "y", key), x)
-        if y != x:
-            return f" {x!r}, {y!r} to x_um, y_um (micrometres) or x_px, y_px (pixels)"
-    return ""
+        plain = re.sub(r"(?<![a-z])x(?![a-z])", "y", key)
+        camel = re.sub(r"(?<=[a-z])X(?![a-z])", "Y", x).lower()
+        column = re.sub(r"^c(?=_px)", "r", re.sub(r"^col(?:umn)?(?![a-z])", "row", key))
+        for other in (plain, camel, column):
+            if other != key and other in lower:
+                return x, lower[other]
+    return None
 
 
 def _refuse_separator(path: str | Path, names: list[str]) -> None:

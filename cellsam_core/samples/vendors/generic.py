@@ -6,8 +6,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import is_thumbnail
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import panel_in
+from cellsam_core.samples.table_rows import column_names
 from cellsam_core.samples.transform import read_transform
 from cellsam_core.samples.vendors.contract import (
     Choices,
@@ -18,6 +20,7 @@ from cellsam_core.samples.vendors.contract import (
 )
 from cellsam_core.samples.vendors.merscope import TRANSFORM_NAME, beside_images
 from cellsam_core.samples.vendors.stains import (
+    not_read,
     one_file,
     one_file_a_stain,
     select,
@@ -29,6 +32,9 @@ from cellsam_core.samples.vendors.zplanes import choose_planes, keep_plane, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+PASSED = "passes_thresholds"  # starfish
 
 
 def fits(folder: Path) -> bool:
@@ -47,7 +53,8 @@ def read(folder: Path, choices: Choices) -> Found:
     refuse_fov(folder, choices)
     refuse_orientation(folder, choices)
     files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in (".tif", ".tiff")]
-    images, masks = split_masks(files, choices.channels)
+    small = [file.name for file in files if is_thumbnail(file)]
+    images, masks = split_masks([f for f in files if f.name not in small], choices.channels)
     by_stain = _images(folder, images)
     every_plane = set().union(*by_stain.values())
     shared = set.intersection(*(set(planes) for planes in by_stain.values()))
@@ -69,17 +76,43 @@ def read(folder: Path, choices: Choices) -> Found:
         stains = one_file_a_stain({name: read_stack(chosen[name][planes[0]]) for name in names})
     transform_path = beside_images(folder, TRANSFORM_NAME)
     table = transcript_table(folder)
+    rejected = _rejected(table, choices)
     boundaries, warnings = vendor_polygons(folder)
     return Found(
         project(stains, chosen, planes),
         table,
         um_to_px=None if transform_path is None else read_transform(transform_path),
         pixel_size_um=choices.pixel_size_um or stains.pixel_size_um,
-        keep=keep_plane(table, choices, planes, every_plane),
+        keep=keep_plane(table, choices, planes, every_plane) or _passed(table),
         boundaries=boundaries,
         panel=panel_in(folder),
-        warnings=[*plane_warnings(choices, planes, len(every_plane)), *warnings, *masks],
+        warnings=[
+            *plane_warnings(choices, planes, len(every_plane)),
+            *warnings,
+            *masks,
+            *not_read(small, "they are thumbnails by their names"),
+            *rejected,
+        ],
     )
+
+
+def _passed(table: Path) -> tuple[str, bool] | None:
+    """Keep the spots that starfish has not rejected, where its table says which."""
+    return (PASSED, True) if PASSED in column_names(table) else None
+
+
+def _rejected(table: Path, choices: Choices) -> list[str]:
+    """Tell that rejected spots are left out."""
+    if _passed(table) is None:
+        return []
+    if choices.z_policy == "one":
+        raise InputError(
+            table,
+            found=f"a column {PASSED} beside z_policy one",
+            expected="one reason to leave rows out",
+            remedy=f"remove the rows whose {PASSED} is False, and then the column",
+        )
+    return [f"Spots that starfish rejected ({PASSED} is False) are left out."]
 
 
 def _images(folder: Path, files: list[Path]) -> dict[str, dict[int, Path]]:

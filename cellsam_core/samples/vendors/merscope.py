@@ -39,7 +39,7 @@ MIDDLE_PLANE = 3  # Of the instrument's seven; what Vizgen's own tools show.
 
 def fits(folder: Path) -> bool:
     """Tell whether the folder, or a region in it, has mosaic images."""
-    return bool(_mosaics(_region(folder)))
+    return bool(_mosaics(folder) or _regions(folder))
 
 
 def read(folder: Path, choices: Choices) -> Found:
@@ -106,7 +106,7 @@ def beside_images(folder: Path, name: str) -> Path | None:
 
 def _region(folder: Path) -> Path:
     """Return the region folder of a run with a single one, else `folder` itself."""
-    regions = sorted(p for p in folder.glob("region_*") if _mosaics(p))
+    regions = _regions(folder)
     if len(regions) > 1:
         raise InputError(
             folder,
@@ -115,6 +115,10 @@ def _region(folder: Path) -> Path:
             remedy="give each region folder its own row in the sample sheet",
         )
     return regions[0] if regions else folder
+
+
+def _regions(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("region_*") if _mosaics(path))
 
 
 def _other_images(folder: Path) -> list[str]:

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import table_errors
-from cellsam_core.samples.table_rows import TABLE_SUFFIXES, parquet_parts
+from cellsam_core.samples.table_rows import TABLE_SUFFIXES, column_names, parquet_parts
+from cellsam_core.samples.transcripts import SURE_GENE_COLUMNS, has_coordinates
 
 TRANSCRIPTS = re.compile(r"transcript|spots", re.IGNORECASE)
 
@@ -23,7 +24,31 @@ def transcript_tables(folder: Path) -> list[Path]:
         and (parquet_parts(file) if file.is_dir() else file.name.endswith(TABLE_SUFFIXES))
     ]
     native = [file for file in tables if file.name.split(".")[0] == "detected_transcripts"]
-    return native or tables
+    return native or tables or [file for file in sorted(folder.iterdir()) if _is_like_one(file)]
+
+
+def _is_like_one(file: Path) -> bool:
+    """Tell by its columns if a table of any name has the gene and the place of each transcript.
+
+    Baysor writes ``segmentation.csv``, and many programs a table named by the sample.
+    """
+    is_table = file.is_file() and file.name.endswith(TABLE_SUFFIXES)
+    if not is_table or file.name.startswith("."):
+        return False
+    try:
+        names = set(column_names(file))
+    except InputError:
+        return False  # of another kind, or damaged: nothing says that it is one of transcripts
+    return any(name in names for name in SURE_GENE_COLUMNS) and has_coordinates(names)
+
+
+def text_tables(folder: Path) -> list[Path]:
+    """List text files named like a table of transcripts, whose suffix does not tell a table."""
+    return [
+        file
+        for file in sorted(folder.glob("*.txt"))
+        if TRANSCRIPTS.search(file.name) and not file.name.endswith(TABLE_SUFFIXES)
+    ]
 
 
 def transcript_table(folder: Path) -> Path:
@@ -37,6 +62,15 @@ def transcript_table(folder: Path) -> Path:
     tables = transcript_tables(folder)
     if len(tables) == 1:
         return tables[0]
+    if not tables and (text := text_tables(folder)):
+        raise InputError(
+            text[0],
+            found="a text file with the name of a transcript table",
+            expected="a table whose name ends in .csv or .tsv and whose first line names the "
+            "columns",
+            remedy="rename it to end in .tsv (tabs between the columns) or .csv (commas), and, if "
+            "it has no such line, write one above its rows, such as x_px, y_px, z, gene",
+        )
     raise InputError(
         folder,
         found=f"{len(tables)} transcript tables ({', '.join(file.name for file in tables)})"
