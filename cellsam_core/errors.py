@@ -27,6 +27,7 @@ class InputError(ValueError):
 
     def __init__(self, where: str | Path, *, found: str, expected: str, remedy: str) -> None:
         self.where = str(where)
+        self.remedy = remedy
         message = f"{where}: found {found}, expected {expected}; {remedy}."
         super().__init__(" ".join(message.splitlines()))
 
@@ -35,6 +36,7 @@ class InputError(ValueError):
         """Repeat an error, beginning with the sample or file that it was found in."""
         made = cls.__new__(cls)
         made.where = f"{where}, {error.where}"
+        made.remedy = error.remedy
         ValueError.__init__(made, f"{where}, {error}")
         return made
 

@@ -33,6 +33,17 @@ THUMBNAIL = re.compile(
 """Names of the small copies that acquisition programs write beside their images."""
 
 
+DERIVED_FOLDER = re.compile(
+    r"(max(imum)?[_ \-]?)?(intensity[_ \-]?)?proj(ections?)?|mips?|thumb(nail)?s?|previews?"
+    r"|overviews?|overlays?|autofocus",
+    re.IGNORECASE,
+)
+"""Names of folders beside the images that hold what was made of them: ``Projection``."""
+
+OVERLAY = re.compile(r"(?P<of>.+?)[_\- ](overlay|merged?|composite)", re.IGNORECASE)
+"""Names of pictures of all channels that programs write beside those: ``Image_00001_Overlay``."""
+
+
 _DIGITS_AND_REST = re.compile(r"\d+|\D+")
 _OME = re.compile(r"\.ome$", re.IGNORECASE)
 
@@ -94,14 +105,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def find_images(root: Path, depth: int = 3) -> list[Path]:
     """Find the images of a folder, or where it has none, of its sub-folders, in natural order.
 
-    Label images, their folders, hidden ones, and thumbnails beside images are left out.
+    Label images, their folders and hidden ones are left out, and beside images so are thumbnails
+    and folders of what was made of the images, such as projections.
 
     Parameters
     ----------
     root
         Folder.
     depth
-        Number of levels to look into below it.
+        Number of levels to look into below it, those with one folder alone not counted.
     """
     images = [f for f in list_images(root) if not is_label(f)]
     images = [f for f in images if not is_thumbnail(f)] or images
@@ -112,14 +124,42 @@ def find_images(root: Path, depth: int = 3) -> list[Path]:
         for f in root.iterdir()
         if f.is_dir() and not f.name.startswith(".") and not is_label_folder(f)
     ]
-    return [i for f in sorted(folders, key=lambda f: natural_key(f.name)) for i in _below(f, depth)]
+    folders.sort(key=lambda folder: natural_key(folder.name))
+    # A folder that is alone in its own is no level; links are, since they may lead round.
+    depth -= len(folders) != 1 or folders[0].is_symlink()
+    raw = [folder for folder in folders if not DERIVED_FOLDER.fullmatch(folder.name)]
+    return _all_below(raw, depth) or _all_below(folders, depth)
+
+
+def _all_below(folders: list[Path], depth: int) -> list[Path]:
+    return [image for folder in folders for image in _below(folder, depth)]
 
 
 def _below(folder: Path, depth: int) -> list[Path]:
     is_store = folder.suffix == ".zarr" or any(
         (folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs")
     )
-    return [] if is_store else find_images(folder, depth - 1)
+    return [] if is_store else find_images(folder, depth)
+
+
+def split_overlays(images: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Tell images of one channel from pictures of all channels, which are named like them.
+
+    Returns
+    -------
+    channels, overlays : list of Path
+        An overlay is a file whose name begins like that of another image of its folder.
+    """
+    found = {path: OVERLAY.fullmatch(image_stem(path)) for path in images}
+    wanted = {(path.parent, match["of"]) for path, match in found.items() if match}
+    if not wanted:
+        return images, []
+    lengths = {len(of) for _, of in wanted}
+    begun = {
+        (path.parent, path.name[:n]) for path, match in found.items() if not match for n in lengths
+    }
+    overlays = [p for p, m in found.items() if m and (p.parent, m["of"]) in begun]
+    return [path for path in images if path not in set(overlays)], overlays
 
 
 def is_label_folder(folder: Path) -> bool:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+MIN_WORD = 3
+"""Letters of a word that can be the name of a dye; ``w`` and ``ch`` are keys of a channel."""
+DYES = {"af", "alexa", "atto", "cy"}
+
+
 def assemble_names(
     paths: Sequence[Path], columns: list[Column], roles: list[Role]
 ) -> list[NamedImage]:
@@ -24,10 +29,12 @@ def assemble_names(
     by_role: dict[str, list[Column]] = defaultdict(list)
     for column, role in zip(columns, roles, strict=True):
         by_role[role.kind].append(column)
+    tells = {c for c, role in zip(columns, roles, strict=True) if role.kind}
+    name_of = {column: _channel_names(column, columns, tells) for column in by_role["channel"]}
     images = []
     for i, path in enumerate(paths):
         frame, time_s = _time_of(by_role["time"], i)
-        channel = "_".join(_channel_name(c, i) for c in by_role["channel"]) or None
+        channel = "_".join(name_of[c][i] for c in by_role["channel"]) or None
         position = [_position_name(c, i) for c in by_role["position"]]
         z = next((int(c.texts[i]) for c in by_role["z"]), None)
         wells = [_padded(c.texts[i]) for c in by_role["position"] if c.kind == "well"]
@@ -53,6 +60,37 @@ def _time_of(columns: list[Column], i: int) -> tuple[int | None, float | None]:
         else:
             return int(text), None
     return 0, seconds
+
+
+def _channel_names(column: Column, columns: list[Column], tells: set[Column]) -> list[str]:
+    """Name the channel of each image, as a whole word: ``H3342``, and ``CSU405`` behind ``w1``."""
+    names = [_channel_name(column, i) for i in range(len(column.texts))]
+    behind = columns[columns.index(column) + 1 :]
+    if column.kind == "number":
+        dyes = _glued([""] * len(names), column, behind, tells, gap=1)
+        is_key = len(column.key) < MIN_WORD and behind and behind[0].kind.startswith("word")
+        is_name = is_key and behind[0].texts[0].lower() not in ROLE_OF_KEY.keys() - DYES
+        same = len(set(zip(names, dyes, strict=True))) == len(set(dyes)) == len(set(names))
+        return dyes if is_name and same and "" not in dyes else names
+    if column.kind == "word":
+        return _glued(names, column, behind, tells, gap=0)
+    return names
+
+
+def _glued(
+    names: list[str], column: Column, behind: list[Column], tells: set[Column], *, gap: int
+) -> list[str]:
+    """Add the pieces that follow without a gap, up to one that has a meaning of its own."""
+    for piece in behind:
+        is_next = piece.level == column.level and all(
+            0 <= start - end <= gap
+            for (_, end), (start, _) in zip(column.spans, piece.spans, strict=True)
+        )
+        if not is_next or piece in tells:
+            break
+        names = [f"{name}{text}" for name, text in zip(names, piece.texts, strict=True)]
+        column, gap = piece, 0
+    return names
 
 
 def _channel_name(column: Column, i: int) -> str:

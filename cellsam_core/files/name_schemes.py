@@ -38,11 +38,16 @@ SCHEMES = {
         r"d(?P<channel>\d+)"
     ),
     "ArrayScan": r"(?P<base>.*)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel>\d+)",
+    "Incucyte, archive": r"(?P<well>[A-P]\d{1,2})-(?P<field>\d+)-(?P<channel>Ph?|C\d)",
     "Cytation": (
         r"(?P<well>[A-P]\d{1,2})_-?\d+_\d+_(?P<field>\d+)_(?P<channel>[^_]*[^\W\d][^_]*)"
         r"_(?P<time>\d+)"
     ),
 }
+MIN_SHARE_OF_OTHERS = 4
+"""Names of no scheme are left out if they are fewer than one in so many."""
+
+_ARCHIVE = re.compile(r"(?:.*/)?(\d\d)(\d\d)/(\d\d)/(\d\d)(\d\d)/\d+")
 KEYS = {"field": "f", "channel": "ch", "position": "p"}
 ROLES = {
     **dict.fromkeys(("well", "position", "field", "x"), "position"),
@@ -77,6 +82,42 @@ def match_scheme(names: list[str], level: int) -> list[Column] | None:
         if all(matches):
             return _columns([m for m in matches if m], level)
     return None
+
+
+def archive_clock(folders: list[str]) -> Column | None:
+    """Read the time in Incucyte's folders, ``2301/05/0300/644``; None if they are others.
+
+    Parameters
+    ----------
+    folders
+        Names of the folders of each image, with slashes between them.
+    """
+    found = [_ARCHIVE.fullmatch(each) for each in folders]
+    if not all(found):
+        return None
+    texts = tuple("20{}-{}-{} {}:{}".format(*match.groups()) for match in found if match)
+    return Column("clock", folders[0].count("/") - 1, texts, ((0, 4),) * len(texts), role="time")
+
+
+def split_foreign(names: list[str]) -> tuple[list[int], list[int]]:
+    """Tell names that one program gives from a few others beside them.
+
+    Yokogawa writes ``SC_BP445-45_40x_M10_CH01`` and ``DC_sCMOS #1_CAM1``, with which it corrects
+    its images, into their folder.
+
+    Returns
+    -------
+    fitting, others : list of int
+        Indices. All are fitting unless most, and not all, are of one scheme.
+    """
+    every = list(range(len(names)))
+    for expression in _compiled():
+        others = [i for i in every if expression.fullmatch(names[i]) is None]
+        if not others:
+            break
+        if len(others) * MIN_SHARE_OF_OTHERS < len(names):
+            return [i for i in every if i not in set(others)], others
+    return every, []
 
 
 def _columns(matches: list[re.Match[str]], level: int) -> list[Column]:

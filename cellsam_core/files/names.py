@@ -8,6 +8,7 @@ are refused then, with a pattern that the user completes.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
@@ -20,7 +21,7 @@ from cellsam_core.files.name_refusals import (
     refuse_unclear,
 )
 from cellsam_core.files.name_roles import find_roles
-from cellsam_core.files.name_schemes import match_scheme
+from cellsam_core.files.name_schemes import archive_clock, match_scheme, split_foreign
 from cellsam_core.files.name_tokens import GUID, align
 from cellsam_core.files.named_images import NamedImage, NamedImages
 
@@ -53,7 +54,7 @@ def parse_names(
     Returns
     -------
     NamedImages
-        In the order of `paths`.
+        In the order of `paths`, without a few whose names a program did not give.
 
     Raises
     ------
@@ -64,12 +65,22 @@ def parse_names(
     names = [relative_name(path, root) for path in paths]
     if pattern is not None:
         return _by_pattern(root, list(paths), names, pattern)
+    fitting, others = split_foreign([name[-1] for name in names])
+    if others:
+        named = parse_names([paths[i] for i in fitting], root, channels=channels)
+        sentence = (
+            f"{len(others)} image(s) do not have the names of the others and are not read,"
+            f" {paths[others[0]].name} among them."
+        )
+        return replace(named, warnings=[*named.warnings, sentence])
     columns = match_scheme([name[-1] for name in names], len(names[0]) - 1)
     n_levels = len(names[0]) - (columns is not None)
     if any(len(name) != len(names[0]) for name in names):
         raise mixed_names(root, names)
-    folders = [c for i in range(n_levels) for c in align([name[i] for name in names], i)]
-    columns = folders + (columns or [])
+    clock = archive_clock(["/".join(name[:-1]) for name in names])
+    levels = range(n_levels) if clock is None else range(len(names[0]) - 2, n_levels)
+    folders = [c for i in levels for c in align([name[i] for name in names], i)]
+    columns = ([] if clock is None else [clock]) + folders + (columns or [])
     roles = find_roles(columns, set(channels))
     images = assemble_names(paths, columns, roles)
     guess = first_guess(names[0], columns, roles)

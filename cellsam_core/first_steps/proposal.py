@@ -213,7 +213,8 @@ def _columns_asked_for(error: Exception) -> dict[str, str]:
     from cellsam_core.config.schema import sheet_schema
 
     columns = sheet_schema()["properties"]
-    words = str(error).rsplit(";", 1)[-1].replace("`", " ").replace("'", " ").split()
+    remedy = error.remedy if isinstance(error, InputError) else ""
+    words = remedy.replace("`", " ").replace("'", " ").split()
     names = [word.strip(".,") for word in words]
     asked = [name for name in dict.fromkeys(names) if name in columns and name not in ASIDE]
     return dict.fromkeys(asked, str(error))
@@ -240,12 +241,14 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
             found.append(_scale(manifest, "frame_interval_s", "s", "frames"))
     if manifest.transcripts is not None:
         found.append(f"{manifest.transcripts.n_rows} transcripts")
+    notes = [sentence.rstrip(".") for sentence in manifest.warnings]
     try:
         roles = choose_roles(images_of_manifest(manifest), None, None)
     except InputError as error:
         listed = ", ".join(manifest.channels)
         sentence = f"the stain to segment is not clear from the names {listed}: write one of them"
         to_fill |= {"nuclear_channel": sentence, "cell_channel": sentence}
+        found += notes
         return replace(proposal, row=row, found=found, to_fill=to_fill, problem=str(error))
     for role, names in roles.items():
         if names == RGB or len(manifest.channels) == 1:
@@ -260,7 +263,7 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
     rest = [name for name in manifest.channels if [name] not in list(roles.values())]
     if manifest.assay == "movie" and len(rest) > 1:
         found.append(f"ratio: write NUM/DEN if two of {', '.join(rest)} are a ratiometric reporter")
-    found += [sentence.rstrip(".") for sentence in manifest.warnings]
+    found += notes
     return replace(proposal, row=row, found=found, to_fill=to_fill)
 
 

@@ -204,6 +204,8 @@ def _in_order(root: Path, files: list[Path]) -> list[Path]:
     except InputError as error:
         found = str(error).partition(": found ")[2].partition(", expected ")[0]
         raise _one_movie(root, found) from error
+    if len(named) < len(files):
+        raise _one_movie(root, "names of more than one kind")
     for what, values in (
         ("positions", {i.position for i in named}),
         ("kinds of labels", {i.channel or "" for i in named}),

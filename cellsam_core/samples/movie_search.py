@@ -16,6 +16,7 @@ from cellsam_core.files.filenames import (
     list_folders,
     list_images,
     natural_key,
+    split_overlays,
 )
 from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of, refuse_foreign
 from cellsam_core.files.image_stack import ZChoice
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 CTC_IMAGE = re.compile(r"t\d+", re.IGNORECASE)
 CTC_FOLDER = re.compile(r"\d\d")
+N_SHOWN = 6
 
 
 def find_movie(root: Path, options: MovieOptions) -> MovieFiles:
@@ -129,7 +131,7 @@ def _is_ome_set(root: Path, images: list[Path]) -> bool:
 
 
 def _named_images(root: Path, direct: list[Path], options: MovieOptions) -> NamedImages:
-    """Read the names of the images of a folder, or where it has none, of its sub-folders."""
+    """Find the images of a folder, or where it has none, of its sub-folders; read their names."""
     found = direct or find_images(root)
     if options.format in ("tiff_series", "channel_files", "ctc") and direct:
         found = direct
@@ -143,6 +145,19 @@ def _named_images(root: Path, direct: list[Path], options: MovieOptions) -> Name
         if "/" in options.pattern and direct:
             found = direct + [f for d in list_folders(root) for f in find_images(d, 0)]
         return parse_names(found, root, pattern=options.pattern)
+    if overlays := [] if options.format in FOLDER_FORMATS else split_overlays(found)[1]:
+        found = [file for file in found if file not in set(overlays)]
+        told = f"Pictures of all channels are not read: {overlays[0].name}"
+        others = f" and {len(overlays) - 1} other(s)" if len(overlays) > 1 else ""
+        named = _read_names(root, found, direct, options)
+        return replace(named, warnings=[*named.warnings, f"{told}{others}."])
+    return _read_names(root, found, direct, options)
+
+
+def _read_names(
+    root: Path, found: list[Path], direct: list[Path], options: MovieOptions
+) -> NamedImages:
+    """Read the names of images by the layout of their folders."""
     parents = {f.parent for f in found}
     challenge = [f for f in found if CTC_IMAGE.fullmatch(f.stem)]
     are_sequences = len(challenge) == len(found) and all(
@@ -254,15 +269,23 @@ def _no_images(root: Path) -> InputError:
 
 
 def _unread(root: Path, images: list[NamedImage]) -> list[str]:
-    """Name sub-folders with images that are no part of the movie."""
+    """Name folders with images, beside those of the movie or in them, that are no part of it."""
     read = {image.path.parent for image in images}
-    if not any(parent == root or root.name == parent.name for parent in read):
-        labels = [f.name for f in list_folders(root) if is_label_folder(f)]
-        if not labels or any(map(_is_challenge, read)):
-            return []
-        return [f"Folders of label images are not read as channels: {', '.join(labels)}."]
-    unread = [f.name for f in list_folders(root) if f not in read]
-    return [f"Images in sub-folders are not read: {', '.join(unread)}."] if unread else []
+    is_flat = any(parent == root or root.name == parent.name for parent in read)
+    if not is_flat and any(map(_is_challenge, read)):
+        return []
+    above = read | {f for own in read for f in (own, *own.parents) if f.is_relative_to(root)}
+    others = [f for base in sorted(above) for f in list_folders(base) if f not in above]
+    labels = [] if is_flat else [f.name for f in others if is_label_folder(f)]
+    rest = list(dict.fromkeys(f.name for f in others if f.name not in labels))
+    told = []
+    if labels:
+        shown = ", ".join(dict.fromkeys(labels))
+        told.append(f"Folders of label images are not read as channels: {shown}.")
+    if rest:
+        more = f" and {len(rest) - N_SHOWN} other(s)" if len(rest) > N_SHOWN else ""
+        told.append(f"Images in sub-folders are not read: {', '.join(rest[:N_SHOWN])}{more}.")
+    return told
 
 
 def _kind_of(root: Path, images: list[NamedImage]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -175,3 +176,100 @@ def test_each_region_of_a_run_gets_a_row(tmp_path):
         assert [row["sample"] for row in rows] == ["region_0", "region_1"]
     with pytest.raises(InputError, match="give each region folder its own row"):
         cc.inspect(run, assay="merfish")
+
+
+T = range(3)
+
+
+def plate(root: Path, name: str, **axes: list[object]) -> None:
+    """Write an image for each combination of the axes, whose values fill the name."""
+    for values in itertools.product(*axes.values()):
+        image(root / name.format(**dict(zip(axes, values, strict=True))))
+
+
+def look(path: Path, **options: object) -> cc.Manifest:
+    return cc.inspect(path, assay="movie", options=cc.InspectOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("E_S0000(P4)_T{t:06d}_Z0000_C0{c[0]}({c[1]})_M0000_ORG.tif", ["AF488", "H3342"]),
+        ("E_S0000(P4)_T{t:06d}_Z0000_C0{c[0]}({c[1]})_M0000_ORG.tif", ["AF488", "AF594", "AF647"]),
+        ("e_w{c[0]}{c[1]}_t{t}.tif", ["CSU405", "CSU488"]),
+        ("e_w{c[0]}{c[1]}_t{t}.tif", ["DAPI", "YFP"]),
+        ("e_t{t}_{c[1]}.tif", ["GFP1", "RFP1"]),
+    ],
+)
+def test_channels_have_their_whole_names(tmp_path, name, channels):
+    """`AF488` and `H3342` of ZEN were called AF and H; `w1CSU405` of VisiView w1."""
+    plate(tmp_path, name, t=T, c=list(enumerate(channels, 1)))
+    assert look(tmp_path).channels == channels
+
+
+def test_numbers_with_a_meaning_of_their_own_are_no_part_of_a_channel(tmp_path):
+    plate(tmp_path, "{c}{t:03d}.tif", t=T, c=["DAPI", "FITC"])
+    assert look(tmp_path).channels == ["DAPI", "FITC"]
+    plate(tmp_path / "keys", "a_c{c}s1z1t{t}.tif", t=T, c=[1, 2])
+    assert look(tmp_path / "keys").channels == ["c1", "c2"]
+
+
+def test_images_that_correct_others_are_not_read(tmp_path):
+    """Yokogawa's CV7000 and CV8000; it was refused as "28 channels in 1 frame"."""
+    name = "AssayPlate_Corning_#3683_D12_T{t:04d}F{f:03d}L01A0{c}Z01C0{c}.tif"
+    plate(tmp_path, name, t=T, f=[1, 2], c=[1, 2])
+    for other in ("SC_BP445-45_40x_M10_CH01.tif", "DC_sCMOS #1_CAM1.tif"):
+        image(tmp_path / other)
+    found = look(tmp_path, position="f001")
+    assert (found.n_frames, found.channels) == (3, ["ch01", "ch02"])
+    assert "2 image(s) do not have the names of the others" in found.warnings[0]
+
+
+def test_projections_and_overlays_are_no_frames_planes_or_channels(tmp_path):
+    """Yokogawa's CQ1, whose projection was plane 0; Keyence, Leica LAS X."""
+    cq1, keyence = tmp_path / "cq1", tmp_path / "keyence"
+    plate(cq1, "Image/W0025F0001T{t:04d}Z{z:03d}C1.tif", t=T, z=[1, 2])
+    plate(cq1, "Projection/W0025F0001T{t:04d}Z000C1.tif", t=T)
+    found = look(cq1, z_policy="max")
+    assert {q.path.split("/")[-2] for row in found.planes for p in row for q in [p]} == {"Image"}
+    assert found.warnings == ["Images in sub-folders are not read: Projection."]
+    plate(keyence, "XY01/Image_T{t:04d}_XY01_00001_CH{c}.tif", t=T, c=[1, 4])
+    for t in T:
+        image(keyence / f"XY01/Image_T{t:04d}_XY01_00001_Overlay.tif", (*SIZE, 3))
+    (proposal,) = cc.propose_sheet([keyence])
+    assert "channels CH1, CH4" in " ".join(proposal.found)
+    assert "Pictures of all channels are not read: Image_T0000" in proposal.found[-1]
+    plate(tmp_path / "own", "cells_t{t}_merged.tif", t=T)
+    assert look(tmp_path / "own").n_frames == 3
+
+
+def test_planes_beside_their_projection_are_told(tmp_path):
+    """ImageXpress writes the projections above the folders of planes."""
+    run = tmp_path / "P-2Stack" / "2023-02-21" / "1334"
+    plate(run, "P_E07_s1_w{w}.tif", w=[1, 2])
+    plate(run, "ZStep_{z}/P_E07_s1_w{w}.tif", w=[1, 2], z=[1, 2])
+    assert look(tmp_path).warnings == ["Images in sub-folders are not read: ZStep_1, ZStep_2."]
+
+
+def test_the_archive_of_an_incucyte_is_read(tmp_path):
+    """Its seven levels were "no images"; the day and the hour are names of folders."""
+    name = "EssenFiles/ScanData/2301/{d}/{h}/644/{w}-1-{c}.tif"
+    plate(tmp_path, name, d=["05", "06"], h=["0000", "1200"], w=["B2", "B3"], c=["P", "C1"])
+    found = look(tmp_path, position="B03")
+    assert (found.n_frames, found.channels) == (4, ["C1", "P"])
+    assert found.frame_interval_s == 43200
+
+
+def test_a_pattern_that_a_remedy_asks_for_is_a_column_to_fill_in(tmp_path):
+    plate(tmp_path / "images", "exp_t{t}c{c}.tif", t=T, c=["1", "2", "1-2"])
+    (proposal,) = cc.propose_sheet([tmp_path])
+    assert "exp_t{time}c{channel}" in proposal.to_fill["pattern"]
+
+
+def test_label_images_of_another_kind_are_no_frames(tmp_path):
+    from cellsam_core.labels.source import open_labels
+
+    plate(tmp_path, "r01c01f01p01-ch1sk{t}fk1fl1.tif", t=range(1, 7))
+    image(tmp_path / "overview.tif")
+    with pytest.raises(InputError, match="names of more than one kind"):
+        open_labels(tmp_path)

@@ -162,7 +162,13 @@ CASES: dict[str, tuple[Make, dict[str, Any], str, Make | None, dict[str, Any]]] 
         {},
     ),
     "no images": (
-        every(images("sub/a/b/c/d/e.tif")),
+        # Three levels where there are several folders, and one more.
+        every(
+            images("sub/a/b/c/e.tif"),
+            images("sub/a/more/masks/e.tif"),
+            images("sub/more/masks/e.tif"),
+            images("more/masks/e.tif"),
+        ),
         {},
         "correct the columns `path`",
         None,
