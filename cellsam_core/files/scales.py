@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import tifffile
 
 MICRO_MANAGER_TAG = 51123
+METAMORPH_MICRONS = ("um", "µm", "micron", "microns")
 EVEN = 0.05
 """Frames whose intervals differ by less than this share of the median are evenly spaced."""
 
@@ -91,6 +94,8 @@ def scales_of_tiff(tif: tifffile.TiffFile, n_frames: int) -> Scales:
         return replace(_metamorph(tif.stk_metadata or {}, n_frames), source="metadata of MetaMorph")
     if tif.is_lsm:
         return replace(_lsm(tif.lsm_metadata or {}, n_frames), source="metadata of Zeiss LSM")
+    if tif.pages[0].description.lstrip().startswith("<MetaData>"):
+        return _metaseries(tif.pages[0].description)
     return replace(scales, source="metadata of ImageJ") if tif.is_imagej else scales
 
 
@@ -143,7 +148,7 @@ def _number(values: dict[str, Any], *names: str) -> float | None:
 
 
 def _metamorph(info: dict[str, Any], n_frames: int) -> Scales:
-    is_micron = str(info.get("CalibrationUnits", "")).strip().lower() in ("um", "µm", "microns")
+    is_micron = str(info.get("CalibrationUnits", "")).strip().lower() in METAMORPH_MICRONS
     size = tuple(
         float(info.get(f"{axis}Calibration") or 0) or None if is_micron else None for axis in "YX"
     )
@@ -153,6 +158,25 @@ def _metamorph(info: dict[str, Any], n_frames: int) -> Scales:
         times = [float((t - created[0]) / _second()) for t in created]
     is_rising = all(b > a for a, b in pairwise(times))
     return Scales((size[0], size[1]), None, tuple(times) if is_rising else ())
+
+
+def _metaseries(description: str) -> Scales:
+    """Read the properties that MetaMorph and MetaXpress write into single images."""
+    props = dict(re.findall(r'<prop id="([^"]*)"[^>]*?\bvalue="([^"]*)"', description))
+    is_micron = props.get("spatial-calibration-units", "").strip().lower() in METAMORPH_MICRONS
+    is_known = is_micron and props.get("spatial-calibration-state") != "off"
+    size = tuple(
+        (_number(props, f"spatial-calibration-{axis}") if is_known else None) or None
+        for axis in "yx"
+    )
+    clock = re.fullmatch(
+        r"(\d{8} \d\d:\d\d:\d\d)(\.\d+)?", props.get("acquisition-time-local", "").strip()
+    )
+    times: tuple[float, ...] = ()
+    if clock:
+        moment = datetime.strptime(clock[1], "%Y%m%d %H:%M:%S").replace(tzinfo=UTC)
+        times = (moment.timestamp() + float(clock[2] or 0),)
+    return Scales((size[0], size[1]), None, times, source="metadata of MetaMorph")
 
 
 def _second() -> Any:

@@ -10,6 +10,7 @@ from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.movie_channels import merge_channels
 from cellsam_core.samples.movie_files import FOLDER_FORMATS, MovieFiles, MovieOptions, error
 from cellsam_core.samples.movie_grey import merge_equal_colours
+from cellsam_core.samples.movie_notes import add_notes
 from cellsam_core.samples.movie_series import Series, SeriesReader, refuse_missing_frame
 
 if TYPE_CHECKING:
@@ -33,6 +34,18 @@ def read_movie(files: MovieFiles, options: MovieOptions) -> tuple[Stack, list[st
         expected = "names that differ in the frame number only"
         raise error(files.root, found, expected, "set the column `format` to channel_files")
     images = [i for i in files.images if i.position == options.position]
+    stack, warnings = _read_images(files.root, images, options)
+    keys = {image.channel or "" for image in images}
+    keep_names = bool(options.channels) and set(options.channels) <= keys
+    stack, told = add_notes(stack, images, keep_names)
+    return stack, warnings + told
+
+
+def _read_images(
+    root: Path, images: list[NamedImage], options: MovieOptions
+) -> tuple[Stack, list[str]]:
+    """Read the headers of the images of one position, channel by channel."""
+    n_channels = len(options.channels) or None
     groups: dict[str, list[NamedImage]] = {}
     for image in sorted(images, key=lambda i: natural_key(i.channel or "")):
         groups.setdefault(image.channel or "", []).append(image)
@@ -45,14 +58,14 @@ def read_movie(files: MovieFiles, options: MovieOptions) -> tuple[Stack, list[st
         used = [image for group in groups.values() for image in group]
         told = refuse_missing_frame(used)
         series = {name: _without_copies(reader.read(group)) for name, group in groups.items()}
-        stack, warnings = merge_channels(files.root, series)
+        stack, warnings = merge_channels(root, series)
         return stack, told + warnings
     if "" in groups:
         only = reader.read(groups[""])
         only = only if n_channels == N_COLOURS else _without_copies(only)
         return only.stack, only.warnings
     series = {name: _without_copies(reader.read(group)) for name, group in groups.items()}
-    return merge_channels(files.root, series)
+    return merge_channels(root, series)
 
 
 def _without_copies(series: Series) -> Series:

@@ -273,3 +273,114 @@ def test_label_images_of_another_kind_are_no_frames(tmp_path):
     image(tmp_path / "overview.tif")
     with pytest.raises(InputError, match="names of more than one kind"):
         open_labels(tmp_path)
+
+
+HARMONY = """<?xml version="1.0" encoding="utf-8"?>
+<EvaluationInputData Version="1" xmlns="http://www.perkinelmer.com/PEHH/HarmonyV{version}">
+<Wells><Well><id>0202</id>{wells}</Well></Wells>{maps}<Images>{images}</Images>
+</EvaluationInputData>"""
+DYES = {1: "HOECHST 33342", 2: "Alexa 488"}
+SIZES = '<ImageResolutionX Unit="m">5.9791666666666669E-07</ImageResolutionX>'
+
+
+def harmony(folder: Path, version: int) -> None:
+    """Write `Index.idx.xml` and images; version 6 has the channels in a list of their own."""
+    images, maps = "", ""
+    named = {c: f"<ChannelName>{name}</ChannelName>{SIZES}" for c, name in DYES.items()}
+    for t, f, c in itertools.product((1, 2, 3), (1, 2), DYES):
+        name = f"r02c02f{f:02d}p01-ch{c}sk{t}fk1fl1.tiff"
+        image(folder / "Images" / name)
+        images += f"<Image><id>0202K{t}F{f}P1R{c}</id><URL>{name}</URL><ChannelID>{c}</ChannelID>"
+        images += named[c] if version == 5 else ""
+        seconds = 300 * (t - 1) + 7 * (f - 1)
+        images += f'<MeasurementTimeOffset Unit="s">{seconds}</MeasurementTimeOffset></Image>'
+    if version == 6:
+        entries = "".join(f'<Entry ChannelID="{c}">{text}</Entry>' for c, text in named.items())
+        maps = f"<Maps><Map>{entries}</Map></Maps>"
+    text = HARMONY.format(version=version, wells='<Image id="0202"/>', maps=maps, images=images)
+    (folder / "Images" / "Index.idx.xml").write_text(text)
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_the_index_of_harmony_is_read(tmp_path, version):
+    """Pixel size, times and channels were "not in the files"."""
+    harmony(tmp_path, version)
+    found = look(tmp_path, position="f02")
+    assert found.channels == list(DYES.values())
+    assert found.pixel_size_um == pytest.approx(0.5979167)
+    assert found.frame_interval_s == 300
+    assert found.sources["pixel_size_um"] == "Index.idx.xml of Harmony"
+    assert "ch1 is HOECHST 33342" in " ".join(found.warnings)
+    assert look(tmp_path, position="f02", channels="ch2").channels == ["ch2"]
+    assert look(tmp_path, position="f02", channels="Alexa 488").channels == ["Alexa 488"]
+    assert look(tmp_path, position="f02", pixel_size_um=0.3).pixel_size_um == 0.3
+
+
+def test_a_damaged_index_is_told(tmp_path):
+    harmony(tmp_path, 5)
+    index = tmp_path / "Images" / "Index.idx.xml"
+    index.write_text(index.read_text()[:-200])
+    found = look(tmp_path, position="f01")
+    assert (found.channels, found.pixel_size_um) == (["ch1", "ch2"], None)
+    assert "Index.idx.xml of Harmony can't be read" in " ".join(found.warnings)
+
+
+def test_metadata_of_micro_manager_beside_single_images_are_read(tmp_path):
+    """Version 2 names a file by its key and numbers channels; 1.4 names the file inside."""
+    two, old = tmp_path / "Default", tmp_path / "Pos0"
+    plate(two, "img_channel00{c}_position000_time{t:09d}_z000.tif", c=[0, 1], t=T)
+    plate(old, "img_{t:09d}_{c}_000.tif", c=["BF", "GFP"], t=T)
+    said = {"PixelSizeUm": 0.325}
+    frames = {
+        f"Metadata-Default/img_channel00{c}_position000_time{t:09d}_z000.tif": said
+        | {"ElapsedTime-ms": 60000.0 * t + 200 * c}
+        for c in (0, 1)
+        for t in T
+    }
+    summary = {"ChNames": ["DAPI", "GFP"], "PixelSize_um": 0.325}
+    (two / "metadata.txt").write_text(json.dumps({"Summary": summary} | frames))
+    frames = {
+        f"FrameKey-{t}-{c}-0": {
+            "FileName": f"img_{t:09d}_{name}_000.tif",
+            "ElapsedTime-ms": 60000 * t + 200 * c,
+        }
+        for t in T
+        for c, name in enumerate(("BF", "GFP"))
+    }
+    (old / "metadata.txt").write_text(json.dumps({"Summary": summary} | frames))
+    for folder, channels in ((two, ["DAPI", "GFP"]), (old, ["BF", "GFP"])):
+        found = look(folder)
+        assert (found.channels, found.pixel_size_um) == (channels, 0.325)
+        assert found.frame_interval_s == 60
+    (old / "metadata.txt").write_text("my notes on this day")
+    found = look(old)
+    assert (found.pixel_size_um, found.warnings) == (None, [])
+
+
+def test_images_of_metaxpress_and_yokogawa_tell_their_scale(tmp_path):
+    run, cv7000 = tmp_path / "Exp1", tmp_path / "cv7000"
+    prop = '<prop id="{}" type="float" value="{}"/>'
+    for t, w in itertools.product((1, 2, 3), (1, 2)):
+        said = {
+            "spatial-calibration-state": "on",
+            "spatial-calibration-x": 0.65,
+            "spatial-calibration-y": 0.65,
+            "spatial-calibration-units": "um",
+            "acquisition-time-local": f"20230221 23:{20 * t - 10}:0{w}.250",
+        }
+        text = "".join(prop.format(*pair) for pair in said.items())
+        guid = f"{t}{w}24BD12-45E4-450A-9919-257C714278F7"
+        name = f"TimePoint_{t}/Exp1_B02_s1_w{w}{guid}.tif"
+        image(run / name, description=f"<MetaData>{text}</MetaData>", metadata=None)
+    waves = '"HTSInfoFile", Version 1.0\n"WaveName1", "DAPI"\n"WaveName2", "FITC"\n"EndFile"\n'
+    (run / "Exp1.HTD").write_text(waves)
+    found = look(run)
+    assert (found.channels, found.pixel_size_um) == (["DAPI", "FITC"], 0.65)
+    assert found.frame_interval_s == 1200
+    plate(cv7000, "P_D12_T{t:04d}F001L01A0{c}Z01C0{c}.tif", t=T, c=[1, 2])
+    (cv7000 / "MeasurementDetail.mrf").write_text(
+        '<bts:MeasurementDetail xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0">'
+        '<bts:MeasurementChannel bts:Ch="1" bts:HorizontalPixelDimension="0.325"/>'
+        "</bts:MeasurementDetail>"
+    )
+    assert look(cv7000).pixel_size_um == 0.325
