@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = TIFF_SUFFIXES + RASTER_SUFFIXES
 LABEL_NAME = re.compile(
     r"(man_track|man_seg|masks?|labels?|seg)[ _\-]*(t|frame)?\d*"
-    r"|.*[_\-](labels?|masks?|seg|cp_masks|gt)([_\-]?\d+)?",
+    r"|.*[_\-](labels?|masks?|seg|cp_masks|cp_outlines|flows|gt)([_\-]?\d+)?"
+    r"|.*[_\-](probabilities|(simple|object)[_ ](segmentation|predictions|identities))"
+    r"|LblImg_.*",
     re.IGNORECASE,
 )
 LABEL_FOLDER = re.compile(

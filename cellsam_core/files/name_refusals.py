@@ -56,10 +56,11 @@ def mixed_names(root: Path, names: list[tuple[str, ...]]) -> InputError:
     counts = Counter(kinds)
     most = max(counts.values())
     common = [n for n, kind in zip(names, kinds, strict=True) if 2 * counts[kind] > most]
-    usual = max(counts, key=lambda kind: counts[kind])
+    usual = max(counts, key=lambda kind: (counts[kind], -len(kind)))
     odd = min((kind for kind in counts if kind != usual), key=lambda kind: counts[kind], default="")
     first, other = names[kinds.index(usual)], names[kinds.index(odd) if odd else -1]
-    guess = _pattern_of(common) or _pattern_of([first], last_is_time=True)
+    alike = [n for n, kind in zip(names, kinds, strict=True) if kind == usual]
+    guess = _pattern_of(common) or _pattern_of(alike) or _pattern_of([first], last_is_time=True)
     return InputError(
         root,
         found=f"image names of more than one kind ({'/'.join(first)}, {'/'.join(other)})",

@@ -82,7 +82,9 @@ def _role(column: Column, channels: set[str]) -> str:
     if column.kind == "clock":
         return "" if all(map(is_day, column.texts)) else "time"
     if column.kind == "well":
-        return "" if {text[0] for text in column.texts} == {"C"} else "position"
+        is_row_c = {text[0] for text in column.texts} == {"C"}
+        # Channels are counted from 0 or 1: C03 and C04 are wells.
+        return "" if is_row_c and min(int(t[1:]) for t in column.texts) < 2 else "position"
     if column.kind in ("word", "words"):
         if all(map(LETTERED_POSITION.fullmatch, column.texts)):
             return "position"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
-from cellsam_core.files.name_tokens import Column
+from cellsam_core.files.name_tokens import Column, align
+
+SQUID = r"(?P<well>[A-Za-z]+\d*)_(?P<field>\d+)_(?P<z>\d+)_(?P<channel>(?:BF|Fluorescence)_.+)"
+"""Names of Cephla's Squid, in a folder for each time point."""
 
 # Groups: time, ms, channel, row, col, well, field, z; base is what the user named.
 SCHEMES = {
@@ -38,6 +42,7 @@ SCHEMES = {
         r"d(?P<channel>\d+)"
     ),
     "ArrayScan": r"(?P<base>.*)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel>\d+)",
+    "Squid": SQUID,
     "Incucyte, archive": r"(?P<well>[A-P]\d{1,2})-(?P<field>\d+)-(?P<channel>Ph?|C\d)",
     "Cytation": (
         r"(?P<well>[A-P]\d{1,2})_-?\d+_\d+_(?P<field>\d+)_(?P<channel>[^_]*[^\W\d][^_]*)"
@@ -51,7 +56,7 @@ _ARCHIVE = re.compile(r"(?:.*/)?(\d\d)(\d\d)/(\d\d)/(\d\d)(\d\d)/\d+")
 KEYS = {"field": "f", "channel": "ch", "position": "p"}
 ROLES = {
     **dict.fromkeys(("well", "position", "field", "x"), "position"),
-    **{"time": "time", "ms": "time", "channel": "channel", "z": "z", "base": "unknown"},
+    **{"time": "time", "ms": "time", "channel": "channel", "z": "z"},
 }
 
 
@@ -99,6 +104,12 @@ def archive_clock(folders: list[str]) -> Column | None:
     return Column("clock", folders[0].count("/") - 1, texts, ((0, 4),) * len(texts), role="time")
 
 
+def folder_times(column: Column, names: list[str]) -> Column:
+    """Give the meaning of time to the number of a folder, where the program of the names does."""
+    is_squid = column.kind == "number" and all(re.fullmatch(SQUID, name) for name in names)
+    return replace(column, role="time") if is_squid else column
+
+
 def split_foreign(names: list[str]) -> tuple[list[int], list[int]]:
     """Tell names that one program gives from a few others beside them.
 
@@ -134,6 +145,9 @@ def _columns(matches: list[re.Match[str]], level: int) -> list[Column]:
             continue
         texts = tuple(m[group] for m in matches)
         spans = tuple(m.span(group) for m in matches)
+        if group == "base":  # named by the user, who may have numbered the frames
+            columns += align(list(texts), level)
+            continue
         is_number = all(text.isdecimal() for text in texts)
         kind = "number" if is_number else "well" if group == "well" else "words"
         key = KEYS.get(group, "") if is_number else ""
@@ -145,5 +159,6 @@ def _columns(matches: list[re.Match[str]], level: int) -> list[Column]:
 def _well(row: str, col: str) -> str:
     """Name a well: row ``r02`` or ``B``, column ``c03`` or ``03``, as ``B03``."""
     if row[1:].isdecimal():
-        row = chr(ord("A") + (int(row[1:]) - 1) % 26)
+        above, place = divmod(int(row[1:]) - 1, 26)  # plates of 1,536 wells go on with AA
+        row = "A" * above + chr(ord("A") + place)
     return f"{row}{int(re.sub(r'[^0-9]', '', col)):02d}"

@@ -18,12 +18,13 @@ _UNITS = "|".join(sorted(SECONDS_OF_UNIT, key=len, reverse=True))
 _DAY = r"(?<!\d)(?:19|20)\d\d(?:[-_.]|y)?(?:0[1-9]|1[0-2])(?:[-_.]|m)?(?:0[1-9]|[12]\d|3[01])d?"
 _HOUR = r"(?:[01]\d|2[0-3])"
 _TIME = rf"{_HOUR}[-_.:h]?[0-5]\d(?:[-_.:m]?[0-5]\d)?(?:m|s)?"
+_STAMP = rf"(?<!\d)20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]){_HOUR}[0-5]\d(?:[0-5]\d)?(?!\d)"
 _ELAPSED = r"(?<![^\W_])(?:\d+d)?\d+h\d+m(?:in)?(?:\d+s(?:ec)?)?|(?<![^\W_])\d+m(?:in)?\d+s(?:ec)?"
 _CLOCK = rf"(?<![^\W_]){_HOUR}[-:.h][0-5]\d[-:.m][0-5]\ds?"
 _WELL = r"[A-P](?:0[1-9]|1\d|2[0-4]|[1-9])(?![^\W_])"
 _NO_WELL = re.compile(r"(?<![^\W_])([A-P])00?(?![^\W_])")
 TOKEN = re.compile(
-    rf"(?P<clock>{_DAY}[ _T\-]+{_TIME}(?![^\W_])|{_DAY}(?![^\W_])"
+    rf"(?P<clock>{_STAMP}(?![^\W_])|{_DAY}[ _T\-]+{_TIME}(?![^\W_])|{_DAY}(?![^\W_])"
     rf"|(?:{_ELAPSED})(?![^\W_])|{_CLOCK}(?![^\W_]))"
     rf"|(?P<prefix>(?<![^\W_])(?:[Ww]ell|[Pp]oint)(?={_WELL}))"
     rf"|(?P<well>(?:(?<![^\W_])|(?<=[Ww]ell)|(?<=[Pp]oint)){_WELL})"
@@ -32,7 +33,7 @@ TOKEN = re.compile(
     r"|(?P<gap>[\W_]+)"
 )
 _MOMENT = re.compile(
-    r"(\d{4})\D?(\d\d)\D?(\d\d)d?(?:[ _T\-]+(\d\d)[-_.:h]?(\d\d)(?:[-_.:m]?(\d\d))?[ms]?)?"
+    r"(\d{4})\D?(\d\d)\D?(\d\d)d?(?:[ _T\-]*(\d\d)[-_.:h]?(\d\d)(?:[-_.:m]?(\d\d))?[ms]?)?"
 )
 _ELAPSED_PARTS = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s(?:ec)?)?")
 GUID = re.compile(r"_?[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}", re.IGNORECASE)

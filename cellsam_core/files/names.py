@@ -21,7 +21,12 @@ from cellsam_core.files.name_refusals import (
     refuse_unclear,
 )
 from cellsam_core.files.name_roles import find_roles
-from cellsam_core.files.name_schemes import archive_clock, match_scheme, split_foreign
+from cellsam_core.files.name_schemes import (
+    archive_clock,
+    folder_times,
+    match_scheme,
+    split_foreign,
+)
 from cellsam_core.files.name_tokens import GUID, align
 from cellsam_core.files.named_images import NamedImage, NamedImages
 
@@ -80,6 +85,8 @@ def parse_names(
     clock = archive_clock(["/".join(name[:-1]) for name in names])
     levels = range(n_levels) if clock is None else range(len(names[0]) - 2, n_levels)
     folders = [c for i in levels for c in align([name[i] for name in names], i)]
+    if folders:
+        folders[-1] = folder_times(folders[-1], [name[-1] for name in names])
     columns = ([] if clock is None else [clock]) + folders + (columns or [])
     roles = find_roles(columns, set(channels))
     images = assemble_names(paths, columns, roles)

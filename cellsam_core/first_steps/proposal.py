@@ -149,6 +149,8 @@ def _experiments(path: Path) -> list[Proposal]:
     if any(part.can_be_read for part in parts):
         # An experiment that can't be read gets a row all the same: `check` then names it.
         return [part for folder, part in pairs if part.can_be_read or find_images(folder)]
+    if holds_tissues:
+        return [part for folder, part in pairs if folder in tissues]
     raise InputError(
         path,
         found=f"no folder that can be read ({whole.problem.rstrip('.')})",

@@ -29,7 +29,7 @@ UM_PER_M = 1e6
 
 @dataclass
 class Notes:
-    """What a file says of the images beside it.
+    """Statements of a file about the images beside it.
 
     Attributes
     ----------

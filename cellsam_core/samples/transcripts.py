@@ -34,6 +34,7 @@ SURE_GENE_COLUMNS = (
     *("gene", "target", "feature_name", "Gene", "gene_name"),
     *("target_molecule_name", "decoded_genes"),
 )
+BARCODE_COLUMN = "barcode_id"  # MERlin, whose codebook has the gene of each
 GENE_COLUMNS = (*SURE_GENE_COLUMNS, "feature", "name")
 TOLD_COLUMNS = ("gene", "target", "feature_name", "feature", "name")
 Z_COLUMNS = ("z", "global_z", "z_location")
@@ -102,7 +103,9 @@ def find_columns(
             path,
             found=f"the columns {listed}" if names else "an empty file",
             expected=f"the gene of each transcript in a column named {' or '.join(TOLD_COLUMNS)}",
-            remedy=f"rename the column{similar}",
+            remedy=f"add the column gene, by the codebook, for each {BARCODE_COLUMN}"
+            if BARCODE_COLUMN in present
+            else f"rename the column{similar}",
         )
     um_pairs, px_pairs = ((), LOCAL_COLUMNS) if of_one_field else (UM_COLUMNS, PX_COLUMNS)
     px = next((pair for pair in px_pairs if present.issuperset(pair)), None)

@@ -384,3 +384,90 @@ def test_images_of_metaxpress_and_yokogawa_tell_their_scale(tmp_path):
         "</bts:MeasurementDetail>"
     )
     assert look(cv7000).pixel_size_um == 0.325
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "positions", "n_frames"),
+    [
+        # ImageXpress: wells of row C alone were channels C03 and C04.
+        ("Timepoint_{t:03d}_2205-ST_{w}.tif", {"t": [1, 2], "w": ["C03", "C04"]}, 2, 2),
+        # xCELLigence eSight: day and time without a sign between; 14:30 to 15:00 was a gap.
+        (
+            "{w}_1_BF_{t}.tif",
+            {"t": ["202301011430", "202301011500", "202301011530"], "w": ["A1", "B12"]},
+            2,
+            3,
+        ),
+        # EVOS M7000: the frame is a number in the name that the user gave.
+        ("e_{t:04d}_A01f01d{c}.tif", {"t": [0, 1, 2], "c": [0, 1, 4]}, 1, 3),
+        # Squid: the time is the name of the folder.
+        (
+            "{t}/{w}_0_0_{c}.tiff",
+            {"t": [0, 1, 2], "w": ["B2", "B3"], "c": ["BF_full", "Fluorescence_405_nm_Ex"]},
+            2,
+            3,
+        ),
+        # Row 27 of 1,536 wells is AA, not A.
+        ("r{r:02d}c01f01p01-ch1sk{t}fk1fl1.tiff", {"t": [1, 2], "r": [1, 27]}, 2, 2),
+    ],
+)
+def test_names_of_more_programs(tmp_path, name, axes, positions, n_frames):
+    from cellsam_core.samples.positions import positions_of
+
+    plate(tmp_path, name, **axes)
+    found = positions_of(tmp_path)
+    assert len(found) == positions
+    position = found[0].key or None
+    manifest = look(tmp_path, position=position)
+    assert manifest.n_frames == n_frames
+    assert len(manifest.channels) == len(axes.get("c", [1]))
+
+
+def test_stamps_give_times(tmp_path):
+    stamps = ["202301012330", "202301020000", "202301020030"]
+    plate(tmp_path, "A1_{t}.tif", t=stamps)
+    assert look(tmp_path).frame_interval_s == 1800
+
+
+def test_results_of_segmentation_programs_are_no_frames(tmp_path):
+    """Cellpose, ilastik and TrackMate write them beside the images, under similar names."""
+    plate(tmp_path, "t{t:03d}.tif", t=T)
+    for what in ("cp_outlines", "flows", "Simple Segmentation", "Probabilities"):
+        plate(tmp_path, f"t{{t:03d}}_{what}.tif", t=T)
+    image(tmp_path / "LblImg_movie.tif")
+    assert look(tmp_path).n_frames == 3
+
+
+def test_the_pattern_for_names_of_two_kinds_is_that_of_one_kind(tmp_path):
+    """LAS X writes what it has sharpened beside the images; the channel was told as the time."""
+    for kind in ("", "_Lng"):
+        plate(tmp_path, f"Series001{kind}_t{{t:02d}}_ch0{{c}}.tif", t=T, c=[0, 1])
+    (proposal,) = cc.propose_sheet([tmp_path])
+    assert "Series001_t{time}_ch{channel}" in proposal.to_fill["pattern"]
+    found = look(tmp_path, pattern="Series001_t{time}_ch{channel}")
+    assert (found.n_frames, len(found.channels)) == (3, 2)
+
+
+def test_barcodes_of_merlin_get_their_genes_as_told(tmp_path):
+    image(tmp_path / "dapi.tif")
+    table = pd.DataFrame({"barcode_id": [0, 1], "global_x": [1.0, 3.0], "global_y": [1.0, 2.0]})
+    table.to_csv(tmp_path / "barcodes.csv", index=False)
+    (proposal,) = cc.propose_sheet([tmp_path])
+    assert proposal.row["assay"] == "merfish"
+    options = cc.InspectOptions(pixel_size_um=0.1)
+    found = follow(
+        lambda: cc.inspect(tmp_path, assay="merfish", options=options),
+        "add the column gene, by the codebook",
+        lambda: table.assign(gene=["Gad1", "Sst"]).to_csv(tmp_path / "barcodes.csv", index=False),
+    )
+    assert found.transcripts.n_rows == 2
+
+
+def test_tissues_of_which_none_can_be_read_are_named_one_by_one(tmp_path):
+    """The refusal had no reason: "no folder that can be read ()"."""
+    for name in ("a", "b"):
+        image(tmp_path / name / "morphology.ome.tif")
+        (tmp_path / name / "experiment.xenium").write_text(json.dumps({"pixel_size": 0.2125}))
+    proposals = cc.propose_sheet([tmp_path])
+    assert [p.sample for p in proposals] == ["a", "b"]
+    assert all("no stain images" in p.problem for p in proposals)

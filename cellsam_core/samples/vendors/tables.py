@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import table_errors
 from cellsam_core.samples.table_rows import TABLE_SUFFIXES, column_names, parquet_parts
-from cellsam_core.samples.transcripts import SURE_GENE_COLUMNS, has_coordinates
+from cellsam_core.samples.transcripts import BARCODE_COLUMN, SURE_GENE_COLUMNS, has_coordinates
 
 TRANSCRIPTS = re.compile(r"transcript|spots", re.IGNORECASE)
 
@@ -39,7 +39,8 @@ def _is_like_one(file: Path) -> bool:
         names = set(column_names(file))
     except InputError:
         return False  # of another kind, or damaged: nothing says that it is one of transcripts
-    return any(name in names for name in SURE_GENE_COLUMNS) and has_coordinates(names)
+    has_genes = any(name in names for name in (*SURE_GENE_COLUMNS, BARCODE_COLUMN))
+    return has_genes and has_coordinates(names)
 
 
 def text_tables(folder: Path) -> list[Path]:
