@@ -42,6 +42,10 @@ SCHEMES = {
         r"d(?P<channel>\d+)"
     ),
     "ArrayScan": r"(?P<base>.*)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel>\d+)",
+    "Keyence": (
+        r"(?P<base>(?:.*_)?)Image_(?:T(?P<time>\d+)_)?(?:(?P<position>XY\d+)_)?(?P<field>\d{5})"
+        r"(?:_Z(?P<z>\d+))?_(?P<channel>CH\d)"
+    ),
     "Squid": SQUID,
     "Incucyte, archive": r"(?P<well>[A-P]\d{1,2})-(?P<field>\d+)-(?P<channel>Ph?|C\d)",
     "Cytation": (

@@ -12,9 +12,12 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.ome_xml import MICRONS, SECONDS, OmeImage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import tifffile
+
+    from cellsam_core.files.plane import Plane
 
 MICRO_MANAGER_TAG = 51123
 METAMORPH_MICRONS = ("um", "µm", "micron", "microns")
@@ -77,19 +80,20 @@ def scales_of_ome(image: OmeImage) -> Scales:
     )
 
 
-def scales_of_tiff(tif: tifffile.TiffFile, n_frames: int) -> Scales:
+def scales_of_tiff(tif: tifffile.TiffFile, frames: Sequence[Plane]) -> Scales:
     """Read the metadata of ImageJ, Micro-Manager, MetaMorph or Zeiss LSM.
 
     Parameters
     ----------
     tif
         Open file that is no OME-TIFF.
-    n_frames
-        Number of its frames.
+    frames
+        First plane of each of its frames.
     """
+    n_frames = len(frames)
     scales = _imagej(tif) if tif.is_imagej else Scales()
     if tif.pages[0].tags.get(MICRO_MANAGER_TAG) is not None:
-        return replace(_micro_manager(tif, n_frames, scales), source="metadata of Micro-Manager")
+        return replace(_micro_manager(tif, frames, scales), source="metadata of Micro-Manager")
     if tif.is_stk:
         return replace(_metamorph(tif.stk_metadata or {}, n_frames), source="metadata of MetaMorph")
     if tif.is_lsm:
@@ -113,17 +117,18 @@ def _imagej(tif: tifffile.TiffFile) -> Scales:
     return Scales((size[0], size[1]), interval or None)
 
 
-def _micro_manager(tif: tifffile.TiffFile, n_frames: int, scales: Scales) -> Scales:
+def _micro_manager(tif: tifffile.TiffFile, frames: Sequence[Plane], scales: Scales) -> Scales:
     """Read the tag that Micro-Manager writes to each page."""
     first = _micro_manager_tag(tif.pages[0])
     size = _number(first, "PixelSizeUm", "PixelSize_um") or scales.pixel_yx_um[1]
     times: list[float] = []
-    if n_frames == len(tif.pages):
-        found = [_number(_micro_manager_tag(page), "ElapsedTime-ms") for page in tif.pages]
+    if all(plane.path == frames[0].path and plane.page < len(tif.pages) for plane in frames):
+        tags = [_micro_manager_tag(tif.pages[plane.page]) for plane in frames]
+        found = [_number(tag, "ElapsedTime-ms") for tag in tags]
         times = [ms / 1000 for ms in found if ms is not None]
     if len(times) > 1:
         times = [t - times[0] for t in times]
-    is_whole = len(times) == n_frames and all(b > a for a, b in pairwise(times))
+    is_whole = len(times) == len(frames) and all(b > a for a, b in pairwise(times))
     bits = _number(first, "BitDepth")
     return Scales(
         (size or None, size or None),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.foreign import is_readable, refuse_foreign
 from cellsam_core.files.image_stack import RGB, Stack, ZChoice
+from cellsam_core.files.ndtiff import INDEX, positions_in
 from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import READ_ERRORS, read_raster, unreadable
@@ -102,7 +103,9 @@ def list_series(path: Path) -> list[str]:
             return names_of(parse_ome(path.read_text(encoding="utf-8")))
         with page_errors(path), open_tiff(path, alone=False) as tif:
             if not tif.is_ome:
-                return [""]
+                index = path.with_name(INDEX)
+                names = positions_in(tif.series[0], index) if tif.is_ndtiff else []
+                return names or [""]
             images, own = own_images(tif, path)
             return names_of([image for image, _ in own]) if own else names_of(images[:1])
 

@@ -10,6 +10,7 @@ import tifffile
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.image_stack import RGB, Stack, ZChoice
+from cellsam_core.files.ndtiff import INDEX, at_position, lacks_index, names_on, positions_in
 from cellsam_core.files.ome_xml import OmeImage, companion_of, parse_ome
 from cellsam_core.files.plane import CHANNELS_LAST, Plane
 from cellsam_core.files.planes import check_page, read_plane, unreadable
@@ -38,6 +39,14 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
     """Read the header of an open TIFF, or of the set of files that it belongs to."""
     if len(tif.pages) == 0 or not tif.series:
         raise unreadable(path, "no image")
+    beside = path.with_name(INDEX)
+    if lacks_index(tif):
+        raise InputError(
+            path,
+            found=f"NDTiff without its file {INDEX}",
+            expected="that file beside it, which tells frames, channels and positions apart",
+            remedy="copy it there from the microscope",
+        )
     companion = None if wish.alone else companion_file(tif, path)
     if companion is not None:
         return read_companion(companion, wish)
@@ -51,7 +60,11 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
     lead = lead if is_rgb else _rename_axes(lead, names, wish)
     if page.imagewidth < MIN_WIDTH_PX and series.kind == "shaped" and len(series.shape) > 2:
         return _channels_last(series, path, wish)
-    grid = frames_by_channels(path, lead, wish)
+    taken, lead = at_position(path, lead, positions_in(series, beside), wish.series)
+    grid = taken[frames_by_channels(path, lead, wish)]
+    if series.kind == "ndtiff" and not names:
+        names = tuple(names_on("channel", beside))
+        names = names if len(names) == grid.shape[1] else ()
     n_found = grid.size // page.samplesperpixel
     n_declared = int((tif.imagej_metadata or {}).get("images", 1))
     if n_declared > n_found:
@@ -71,7 +84,11 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
     shape_yx = (int(page.imagelength), int(page.imagewidth))
     is_image = is_rgb or grid.size == 1
     kind = "ome_tiff" if image is not None else ("image" if is_image else "tiff_stack")
-    scales = scales_of_ome(image) if image is not None else scales_of_tiff(tif, len(planes))
+    scales = (
+        scales_of_ome(image)
+        if image is not None
+        else scales_of_tiff(tif, [row[0] for row in planes])
+    )
     return with_scales(Stack(path, kind, planes, names, shape_yx, dtype_of(page, path)), scales)
 
 

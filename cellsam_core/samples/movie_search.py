@@ -22,6 +22,7 @@ from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of
 from cellsam_core.files.image_stack import ZChoice
 from cellsam_core.files.named_images import NamedImage, NamedImages
 from cellsam_core.files.names import parse_names, split_parts
+from cellsam_core.files.ndtiff import INDEX
 from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.stack import list_series, read_stack
 from cellsam_core.files.tiff_companion import COMPANION
@@ -111,8 +112,10 @@ def _only_container(
 
 
 def _is_ome_set(root: Path, images: list[Path]) -> bool:
-    """Tell whether the images of a folder are the parts, all of them, of one OME-TIFF."""
+    """Tell whether the images of a folder are the parts, all of them, of one OME-TIFF or NDTiff."""
     first = images[0]
+    if (root / INDEX).is_file() and all("NDTiffStack" in f.name for f in images):
+        return True
     companion = next((f for f in root.iterdir() if f.name.lower().endswith(COMPANION)), None)
     if companion is not None:
         try:

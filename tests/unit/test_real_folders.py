@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from refusals import follow
 
 import cellsam_core as cc
 from cellsam_core.errors import InputError
+from cellsam_core.files.planes import read_plane
+from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.transcripts import iter_transcripts
 
 SIZE = (30, 40)
@@ -471,3 +475,58 @@ def test_tissues_of_which_none_can_be_read_are_named_one_by_one(tmp_path):
     proposals = cc.propose_sheet([tmp_path])
     assert [p.sample for p in proposals] == ["a", "b"]
     assert all("no stain images" in p.problem for p in proposals)
+
+
+# Three frames, two positions and two channels of 10 x 12 px, as ndstorage 1.0 wrote them:
+# each pixel is 100 * frame + 10 * position + channel.
+STACK = (
+    "c-rOIJxIeq6ae6tv`rh+AKRu1x=3{ptu?JbgE$EeI*C7vxKx^<(yHhpii=Zm(#=sE9Tkd`qd!|w2L}g-;^d&<EZ%AK"
+    "ikBe|Zo57ndA+<|10R=MJ2lk@c>p*p1i?p+G<)8=p^Y4O(lezkyF6Fgwihbtu`Vk+lpooR04RP?$oViy#i?6Js*3Ns"
+    "Zl&`$HBGIljywGglBuTgHm9cZv^za-Bs-MAcl|)J)2W|G_B#Fade5&_=%+n&K!v|Ke^a)Xt6QckJy|ZSZ`#HAQpFyq"
+    "Y|<0EAV%{{#c7_XO!HLbH3w)9c~kfCnu=uMSu<w|^W5{}JU9HzbKB2*W@%3V;5fj0wn!EjPfO6<c2>iAPH4<?T66cD"
+    "2m-7Jc~3*K@a~xt=9v!RJQE@2*%9JB2WgK^Om*I~C|P*+9JMTQciayhC)&`N=&SB7+8`e`4PMliED)jspP^R<PPAq)"
+    "(M!W!v_>xICCrPiN*3Nla{|}sQ3NMijWE%Jh`VSt3UCqSMb{(?gs8wZx)Q^QF2<PXa*P+XXb<_~{Z?M|MzZj}FUniu"
+    "cDmznoM<M_M2F+<qL~E1Qi2z~l`Jr#;`X}HBu?}*!9=yByXYqw&zijGon(O!75HoP*~E#~O(yzix{KCRKmUFG7rmD("
+    "FrsvgegR;hRFw"
+)
+ENTRIES = (
+    "c-qrtU|^_LD#$O+EXmBzQ?gPp&{0rI&PdG5OU(iDlw2GGJe7b#C7HRYAlX`epawsekj%8S;F84TY`v1qv?o9z9w6od"
+    "VnzlCxB_HoL)kh6>~MDrAY{cRCQK_9F*7jeLfN|LRv01~h{Z?P>}X=aw4;cXfk6+&8<_6KVJkK(g4i&vaAHST0r3XZ"
+    "1VdD_iS>pO2c{iDoD2;5DBd8-4v+`2S@DGv(~2it2rKY;!;naC9OK5cV;c`1Z{Uv@Y*x(R#k8V>4~I95u;&Zpz{6%o"
+    "7C)vPQ34DM2H3n|M93Rht*{Zqv_eM+VFiXa$cPO-VN5&z3FGkwZaZ)#ss|#NR$LH8SOEa;*Yd^"
+)
+
+
+def test_ndtiff_is_read_by_its_index(tmp_path):
+    """Positions without time were frames, and channels had no names."""
+    for name, text in (("NDTiffStack.tif", STACK), ("NDTiff.index", ENTRIES)):
+        (tmp_path / name).write_bytes(zlib.decompress(base64.b85decode(text)))
+    (proposal,) = cc.propose_sheet([tmp_path])
+    assert "2 positions, each becomes a sample of its own: Pos0, Pos1" in proposal.found
+    found = look(tmp_path, position="Pos1")
+    assert (found.n_frames, found.channels) == (3, ["DAPI", "GFP"])
+    assert (found.pixel_size_um, found.frame_interval_s) == (0.325, 60)
+    pixels = [[int(read_plane(plane)[0, 0]) for plane in row] for row in found.planes]
+    assert pixels == [[10, 11], [110, 111], [210, 211]]
+    index = (tmp_path / "NDTiff.index").rename(tmp_path / "moved")
+    back = lambda: index.rename(tmp_path / "NDTiff.index")  # noqa: E731
+    follow(
+        lambda: look(tmp_path / "NDTiffStack.tif"),
+        "copy it there from the microscope",
+        back,
+        lambda: look(tmp_path / "NDTiffStack.tif", position="Pos0"),
+    )
+    follow(
+        lambda: read_stack(tmp_path / "NDTiffStack.tif"),
+        "fill the column `position`",
+        lambda: None,
+        lambda: look(tmp_path, position="Pos0"),
+    )
+
+
+def test_tiles_of_keyence_are_no_frames(tmp_path):
+    plate(tmp_path / "XY01", "Image_XY01_0000{i}_CH{c}.tif", i=range(1, 5), c=[1, 4])
+    found = look(tmp_path, position="f00002")
+    assert (found.n_frames, found.channels) == (1, ["CH1", "CH4"])
+    plate(tmp_path / "time", "s_Image_T{t:04d}_XY01_00001_Z00{z}_CH1.tif", t=T, z=[1, 2])
+    assert look(tmp_path / "time", z_policy="max").n_frames == 3
