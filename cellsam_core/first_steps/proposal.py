@@ -148,7 +148,11 @@ def _experiments(path: Path) -> list[Proposal]:
         return [whole]
     if any(part.can_be_read for part in parts):
         # An experiment that can't be read gets a row all the same: `check` then names it.
-        return [part for folder, part in pairs if part.can_be_read or find_images(folder)]
+        return [
+            part
+            for folder, part in pairs
+            if part.can_be_read or folder in tissues or find_images(folder)
+        ]
     if holds_tissues:
         return [part for folder, part in pairs if folder in tissues]
     raise InputError(

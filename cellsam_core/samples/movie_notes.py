@@ -1,7 +1,8 @@
 """Files that acquisition programs write beside their images: pixel size, times, channels.
 
 Read are ``metadata.txt`` of Micro-Manager, ``Index.idx.xml`` of Harmony (Operetta, Opera Phenix),
-``MeasurementDetail.mrf`` of Yokogawa and ``*.HTD`` of MetaXpress (ImageXpress).
+``MeasurementDetail.mrf`` of Yokogawa, ``*.HTD`` of MetaXpress (ImageXpress), and
+``MetaData/*_Properties.xml`` of LAS X.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from cellsam_core.files.ome_xml import MICRONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from cellsam_core.files.named_images import NamedImage
 
 UM_PER_M = 1e6
+LAS_X = "_Properties.xml"
+ROUNDED_UM = 6e-4
+"""Largest error of a pixel size that was rounded to three digits behind the point."""
 
 
 @dataclass
@@ -71,7 +77,7 @@ def add_notes(
     program, read = next(READERS[name] for name in READERS if path.match(name))
     try:
         notes = _read(path, path.stat().st_mtime_ns, read)
-    except (OSError, ValueError, TypeError, LookupError, ElementTree.ParseError):
+    except (OSError, ValueError, TypeError, LookupError, ArithmeticError, ElementTree.ParseError):
         return stack, [f"{path.name} of {program} can't be read: what it says is not known."]
     source = f"{path.name} of {program}"
     size = next(iter(notes.pixel_um)) if len(notes.pixel_um) == 1 else None
@@ -115,6 +121,13 @@ def _names(stack: Stack, images: Sequence[NamedImage], notes: Notes) -> list[str
 
 def _find(image: Path) -> Path | None:
     """Find the file in the folder of an image, or in the one above."""
+    leica = [
+        path
+        for path in sorted((image.parent / "MetaData").glob(f"*{LAS_X}"))
+        if path.name.removesuffix(LAS_X) in image.stem
+    ]
+    if leica:
+        return max(leica, key=lambda path: len(path.name))
     for folder in (image.parent, image.parent.parent):
         for pattern in READERS:
             path = next(iter(sorted(folder.glob(pattern))), None)
@@ -200,6 +213,21 @@ def _yokogawa(path: Path) -> Notes:
     return Notes(sizes)
 
 
+def _las_x(path: Path) -> Notes:
+    """Read the size of a pixel of ``MetaData/Series001_Properties.xml``.
+
+    ``Voxel`` is rounded; the same in full is the length between the middles of the first and the
+    last pixel, by the number of steps.
+    """
+    for axis in ElementTree.parse(path).iterfind(".//{*}DimensionDescription"):
+        if axis.get("DimID") != "X" or MICRONS.get(axis.get("Unit", "")) != 1.0:
+            continue
+        told = float(axis.get("Voxel", "0"))
+        steps = float(axis.get("Length", "0")) / (int(axis.get("NumberOfElements", "0")) - 1)
+        return Notes({steps if abs(steps - told) < ROUNDED_UM else told})
+    return Notes()
+
+
 def _htd(path: Path) -> Notes:
     """Read the names of wavelengths of an ``.HTD``: ``"WaveName1", "DAPI"``."""
     rows = csv.reader(path.read_text(encoding="latin-1").splitlines(), skipinitialspace=True)
@@ -215,4 +243,5 @@ READERS: dict[str, tuple[str, Callable[[Path], Notes]]] = {
     "Index.ref.xml": ("Harmony", _harmony),
     "MeasurementDetail.mrf": ("Yokogawa", _yokogawa),
     "*.[Hh][Tt][Dd]": ("MetaXpress", _htd),
+    f"*{LAS_X}": ("LAS X", _las_x),
 }

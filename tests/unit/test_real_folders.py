@@ -530,3 +530,30 @@ def test_tiles_of_keyence_are_no_frames(tmp_path):
     assert (found.n_frames, found.channels) == (1, ["CH1", "CH4"])
     plate(tmp_path / "time", "s_Image_T{t:04d}_XY01_00001_Z00{z}_CH1.tif", t=T, z=[1, 2])
     assert look(tmp_path / "time", z_policy="max").n_frames == 3
+
+
+def test_the_properties_of_las_x_tell_the_size_of_a_pixel(tmp_path):
+    axis = (
+        '<DimensionDescription DimID="X" NumberOfElements="512" Length="{}" Unit="µm" Voxel="{}"/>'
+    )
+    for series, (length, voxel) in {"01": (364.71, 0.714), "02": (100.0, 0.5)}.items():
+        plate(tmp_path, f"P_Series0{series}_t{{t}}_ch0{{c}}.tif", t=T, c=[0, 1])
+        path = tmp_path / "MetaData" / f"P_Series0{series}_Properties.xml"
+        path.parent.mkdir(exist_ok=True)
+        text = f"<Data><Image>{axis.format(length, voxel)}</Image></Data>"
+        path.write_text(text, encoding="utf-8")
+    found = look(tmp_path, position="Series001")
+    assert found.pixel_size_um == pytest.approx(364.71 / 511)
+    assert found.sources["pixel_size_um"] == "P_Series001_Properties.xml of LAS X"
+    assert look(tmp_path, position="Series002").pixel_size_um == 0.5
+
+
+def test_transcripts_in_a_folder_of_their_own_are_not_left_out(tmp_path):
+    """G4X; `init` proposed the images as a movie and said nothing of the table."""
+    image(tmp_path / "h_and_e" / "nuclear.tif")
+    table = pd.DataFrame({"x_pixel_coordinate": [1.0], "y_pixel_coordinate": [1.0]})
+    (tmp_path / "rna").mkdir()
+    table.assign(gene_name="Gad1").to_csv(tmp_path / "rna" / "transcript_table.csv.gz")
+    rows = {proposal.sample: proposal for proposal in cc.propose_sheet([tmp_path])}
+    assert rows["rna"].row["assay"] == "merfish"
+    assert "no stain images" in rows["rna"].problem
