@@ -18,7 +18,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from cellsam_core.errors import InputError
+from cellsam_core.files.image_stack import ZChoice
 from cellsam_core.files.ome_xml import MICRONS
+from cellsam_core.files.stack import read_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 UM_PER_M = 1e6
 LAS_X = "_Properties.xml"
+OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 ROUNDED_UM = 6e-4
 """Largest error of a pixel size that was rounded to three digits behind the point."""
 
@@ -73,7 +77,9 @@ def add_notes(
     """
     path = _find(images[0].path)
     if path is None:
-        return stack, []
+        return (
+            (stack, []) if keep_names else _name(stack, images, _ome(stack, images), "the OME-XML")
+        )
     program, read = next(READERS[name] for name in READERS if path.match(name))
     try:
         notes = _read(path, path.stat().st_mtime_ns, read)
@@ -87,7 +93,31 @@ def add_notes(
     is_told = stack.times_s or stack.frame_interval_s is not None
     if not is_told and len(times) == len(stack.planes) > 1:
         stack = replace(stack, times_s=times, scales_from=source)
-    names = [] if keep_names else _names(stack, images, notes)
+    return (stack, []) if keep_names else _name(stack, images, notes, source)
+
+
+def _ome(stack: Stack, images: Sequence[NamedImage]) -> Notes:
+    """Read the names of channels in images of one channel each, whose own names have numbers."""
+    notes = Notes()
+    file_of = {image.channel: image.path for image in images}
+    for key in stack.channels:
+        path = file_of.get(key)
+        is_numbered = re.fullmatch(r"\D{0,9}\d+", key) is not None
+        if path is None or not is_numbered or not path.name.lower().endswith(OME_SUFFIXES):
+            return Notes()
+        try:
+            own = read_stack(path, z=ZChoice("max")).channels
+        except InputError:
+            return Notes()  # of a set that is not whole, or is read file by file
+        notes.channels.update({path.name: own[0]} if len(own) == 1 else {})
+    return notes
+
+
+def _name(
+    stack: Stack, images: Sequence[NamedImage], notes: Notes, source: str
+) -> tuple[Stack, list[str]]:
+    """Give channels the names that a program tells, and say so."""
+    names = _names(stack, images, notes)
     if not names:
         return stack, []
     pairs = ", ".join(f"{a} is {b}" for a, b in zip(stack.channels, names, strict=True))

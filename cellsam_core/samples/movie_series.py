@@ -11,6 +11,7 @@ import numpy as np
 
 from cellsam_core.files.filenames import missing_frame
 from cellsam_core.files.stack import read_stack
+from cellsam_core.files.tiff_header import MAX_UNNAMED_CHANNELS
 from cellsam_core.samples.movie_files import error
 
 if TYPE_CHECKING:
@@ -131,7 +132,19 @@ class SeriesReader:
         whole = replace(stacks[0], planes=planes, times_s=tuple(times) if is_known else ())
         sentence = f"{len(stacks)} stacks are joined in time: {', '.join(names[:4])}"
         sentence += ", ..." if len(names) > 4 else ""
-        return Series(whole, None, [f"{sentence}."])
+        return Series(whole, None, [f"{sentence}.", *self._doubt(stacks)])
+
+    def _doubt(self, stacks: list[Stack]) -> list[str]:
+        """Tell that a few pages in each file may be channels, where nothing says what they are."""
+        counts = {len(stack.planes) for stack in stacks}
+        n_pages = max(counts)
+        is_told = self.n_channels or stacks[0].kind != "tiff_stack" or stacks[0].scales_from
+        if is_told or len(counts) > 1 or n_pages > MAX_UNNAMED_CHANNELS:
+            return []
+        return [
+            f"Each of the {len(stacks)} files has {n_pages} pages, which are taken for frames: if "
+            f"they are channels, write {n_pages} names into the column `channels`."
+        ]
 
 
 def refuse_different(first: Stack, other: Stack, *, across_channels: bool) -> None:

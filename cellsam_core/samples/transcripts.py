@@ -103,8 +103,9 @@ def find_columns(
             path,
             found=f"the columns {listed}" if names else "an empty file",
             expected=f"the gene of each transcript in a column named {' or '.join(TOLD_COLUMNS)}",
-            remedy=f"add the column gene, by the codebook, for each {BARCODE_COLUMN}"
-            if BARCODE_COLUMN in present
+            remedy="rename the column of the genes to gene or, if there is none, add it by the "
+            f"codebook, for each {BARCODE_COLUMN}"
+            if BARCODE_COLUMN in present and not similar
             else f"rename the column{similar}",
         )
     um_pairs, px_pairs = ((), LOCAL_COLUMNS) if of_one_field else (UM_COLUMNS, PX_COLUMNS)

@@ -461,7 +461,7 @@ def test_barcodes_of_merlin_get_their_genes_as_told(tmp_path):
     options = cc.InspectOptions(pixel_size_um=0.1)
     found = follow(
         lambda: cc.inspect(tmp_path, assay="merfish", options=options),
-        "add the column gene, by the codebook",
+        "add it by the codebook",
         lambda: table.assign(gene=["Gad1", "Sst"]).to_csv(tmp_path / "barcodes.csv", index=False),
     )
     assert found.transcripts.n_rows == 2
@@ -557,3 +557,28 @@ def test_transcripts_in_a_folder_of_their_own_are_not_left_out(tmp_path):
     rows = {proposal.sample: proposal for proposal in cc.propose_sheet([tmp_path])}
     assert rows["rna"].row["assay"] == "merfish"
     assert "no stain images" in rows["rna"].problem
+
+
+def test_single_images_of_ome_tiff_name_their_channels(tmp_path):
+    for t, (c, name) in itertools.product(T, enumerate(("DAPI", "GFP"))):
+        metadata = {"axes": "YX", "Channel": {"Name": [name]}}
+        image(tmp_path / f"exp_t{t:03d}_c{c}.ome.tif", metadata=metadata)
+    found = look(tmp_path)
+    assert (found.n_frames, found.channels) == (3, ["DAPI", "GFP"])
+    assert "c0 is DAPI, c1 is GFP" in found.warnings[-1]
+    assert look(tmp_path, channels="c1").channels == ["c1"]
+    unnamed = tmp_path / "unnamed"
+    for t, c in itertools.product(T, (0, 1)):
+        image(unnamed / f"exp_t{t:03d}_c{c}.ome.tif", metadata={"axes": "YX"})
+    assert look(unnamed).channels == ["c0", "c1"]
+
+
+def test_pages_that_may_be_channels_are_told(tmp_path):
+    """NIS-Elements saves the channels of a frame as pages; a split movie has many pages."""
+    for t in T:
+        image(tmp_path / f"WellA01_Seq{t:04d}.tif", (2, *SIZE), metadata=None)
+    found = look(tmp_path)
+    assert found.n_frames == 6
+    assert "if they are channels, write 2 names into the column `channels`" in found.warnings[-1]
+    found = look(tmp_path, channels="DAPI,FITC")
+    assert (found.n_frames, found.channels, found.warnings) == (3, ["DAPI", "FITC"], [])
