@@ -556,8 +556,8 @@ def test_grey_that_was_saved_as_colours_is_one_channel(tmp_path, suffix):
 
 
 def test_a_movie_with_one_coloured_pixel_in_its_last_frame_keeps_its_colours(tmp_path):
-    frames = np.zeros((3, *SHAPE, 3), np.uint8)
-    frames[2, -1, -1, 2] = 1
+    frames = np.ones((3, *SHAPE, 3), np.uint8)
+    frames[2, -1, -1, 2] = 2
     manifest = inspect(colours(tmp_path / "colours", frames))
     assert manifest.channels == ["R", "G", "B"]
     assert manifest.warnings == []

@@ -582,3 +582,25 @@ def test_pages_that_may_be_channels_are_told(tmp_path):
     assert "if they are channels, write 2 names into the column `channels`" in found.warnings[-1]
     found = look(tmp_path, channels="DAPI,FITC")
     assert (found.n_frames, found.channels, found.warnings) == (3, ["DAPI", "FITC"], [])
+
+
+def test_a_stain_in_the_colour_of_its_display_is_one_channel(tmp_path):
+    """ZEN and LAS X save so; it was refused as three channels in the images of c1."""
+    stain = np.random.default_rng(0).integers(1, 200, SIZE).astype(np.uint8)
+    for t, (c, colours) in itertools.product(T, enumerate(([1], [0, 2]), 1)):
+        pixels = np.zeros((*SIZE, 3), np.uint8)
+        pixels[..., colours] = (stain + t)[..., None]
+        tifffile.imwrite(tmp_path / f"e_t{t}c{c}.tif", pixels, photometric="rgb")
+    found = look(tmp_path)
+    assert (found.n_frames, found.channels) == (3, ["c1", "c2"])
+    for t in T:
+        for plane in found.planes[t]:
+            np.testing.assert_array_equal(read_plane(plane), stain + t)
+    assert "Red, green and blue show one stain in e_t0c1.tif" in found.warnings[0]
+    composite = tmp_path / "composite"
+    composite.mkdir()
+    for t in T:
+        pixels = np.zeros((*SIZE, 3), np.uint8)
+        pixels[..., 0], pixels[..., 1] = stain, stain[::-1]
+        tifffile.imwrite(composite / f"e_t{t}.tif", pixels, photometric="rgb")
+    assert look(composite).channels == ["R", "G", "B"]
