@@ -604,3 +604,11 @@ def test_a_stain_in_the_colour_of_its_display_is_one_channel(tmp_path):
         pixels[..., 0], pixels[..., 1] = stain, stain[::-1]
         tifffile.imwrite(composite / f"e_t{t}.tif", pixels, photometric="rgb")
     assert look(composite).channels == ["R", "G", "B"]
+
+
+def test_a_column_is_to_fill_in_only_if_the_remedy_means_the_column(tmp_path):
+    for t, c in itertools.product(T, (1, 2)):
+        image(tmp_path / f"e_t{t}c{c}.tif", (*SIZE, 3), photometric="rgb")
+    (proposal,) = cc.propose_sheet([tmp_path])
+    assert "split the channels into files" in proposal.problem
+    assert proposal.to_fill == {}
