@@ -158,7 +158,11 @@ def split_overlays(images: list[Path]) -> tuple[list[Path], list[Path]]:
         return images, []
     lengths = {len(of) for _, of in wanted}
     begun = {
-        (path.parent, path.name[:n]) for path, match in found.items() if not match for n in lengths
+        (path.parent, path.name[:n])
+        for path, match in found.items()
+        if not match
+        for n in lengths
+        if not path.name[n - 1 : n + 1].isdecimal()  # Image_1 is no beginning of Image_10
     }
     overlays = [p for p, m in found.items() if m and (p.parent, m["of"]) in begun]
     return [path for path in images if path not in set(overlays)], overlays

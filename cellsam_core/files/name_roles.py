@@ -83,8 +83,12 @@ def _role(column: Column, channels: set[str]) -> str:
         return "" if all(map(is_day, column.texts)) else "time"
     if column.kind == "well":
         is_row_c = {text[0] for text in column.texts} == {"C"}
-        # Channels are counted from 0 or 1: C03 and C04 are wells.
-        return "" if is_row_c and min(int(t[1:]) for t in column.texts) < 2 else "position"
+        # Channels are counted from 0 or 1: C03 and C04 are wells. C2 and C3 may be channels of
+        # Fiji of which the first was removed.
+        is_padded = any(text[1] == "0" for text in column.texts)
+        first = min(int(text[1:]) for text in column.texts)
+        may_be_channel = is_row_c and (first < 2 or not is_padded)
+        return "" if may_be_channel else "position"
     if column.kind in ("word", "words"):
         if all(map(LETTERED_POSITION.fullmatch, column.texts)):
             return "position"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+NUMBER_OF_CHANNEL = re.compile(r"(c|ch|channel|w|wave|wavelength)?[_\- ]?\d+", re.IGNORECASE)
+"""Names that say of a channel no more than its number: ``ch1``."""
 
 
 @dataclass(frozen=True)

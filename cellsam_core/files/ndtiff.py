@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,13 @@ def names_on(axis: str, index: Path) -> list[str]:
     list of str
         Texts in the order of their first image; whole numbers without a gap, as text.
     """
+    return list(_names_on(axis, index, index.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _names_on(axis: str, index: Path, changed_ns: int) -> tuple[str, ...]:
+    """Read an index once for all positions; `changed_ns` tells a new one from the old."""
+    del changed_ns
     values: dict[Any, None] = {}
     content, at = index.read_bytes(), 0
     while at + 4 < len(content):
@@ -56,8 +64,8 @@ def names_on(axis: str, index: Path) -> list[str]:
         values |= {} if found is None else {found: None}
     numbers = [value for value in values if isinstance(value, int)]
     if numbers:
-        return [str(number) for number in range(min(numbers), max(numbers) + 1)]
-    return [str(value) for value in values]
+        return tuple(str(number) for number in range(min(numbers), max(numbers) + 1))
+    return tuple(str(value) for value in values)
 
 
 def positions_in(series: Any, index: Path) -> list[str]:

@@ -17,6 +17,7 @@ from cellsam_core.files.image_stack import Stack, ZChoice, z_error
 from cellsam_core.files.lazy import zarr
 from cellsam_core.files.omezarr_arrays import OWN_KEY
 from cellsam_core.files.plane import Plane
+from cellsam_core.files.spatialdata_store import refuse_store
 from cellsam_core.files.suffixes import ARRAY_FILES, STORE_FILES
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def list_images(path: Path) -> list[str]:
 
 def _paths(path: Path) -> dict[str, str]:
     """Find the path of each image in the store by its name."""
+    refuse_store(path)
     with _errors(path):
         group = zarr.open_group(str(path), mode="r")
         ome = _ome_of(group)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import find_images
+from cellsam_core.files.foreign import is_microscope_file
 from cellsam_core.first_steps.recognise import kind_of, name_for
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.positions import positions_of
@@ -134,6 +135,9 @@ def _experiments(path: Path) -> list[Proposal]:
         # Its images alone, without the transcripts, are no movie.
         regions = [] if whole.can_be_read else [propose(folder) for folder in tissues]
         return regions if any(region.can_be_read for region in regions) else [whole]
+    files = [entry for entry in entries if is_microscope_file(entry) and entry.is_file()]
+    if len(files) > 1 and not whole.can_be_read and not folders and not find_images(path, 0):
+        return [propose(file) for file in files]
     needs_pattern = "pattern" in whole.to_fill
     if not holds_tissues and not needs_pattern and (whole.can_be_read or not folders):
         return [whole]
@@ -257,9 +261,12 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
         to_fill |= {"nuclear_channel": sentence, "cell_channel": sentence}
         found += notes
         return replace(proposal, row=row, found=found, to_fill=to_fill, problem=str(error))
+    is_coloured = RGB in roles.values()
     for role, names in roles.items():
-        if names == RGB or len(manifest.channels) == 1:
+        if is_coloured or len(manifest.channels) == 1:
+            # No column is filled: an empty one means both, the red and the grey of the colours.
             stain = "grey of the colours" if names == RGB else names[0]
+            stain += " (red, which haematoxylin absorbs)" if names == RGB[:1] else ""
             found.append(f"segmented as {role}: {stain}")
             continue
         row[f"{role}_channel"] = ",".join(names)
@@ -268,7 +275,7 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
         fused = ", fused" if is_fused(names) else ""
         found.append(f"{role}_channel {','.join(names)}: {told}{fused}")
     rest = [name for name in manifest.channels if [name] not in list(roles.values())]
-    if manifest.assay == "movie" and len(rest) > 1:
+    if manifest.assay == "movie" and len(rest) > 1 and not is_coloured:
         found.append(f"ratio: write NUM/DEN if two of {', '.join(rest)} are a ratiometric reporter")
     found += notes
     return replace(proposal, row=row, found=found, to_fill=to_fill)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.named_images import NUMBER_OF_CHANNEL
 from cellsam_core.models import is_published
 
 if TYPE_CHECKING:
@@ -132,7 +133,10 @@ def _require(images: RawImages, name: str) -> None:
             images.name,
             found=f"no channel {name!r}",
             expected=f"one of {', '.join(images.channels)}",
-            remedy="correct the channel's name",
+            remedy="write one of these names, or, to keep the names in the file names, write all of"
+            " those into the column `channels`, separated by commas"
+            if NUMBER_OF_CHANNEL.fullmatch(name)
+            else "correct the channel's name",
         )
     if name in images.partial:
         whole = [channel for channel in images.channels if channel not in images.partial]

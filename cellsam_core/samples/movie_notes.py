@@ -1,59 +1,26 @@
-"""Files that acquisition programs write beside their images: pixel size, times, channels.
-
-Read are ``metadata.txt`` of Micro-Manager, ``Index.idx.xml`` of Harmony (Operetta, Opera Phenix),
-``MeasurementDetail.mrf`` of Yokogawa, ``*.HTD`` of MetaXpress (ImageXpress), and
-``MetaData/*_Properties.xml`` of LAS X.
-"""
+"""Pixel size, times and channels of a movie, from files beside its images."""
 
 from __future__ import annotations
 
-import csv
-import json
-import re
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import lru_cache
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.image_stack import ZChoice
-from cellsam_core.files.ome_xml import MICRONS
+from cellsam_core.files.named_images import NUMBER_OF_CHANNEL
+from cellsam_core.files.sidecars import Notes, find_sidecar, read_sidecar
 from cellsam_core.files.stack import read_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from cellsam_core.files.image_stack import Stack
     from cellsam_core.files.named_images import NamedImage
 
-UM_PER_M = 1e6
-LAS_X = "_Properties.xml"
 OME_SUFFIXES = (".ome.tif", ".ome.tiff")
-ROUNDED_UM = 6e-4
-"""Largest error of a pixel size that was rounded to three digits behind the point."""
-
-
-@dataclass
-class Notes:
-    """Statements of a file about the images beside it.
-
-    Attributes
-    ----------
-    pixel_um
-        Widths and heights of pixels, um.
-    seconds
-        Time of an image, s, by its file name.
-    channels
-        Name of a channel, by the file name of an image or by the channel's part of it (``w1``).
-    """
-
-    pixel_um: set[float] = field(default_factory=set)
-    seconds: dict[str, float] = field(default_factory=dict)
-    channels: dict[str, str] = field(default_factory=dict)
 
 
 def add_notes(
@@ -75,25 +42,55 @@ def add_notes(
     Stack, list of str
         With pixel size, times and channel names; and sentences for the report.
     """
-    path = _find(images[0].path)
-    if path is None:
+    found = find_sidecar(images[0].path)
+    if found is None:
         return (
             (stack, []) if keep_names else _name(stack, images, _ome(stack, images), "the OME-XML")
         )
-    program, read = next(READERS[name] for name in READERS if path.match(name))
+    path, kind = found
+    source = f"{path.name} of {kind.program}"
     try:
-        notes = _read(path, path.stat().st_mtime_ns, read)
+        notes = read_sidecar(path, path.stat().st_mtime_ns, kind.read)
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError, ElementTree.ParseError):
-        return stack, [f"{path.name} of {program} can't be read: what it says is not known."]
-    source = f"{path.name} of {program}"
+        return stack, [f"{source} can't be read: what it says is not known."]
+    if notes.images and any(image.path.name not in notes.images for image in images):
+        return stack, [f"{source} does not name all of these images: what it says is not used."]
+    stack, told = _add_scales(stack, images, notes, source)
+    if keep_names:
+        return stack, told
+    stack, named = _name(stack, images, notes, source)
+    return stack, told + named
+
+
+def _add_scales(
+    stack: Stack, images: Sequence[NamedImage], notes: Notes, source: str
+) -> tuple[Stack, list[str]]:
+    """Add pixel size and times, unless the images are not those that the file tells of."""
+    told = []
     size = next(iter(notes.pixel_um)) if len(notes.pixel_um) == 1 else None
     if stack.pixel_size_um is None and size is not None and size > 0:
-        stack = replace(stack, pixel_size_um=size, scales_from=source)
-    times = _times(images, notes)
+        width = stack.shape_yx[1]
+        if notes.widths_px and width not in notes.widths_px:
+            widths = ", ".join(map(str, sorted(notes.widths_px)))
+            told = [
+                f"{source} tells of images that are {widths} px wide, and these are {width} px "
+                "wide: its pixel size is not used."
+            ]
+        else:
+            stack = replace(stack, pixel_size_um=size, scales_from=source)
+    times = _times(images, notes) or _stamped(len(stack.planes), notes)
     is_told = stack.times_s or stack.frame_interval_s is not None
     if not is_told and len(times) == len(stack.planes) > 1:
         stack = replace(stack, times_s=times, scales_from=source)
-    return (stack, []) if keep_names else _name(stack, images, notes, source)
+    return stack, told
+
+
+def _stamped(n_frames: int, notes: Notes) -> tuple[float, ...]:
+    """Seconds of each frame since the first, where all frames have as many planes."""
+    if len(notes.stamps) % n_frames:
+        return ()
+    times = notes.stamps[:: max(len(notes.stamps) // n_frames, 1)]
+    return () if any(b <= a for a, b in pairwise(times)) else times
 
 
 def _ome(stack: Stack, images: Sequence[NamedImage]) -> Notes:
@@ -102,8 +99,11 @@ def _ome(stack: Stack, images: Sequence[NamedImage]) -> Notes:
     file_of = {image.channel: image.path for image in images}
     for key in stack.channels:
         path = file_of.get(key)
-        is_numbered = re.fullmatch(r"\D{0,9}\d+", key) is not None
-        if path is None or not is_numbered or not path.name.lower().endswith(OME_SUFFIXES):
+        if (
+            path is None
+            or NUMBER_OF_CHANNEL.fullmatch(key) is None
+            or not path.name.lower().endswith(OME_SUFFIXES)
+        ):
             return Notes()
         try:
             own = read_stack(path, z=ZChoice("max")).channels
@@ -146,132 +146,5 @@ def _names(stack: Stack, images: Sequence[NamedImage], notes: Notes) -> list[str
     ]
     names = [" ".join(name.replace(",", " ").split()) for name in names]
     is_whole = "" not in names and len(set(names)) == len(names)
-    return names if is_whole and tuple(names) != stack.channels else []
-
-
-def _find(image: Path) -> Path | None:
-    """Find the file in the folder of an image, or in the one above."""
-    leica = [
-        path
-        for path in sorted((image.parent / "MetaData").glob(f"*{LAS_X}"))
-        if path.name.removesuffix(LAS_X) in image.stem
-    ]
-    if leica:
-        return max(leica, key=lambda path: len(path.name))
-    for folder in (image.parent, image.parent.parent):
-        for pattern in READERS:
-            path = next(iter(sorted(folder.glob(pattern))), None)
-            if path is not None and path.is_file():
-                return path
-    return None
-
-
-@lru_cache(maxsize=2)
-def _read(path: Path, changed_ns: int, read: Callable[[Path], Notes]) -> Notes:
-    """Read a file once for all positions of a plate; `changed_ns` tells a new one from the old."""
-    del changed_ns
-    return read(path)
-
-
-def _micro_manager(path: Path) -> Notes:
-    """Read the frames of ``metadata.txt``; version 2 names a file by its key, 1.4 inside."""
-    notes = Notes()
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if not text.lstrip().startswith("{"):
-        return notes  # a file of the user's
-    content = json.loads(text)
-    listed = content.get("Summary", {}).get("ChNames")
-    for key, frame in content.items():
-        if not isinstance(frame, dict):
-            continue
-        own = frame.get("FileName") or key.partition("-")[2]
-        name = str(own).replace("\\", "/").rsplit("/", 1)[-1]
-        notes.pixel_um.update(_numbers(frame, "PixelSizeUm"))
-        notes.seconds.update((name, ms / 1000) for ms in _numbers(frame, "ElapsedTime-ms"))
-        index = re.search(r"img_channel(\d+)_", name)
-        if index and isinstance(listed, list) and int(index[1]) < len(listed):
-            notes.channels[name] = str(listed[int(index[1])])
-    if not notes.pixel_um:
-        notes.pixel_um.update(_numbers(content.get("Summary", {}), "PixelSize_um"))
-    return notes
-
-
-def _numbers(values: dict[str, Any], name: str) -> list[float]:
-    value = values.get(name)
-    return [float(value)] if isinstance(value, int | float) else []
-
-
-def _harmony(path: Path) -> Notes:
-    """Read the images of ``Index.idx.xml``; version 6 tells of channels in a list of their own."""
-    notes = Notes()
-    of_channel: dict[str, str] = {}
-    channel_of: dict[str, str] = {}
-    for _, element in ElementTree.iterparse(path):
-        kind = element.tag.rpartition("}")[2]
-        if kind not in ("Image", "Entry"):
-            continue
-        said = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in element}
-        name = said.get("URL", "")
-        if kind == "Entry" and "ChannelName" in said:
-            of_channel[element.get("ChannelID", "")] = said["ChannelName"]
-        if name:
-            channel_of[name] = said.get("ChannelID", "")
-            notes.seconds.update((name, seconds) for seconds in _harmony_seconds(said))
-            notes.channels.update({name: said["ChannelName"]} if "ChannelName" in said else {})
-        if "ImageResolutionX" in said:
-            notes.pixel_um.add(round(UM_PER_M * float(said["ImageResolutionX"]), 9))
-        element.clear()
-    told = {name: of_channel.get(channel, "") for name, channel in channel_of.items()}
-    notes.channels = told | notes.channels
-    return notes
-
-
-def _harmony_seconds(said: dict[str, str]) -> list[float]:
-    if "MeasurementTimeOffset" in said:
-        return [float(said["MeasurementTimeOffset"])]
-    return [datetime.fromisoformat(said["AbsTime"]).timestamp()] if "AbsTime" in said else []
-
-
-def _yokogawa(path: Path) -> Notes:
-    """Read the size of a pixel of the channels of ``MeasurementDetail.mrf``, um."""
-    sizes = {
-        float(value)
-        for channel in ElementTree.parse(path).iterfind(".//{*}MeasurementChannel")
-        for key, value in channel.attrib.items()
-        if key.endswith("HorizontalPixelDimension")
-    }
-    return Notes(sizes)
-
-
-def _las_x(path: Path) -> Notes:
-    """Read the size of a pixel of ``MetaData/Series001_Properties.xml``.
-
-    ``Voxel`` is rounded; the same in full is the length between the middles of the first and the
-    last pixel, by the number of steps.
-    """
-    for axis in ElementTree.parse(path).iterfind(".//{*}DimensionDescription"):
-        if axis.get("DimID") != "X" or MICRONS.get(axis.get("Unit", "")) != 1.0:
-            continue
-        told = float(axis.get("Voxel", "0"))
-        steps = float(axis.get("Length", "0")) / (int(axis.get("NumberOfElements", "0")) - 1)
-        return Notes({steps if abs(steps - told) < ROUNDED_UM else told})
-    return Notes()
-
-
-def _htd(path: Path) -> Notes:
-    """Read the names of wavelengths of an ``.HTD``: ``"WaveName1", "DAPI"``."""
-    rows = csv.reader(path.read_text(encoding="latin-1").splitlines(), skipinitialspace=True)
-    said = {row[0]: row[1].strip() for row in rows if len(row) > 1}
-    waves = {key.removeprefix("WaveName"): text for key, text in said.items() if text}
-    found = {f"w{number}": text for number, text in waves.items() if number.isdecimal()}
-    return Notes(channels=found)
-
-
-READERS: dict[str, tuple[str, Callable[[Path], Notes]]] = {
-    "metadata.txt": ("Micro-Manager", _micro_manager),
-    "Index.idx.xml": ("Harmony", _harmony),
-    "Index.ref.xml": ("Harmony", _harmony),
-    "MeasurementDetail.mrf": ("Yokogawa", _yokogawa),
-    "*.[Hh][Tt][Dd]": ("MetaXpress", _htd),
-    f"*{LAS_X}": ("LAS X", _las_x),
-}
+    are_new = [name.lower() for name in names] != [name.lower() for name in stack.channels]
+    return names if is_whole and are_new else []

@@ -17,23 +17,26 @@ class Method(NamedTuple):
 
     Attributes
     ----------
-    sign
-        Pattern of the file's name.
+    sign, content
+        Pattern of the file's name, and a word in its first lines.
     found, expected, remedy
         As of `InputError`.
     """
 
     sign: re.Pattern[str]
+    content: str
     found: str
     expected: str
     remedy: str
 
 
+BEGINNING_CHARACTERS = 4096
 _IMAGED = "transcripts of which each was seen in an image, or a movie"
 _ALONE = "put its images into a folder of their own, if you want nothing but their cells"
 METHODS = (
     Method(
         re.compile(r"codebook\.json"),
+        "codeword",
         "raw rounds in the SpaceTx format of starfish, whose rounds are no time points",
         "decoded transcripts, or raw rounds with a sheet rounds.csv",
         "decode them with starfish and save the transcripts beside the stain, as transcripts.csv"
@@ -41,12 +44,14 @@ METHODS = (
     ),
     Method(
         re.compile(r".*\.(gem|gem\.gz|gef)"),
+        "",
         "the counts of Stereo-seq",
         _IMAGED,
         _ALONE,
     ),
     Method(
         re.compile(r"tissue_positions(_list)?\.(csv|parquet)"),
+        "",
         "the counts of Visium",
         _IMAGED,
         _ALONE,
@@ -75,10 +80,18 @@ def refuse_other_method(root: Path, folders: Iterable[Path]) -> None:
     for folder in sorted(within):
         for file in sorted(f.name for f in folder.iterdir()):
             method = next((m for m in METHODS if m.sign.fullmatch(file)), None)
-            if method is not None:
+            if method is not None and _says(folder / file, method.content):
                 raise InputError(
                     folder,
                     found=f"{method.found} (file {file})",
                     expected=method.expected,
                     remedy=method.remedy,
                 )
+
+
+def _says(file: Path, word: str) -> bool:
+    """Tell whether the beginning of a text has a word; any file has the empty one."""
+    if not word:
+        return True
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        return word in stream.read(BEGINNING_CHARACTERS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.spatialdata_store import refuse_store
 from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.samples.axes import check_axes
 from cellsam_core.samples.manifest import Manifest
@@ -100,6 +101,7 @@ def inspect_spatial(
             expected="a folder with stain images and transcripts",
             remedy="correct path in the sample sheet",
         )
+    refuse_store(folder)
     _refuse_unknown("format", format, ("auto", *FORMATS))
     _refuse_unknown("z_policy", z_policy, Z_POLICIES)
     _refuse_unknown("orientation", orientation or "as_is", tuple(ORIENTATIONS))

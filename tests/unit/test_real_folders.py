@@ -99,7 +99,7 @@ def test_rounds_and_counts_of_other_methods_are_no_movies(tmp_path):
     for r in range(3):
         image(starfish / f"primary-fov_000-c0-r{r}-z0.tiff")
     (starfish / "experiment.json").write_text("{}")
-    (starfish / "codebook.json").write_text("{}")
+    (starfish / "codebook.json").write_text('{"mappings": [{"codeword": []}]}')
     image(visium / "outs" / "spatial" / "tissue_hires_image.tif")
     (visium / "outs" / "spatial" / "tissue_positions.csv").write_text("barcode\n")
     image(stereo / "SS2000_D1_regist.tif")
@@ -534,16 +534,16 @@ def test_tiles_of_keyence_are_no_frames(tmp_path):
 
 def test_the_properties_of_las_x_tell_the_size_of_a_pixel(tmp_path):
     axis = (
-        '<DimensionDescription DimID="X" NumberOfElements="512" Length="{}" Unit="µm" Voxel="{}"/>'
+        '<DimensionDescription DimID="X" NumberOfElements="40" Length="{}" Unit="µm" Voxel="{}"/>'
     )
-    for series, (length, voxel) in {"01": (364.71, 0.714), "02": (100.0, 0.5)}.items():
+    for series, (length, voxel) in {"01": (27.832, 0.714), "02": (100.0, 0.5)}.items():
         plate(tmp_path, f"P_Series0{series}_t{{t}}_ch0{{c}}.tif", t=T, c=[0, 1])
         path = tmp_path / "MetaData" / f"P_Series0{series}_Properties.xml"
         path.parent.mkdir(exist_ok=True)
         text = f"<Data><Image>{axis.format(length, voxel)}</Image></Data>"
         path.write_text(text, encoding="utf-8")
     found = look(tmp_path, position="Series001")
-    assert found.pixel_size_um == pytest.approx(364.71 / 511)
+    assert found.pixel_size_um == pytest.approx(27.832 / 39)
     assert found.sources["pixel_size_um"] == "P_Series001_Properties.xml of LAS X"
     assert look(tmp_path, position="Series002").pixel_size_um == 0.5
 
@@ -612,3 +612,77 @@ def test_a_column_is_to_fill_in_only_if_the_remedy_means_the_column(tmp_path):
     (proposal,) = cc.propose_sheet([tmp_path])
     assert "split the channels into files" in proposal.problem
     assert proposal.to_fill == {}
+
+
+def test_channels_of_fiji_whose_first_was_removed_are_no_wells(tmp_path):
+    plate(tmp_path / "fiji", "C{c}-movie_t{t:02d}.tif", c=[2, 3], t=T)
+    found = cc.inspect(
+        tmp_path / "fiji", assay="movie", options=cc.InspectOptions(channels="C2,C3")
+    )
+    assert (found.n_frames, found.channels) == (3, ["C2", "C3"])
+    plate(tmp_path / "plate", "C{c:02d}_t{t:02d}.tif", c=[3, 4], t=T)
+    assert look(tmp_path / "plate", position="C03").n_frames == 3
+
+
+def test_the_overlay_of_one_number_is_not_that_of_another(tmp_path):
+    image(tmp_path / "pos1_merged.tif")
+    plate(tmp_path, "pos{p}.tif", p=[10, 11])
+    with pytest.raises(InputError, match="pos1_merged"):
+        look(tmp_path)
+
+
+def test_texts_and_codebooks_of_other_kinds_do_not_make_a_movie_a_tissue(tmp_path):
+    plate(tmp_path, "cells_t{t}.tif", t=T)
+    (tmp_path / "hotspots of the camera.txt").write_text("dead pixels: 3 and 7\n")
+    (tmp_path / "codebook.json").write_text('{"plate": "A"}')
+    (proposal,) = cc.propose_sheet([tmp_path])
+    assert (proposal.row["assay"], proposal.problem) == ("movie", "")
+
+
+def test_several_files_of_a_microscope_get_a_row_each(tmp_path):
+    for name in ("a.nd2", "b.nd2", "c.czi"):
+        (tmp_path / name).write_bytes(bytes(300))
+    rows = [proposal.row for proposal in cc.propose_sheet([tmp_path])]
+    assert [row["sample"] for row in rows] == ["a", "b", "c"]
+
+
+def test_coloured_frames_are_proposed_as_they_are_segmented(tmp_path):
+    """Red was "guessed from the name", and the sheet left the grey of the colours out."""
+    for t in T:
+        pixels = np.random.default_rng(t).integers(0, 255, (*SIZE, 3)).astype(np.uint8)
+        tifffile.imwrite(tmp_path / f"e_t{t}.tif", pixels, photometric="rgb")
+    (proposal,) = cc.propose_sheet([tmp_path])
+    assert not {"nuclear_channel", "cell_channel"} & set(proposal.row)
+    assert "segmented as nuclear: R (red, which haematoxylin absorbs)" in proposal.found
+    assert "segmented as cell: grey of the colours" in proposal.found
+    assert not any("ratio" in sentence for sentence in proposal.found)
+
+
+def test_a_store_of_spatialdata_is_named_as_such(tmp_path):
+    import zarr
+
+    store = zarr.open_group(str(tmp_path / "tissue.zarr"), mode="w")
+    store.attrs["spatialdata_attrs"] = {"version": "0.2"}
+    for assay in ("movie", "merfish"):
+        with pytest.raises(InputError, match=r"a store of SpatialData.* the instrument wrote"):
+            cc.inspect(tmp_path / "tissue.zarr", assay=assay)
+    with pytest.raises(InputError, match="a store of SpatialData"):
+        cc.propose_sheet([tmp_path])
+
+
+def test_old_names_of_channels_are_kept_as_told(tmp_path):
+    """A sheet of before names `ch1`, which now bears the name that Harmony gave it."""
+    from cellsam_core.preprocessing.channels import choose_roles
+    from cellsam_core.preprocessing.images import images_of_manifest
+
+    harmony(tmp_path, 5)
+    options: dict[str, object] = {"position": "f01"}
+
+    def keep() -> None:
+        options["channels"] = "ch1,ch2"
+
+    def choose() -> object:
+        return choose_roles(images_of_manifest(look(tmp_path, **options)), "ch1", None)
+
+    told = r"write one of these names, or, to keep the names in the file names, .* `channels`"
+    assert follow(choose, told, keep) == {"nuclear": ["ch1"]}

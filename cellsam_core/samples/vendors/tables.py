@@ -12,6 +12,8 @@ from cellsam_core.files.tables import table_errors
 from cellsam_core.samples.table_rows import TABLE_SUFFIXES, column_names, parquet_parts
 from cellsam_core.samples.transcripts import BARCODE_COLUMN, SURE_GENE_COLUMNS, has_coordinates
 
+MIN_COLUMNS = 3
+MAX_LINE_CHARACTERS = 10_000
 TRANSCRIPTS = re.compile(r"transcript|spots", re.IGNORECASE)
 
 
@@ -44,12 +46,20 @@ def _is_like_one(file: Path) -> bool:
 
 
 def text_tables(folder: Path) -> list[Path]:
-    """List text files named like a table of transcripts, whose suffix does not tell a table."""
+    """List tables named like one of transcripts, whose suffix tells no table: ``S_results.txt``."""
     return [
         file
         for file in sorted(folder.glob("*.txt"))
-        if TRANSCRIPTS.search(file.name) and not file.name.endswith(TABLE_SUFFIXES)
+        if TRANSCRIPTS.search(file.name)
+        and not file.name.endswith(TABLE_SUFFIXES)
+        and _has_columns(file)
     ]
+
+
+def _has_columns(file: Path) -> bool:
+    """Tell by its first line if a text has the columns of a table: x, y and gene at the least."""
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        return len(re.split(r"[\t,;]", stream.readline(MAX_LINE_CHARACTERS))) >= MIN_COLUMNS
 
 
 def transcript_table(folder: Path) -> Path:
