@@ -13,7 +13,7 @@ import pyarrow as pa
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import table_errors
 from cellsam_core.samples.manifest import Manifest
-from cellsam_core.samples.placement import place_in_um, place_transcripts
+from cellsam_core.samples.placement import place_in_um, place_transcripts, tell_rejected
 from cellsam_core.samples.table_rows import TableInMemory
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def place(
         path = transcripts
     if image is None:
         source = place_in_um(path, pixel_size_um, min_qv=inputs.min_qv)
+        warnings = tell_rejected(source)
     else:
         source, warnings = place_transcripts(
             path,
@@ -59,8 +60,8 @@ def place(
             min_qv=inputs.min_qv,
             outside=inputs.outside,
         )
-        for warning in warnings:
-            log.warning(warning)
+    for warning in warnings:
+        log.warning(warning)
     # A source names its table by text, which would lose one in memory.
     return replace(source, path=path) if isinstance(path, TableInMemory) else source
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cellsam_core.files.suffixes import RASTER_SUFFIXES, STORE_FILES, TIFF_SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 IMAGE_SUFFIXES = TIFF_SUFFIXES + RASTER_SUFFIXES
 LABEL_NAME = re.compile(
@@ -42,7 +42,7 @@ DERIVED_FOLDER = re.compile(
 )
 """Names of folders beside the images that hold what was made of them: ``Projection``."""
 
-OVERLAY = re.compile(r"(?P<of>.+?)[_\- ](overlay|merged?|composite)", re.IGNORECASE)
+OVERLAY = re.compile(r"(?P<of>.+?)[_\- ](?P<word>overlay|merged?|composite)", re.IGNORECASE)
 """Names of pictures of all channels that programs write beside those: ``Image_00001_Overlay``."""
 
 
@@ -144,8 +144,17 @@ def _below(folder: Path, depth: int) -> list[Path]:
     return [] if is_store else find_images(folder, depth)
 
 
-def split_overlays(images: list[Path]) -> tuple[list[Path], list[Path]]:
+def split_overlays(
+    images: list[Path], channels: Collection[str] = ()
+) -> tuple[list[Path], list[Path]]:
     """Tell images of one channel from pictures of all channels, which are named like them.
+
+    Parameters
+    ----------
+    images
+        Files.
+    channels
+        Names of channels, which are no overlays.
 
     Returns
     -------
@@ -153,6 +162,7 @@ def split_overlays(images: list[Path]) -> tuple[list[Path], list[Path]]:
         An overlay is a file whose name begins like that of another image of its folder.
     """
     found = {path: OVERLAY.fullmatch(image_stem(path)) for path in images}
+    found = {p: None if m and m["word"] in channels else m for p, m in found.items()}
     wanted = {(path.parent, match["of"]) for path, match in found.items() if match}
     if not wanted:
         return images, []
@@ -164,8 +174,8 @@ def split_overlays(images: list[Path]) -> tuple[list[Path], list[Path]]:
         for n in lengths
         if not path.name[n - 1 : n + 1].isdecimal()  # Image_1 is no beginning of Image_10
     }
-    overlays = [p for p, m in found.items() if m and (p.parent, m["of"]) in begun]
-    return [path for path in images if path not in set(overlays)], overlays
+    overlays = {p: m for p, m in found.items() if m and (p.parent, m["of"]) in begun}
+    return [path for path in images if path not in overlays], list(overlays)
 
 
 def is_label_folder(folder: Path) -> bool:

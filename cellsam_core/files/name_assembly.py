@@ -30,11 +30,11 @@ def assemble_names(
     for column, role in zip(columns, roles, strict=True):
         by_role[role.kind].append(column)
     tells = {c for c, role in zip(columns, roles, strict=True) if role.kind}
-    name_of = {column: _channel_names(column, columns, tells) for column in by_role["channel"]}
+    parts = [_channel_names(column, columns, tells) for column in by_role["channel"]]
     images = []
     for i, path in enumerate(paths):
         frame, time_s = _time_of(by_role["time"], i)
-        channel = "_".join(name_of[c][i] for c in by_role["channel"]) or None
+        channel = "_".join(names[i] for names in parts) or None
         position = [_position_name(c, i) for c in by_role["position"]]
         z = next((int(c.texts[i]) for c in by_role["z"]), None)
         wells = [_padded(c.texts[i]) for c in by_role["position"] if c.kind == "well"]

@@ -131,7 +131,8 @@ def split_foreign(names: list[str]) -> tuple[list[int], list[int]]:
         if not others:
             break
         if len(others) * MIN_SHARE_OF_OTHERS < len(names):
-            return [i for i in every if i not in set(others)], others
+            foreign = set(others)
+            return [i for i in every if i not in foreign], others
     return every, []
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import find_images
 from cellsam_core.files.foreign import is_microscope_file
+from cellsam_core.files.spatialdata_store import refuse_store
 from cellsam_core.first_steps.recognise import kind_of, name_for
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.positions import positions_of
@@ -124,6 +125,7 @@ def _experiments(path: Path) -> list[Proposal]:
             expected="a folder or a file of images",
             remedy="correct the path",
         )
+    refuse_store(path)
     entries = [] if path.is_file() else sorted(path.iterdir())
     folders = [entry for entry in entries if _is_open(entry)]
     is_tissue = kind_of(path).assay != "movie"

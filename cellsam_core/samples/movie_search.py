@@ -148,13 +148,18 @@ def _named_images(root: Path, direct: list[Path], options: MovieOptions) -> Name
         if "/" in options.pattern and direct:
             found = direct + [f for d in list_folders(root) for f in find_images(d, 0)]
         return parse_names(found, root, pattern=options.pattern)
-    if overlays := [] if options.format in FOLDER_FORMATS else split_overlays(found)[1]:
-        found = [file for file in found if file not in set(overlays)]
-        told = f"Pictures of all channels are not read: {overlays[0].name}"
-        others = f" and {len(overlays) - 1} other(s)" if len(overlays) > 1 else ""
-        named = _read_names(root, found, direct, options)
-        return replace(named, warnings=[*named.warnings, f"{told}{others}."])
-    return _read_names(root, found, direct, options)
+    if options.format in FOLDER_FORMATS:
+        return _read_names(root, found, direct, options)
+    single, overlays = split_overlays(found, options.channels)
+    named = _read_names(root, single, direct, options)
+    if not overlays:
+        return named
+    others = f" and {len(overlays) - 1} other(s)" if len(overlays) > 1 else ""
+    told = (
+        f"Pictures of all channels are not read: {overlays[0].name}{others}. If they are one "
+        "channel, name it and the others in the column `channels`."
+    )
+    return replace(named, warnings=[*named.warnings, told])
 
 
 def _read_names(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 OUTSIDE = ("refuse", "drop")
+Keep = tuple[str, float]
 LEAST_COVERED = 1e-3  # of an image that fields make up
 PIXEL_SIZE_TOLERANCE = 0.01
 
@@ -33,7 +34,7 @@ def place_transcripts(
     pixel_size_um: float | None = None,
     um_to_px: Affine | None = None,
     columns: TranscriptColumns | None = None,
-    keep: tuple[str, float] | None = None,
+    keep: Keep | None = None,
     mirror: tuple[float | None, float | None] = (None, None),
     min_qv: float | None = None,
     outside: str = "refuse",
@@ -83,6 +84,7 @@ def place_transcripts(
     """
     columns = columns or find_columns(path)
     _refuse_options(path, columns, min_qv, outside)
+    keep = _kept(path, columns, keep)
     source = TranscriptSource(
         path=path if isinstance(path, TableInMemory) else str(path),
         x="",
@@ -121,7 +123,26 @@ def place_transcripts(
         n_rows=survey.n_inside if outside == "drop" else survey.n_rows,
         crop=list(shape_yx) if outside == "drop" else None,
     )
-    return source, [*warnings, *_warn_unused(columns, candidate)]
+    return source, [*tell_rejected(source), *warnings, *_warn_unused(columns, candidate)]
+
+
+def _kept(path: str | Path, columns: TranscriptColumns, keep: Keep | None) -> Keep | None:
+    """Keep the spots that starfish has not rejected, where the table says which."""
+    if columns.passed is not None and keep is not None:
+        raise InputError(
+            path,
+            found=f"a column {columns.passed} beside z_policy one",
+            expected="one reason to leave rows out",
+            remedy=f"remove the rows whose {columns.passed} is False, and then the column",
+        )
+    return keep if columns.passed is None else (columns.passed, True)
+
+
+def tell_rejected(source: TranscriptSource) -> list[str]:
+    """Tell that rejected spots are left out, where they are."""
+    if source.keep is None or source.keep[1] is not True:
+        return []
+    return [f"Spots that starfish rejected ({source.keep[0]} is False) are left out."]
 
 
 def _refuse_options(
@@ -212,10 +233,12 @@ def place_in_um(
         matrix.tolist(),
         0,
         columns.feature_type,
+        keep=_kept(path, columns, None),
         qv=columns.qv,
         min_qv=min_qv,
     )
-    return replace(source, n_rows=sum(batch.num_rows for batch in iter_transcripts(source)))
+    n_rows = sum(batch.num_rows for batch in iter_transcripts(source))
+    return replace(source, n_rows=n_rows)
 
 
 def _candidates(

@@ -40,6 +40,7 @@ TOLD_COLUMNS = ("gene", "target", "feature_name", "feature", "name")
 Z_COLUMNS = ("z", "global_z", "z_location")
 TYPE_COLUMN = "feature_type"
 QUALITY_COLUMN = "qv"  # Xenium
+PASSED_COLUMN = "passes_thresholds"  # starfish
 # What programs write for a transcript in no cell.
 NO_CELL = ("", "0", *sorted(PLACEHOLDERS))
 
@@ -60,6 +61,8 @@ class TranscriptColumns:
         The vendor's id of the cell; only looked for by readers of vendors' folders.
     qv
         Quality of the transcript.
+    passed
+        True for spots that starfish has not rejected.
     """
 
     um: tuple[str, str] | None
@@ -70,6 +73,7 @@ class TranscriptColumns:
     feature_type: str | None
     cell: str | None = None
     qv: str | None = None
+    passed: str | None = None
 
 
 def find_columns(
@@ -120,6 +124,7 @@ def find_columns(
         feature_type=TYPE_COLUMN if TYPE_COLUMN in present else None,
         cell=next((name for name in cell if name in present), None),
         qv=QUALITY_COLUMN if QUALITY_COLUMN in present else None,
+        passed=PASSED_COLUMN if PASSED_COLUMN in present else None,
     )
     if columns.um is columns.px is columns.unitless is None:
         raise InputError(

@@ -158,6 +158,24 @@ def test_spots_that_starfish_rejected_are_left_out(tmp_path):
     assert found.transcripts.n_rows == 3
 
 
+@pytest.mark.parametrize("cells", ["labels", "polygons"])
+def test_rejected_spots_are_in_no_count_of_a_table_alone(tmp_path, cells):
+    """The command `assign` counted them, the workflow did not."""
+    spots(tmp_path / "s.csv", target=["Gad1"] * 3, passes_thresholds=[True, True, False])
+    table = pd.read_csv(tmp_path / "s.csv").rename(columns={"x": "x_um", "y": "y_um"})
+    table.to_csv(tmp_path / "s.csv", index=False)
+    if cells == "labels":
+        where: dict[str, object] = {"labels": np.ones(SIZE, np.uint16)}
+    else:
+        corners = [[0, 0], [40, 0], [40, 30], [0, 30], [0, 0]]
+        shape = {"type": "Polygon", "coordinates": [corners], "cell": 1}
+        path = tmp_path / "cells.json"
+        path.write_text(json.dumps({"type": "GeometryCollection", "geometries": [shape]}))
+        where = {"polygons": path}
+    for transcripts in (tmp_path / "s.csv", table):
+        assert cc.assign(transcripts, pixel_size_um=1.0, **where).X.sum() == 2
+
+
 def test_images_of_a_tissue_alone_are_no_movie(tmp_path):
     """A bundle without its table was proposed as a movie of its stains."""
     bundle = tmp_path / "output-XETG00000__0000__Region_1"
@@ -666,8 +684,16 @@ def test_a_store_of_spatialdata_is_named_as_such(tmp_path):
     for assay in ("movie", "merfish"):
         with pytest.raises(InputError, match=r"a store of SpatialData.* the instrument wrote"):
             cc.inspect(tmp_path / "tissue.zarr", assay=assay)
-    with pytest.raises(InputError, match="a store of SpatialData"):
-        cc.propose_sheet([tmp_path])
+    # Its image alone is read, and is not proposed as a movie.
+    from cellsam_core.files import omezarr
+
+    dapi = tmp_path / "tissue.zarr" / "images" / "dapi"
+    dapi.parent.mkdir()
+    image_in = omezarr.create(dapi, shape=(1, *SIZE), axes="cyx", dtype="uint16", channels=("d",))
+    image_in.array[:] = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(1, *SIZE)
+    with pytest.raises(InputError, match=r"/tissue\.zarr: found a store of SpatialData"):
+        cc.propose_sheet([tmp_path / "tissue.zarr"])
+    assert look(dapi).n_frames == 1
 
 
 def test_old_names_of_channels_are_kept_as_told(tmp_path):
@@ -686,3 +712,27 @@ def test_old_names_of_channels_are_kept_as_told(tmp_path):
 
     told = r"write one of these names, or, to keep the names in the file names, .* `channels`"
     assert follow(choose, told, keep) == {"nuclear": ["ch1"]}
+
+
+def test_a_picture_of_several_channels_is_a_channel_if_the_user_names_it(tmp_path):
+    plate(tmp_path, "t{t}_{c}.tif", t=T, c=["phase", "merged"])
+    told: dict[str, object] = {}
+    assert "one channel, name it and the others in the column `channels`" in str(look(tmp_path))
+    told["channels"] = "phase,merged"
+    assert look(tmp_path, **told).channels == ["phase", "merged"]
+
+
+def test_the_time_to_read_names_grows_with_their_number_only(tmp_path, monkeypatch):
+    """The hash of a column, which holds a piece of each name, was made for each name."""
+    from cellsam_core.files.name_tokens import Column
+    from cellsam_core.files.names import parse_names
+
+    hashed, own = [], Column.__hash__
+    monkeypatch.setattr(Column, "__hash__", lambda column: hashed.append(1) or own(column))
+    counts = []
+    for n in (10, 200):
+        names = [f"r01c01f{f:03d}p01-ch{c}sk1fk1fl1.tiff" for f in range(n) for c in (1, 2)]
+        hashed.clear()
+        parse_names([tmp_path / name for name in names], tmp_path)
+        counts.append(len(hashed))
+    assert counts[0] == counts[1]

@@ -9,7 +9,6 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import is_thumbnail
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import panel_in
-from cellsam_core.samples.table_rows import column_names
 from cellsam_core.samples.transform import read_transform
 from cellsam_core.samples.vendors.contract import (
     Choices,
@@ -32,9 +31,6 @@ from cellsam_core.samples.vendors.zplanes import choose_planes, keep_plane, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-PASSED = "passes_thresholds"  # starfish
 
 
 def fits(folder: Path) -> bool:
@@ -76,14 +72,13 @@ def read(folder: Path, choices: Choices) -> Found:
         stains = one_file_a_stain({name: read_stack(chosen[name][planes[0]]) for name in names})
     transform_path = beside_images(folder, TRANSFORM_NAME)
     table = transcript_table(folder)
-    rejected = _rejected(table, choices)
     boundaries, warnings = vendor_polygons(folder)
     return Found(
         project(stains, chosen, planes),
         table,
         um_to_px=None if transform_path is None else read_transform(transform_path),
         pixel_size_um=choices.pixel_size_um or stains.pixel_size_um,
-        keep=keep_plane(table, choices, planes, every_plane) or _passed(table),
+        keep=keep_plane(table, choices, planes, every_plane),
         boundaries=boundaries,
         panel=panel_in(folder),
         warnings=[
@@ -91,28 +86,8 @@ def read(folder: Path, choices: Choices) -> Found:
             *warnings,
             *masks,
             *not_read(small, "they are thumbnails by their names"),
-            *rejected,
         ],
     )
-
-
-def _passed(table: Path) -> tuple[str, bool] | None:
-    """Keep the spots that starfish has not rejected, where its table says which."""
-    return (PASSED, True) if PASSED in column_names(table) else None
-
-
-def _rejected(table: Path, choices: Choices) -> list[str]:
-    """Tell that rejected spots are left out."""
-    if _passed(table) is None:
-        return []
-    if choices.z_policy == "one":
-        raise InputError(
-            table,
-            found=f"a column {PASSED} beside z_policy one",
-            expected="one reason to leave rows out",
-            remedy=f"remove the rows whose {PASSED} is False, and then the column",
-        )
-    return [f"Spots that starfish rejected ({PASSED} is False) are left out."]
 
 
 def _images(folder: Path, files: list[Path]) -> dict[str, dict[int, Path]]:
