@@ -226,7 +226,8 @@ def _columns_asked_for(error: Exception) -> dict[str, str]:
 
     columns = sheet_schema()["properties"]
     remedy = error.remedy if isinstance(error, InputError) else ""
-    remedy = remedy.replace("the channels ", "")  # those of the images, not the column
+    # Those of the images, and those of cells, not the columns.
+    remedy = remedy.replace("the channels ", "").replace("their masks", "")
     words = remedy.replace("`", " ").replace("'", " ").split()
     names = [word.strip(".,") for word in words]
     asked = [name for name in dict.fromkeys(names) if name in columns and name not in ASIDE]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cellsam_core.files.image_stack import Stack
     from cellsam_core.files.named_images import NamedImage
 
+OUTLINE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".geojson")
 EXACT_FLOAT32 = 1 << 24
 """Whole numbers from here on are not all different in 32-bit floating point."""
 
@@ -113,6 +114,14 @@ def open_labels(path: str | Path) -> LabelSource:
     if root.suffix.lower() == SUFFIX:
         return _open_arrays(root, [root])
     refuse_foreign(root)
+    if root.name.lower().endswith(OUTLINE_SUFFIXES):
+        raise InputError(
+            root,
+            found="a table or outlines",
+            expected="integer label images (y, x), 0 = background",
+            remedy="give outlines of cells in the column `masks` of the sample sheet, or to the "
+            "command assign with --polygons",
+        )
     _refuse_several(root, list_series(root))
     stack = read_stack(root, pages_are_frames=True)
     by_channel = len(stack.planes) == 1 and stack.planes[0][0].sample is None

@@ -176,6 +176,21 @@ def test_rejected_spots_are_in_no_count_of_a_table_alone(tmp_path, cells):
         assert cc.assign(transcripts, pixel_size_um=1.0, **where).X.sum() == 2
 
 
+def test_outlines_in_the_place_of_labels_are_given_as_told(tmp_path):
+    """They were called a damaged TIFF, to be copied again from the microscope."""
+    corners = [[0, 0], [40, 0], [40, 30], [0, 30], [0, 0]]
+    shape = {"type": "Polygon", "coordinates": [corners], "cell": 1}
+    path = tmp_path / "cells.geojson"
+    path.write_text(json.dumps({"type": "GeometryCollection", "geometries": [shape]}))
+    table = pd.DataFrame({"x_um": [2.0], "y_um": [3.0], "gene": "Gad1"})
+    found = follow(
+        lambda: cc.assign(table, path, pixel_size_um=1.0),
+        "to the command assign with --polygons",
+        then=lambda: cc.assign(table, polygons=path, pixel_size_um=1.0),
+    )
+    assert found.X.sum() == 1
+
+
 def test_images_of_a_tissue_alone_are_no_movie(tmp_path):
     """A bundle without its table was proposed as a movie of its stains."""
     bundle = tmp_path / "output-XETG00000__0000__Region_1"
@@ -736,3 +751,10 @@ def test_the_time_to_read_names_grows_with_their_number_only(tmp_path, monkeypat
         parse_names([tmp_path / name for name in names], tmp_path)
         counts.append(len(hashed))
     assert counts[0] == counts[1]
+
+
+def test_images_of_one_bit_ask_for_no_column(tmp_path):
+    tifffile.imwrite(tmp_path / "cells.tif", np.ones(SIZE, bool), photometric="minisblack")
+    (proposal,) = cc.propose_sheet([tmp_path / "cells.tif"])
+    assert "one bit" in proposal.problem
+    assert not proposal.to_fill
