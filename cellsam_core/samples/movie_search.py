@@ -34,6 +34,7 @@ from cellsam_core.samples.movie_files import (
     MovieOptions,
     error,
 )
+from cellsam_core.samples.movie_memory import remember
 from cellsam_core.samples.other_methods import refuse_other_method
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ def find_movie(root: Path, options: MovieOptions) -> MovieFiles:
             what = "a file" if root.is_file() else "an OME-Zarr"
             raise error(root, what, expected, "name the folder as `path`, or set `format` to auto")
         return MovieFiles(root, container=root)
+    return remember(root, replace(options, position=""), _find_in_folder)
+
+
+def _find_in_folder(root: Path, options: MovieOptions) -> MovieFiles:
+    """Look for the files of a movie in a folder."""
     direct = find_images(root, 0)
     if direct:
         refuse_other_method(root, [root])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,22 @@ def test_stains_in_file_names_are_not_renamed(tmp_path):
         metadata = {"axes": "YX", "Channel": {"Name": [name]}}
         image(tmp_path / f"m_t{t}_{c}.ome.tif", metadata=metadata)
     assert look(tmp_path).channels == ["Cy3", "Cy5"]
+
+
+def test_the_names_of_a_plate_are_read_once_for_all_positions(tmp_path, monkeypatch):
+    """`check` read them anew for each: 384 positions of 7,680 images took minutes."""
+    from cellsam_core.samples import movie_search
+
+    for well, t in itertools.product(("A01", "A02"), T):
+        image(tmp_path / "images" / f"{well}_t{t}.tif")
+    for folder in (tmp_path / "images", tmp_path):
+        os.utime(folder, (1e9, 1e9))
+    searched, own = [], movie_search._find_in_folder
+    monkeypatch.setattr(
+        movie_search, "_find_in_folder", lambda *given: searched.append(1) or own(*given)
+    )
+    assert [look(tmp_path, position=well).n_frames for well in ("A01", "A02")] == [3, 3]
+    assert len(searched) == 1
+    image(tmp_path / "images" / "A02_t3.tif")
+    assert [look(tmp_path, position=well).n_frames for well in ("A01", "A02")] == [3, 4]
+    assert len(searched) == 3, "a folder that has just changed may change again"
