@@ -12,10 +12,10 @@ from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import READ_ERRORS, read_raster, unreadable
 from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES
-from cellsam_core.files.tiff_axes import Wish
-from cellsam_core.files.tiff_companion import COMPANION, names_of, read_companion
-from cellsam_core.files.tiff_header import open_tiff, own_images, read_tiff_header
-from cellsam_core.files.tiff_pixels import dtype_of, page_errors, read_errors
+from cellsam_core.files.tiff.axes import Wish
+from cellsam_core.files.tiff.companion import COMPANION, names_of, read_companion
+from cellsam_core.files.tiff.header import open_tiff, own_images, read_tiff_header
+from cellsam_core.files.tiff.pixels import dtype_of, page_errors, read_errors
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.filenames import is_label, list_images, missing_frame, natural_key
 from cellsam_core.files.foreign import refuse_foreign
-from cellsam_core.files.names import parse_names
+from cellsam_core.files.names.parts import parse_names
 from cellsam_core.files.npy import SEGMENTATION, SUFFIX, read_array
 from cellsam_core.files.planes import read_plane
 from cellsam_core.files.stack import list_series, read_stack
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.files.image_stack import Stack
-    from cellsam_core.files.named_images import NamedImage
+    from cellsam_core.files.names.named_images import NamedImage
 
 OUTLINE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".geojson")
 EXACT_FLOAT32 = 1 << 24

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.named_images import NUMBER_OF_CHANNEL
+from cellsam_core.files.names.named_images import NUMBER_OF_CHANNEL
 from cellsam_core.models import is_published
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
     from cellsam_core.files.image_stack import ZChoice
-    from cellsam_core.files.named_images import NamedImage
+    from cellsam_core.files.names.named_images import NamedImage
 
 FILE_FORMATS = ("image", "tiff_stack", "ome_tiff", "ome_zarr", "microscope")
 FOLDER_FORMATS = ("tiff_series", "ctc", "channel_folders", "channel_files")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cellsam_core.files.image_stack import Stack
-    from cellsam_core.files.named_images import NamedImage
+    from cellsam_core.files.names.named_images import NamedImage
 
 N_COLOURS = 3
 """Whoever names three channels of a colour image gets three, equal or not."""

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.image_stack import ZChoice
-from cellsam_core.files.named_images import NUMBER_OF_CHANNEL
+from cellsam_core.files.names.named_images import NUMBER_OF_CHANNEL
 from cellsam_core.files.sidecars import Notes, find_sidecar, read_sidecar
 from cellsam_core.files.stack import read_stack
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cellsam_core.files.image_stack import Stack
-    from cellsam_core.files.named_images import NamedImage
+    from cellsam_core.files.names.named_images import NamedImage
 
 OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 

@@ -20,12 +20,12 @@ from cellsam_core.files.filenames import (
 )
 from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of, refuse_foreign
 from cellsam_core.files.image_stack import ZChoice
-from cellsam_core.files.named_images import NamedImage, NamedImages
-from cellsam_core.files.names import parse_names, split_parts
+from cellsam_core.files.names.named_images import NamedImage, NamedImages
+from cellsam_core.files.names.parts import parse_names, split_parts
 from cellsam_core.files.ndtiff import INDEX
 from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.stack import list_series, read_stack
-from cellsam_core.files.tiff_companion import COMPANION
+from cellsam_core.files.tiff.companion import COMPANION
 from cellsam_core.samples.movie_files import (
     FILE_FORMATS,
     FOLDER_FORMATS,

@@ -11,14 +11,14 @@ import numpy as np
 
 from cellsam_core.files.filenames import missing_frame
 from cellsam_core.files.stack import read_stack
-from cellsam_core.files.tiff_header import MAX_UNNAMED_CHANNELS
+from cellsam_core.files.tiff.header import MAX_UNNAMED_CHANNELS
 from cellsam_core.samples.movie_files import error
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cellsam_core.files.image_stack import Stack, ZChoice
-    from cellsam_core.files.named_images import NamedImage
+    from cellsam_core.files.names.named_images import NamedImage
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.image_stack import Z_POLICIES, Stack, ZChoice
-from cellsam_core.files.scales import even_interval
+from cellsam_core.files.tiff.scales import even_interval
 from cellsam_core.samples.ceilings import find_ceilings
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.movie_files import (
@@ -70,7 +70,7 @@ def inspect_movie(
         file order.
     pattern
         Says what image names mean, such as ``img_{time}_{channel}_{z}``; see
-        :func:`cellsam_core.files.name_pattern.compile_pattern`.
+        :func:`cellsam_core.files.names.pattern.compile_pattern`.
     position
         Which position to read, of those that
         :func:`cellsam_core.samples.positions.positions_of` names.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import natural_key
-from cellsam_core.files.name_pattern import WELL
+from cellsam_core.files.names.pattern import WELL
 from cellsam_core.files.stack import list_series
 from cellsam_core.samples.movie_files import MovieFiles, MovieOptions
 from cellsam_core.samples.movie_search import find_movie

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.name_pattern import compile_pattern
-from cellsam_core.files.names import guess_pattern, parse_names
+from cellsam_core.files.names.parts import guess_pattern, parse_names
+from cellsam_core.files.names.pattern import compile_pattern
 from cellsam_core.files.stains import is_stain
 
 ROOT = Path("/data")

@@ -739,8 +739,8 @@ def test_a_picture_of_several_channels_is_a_channel_if_the_user_names_it(tmp_pat
 
 def test_the_time_to_read_names_grows_with_their_number_only(tmp_path, monkeypatch):
     """The hash of a column, which holds a piece of each name, was made for each name."""
-    from cellsam_core.files.name_tokens import Column
-    from cellsam_core.files.names import parse_names
+    from cellsam_core.files.names.parts import parse_names
+    from cellsam_core.files.names.tokens import Column
 
     hashed, own = [], Column.__hash__
     monkeypatch.setattr(Column, "__hash__", lambda column: hashed.append(1) or own(column))

@@ -8,7 +8,7 @@ import pytest
 from make_refusals_table import FOLLOWED, MET, ROOT, cell_text, read_record, reason, refusals
 from refusals import RECORDER, follow
 
-from cellsam_core.files.name_pattern import compile_pattern
+from cellsam_core.files.names.pattern import compile_pattern
 from cellsam_core.samples.movie_files import error
 
 MOST_OPEN = 0.02
@@ -52,7 +52,7 @@ def test_the_place_of_a_refusal_is_recorded_and_so_is_its_remedy():
         lambda: compile_pattern("{time}"),
     )
     seen = RECORDER.seen[RECORDER.test]
-    place = "files/name_pattern.py:compile_pattern:1"
+    place = "files/names/pattern.py:compile_pattern:1"
     assert {(place, MET), (place, FOLLOWED)} <= seen
     assert error("a", "b", "c", "d").place is None  # this file is no part of the package
     with pytest.raises(AssertionError, match="not 'nothing'"):

@@ -6,11 +6,11 @@ import itertools
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from cellsam_core.files.name_tokens import is_day, seconds_of
+from cellsam_core.files.names.tokens import is_day, seconds_of
 from cellsam_core.files.stains import is_stain
 
 if TYPE_CHECKING:
-    from cellsam_core.files.name_tokens import Column
+    from cellsam_core.files.names.tokens import Column
 
 KEYS = {
     "time": "t time timepoint tp frame fr tl timelapse timestep",

@@ -12,23 +12,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.name_assembly import assemble_names, number_clocks
-from cellsam_core.files.name_pattern import compile_pattern, first_guess, read_pattern
-from cellsam_core.files.name_refusals import (
+from cellsam_core.files.names.assembly import assemble_names, number_clocks
+from cellsam_core.files.names.named_images import NamedImage, NamedImages
+from cellsam_core.files.names.pattern import compile_pattern, first_guess, read_pattern
+from cellsam_core.files.names.refusals import (
     mixed_names,
     refuse_channels,
     refuse_twins,
     refuse_unclear,
 )
-from cellsam_core.files.name_roles import find_roles
-from cellsam_core.files.name_schemes import (
+from cellsam_core.files.names.roles import find_roles
+from cellsam_core.files.names.schemes import (
     archive_clock,
     folder_times,
     match_scheme,
     split_foreign,
 )
-from cellsam_core.files.name_tokens import GUID, align
-from cellsam_core.files.named_images import NamedImage, NamedImages
+from cellsam_core.files.names.tokens import GUID, align
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.name_tokens import GUID, SECONDS_OF_UNIT, seconds_of
+from cellsam_core.files.names.tokens import GUID, SECONDS_OF_UNIT, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from cellsam_core.files.name_roles import Role
-    from cellsam_core.files.name_tokens import Column
+    from cellsam_core.files.names.roles import Role
+    from cellsam_core.files.names.tokens import Column
 
 PLACEHOLDERS = {
     "time": r"(?:\d{4}\D?\d\d\D?\d\dd?[ _T\-]+[\dh:.\-]+[ms]?"

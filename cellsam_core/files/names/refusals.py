@@ -7,15 +7,15 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.name_pattern import first_guess
-from cellsam_core.files.name_roles import Role, find_roles
-from cellsam_core.files.name_tokens import Column, align
+from cellsam_core.files.names.pattern import first_guess
+from cellsam_core.files.names.roles import Role, find_roles
+from cellsam_core.files.names.tokens import Column, align
 from cellsam_core.files.stains import is_stain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cellsam_core.files.named_images import NamedImage
+    from cellsam_core.files.names.named_images import NamedImage
 
 MAX_CHANNELS = 16
 MAX_CHANNELS_OF_ONE_FRAME = 7

@@ -8,9 +8,9 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cellsam_core.files.name_roles import ROLE_OF_KEY, Role, is_clock_of_day, tail_of
-from cellsam_core.files.name_tokens import SECONDS_OF_UNIT, Column, seconds_of
-from cellsam_core.files.named_images import NamedImage
+from cellsam_core.files.names.named_images import NamedImage
+from cellsam_core.files.names.roles import ROLE_OF_KEY, Role, is_clock_of_day, tail_of
+from cellsam_core.files.names.tokens import SECONDS_OF_UNIT, Column, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

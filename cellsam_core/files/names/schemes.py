@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from cellsam_core.files.name_tokens import Column, align
+from cellsam_core.files.names.tokens import Column, align
 
 SQUID = r"(?P<well>[A-Za-z]+\d*)_(?P<field>\d+)_(?P<z>\d+)_(?P<channel>(?:BF|Fluorescence)_.+)"
 """Names of Cephla's Squid, in a folder for each time point."""

@@ -13,11 +13,11 @@ from cellsam_core.files.image_stack import Stack, ZChoice, z_error
 from cellsam_core.files.ome_xml import OmeImage, companion_of, parse_ome
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import check_page
-from cellsam_core.files.scales import Scales, scales_of_ome
-from cellsam_core.files.tiff_pixels import dtype_of, page_errors, read_errors
+from cellsam_core.files.tiff.pixels import dtype_of, page_errors, read_errors
+from cellsam_core.files.tiff.scales import Scales, scales_of_ome
 
 if TYPE_CHECKING:
-    from cellsam_core.files.tiff_axes import Wish
+    from cellsam_core.files.tiff.axes import Wish
 
     pass
 

@@ -12,7 +12,7 @@ import tifffile
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.planes import READ_ERRORS, unreadable
-from cellsam_core.files.tiff_axes import axes_error
+from cellsam_core.files.tiff.axes import axes_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

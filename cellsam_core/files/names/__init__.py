@@ -1,0 +1,1 @@
+"""Names of image files: cut into pieces, and what the pieces mean."""

@@ -1,0 +1,1 @@
+"""TIFFs: planes, axes, scales and metadata, in the ways of several programs."""
