@@ -708,7 +708,13 @@ def test_a_store_of_spatialdata_is_named_as_such(tmp_path):
     image_in.array[:] = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(1, *SIZE)
     with pytest.raises(InputError, match=r"/tissue\.zarr: found a store of SpatialData"):
         cc.propose_sheet([tmp_path / "tissue.zarr"])
-    assert look(dapi).n_frames == 1
+    sheet = {"path": tmp_path / "tissue.zarr"}
+
+    def name_its_image() -> None:
+        sheet["path"] = dapi
+
+    told = r"for an image, a folder in its folder images"
+    assert follow(lambda: look(sheet["path"]), told, name_its_image).n_frames == 1
 
 
 def test_old_names_of_channels_are_kept_as_told(tmp_path):
