@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.foreign import is_readable, refuse_foreign
 from cellsam_core.files.image_stack import RGB, Stack, ZChoice
-from cellsam_core.files.ndtiff import INDEX, positions_in
 from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import READ_ERRORS, read_raster, unreadable
@@ -15,6 +14,7 @@ from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES
 from cellsam_core.files.tiff.axes import Wish
 from cellsam_core.files.tiff.companion import COMPANION, names_of, read_companion
 from cellsam_core.files.tiff.header import open_tiff, own_images, read_tiff_header
+from cellsam_core.files.tiff.ndtiff import INDEX, positions_in
 from cellsam_core.files.tiff.pixels import dtype_of, page_errors, read_errors
 
 if TYPE_CHECKING:

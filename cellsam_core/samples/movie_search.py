@@ -16,16 +16,17 @@ from cellsam_core.files.filenames import (
     list_folders,
     list_images,
     natural_key,
+    shortened,
     split_overlays,
 )
 from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of, refuse_foreign
 from cellsam_core.files.image_stack import ZChoice
 from cellsam_core.files.names.named_images import NamedImage, NamedImages
 from cellsam_core.files.names.parts import parse_names, split_parts
-from cellsam_core.files.ndtiff import INDEX
 from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.stack import list_series, read_stack
 from cellsam_core.files.tiff.companion import COMPANION
+from cellsam_core.files.tiff.ndtiff import INDEX
 from cellsam_core.samples.movie_files import (
     FILE_FORMATS,
     FOLDER_FORMATS,
@@ -160,10 +161,9 @@ def _named_images(root: Path, direct: list[Path], options: MovieOptions) -> Name
     named = _read_names(root, single, direct, options)
     if not overlays:
         return named
-    others = f" and {len(overlays) - 1} other(s)" if len(overlays) > 1 else ""
     told = (
-        f"Pictures of all channels are not read: {overlays[0].name}{others}. If they are one "
-        "channel, name it and the others in the column `channels`."
+        f"Pictures of all channels are not read: {shortened([f.name for f in overlays])}. If they "
+        "are one channel, name it and the others in the column `channels`."
     )
     return replace(named, warnings=[*named.warnings, told])
 
@@ -297,8 +297,7 @@ def _unread(root: Path, images: list[NamedImage]) -> list[str]:
         shown = ", ".join(dict.fromkeys(labels))
         told.append(f"Folders of label images are not read as channels: {shown}.")
     if rest:
-        more = f" and {len(rest) - N_SHOWN} other(s)" if len(rest) > N_SHOWN else ""
-        told.append(f"Images in sub-folders are not read: {', '.join(rest[:N_SHOWN])}{more}.")
+        told.append(f"Images in sub-folders are not read: {shortened(rest, N_SHOWN)}.")
     return told
 
 

@@ -237,8 +237,7 @@ def place_in_um(
         qv=columns.qv,
         min_qv=min_qv,
     )
-    n_rows = sum(batch.num_rows for batch in iter_transcripts(source))
-    return replace(source, n_rows=n_rows)
+    return replace(source, n_rows=sum(batch.num_rows for batch in iter_transcripts(source)))
 
 
 def _candidates(

@@ -10,12 +10,12 @@ import tifffile
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.image_stack import RGB, Stack, ZChoice
-from cellsam_core.files.ndtiff import INDEX, at_position, lacks_index, names_on, positions_in
 from cellsam_core.files.ome_xml import OmeImage, companion_of, parse_ome
 from cellsam_core.files.plane import CHANNELS_LAST, Plane
 from cellsam_core.files.planes import check_page, read_plane, unreadable
 from cellsam_core.files.tiff.axes import Wish, axes_error, frames_by_channels
 from cellsam_core.files.tiff.companion import companion_file, names_of, read_companion, with_scales
+from cellsam_core.files.tiff.ndtiff import INDEX, at_position, lacks_index, names_on, positions_in
 from cellsam_core.files.tiff.pixels import check_pixels, dtype_of
 from cellsam_core.files.tiff.scales import scales_of_ome, scales_of_tiff
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import shortened
 from cellsam_core.files.image_stack import RGB, Stack
 from cellsam_core.samples.vendors.contract import Stains
 
@@ -54,8 +55,7 @@ def not_read(names: Sequence[str], reason: str) -> list[str]:
     """Warn of images that are not read, by the first of their names."""
     if not names:
         return []
-    others = f" and {len(names) - 1} other(s)" if len(names) > 1 else ""
-    return [f"Not read: {names[0]}{others}, because {reason}."]
+    return [f"Not read: {shortened(names)}, because {reason}."]
 
 
 def one_file(
