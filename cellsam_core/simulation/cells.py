@@ -9,6 +9,7 @@ from scipy import ndimage as ndi
 
 from cellsam_core.simulation import shapes
 from cellsam_core.simulation.adherent import adherent
+from cellsam_core.simulation.membranes import membranes
 from cellsam_core.simulation.multiplex import multiplex
 from cellsam_core.simulation.optics import debris, expose, illumination, smooth_noise
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
     Labels = NDArray[np.int32]
 
-STYLES = ("tissue", "fluo", "phase", "rods", "stained", "adherent", "multiplex")
+STYLES = ("tissue", "fluo", "phase", "rods", "stained", "adherent", "multiplex", "membranes")
 
 
 class Field(NamedTuple):
@@ -57,8 +58,9 @@ def render_field(
         and touching cells), ``phase`` (budding yeast or spread mammalian cells in
         phase contrast or bright field), ``rods`` (bacteria) or ``stained`` (dark nuclei of a
         section in transmitted light, as haematoxylin shows them), ``adherent`` (animal cells
-        in phase contrast or DIC: spread, in sheets, and round ones among them) or ``multiplex``
-        (tissue with a nuclear stain and a membrane stain of some cells).
+        in phase contrast or DIC: spread, in sheets, and round ones among them), ``multiplex``
+        (tissue with a nuclear stain and a membrane stain of some cells) or ``membranes`` (a
+        membrane stain alone).
     diameter_px
         Mean diameter of the circle of a cell's area.
     density
@@ -77,19 +79,21 @@ def render_field(
         return _fluo(rng, shape_yx, diameter_px, density)
     if style == "phase":
         draw = _yeast if rng.random() < 0.55 else _spread
-        return _unstained(draw(rng, shape_yx, diameter_px, density))
+        return _one_plane(draw(rng, shape_yx, diameter_px, density))
     if style == "rods":
-        return _unstained(_rods(rng, shape_yx, diameter_px, density))
+        return _one_plane(_rods(rng, shape_yx, diameter_px, density))
     if style == "stained":
-        return _unstained(_section(rng, shape_yx, diameter_px, density))
+        return _one_plane(_section(rng, shape_yx, diameter_px, density))
     if style == "adherent":
-        return _unstained(_adherent(rng, shape_yx, diameter_px, density))
+        return _one_plane(_adherent(rng, shape_yx, diameter_px, density))
     if style == "multiplex":
         return _multiplex(rng, shape_yx, diameter_px, density)
+    if style == "membranes":
+        return _one_plane(_membranes(rng, shape_yx, diameter_px, density))
     raise ValueError(f"style {style!r} is none of {', '.join(STYLES)}")
 
 
-def _unstained(drawn: tuple[Image, Labels]) -> Field:
+def _one_plane(drawn: tuple[Image, Labels]) -> Field:
     image, labels = drawn
     return Field(
         np.stack([np.zeros_like(image), image]).astype(np.float32), labels, np.zeros_like(labels)
@@ -158,6 +162,14 @@ def _multiplex(
     psf_px = float(rng.uniform(0.5, max(0.06 * diameter_px, 0.8)))
     channels = [photograph(rng, s, diameter_px=diameter_px, psf_px=psf_px) for s in scenes]
     return Field(np.stack(channels), labels, nucleus_labels)
+
+
+def _membranes(
+    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
+) -> tuple[Image, Labels]:
+    scene, labels = membranes(rng, shape_yx, diameter_px, density)
+    psf_px = float(rng.uniform(0.4, max(0.05 * diameter_px, 0.8)))
+    return photograph(rng, scene, diameter_px=diameter_px, psf_px=psf_px), labels
 
 
 def membrane_scene(

@@ -90,13 +90,61 @@ def tissue(
     density
         Fraction of sites that hold a cell, 0 to 1; 1 is confluent.
     """
+    labels, distance_px, n_sites = _voronoi(rng, shape_yx, diameter_px, density, disorder=0.16)
+    n = n_sites + 1
+    reach = rng.uniform(0.48 + 0.35 * density, 0.62 + 0.6 * density, size=n) * diameter_px
+    labels[distance_px > reach[labels]] = 0
+    gap_px = rng.choice([0.0, 0.0, 0.8, 1.6])
+    if gap_px:
+        labels[depth_px(labels) <= gap_px] = 0
+    return renumber(clean(labels, 0.12 * diameter_px**2))
+
+
+def sheet(
+    rng: np.random.Generator,
+    shape_yx: tuple[int, int],
+    diameter_px: float,
+    density: float,
+    disorder: float,
+) -> Labels:
+    """Draw cells that fill the plane, as an epithelium does.
+
+    Parameters
+    ----------
+    diameter_px
+        Mean equivalent diameter where `density` is 1.
+    density
+        Fraction of sites that hold a cell, 0 to 1; the fewer there are, the larger are the
+        cells beside an empty site.
+    disorder
+        Standard deviation of the sites' places, in cell diameters; 0 is a honeycomb.
+    """
+    labels, _, _ = _voronoi(rng, shape_yx, diameter_px, density, disorder=disorder)
+    return renumber(clean(labels, 0.12 * diameter_px**2))
+
+
+def _voronoi(
+    rng: np.random.Generator,
+    shape_yx: tuple[int, int],
+    diameter_px: float,
+    density: float,
+    *,
+    disorder: float,
+) -> tuple[Labels, NDArray[np.float64], int]:
+    """Divide the plane among the nearest of sites.
+
+    Returns
+    -------
+    tuple
+        Labels, distance of each pixel to the site of its cell in pixels, and number of sites.
+    """
     pad = int(0.6 * diameter_px) + 2
     size_y, size_x = (n + 2 * pad for n in shape_yx)
     pitch = 0.98 * diameter_px
     rows, columns = np.mgrid[0 : size_y + pitch : 0.87 * pitch, 0 : size_x + pitch : pitch]
     columns = columns + 0.5 * pitch * (np.arange(rows.shape[0])[:, None] % 2)
     sites = np.stack([rows.ravel(), columns.ravel()], axis=1)
-    sites += rng.normal(0, 0.16 * pitch, size=sites.shape)
+    sites += rng.normal(0, disorder * pitch, size=sites.shape)
     yx = np.rint(sites).astype(int)
     yx = yx[((yx >= 0) & (yx < (size_y, size_x))).all(axis=1) & (rng.random(len(yx)) < density)]
     seeds = np.zeros((size_y, size_x), dtype=np.int32)
@@ -112,15 +160,7 @@ def tissue(
     grid_y, grid_x = np.indices(shape_yx)
     at_y = np.clip(np.rint(grid_y + pad + warp_y), 0, size_y - 1).astype(int)
     at_x = np.clip(np.rint(grid_x + pad + warp_x), 0, size_x - 1).astype(int)
-    labels = seeds[near_y[at_y, at_x], near_x[at_y, at_x]]
-
-    n = len(yx) + 1
-    reach = rng.uniform(0.48 + 0.35 * density, 0.62 + 0.6 * density, size=n) * diameter_px
-    labels[distance[at_y, at_x] > reach[labels]] = 0
-    gap_px = rng.choice([0.0, 0.0, 0.8, 1.6])
-    if gap_px:
-        labels[depth_px(labels) <= gap_px] = 0
-    return renumber(clean(labels, 0.12 * diameter_px**2))
+    return seeds[near_y[at_y, at_x], near_x[at_y, at_x]], distance[at_y, at_x], len(yx)
 
 
 def place(

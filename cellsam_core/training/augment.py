@@ -50,6 +50,7 @@ SLENDER_SPREAD = 0.25
 The same cells are spread on one dish and spindles on another. A stretched crop shows both."""
 
 ADHERENT = ("phase contrast", "adherent")
+STRETCHED = (*ADHERENT, "membranes")
 
 SHARPEN_SHARE = 0.4
 SHARPEN_RANGE = (-0.4, 1.2)
@@ -155,7 +156,7 @@ def _turn_and_stretch(modality: str, rng: np.random.Generator) -> NDArray[np.flo
     flip = rng.choice([-1.0, 1.0])
     cos, sin = np.cos(theta), np.sin(theta)
     rotation = np.array([[cos, -sin * flip], [sin, cos * flip]])
-    is_slender = modality in ADHERENT
+    is_slender = modality in STRETCHED
     stretch = np.exp(rng.normal(0, SLENDER_SPREAD if is_slender else STRETCH_SPREAD, 2))
     along = np.eye(2)
     if is_slender:  # along any line, not only along the sides of the crop

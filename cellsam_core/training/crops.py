@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 STYLE_SHARES = {
     "tissue": 0.08,
     "fluo": 0.06,
-    "phase": 0.1,
-    "rods": 0.06,
-    "stained": 0.16,
-    "adherent": 0.34,
-    "multiplex": 0.2,
+    "phase": 0.08,
+    "rods": 0.05,
+    "stained": 0.12,
+    "adherent": 0.21,
+    "multiplex": 0.14,
+    "membranes": 0.26,
 }
 """Share of the simulated crops. Adherent cells and tissue are what the real sets hold least of."""
 
