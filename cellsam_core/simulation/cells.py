@@ -12,6 +12,7 @@ from cellsam_core.simulation.adherent import adherent
 from cellsam_core.simulation.membranes import membranes
 from cellsam_core.simulation.multiplex import multiplex
 from cellsam_core.simulation.optics import debris, expose, illumination, smooth_noise
+from cellsam_core.simulation.suspended import suspended
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
     Labels = NDArray[np.int32]
 
-STYLES = ("tissue", "fluo", "phase", "rods", "stained", "adherent", "multiplex", "membranes")
+ORGANELLES_SHARE = 0.4
+"""Fraction of the fields of reporters in which the reporter is in organelles or fibres."""
+
+STYLES = (
+    *("tissue", "fluo", "phase", "rods", "stained"),
+    *("adherent", "multiplex", "membranes", "suspended"),
+)
 
 
 class Field(NamedTuple):
@@ -59,8 +66,8 @@ def render_field(
         phase contrast or bright field), ``rods`` (bacteria) or ``stained`` (dark nuclei of a
         section in transmitted light, as haematoxylin shows them), ``adherent`` (animal cells
         in phase contrast or DIC: spread, in sheets, and round ones among them), ``multiplex``
-        (tissue with a nuclear stain and a membrane stain of some cells) or ``membranes`` (a
-        membrane stain alone).
+        (tissue with a nuclear stain and a membrane stain of some cells), ``membranes`` (a
+        membrane stain alone) or ``suspended`` (round bodies in transmitted light).
     diameter_px
         Mean diameter of the circle of a cell's area.
     density
@@ -90,6 +97,8 @@ def render_field(
         return _multiplex(rng, shape_yx, diameter_px, density)
     if style == "membranes":
         return _one_plane(_membranes(rng, shape_yx, diameter_px, density))
+    if style == "suspended":
+        return _one_plane(_suspended(rng, shape_yx, diameter_px, density))
     raise ValueError(f"style {style!r} is none of {', '.join(STYLES)}")
 
 
@@ -211,20 +220,44 @@ def _fluo(
     n = int(np.clip(1.1 * density * np.prod(shape_yx) / diameter_px**2, 1, 350)) + 1
     radii = 0.5 * diameter_px * np.clip(rng.normal(1, 0.14, size=n), 0.6, 1.5)
     discs = shapes.place(rng, shape_yx, radii, clustering=float(rng.uniform(0, 0.9)), overlap=0.15)
+    # On a dish some kinds are round, others spread with ragged ends.
+    elongation, roughness = (2.4, 0.16) if rng.random() < 0.6 else (3.2, 0.4)
     labels = shapes.blobs(
-        rng, discs, shape_yx, elongation=rng.uniform(1.2, 2.4), roughness=rng.uniform(0.02, 0.16)
+        *(rng, discs, shape_yx),
+        elongation=rng.uniform(1.2, elongation),
+        roughness=rng.uniform(0.02, roughness),
     )
     nucleus_labels = shapes.nuclei(rng, labels, fraction=float(rng.uniform(0.45, 0.7)), missing=0)
     nuclear = nuclear_scene(rng, nucleus_labels, diameter_px)
     thick = np.minimum(shapes.depth_px(labels) / (rng.uniform(0.05, 0.35) * diameter_px + 0.5), 1)
-    mottle = np.clip(1 + 0.15 * smooth_noise(rng, shape_yx, 0.12 * diameter_px), 0.3, 2)
     # A reporter is excluded from, even in, or concentrated in the nucleus.
     inside = np.where(nucleus_labels > 0, rng.choice([0.25, 0.6, 1.0, 1.8]), 1)
+    if rng.random() < ORGANELLES_SHARE:
+        mottle, inside = _organelles(rng, nucleus_labels, diameter_px), np.ones(shape_yx)
+    else:
+        mottle = np.clip(1 + 0.15 * smooth_noise(rng, shape_yx, 0.12 * diameter_px), 0.3, 2)
     cell = 0.7 * _brightness(rng, labels, rng.uniform(0.1, 0.7)) * mottle * inside
     cell = (cell * (0.25 + 0.75 * thick)).astype(np.float32)
     psf_px = float(rng.uniform(0.5, max(0.07 * diameter_px, 0.8)))
     channels = [photograph(rng, s, diameter_px=diameter_px, psf_px=psf_px) for s in (nuclear, cell)]
     return Field(np.stack(channels), labels, nucleus_labels)
+
+
+def _organelles(rng: np.random.Generator, nucleus_labels: Labels, diameter_px: float) -> Image:
+    """Mitochondria, vesicles, reticulum or fibres, denser near the nucleus, over dim cytoplasm."""
+    shape_yx = nucleus_labels.shape[0], nucleus_labels.shape[1]
+    size_px = float(rng.uniform(0.05, 0.16)) * diameter_px + 0.8
+    field = smooth_noise(rng, shape_yx, size_px)
+    if rng.random() < 0.6:  # threads
+        pattern = np.exp(-((field / rng.uniform(0.15, 0.5)) ** 2))
+    else:
+        pattern = np.clip(field - rng.uniform(0.3, 1.2), 0, 2)
+    away = ndi.distance_transform_edt(nucleus_labels == 0)
+    near = np.exp(-away / (rng.uniform(0.15, 0.8) * diameter_px))
+    haze = rng.uniform(0.1, 0.5)
+    scene = haze + 1.5 * pattern * ((1 - near) * rng.uniform(0.2, 1) + near)
+    kept_out = np.where(nucleus_labels > 0, rng.uniform(0.05, 0.4), 1)
+    return np.asarray(scene * kept_out, np.float32)
 
 
 def _transmitted(
@@ -242,13 +275,6 @@ def _transmitted(
     return expose(rng, scene.astype(np.float32), photons=photons, read_noise=2.0)
 
 
-def _signed_distance_px(labels: Labels) -> Image:
-    """Distance to the nearest cell border: negative inside cells, positive outside."""
-    outside = ndi.distance_transform_edt(labels == 0).astype(np.float32)
-    signed: Image = np.where(labels > 0, -shapes.depth_px(labels), outside - 0.5)
-    return signed
-
-
 def _yeast(
     rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
 ) -> tuple[Image, Labels]:
@@ -259,7 +285,7 @@ def _yeast(
         rng, shape_yx, 0.5 * diameter_px * scale, clustering=rng.uniform(0.6, 0.98), overlap=0.07
     )
     labels = shapes.blobs(rng, discs, shape_yx, elongation=1.3, roughness=0.015)
-    signed = _signed_distance_px(labels)
+    signed = shapes.signed_distance_px(labels)
     width = 0.055 * diameter_px * rng.uniform(0.8, 1.5) + 0.5
     halo = np.exp(-(((signed - 0.6 * width) / width) ** 2))
     rim = np.exp(-(((signed + 1.2 * width) / width) ** 2))
@@ -283,8 +309,8 @@ def _spread(
     discs = shapes.place(rng, shape_yx, radii, clustering=rng.uniform(0, 0.7), overlap=0.1)
     labels = shapes.blobs(rng, discs, shape_yx, elongation=2.4, roughness=rng.uniform(0.15, 0.4))
     body = shapes.nuclei(rng, labels, fraction=0.5, missing=0)
-    signed = _signed_distance_px(labels)
-    body_signed = _signed_distance_px(body)
+    signed = shapes.signed_distance_px(labels)
+    body_signed = shapes.signed_distance_px(body)
     ragged = np.clip(smooth_noise(rng, shape_yx, 0.06 * diameter_px + 1) + 0.4, 0, 2)
     edge_px = 0.025 * diameter_px + 0.8
     edge = np.exp(-(((signed + edge_px) / edge_px) ** 2)) * ragged
@@ -308,6 +334,14 @@ def _adherent(
 ) -> tuple[Image, Labels]:
     contrast, labels = adherent(rng, shape_yx, diameter_px, density)
     psf_px = float(rng.uniform(0.3, 0.9))
+    return _transmitted(rng, contrast, diameter_px=diameter_px, psf_px=psf_px), labels
+
+
+def _suspended(
+    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
+) -> tuple[Image, Labels]:
+    contrast, labels = suspended(rng, shape_yx, diameter_px, density)
+    psf_px = float(rng.uniform(0.4, 1.5))
     return _transmitted(rng, contrast, diameter_px=diameter_px, psf_px=psf_px), labels
 
 

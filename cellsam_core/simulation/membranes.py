@@ -29,7 +29,7 @@ ISLANDS_SHARE = 0.4
 NUCLEI_SHARE = 0.2
 """Fraction of the fields whose plane shows the nuclei as well."""
 PATCHWORK_SHARE = 0.15
-"""Fraction of the fields that show the cytoplasm in places, as planes fused of several stains do."""
+"""Fraction of the fields that show the cytoplasm in places, as a plane fused of stains does."""
 
 
 def membranes(

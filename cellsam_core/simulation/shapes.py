@@ -100,6 +100,13 @@ def tissue(
     return renumber(clean(labels, 0.12 * diameter_px**2))
 
 
+def signed_distance_px(labels: Labels) -> Floats:
+    """Compute the distance to the nearest cell border: negative inside cells, positive outside."""
+    outside = ndi.distance_transform_edt(labels == 0).astype(np.float32)
+    signed: Floats = np.where(labels > 0, -depth_px(labels), outside - 0.5)
+    return signed
+
+
 def sheet(
     rng: np.random.Generator,
     shape_yx: tuple[int, int],

@@ -65,6 +65,7 @@ INVERTED = {
     "yeast": 0.08,
     "bacteria": 0.08,
     "phase contrast": 0.12,
+    "suspended": 0.15,
 }
 """Share of crops whose polarity is turned. Too many, and dark holes are taken for cells."""
 

@@ -21,19 +21,25 @@ if TYPE_CHECKING:
 
 
 STYLE_SHARES = {
-    "tissue": 0.08,
-    "fluo": 0.06,
-    "phase": 0.08,
+    "tissue": 0.09,
+    "fluo": 0.12,
+    "phase": 0.07,
     "rods": 0.05,
-    "stained": 0.12,
-    "adherent": 0.21,
-    "multiplex": 0.14,
-    "membranes": 0.26,
+    "stained": 0.11,
+    "adherent": 0.19,
+    "multiplex": 0.12,
+    "membranes": 0.17,
+    "suspended": 0.08,
 }
-"""Share of the simulated crops. Adherent cells and tissue are what the real sets hold least of."""
+"""Share of the simulated crops. Adherent cells, tissue, membranes and suspended cells are what the
+real sets hold least of."""
 
 TISSUE = ("tissue", "fluo", "multiplex")
 """Styles with a nuclear channel."""
+
+CELL_ALONE = ("tissue", "fluo")
+CELL_ALONE_SHARE = 0.4
+"""Styles whose cells can be told without the nuclear channel, and how often it is left out."""
 
 
 class RandomImages:
@@ -118,6 +124,8 @@ def simulated_image(rng: np.random.Generator) -> LabelledImage:
     if modality == "tissue" and rng.random() < 0.2:
         pixels = np.stack((pixels[0], np.zeros_like(pixels[0])))
         labels, modality = nuclei, "nuclear"
+    elif style in CELL_ALONE and rng.random() < CELL_ALONE_SHARE:
+        pixels = np.stack((np.zeros_like(pixels[1]), pixels[1]))
     pixels = pixels / max(float(pixels.max()), 1e-6)
     quantised = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
     labels = labels.astype(np.int32)
