@@ -31,6 +31,7 @@ def read_stack(
     z: ZChoice | None = None,
     series: str = "",
     alone: bool = False,
+    are_labels: bool = False,
 ) -> Stack:
     """Read the header of an image file and check that all of its data is there.
 
@@ -50,13 +51,15 @@ def read_stack(
         Name of the image to read, of several in the file; see :func:`list_series`.
     alone
         Read only what is in this file, even if it belongs to a set of files.
+    are_labels
+        Pixels are numbers of cells, whatever colours a palette shows them in.
 
     Raises
     ------
     InputError
         The file is unreadable or truncated, or its axes are not time, channel, y and x.
     """
-    wish = Wish(n_channels, pages_are_frames, z, series, alone)
+    wish = Wish(n_channels, pages_are_frames, z, series, alone, are_labels)
     if path.is_dir():
         from cellsam_core.files.ngff import read_header
 

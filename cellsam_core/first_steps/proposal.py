@@ -271,6 +271,11 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
             stain = "grey of the colours" if names == RGB else names[0]
             stain += " (red, which haematoxylin absorbs)" if names == RGB[:1] else ""
             found.append(f"segmented as {role}: {stain}")
+            if is_coloured and len(roles) == 1:
+                found.append(
+                    "nuclear_channel: write R, G or B if this colour is a nuclear stain, and the"
+                    " colour of the cells as cell_channel"
+                )
             continue
         row[f"{role}_channel"] = ",".join(names)
         told = "guessed from the name of the channel"

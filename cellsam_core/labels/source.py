@@ -123,7 +123,7 @@ def open_labels(path: str | Path) -> LabelSource:
             "command assign with --polygons",
         )
     _refuse_several(root, list_series(root))
-    stack = read_stack(root, pages_are_frames=True)
+    stack = read_stack(root, pages_are_frames=True, are_labels=True)
     by_channel = len(stack.planes) == 1 and stack.planes[0][0].sample is None
     if by_channel:  # programs that know no time axis call the frames of a stack its channels
         stack = replace(stack, planes=[[p] for p in stack.planes[0]])
@@ -262,7 +262,7 @@ def _refuse_gap(root: Path, named: list[NamedImage]) -> None:
 
 
 def _only_plane(path: Path, n_files: int) -> Stack:
-    stack = read_stack(path, pages_are_frames=True)
+    stack = read_stack(path, pages_are_frames=True, are_labels=True)
     if len(stack.planes) > 1 or len(stack.planes[0]) > 1:
         raise _not_labels(path, f"several planes in one of {n_files} files")
     return stack

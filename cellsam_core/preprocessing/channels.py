@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.names.named_images import NUMBER_OF_CHANNEL
@@ -11,6 +13,8 @@ from cellsam_core.models import is_published
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from cellsam_core.preprocessing.images import RawImages
 
@@ -25,6 +29,8 @@ CELL_NAME = re.compile(
 )
 RGB = ["R", "G", "B"]
 SAMPLED_ROWS_PX = 1024
+LEAST_LIGHT, MIDDLE_LIGHT = 0.17, 0.65
+"""Light of a section's darkest and of its middle places, as a share of that of the brightest."""
 
 
 def choose_roles(
@@ -49,7 +55,7 @@ def choose_roles(
     dict
         ``nuclear`` and/or ``cell``, in this order, with the names of their channels: one name;
         several, which are fused; or R, G and B, of which the grey values are taken. In a colour
-        image, red is the nuclear channel.
+        image of a stained section, red is the nuclear channel.
 
     Raises
     ------
@@ -70,10 +76,10 @@ def choose_roles(
     if len(images.channels) == 1:
         return {"cell": images.channels}
     if channels == RGB:
-        if is_published(weights) or not _is_coloured(images):
-            return {"cell": RGB}
         # Haematoxylin absorbs red, eosin does not: red shows nuclei, the grey all tissue.
-        return {"nuclear": ["R"], "cell": RGB}
+        if not is_published(weights) and is_stained_section(_middle(images)):
+            return {"nuclear": ["R"], "cell": RGB}
+        return {"cell": RGB}
     guessed = guess_roles(channels)
     if not guessed:
         raise InputError(
@@ -148,10 +154,30 @@ def _require(images: RawImages, name: str) -> None:
         )
 
 
-def _is_coloured(images: RawImages) -> bool:
-    """Tell colours from grey that was saved as RGB, by rows in the middle of the first frame."""
+def is_stained_section(pixels: NDArray[Any]) -> bool:
+    """Tell colours of light that passed a stained section from those of fluorescence, and grey.
+
+    Light passes even the darkest nuclei of a section, and most of it passes the rest: in 107 images
+    of haematoxylin and eosin one pixel in a hundred is darker than 0.19 to 0.85 of the brightest
+    ones, and half are darker than 0.59 to 0.99. Between cells that shine it is dark: 0.00 to 0.15
+    and 0.20 to 0.58 in composites of fluorescence.
+
+    Parameters
+    ----------
+    pixels
+        Red, green and blue ``(3, y, x)``.
+    """
+    if not (pixels != pixels[:1]).any():
+        return False
+    light = pixels.astype(np.float32).mean(0)
+    light = light[light > 0]  # beyond the section a scanner writes 0
+    dark, middle, bright = np.percentile(light, [1, 50, 99])
+    return bool(dark > LEAST_LIGHT * bright or middle > MIDDLE_LIGHT * bright)
+
+
+def _middle(images: RawImages) -> NDArray[Any]:
+    """Read colours ``(3, y, x)`` of rows in the middle of the first frame."""
     height, width = images.shape_yx
     middle, half = height // 2, SAMPLED_ROWS_PX // 2
     rows = max(0, middle - half), min(height, middle + half)
-    red, green = images.read(0, ["R", "G"], (*rows, 0, width))
-    return bool((red != green).any())
+    return np.stack(list(images.read(0, RGB, (*rows, 0, width))))

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.errors import InputError
-from cellsam_core.preprocessing.channels import CELL_NAME, NUCLEAR_NAME, RGB, ROLES
+from cellsam_core.preprocessing.channels import (
+    CELL_NAME,
+    NUCLEAR_NAME,
+    RGB,
+    ROLES,
+    is_stained_section,
+)
 from cellsam_core.preprocessing.contrast import preprocess_plane, to_grey
 
 if TYPE_CHECKING:
@@ -113,8 +119,7 @@ def _mean(planes: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _colour_planes(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Red shows nuclei where there are colours, as haematoxylin absorbs it; grey shows all."""
+    """Red shows nuclei in stained sections, as haematoxylin absorbs it; grey shows all."""
     grey = to_grey(pixels)
-    is_coloured = (pixels[0] != pixels[1]).any()
-    red = pixels[0] if is_coloured else np.zeros_like(grey)
+    red = pixels[0] if is_stained_section(pixels) else np.zeros_like(grey)
     return np.stack((red.astype(grey.dtype), grey))

@@ -27,6 +27,15 @@ def test_folder_of_label_tiffs(tmp_path, labels):
     check(open_labels(tmp_path), labels)
 
 
+def test_the_palette_of_label_images_is_for_display(tmp_path):
+    """ImageJ saves labels of 8 bit with colours that change from cell to cell."""
+    frame = np.kron(np.arange(24).reshape(4, 6), np.ones((5, 5))).astype(np.uint8)
+    colormap = np.random.default_rng(0).integers(0, 65536, (3, 256)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "l.tif", frame, photometric="palette", colormap=colormap)
+    check(open_labels(tmp_path / "l.tif"), frame[None])
+    check(open_labels(tmp_path), frame[None])
+
+
 def test_labels_beside_raw_images(tmp_path, labels):
     for i, frame in enumerate(labels):
         tifffile.imwrite(tmp_path / f"t{i:03d}.tif", np.zeros((20, 30), np.float32))

@@ -14,6 +14,7 @@ from refusals import follow
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import missing_frame, natural_key
+from cellsam_core.preprocessing.images import images_of_manifest
 from cellsam_core.samples import movie_grey
 from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.movies import inspect_movie
@@ -455,6 +456,17 @@ def test_palette_and_narrow_pages_are_refused(tmp_path):
     write(tmp_path / "n.tif", np.zeros((5, 6, 30, 5), np.float32))
     with pytest.raises(InputError, match="30 x 5 px"):
         inspect(tmp_path / "n.tif")
+
+
+@pytest.mark.parametrize("hues", [(1, 1, 1), (0, 1, 0), (1, 0.5, 0)])
+def test_a_palette_that_brightens_with_the_value_is_for_display(tmp_path, hues):
+    """CellProfiler's example images and those of ImageJ with a lookup table were refused."""
+    colormap = (np.outer(hues, np.arange(256)) * 255).astype(np.uint16)
+    pixels = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    tifffile.imwrite(tmp_path / "p.tif", pixels, photometric="palette", colormap=colormap)
+    manifest = inspect(tmp_path / "p.tif")
+    assert len(manifest.channels) == 1
+    np.testing.assert_array_equal(images_of_manifest(manifest).read(0), pixels[None])
 
 
 @pytest.mark.data

@@ -682,13 +682,26 @@ def test_several_files_of_a_microscope_get_a_row_each(tmp_path):
 def test_coloured_frames_are_proposed_as_they_are_segmented(tmp_path):
     """Red was "guessed from the name", and the sheet left the grey of the colours out."""
     for t in T:
-        pixels = np.random.default_rng(t).integers(0, 255, (*SIZE, 3)).astype(np.uint8)
+        pixels = np.random.default_rng(t).integers(90, 255, (*SIZE, 3)).astype(np.uint8)
         tifffile.imwrite(tmp_path / f"e_t{t}.tif", pixels, photometric="rgb")
     (proposal,) = cc.propose_sheet([tmp_path])
     assert not {"nuclear_channel", "cell_channel"} & set(proposal.row)
     assert "segmented as nuclear: R (red, which haematoxylin absorbs)" in proposal.found
     assert "segmented as cell: grey of the colours" in proposal.found
     assert not any("ratio" in sentence for sentence in proposal.found)
+
+
+def test_colours_of_fluorescence_are_no_stained_section(tmp_path):
+    """The red of a green reporter was taken for haematoxylin, and its noise was segmented."""
+    rng = np.random.default_rng(0)
+    for t in T:
+        green = rng.gamma(0.5, 30, SIZE).clip(0, 255)
+        pixels = np.stack((0.1 * green + rng.random(SIZE), green, 0.6 * green), axis=-1)
+        tifffile.imwrite(tmp_path / f"e_t{t}.tif", pixels.astype(np.uint8), photometric="rgb")
+    (proposal,) = cc.propose_sheet([tmp_path])
+    assert "segmented as cell: grey of the colours" in proposal.found
+    assert not any("haematoxylin" in sentence for sentence in proposal.found)
+    assert any("write R, G or B" in sentence for sentence in proposal.found)
 
 
 def test_a_store_of_spatialdata_is_named_as_such(tmp_path):

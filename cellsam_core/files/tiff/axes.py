@@ -25,6 +25,7 @@ class Wish:
     z: ZChoice | None = None
     series: str = ""
     alone: bool = False
+    are_labels: bool = False
 
 
 def frames_by_channels(path: Path, lead: list[tuple[str, int]], wish: Wish) -> NDArray[np.int64]:

@@ -54,7 +54,7 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
     page = series.keyframe
     for each in tif.pages:
         check_page(each, path, tif.filehandle.size)
-    check_pixels(page, path)
+    check_pixels(page, path, are_labels=wish.are_labels)
     lead, is_rgb = _leading_axes(series)
     names = image.channels if image is not None else ()
     lead = lead if is_rgb else _rename_axes(lead, names, wish)

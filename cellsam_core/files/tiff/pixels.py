@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 
 @contextmanager
 def read_errors(path: Path) -> Iterator[None]:
@@ -50,17 +52,28 @@ def page_errors(path: Path) -> Iterator[None]:
         raise unreadable(path, f"a damaged TIFF ({broken.splitlines()[0]})")
 
 
-def check_pixels(page: Any, path: Path) -> None:
-    """Refuse volumes in one page, and colours of a palette."""
+def check_pixels(page: Any, path: Path, *, are_labels: bool) -> None:
+    """Refuse volumes in one page, and a palette of which the pixels' values are no grey values.
+
+    Microscopes and ImageJ save images of 8 bit with a palette, grey or of one hue, for display:
+    the values are those of the camera. Of labels any palette is for display.
+    """
     if page.imagedepth > 1:
         raise axes_error(path, f"a volume of {page.imagedepth} planes in a page", "2-D pages")
-    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+    is_palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
+    if is_palette and not are_labels and not _brightens(page.colormap):
         raise InputError(
             path,
             found="colours from a palette",
-            expected="grey or RGB pixels",
+            expected="grey or RGB pixels, or a palette that brightens with the value",
             remedy="save the image as grey or RGB",
         )
+
+
+def _brightens(palette: NDArray[np.uint16]) -> bool:
+    """Tell whether the colours ``(3, n)`` of a palette become brighter from value to value."""
+    brightness = palette.astype(np.int64).sum(0)
+    return bool((np.diff(brightness) >= 0).all() and brightness[-1] > brightness[0])
 
 
 def dtype_of(image: Any, path: Path) -> str:
