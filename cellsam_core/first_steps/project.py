@@ -169,8 +169,7 @@ def row_text(proposal: Proposal, columns: Sequence[str], folder: Path) -> str:
 
 def _comments(proposal: Proposal) -> list[str]:
     lines = [f"# {proposal.sample}: {sentence}" for sentence in proposal.found]
-    for column, sentence in proposal.to_fill.items():
-        lines.append(f"# {proposal.sample}: FILL IN {column}: {sentence}")
+    lines += [f"# {proposal.sample}: {request}" for request in proposal.requests()]
     if not proposal.can_be_read:
         lines.append(f"# {proposal.sample}: NOT READ: {proposal.problem}")
     return [" ".join(line.split()) for line in lines]

@@ -65,10 +65,17 @@ class Proposal:
     def text(self) -> str:
         """Write what was found, and what the user must fill in, one line each."""
         lines = [f"{self.sample}: {self.row['path']}", *(f"  {line}" for line in self.found)]
-        lines += [f"  FILL IN {column}: {line}" for column, line in self.to_fill.items()]
+        lines += [f"  {line}" for line in self.requests()]
         if not self.can_be_read:
             lines.append(f"  NOT READ: {self.problem}")
         return "\n".join(lines)
+
+    def requests(self) -> list[str]:
+        """Write what the user must fill in; a sentence that holds for several columns comes once."""
+        columns: dict[str, list[str]] = {}
+        for column, sentence in self.to_fill.items():
+            columns.setdefault(sentence, []).append(column)
+        return [f"FILL IN {' or '.join(names)}: {text}" for text, names in columns.items()]
 
 
 def propose_sheet(paths: Sequence[str | Path]) -> list[Proposal]:
