@@ -71,7 +71,7 @@ class Proposal:
         return "\n".join(lines)
 
     def requests(self) -> list[str]:
-        """Write what the user must fill in; a sentence that holds for several columns comes once."""
+        """Write what the user must fill in; what holds for several columns is written once."""
         columns: dict[str, list[str]] = {}
         for column, sentence in self.to_fill.items():
             columns.setdefault(sentence, []).append(column)

@@ -60,7 +60,7 @@ def test_missing_values_stay_empty_and_are_named(tmp_path: Path):
     assert set(unclear.to_fill) == {"nuclear_channel", "cell_channel"}
     assert set(unscaled.to_fill) == {"pixel_size_um"}
     sheet = (root / "config" / "samples.tsv").read_text()
-    assert "# m: FILL IN nuclear_channel or cell_channel: the stain to segment is not clear" in sheet
+    assert "# m: FILL IN nuclear_channel or cell_channel: the stain to segment is not" in sheet
     assert f"\nm\tmovie\t{tmp_path / 'm'}\t\t\t\t\t\t\n" in sheet
     result = cc.check(folder=root)
     assert not result.is_ready
