@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from cellsam_core.segmentation.instances import draw_labels
 
@@ -16,15 +17,18 @@ if TYPE_CHECKING:
 
 RING_DIAMETERS = 0.125
 """Width of the ring around a cell, in typical cell diameters."""
+N_NEIGHBOURS = 10
 
 
 def drop_dark(
     instances: list[Instance], pixels: NDArray[np.float32], diameter_px: float
 ) -> list[Instance]:
-    """Drop cells that are not brighter than their surroundings in any channel.
+    """Drop cells that are darker than their surroundings where most cells are not.
 
     In fluorescence, a cell is brighter than its background in at least one stain. The
     surroundings are a ring around the mask, without other cells; a cell without a ring is kept.
+    Where the stain is one of membranes, or light passes the cells, most cells are darker than
+    what is between them: there, none is dropped.
 
     Parameters
     ----------
@@ -35,10 +39,18 @@ def drop_dark(
     diameter_px
         Typical cell diameter in pixels.
     """
+    if not instances:
+        return []
     ring_px = max(2, round(RING_DIAMETERS * diameter_px))
     _, height, width = pixels.shape
     is_cell = draw_labels(instances, 0, height, width) > 0
-    return [i for i in instances if _is_bright(i, pixels, is_cell, ring_px)]
+    is_dark = np.array([not _is_bright(i, pixels, is_cell, ring_px) for i in instances])
+    corners = np.array([(i.y0, i.x0) for i in instances])
+    centres = corners + np.array([i.mask.shape for i in instances]) / 2
+    n_near = min(N_NEIGHBOURS + 1, len(instances))
+    _, near = cKDTree(centres).query(centres, k=range(1, n_near + 1))
+    is_hole = is_dark & (is_dark[near].mean(axis=1) <= 0.5)
+    return [instance for instance, hole in zip(instances, is_hole, strict=True) if not hole]
 
 
 def _is_bright(
