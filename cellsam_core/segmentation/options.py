@@ -87,10 +87,10 @@ class SegmentOptions(Options):
     )
     dark_cells: Literal["auto", "drop", "keep"] = option(
         "auto",
-        "`drop` removes cells that are darker than their surroundings in every channel, if most of"
-        " the cells beside them are not: most of them are holes in the stain. `keep` keeps them."
-        " `auto` drops them in samples that are tissues, and keeps them in movies and single"
-        " images.",
+        "`drop` removes cells of a score below 0.5 that are darker than their surroundings in every"
+        " channel, unless the cells beside them are so too: most of them are holes in the stain."
+        " `keep` keeps them. `auto` drops them in samples that are tissues, and keeps them in"
+        " movies and single images.",
     )
     min_area_px: int = option(
         25,
