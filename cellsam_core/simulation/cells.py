@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
     Labels = NDArray[np.int32]
 
-ORGANELLES_SHARE = 0.4
-"""Fraction of the fields of reporters in which the reporter is in organelles or fibres."""
-
 STYLES = (
     *("tissue", "fluo", "phase", "rods", "stained"),
     *("adherent", "multiplex", "membranes", "suspended"),
@@ -220,44 +217,20 @@ def _fluo(
     n = int(np.clip(1.1 * density * np.prod(shape_yx) / diameter_px**2, 1, 350)) + 1
     radii = 0.5 * diameter_px * np.clip(rng.normal(1, 0.14, size=n), 0.6, 1.5)
     discs = shapes.place(rng, shape_yx, radii, clustering=float(rng.uniform(0, 0.9)), overlap=0.15)
-    # On a dish some kinds are round, others spread with ragged ends.
-    elongation, roughness = (2.4, 0.16) if rng.random() < 0.6 else (3.2, 0.4)
     labels = shapes.blobs(
-        *(rng, discs, shape_yx),
-        elongation=rng.uniform(1.2, elongation),
-        roughness=rng.uniform(0.02, roughness),
+        rng, discs, shape_yx, elongation=rng.uniform(1.2, 2.4), roughness=rng.uniform(0.02, 0.16)
     )
     nucleus_labels = shapes.nuclei(rng, labels, fraction=float(rng.uniform(0.45, 0.7)), missing=0)
     nuclear = nuclear_scene(rng, nucleus_labels, diameter_px)
     thick = np.minimum(shapes.depth_px(labels) / (rng.uniform(0.05, 0.35) * diameter_px + 0.5), 1)
+    mottle = np.clip(1 + 0.15 * smooth_noise(rng, shape_yx, 0.12 * diameter_px), 0.3, 2)
     # A reporter is excluded from, even in, or concentrated in the nucleus.
     inside = np.where(nucleus_labels > 0, rng.choice([0.25, 0.6, 1.0, 1.8]), 1)
-    if rng.random() < ORGANELLES_SHARE:
-        mottle, inside = _organelles(rng, nucleus_labels, diameter_px), np.ones(shape_yx)
-    else:
-        mottle = np.clip(1 + 0.15 * smooth_noise(rng, shape_yx, 0.12 * diameter_px), 0.3, 2)
     cell = 0.7 * _brightness(rng, labels, rng.uniform(0.1, 0.7)) * mottle * inside
     cell = (cell * (0.25 + 0.75 * thick)).astype(np.float32)
     psf_px = float(rng.uniform(0.5, max(0.07 * diameter_px, 0.8)))
     channels = [photograph(rng, s, diameter_px=diameter_px, psf_px=psf_px) for s in (nuclear, cell)]
     return Field(np.stack(channels), labels, nucleus_labels)
-
-
-def _organelles(rng: np.random.Generator, nucleus_labels: Labels, diameter_px: float) -> Image:
-    """Mitochondria, vesicles, reticulum or fibres, denser near the nucleus, over dim cytoplasm."""
-    shape_yx = nucleus_labels.shape[0], nucleus_labels.shape[1]
-    size_px = float(rng.uniform(0.05, 0.16)) * diameter_px + 0.8
-    field = smooth_noise(rng, shape_yx, size_px)
-    if rng.random() < 0.6:  # threads
-        pattern = np.exp(-((field / rng.uniform(0.15, 0.5)) ** 2))
-    else:
-        pattern = np.clip(field - rng.uniform(0.3, 1.2), 0, 2)
-    away = ndi.distance_transform_edt(nucleus_labels == 0)
-    near = np.exp(-away / (rng.uniform(0.15, 0.8) * diameter_px))
-    haze = rng.uniform(0.1, 0.5)
-    scene = haze + 1.5 * pattern * ((1 - near) * rng.uniform(0.2, 1) + near)
-    kept_out = np.where(nucleus_labels > 0, rng.uniform(0.05, 0.4), 1)
-    return np.asarray(scene * kept_out, np.float32)
 
 
 def _transmitted(

@@ -100,7 +100,7 @@ def test_a_manifest_reads_its_split_and_names_what_is_wrong(tmp_path) -> None:
     rng = np.random.default_rng(0)
     labels = np.zeros((40, 50), np.uint16)
     labels[5:15, 5:15] = 1
-    for name, pixels in (("a", rng.integers(0, 255, (40, 50, 3))), ("b", labels)):
+    for name, pixels in (("a", rng.integers(90, 255, (40, 50, 3))), ("b", labels)):
         imsave(tmp_path / f"{name}.png", pixels.astype(np.uint8), check_contrast=False)
     imsave(tmp_path / "l.tif", labels, check_contrast=False)
     manifest = tmp_path / "m.tsv"
