@@ -12,6 +12,7 @@ from cellsam_core.simulation.adherent import adherent
 from cellsam_core.simulation.membranes import membranes
 from cellsam_core.simulation.multiplex import multiplex
 from cellsam_core.simulation.optics import debris, expose, illumination, smooth_noise
+from cellsam_core.simulation.organelles import organelles
 from cellsam_core.simulation.suspended import suspended
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 STYLES = (
     *("tissue", "fluo", "phase", "rods", "stained"),
-    *("adherent", "multiplex", "membranes", "suspended"),
+    *("adherent", "multiplex", "membranes", "suspended", "organelles"),
 )
 
 
@@ -64,7 +65,8 @@ def render_field(
         section in transmitted light, as haematoxylin shows them), ``adherent`` (animal cells
         in phase contrast or DIC: spread, in sheets, and round ones among them), ``multiplex``
         (tissue with a nuclear stain and a membrane stain of some cells), ``membranes`` (a
-        membrane stain alone) or ``suspended`` (round bodies in transmitted light).
+        membrane stain alone), ``suspended`` (round bodies in transmitted light) or
+        ``organelles`` (cells whose reporter shows organelles or fibres).
     diameter_px
         Mean diameter of the circle of a cell's area.
     density
@@ -93,7 +95,13 @@ def render_field(
     if style == "multiplex":
         return _multiplex(rng, shape_yx, diameter_px, density)
     if style == "membranes":
-        return _one_plane(_membranes(rng, shape_yx, diameter_px, density))
+        return _one_plane(
+            _shining(rng, membranes(rng, shape_yx, diameter_px, density), diameter_px)
+        )
+    if style == "organelles":
+        return _one_plane(
+            _shining(rng, organelles(rng, shape_yx, diameter_px, density), diameter_px)
+        )
     if style == "suspended":
         return _one_plane(_suspended(rng, shape_yx, diameter_px, density))
     raise ValueError(f"style {style!r} is none of {', '.join(STYLES)}")
@@ -170,11 +178,12 @@ def _multiplex(
     return Field(np.stack(channels), labels, nucleus_labels)
 
 
-def _membranes(
-    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
+def _shining(
+    rng: np.random.Generator, drawn: tuple[Image, Labels], diameter_px: float
 ) -> tuple[Image, Labels]:
-    scene, labels = membranes(rng, shape_yx, diameter_px, density)
-    psf_px = float(rng.uniform(0.4, max(0.05 * diameter_px, 0.8)))
+    """Photograph the scene of one stain."""
+    scene, labels = drawn
+    psf_px = float(rng.uniform(0.4, np.clip(0.05 * diameter_px, 0.8, 2.5)))
     return photograph(rng, scene, diameter_px=diameter_px, psf_px=psf_px), labels
 
 

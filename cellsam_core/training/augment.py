@@ -50,7 +50,7 @@ SLENDER_SPREAD = 0.25
 The same cells are spread on one dish and spindles on another. A stretched crop shows both."""
 
 ADHERENT = ("phase contrast", "adherent")
-STRETCHED = (*ADHERENT, "membranes")
+STRETCHED = (*ADHERENT, "membranes", "organelles")
 
 SHARPEN_SHARE = 0.4
 SHARPEN_RANGE = (-0.4, 1.2)

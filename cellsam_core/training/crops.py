@@ -9,37 +9,35 @@ import torch
 from scipy import ndimage
 
 from cellsam_core.errors import InputError
-from cellsam_core.simulation.cells import STYLES, render_field
+from cellsam_core.simulation.cells import render_field
 from cellsam_core.training.augment import random_crop
 from cellsam_core.training.labelled import LabelledImage, median_diameter_px
 from cellsam_core.training.losses import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
 
 STYLE_SHARES = {
-    "tissue": 0.09,
-    "fluo": 0.12,
-    "phase": 0.07,
-    "rods": 0.05,
-    "stained": 0.11,
-    "adherent": 0.19,
-    "multiplex": 0.12,
-    "membranes": 0.17,
-    "suspended": 0.08,
+    "tissue": 0.08,
+    "fluo": 0.06,
+    "phase": 0.1,
+    "rods": 0.06,
+    "stained": 0.16,
+    "adherent": 0.34,
+    "multiplex": 0.2,
 }
-"""Share of the simulated crops. Adherent cells, tissue, membranes and suspended cells are what the
-real sets hold least of."""
+"""Share of the simulated crops. Adherent cells and tissue are what the real sets hold least of."""
+
+USUAL_DIAMETERS_PX = (18, 40)
+DIAMETERS_PX = {"organelles": (20, 110)}
+"""Smallest and largest mean diameter of the cells of a field. Organelles that are magnified later
+are blurred, unlike those of large cells."""
 
 TISSUE = ("tissue", "fluo", "multiplex")
 """Styles with a nuclear channel."""
-
-CELL_ALONE = ("tissue", "fluo")
-CELL_ALONE_SHARE = 0.4
-"""Styles whose cells can be told without the nuclear channel, and how often it is left out."""
 
 
 class RandomImages:
@@ -55,10 +53,18 @@ class RandomImages:
         Number of items.
     seed
         Seed of everything random.
+    style_shares
+        Share of each style of the simulated crops.
     """
 
     def __init__(
-        self, images: Sequence[LabelledImage], *, simulated_share: float, n: int, seed: int
+        self,
+        images: Sequence[LabelledImage],
+        *,
+        simulated_share: float,
+        n: int,
+        seed: int,
+        style_shares: Mapping[str, float] = STYLE_SHARES,
     ) -> None:
         if not images:
             raise InputError(
@@ -73,6 +79,7 @@ class RandomImages:
         self.simulated_share = simulated_share
         self.n = n
         self.seed = seed
+        self.style_shares = style_shares
 
     def __len__(self) -> int:
         return self.n
@@ -81,7 +88,7 @@ class RandomImages:
         """Draw the image of an item, and make the generator that decides on all else of it."""
         rng = np.random.default_rng((self.seed, index))
         if rng.random() < self.simulated_share:
-            return simulated_image(rng), rng
+            return simulated_image(rng, self.style_shares), rng
         return self.images[rng.choice(len(self.images), p=self.probability)], rng
 
 
@@ -115,17 +122,18 @@ def to_target(labels: NDArray[np.int32], min_area_px: int = 12) -> Target:
     )
 
 
-def simulated_image(rng: np.random.Generator) -> LabelledImage:
-    """Render one field of a random style; half of the two-channel ones show nuclei alone."""
-    style = str(rng.choice(list(STYLES), p=[STYLE_SHARES[s] for s in STYLES]))
-    diameter = float(rng.uniform(18, 40))
+def simulated_image(
+    rng: np.random.Generator, style_shares: Mapping[str, float] = STYLE_SHARES
+) -> LabelledImage:
+    """Render one field of a random style; a fifth of the two-channel ones show nuclei alone."""
+    style = str(rng.choice(list(style_shares), p=list(style_shares.values())))
+    low, high = DIAMETERS_PX.get(style, USUAL_DIAMETERS_PX)
+    diameter = float(rng.uniform(low, high))
     pixels, labels, nuclei = render_field(rng, (320, 320), style=style, diameter_px=diameter)
     modality = "tissue" if style in TISSUE else style
     if modality == "tissue" and rng.random() < 0.2:
         pixels = np.stack((pixels[0], np.zeros_like(pixels[0])))
         labels, modality = nuclei, "nuclear"
-    elif style in CELL_ALONE and rng.random() < CELL_ALONE_SHARE:
-        pixels = np.stack((np.zeros_like(pixels[1]), pixels[1]))
     pixels = pixels / max(float(pixels.max()), 1e-6)
     quantised = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
     labels = labels.astype(np.int32)

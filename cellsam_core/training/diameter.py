@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,7 +30,21 @@ DIAMETERS_PX = (6.5, 230.0)
 
 SIDES_PX = (96, VIEW_PX * REDUCTIONS[-1])
 MAGNIFICATIONS = (0.08, 5.0)
-SIMULATED_SHARE = 0.3
+SIMULATED_SHARE = 0.35
+STYLE_SHARES = {
+    "tissue": 0.08,
+    "fluo": 0.08,
+    "phase": 0.07,
+    "rods": 0.05,
+    "stained": 0.1,
+    "adherent": 0.18,
+    "multiplex": 0.1,
+    "membranes": 0.1,
+    "suspended": 0.06,
+    "organelles": 0.18,
+}
+"""Share of the simulated pictures. Of cells whose reporter is in organelles, the organelles must
+not be measured."""
 
 HISTOLOGY = "histology"
 HISTOLOGY_SHARE = 0.25
@@ -105,7 +119,8 @@ def train_diameter(
     ruler = Ruler().eval()
     trained = load_trainable(start).encoder.state_dict()
     ruler.encoder.load_state_dict({name: trained[name] for name in ruler.encoder.state_dict()})
-    pictures = [Pictures(images, simulated_share=SIMULATED_SHARE, n=n_pictures, seed=seed)]
+    shares: Any = {"simulated_share": SIMULATED_SHARE, "style_shares": STYLE_SHARES}
+    pictures = [Pictures(images, **shares, n=n_pictures, seed=seed)]
     stained = [image for image in images if image.modality == HISTOLOGY]
     if stained:
         n = round(n_pictures * HISTOLOGY_SHARE / (1 - HISTOLOGY_SHARE))
