@@ -31,8 +31,8 @@ STYLE_SHARES = {
 }
 """Share of the simulated crops. Adherent cells and tissue are what the real sets hold least of."""
 
-USUAL_DIAMETERS_PX = (18, 40)
-DIAMETERS_PX = {"organelles": (20, 110)}
+DIAMETERS_PX = (18, 40)
+DIAMETERS_OF_STYLE_PX = {"organelles": (20, 110)}
 """Smallest and largest mean diameter of the cells of a field. Organelles that are magnified later
 are blurred, unlike those of large cells."""
 
@@ -127,7 +127,7 @@ def simulated_image(
 ) -> LabelledImage:
     """Render one field of a random style; a fifth of the two-channel ones show nuclei alone."""
     style = str(rng.choice(list(style_shares), p=list(style_shares.values())))
-    low, high = DIAMETERS_PX.get(style, USUAL_DIAMETERS_PX)
+    low, high = DIAMETERS_OF_STYLE_PX.get(style, DIAMETERS_PX)
     diameter = float(rng.uniform(low, high))
     pixels, labels, nuclei = render_field(rng, (320, 320), style=style, diameter_px=diameter)
     modality = "tissue" if style in TISSUE else style
