@@ -30,18 +30,18 @@ DIAMETERS_PX = (6.5, 230.0)
 
 SIDES_PX = (96, VIEW_PX * REDUCTIONS[-1])
 MAGNIFICATIONS = (0.08, 5.0)
-SIMULATED_SHARE = 0.35
+SIMULATED_SHARE = 0.3
 STYLE_SHARES = {
-    "tissue": 0.08,
-    "fluo": 0.08,
-    "phase": 0.07,
-    "rods": 0.05,
-    "stained": 0.1,
-    "adherent": 0.18,
-    "multiplex": 0.1,
-    "membranes": 0.1,
-    "suspended": 0.06,
-    "organelles": 0.18,
+    "tissue": 0.089,
+    "fluo": 0.089,
+    "phase": 0.089,
+    "rods": 0.056,
+    "stained": 0.145,
+    "adherent": 0.248,
+    "multiplex": 0.134,
+    "membranes": 0.06,
+    "suspended": 0.03,
+    "organelles": 0.06,
 }
 """Share of the simulated pictures. Of cells whose reporter is in organelles, the organelles must
 not be measured."""
@@ -91,7 +91,7 @@ def train_diameter(
     images: Sequence[LabelledImage],
     start: str,
     *,
-    n_pictures: int = 4500,
+    n_pictures: int = 6000,
     n_epochs: int = 16,
     seed: int = 5,
 ) -> dict[str, Tensor]:
