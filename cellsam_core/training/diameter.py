@@ -32,16 +32,16 @@ SIDES_PX = (96, VIEW_PX * REDUCTIONS[-1])
 MAGNIFICATIONS = (0.08, 5.0)
 SIMULATED_SHARE = 0.3
 STYLE_SHARES = {
-    "tissue": 0.089,
-    "fluo": 0.089,
-    "phase": 0.089,
-    "rods": 0.056,
-    "stained": 0.145,
-    "adherent": 0.248,
-    "multiplex": 0.134,
-    "membranes": 0.06,
-    "suspended": 0.03,
-    "organelles": 0.06,
+    "tissue": 0.082,
+    "fluo": 0.082,
+    "phase": 0.082,
+    "rods": 0.051,
+    "stained": 0.133,
+    "adherent": 0.227,
+    "multiplex": 0.123,
+    "membranes": 0.08,
+    "suspended": 0.04,
+    "organelles": 0.1,
 }
 """Share of the simulated pictures. Of cells whose reporter is in organelles, the organelles must
 not be measured."""
