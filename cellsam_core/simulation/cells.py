@@ -223,11 +223,8 @@ def polyt_scene(
 def _fluo(
     rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
 ) -> Field:
-    n = int(np.clip(1.1 * density * np.prod(shape_yx) / diameter_px**2, 1, 350)) + 1
-    radii = 0.5 * diameter_px * np.clip(rng.normal(1, 0.14, size=n), 0.6, 1.5)
-    discs = shapes.place(rng, shape_yx, radii, clustering=float(rng.uniform(0, 0.9)), overlap=0.15)
-    labels = shapes.blobs(
-        rng, discs, shape_yx, elongation=rng.uniform(1.2, 2.4), roughness=rng.uniform(0.02, 0.16)
+    labels = shapes.scatter(
+        rng, shape_yx, diameter_px, density, elongation=(1.2, 2.4), roughness=(0.02, 0.16)
     )
     nucleus_labels = shapes.nuclei(rng, labels, fraction=float(rng.uniform(0.45, 0.7)), missing=0)
     nuclear = nuclear_scene(rng, nucleus_labels, diameter_px)

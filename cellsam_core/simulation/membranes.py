@@ -37,7 +37,9 @@ def membranes(
 ) -> tuple[Image, Labels]:
     """Draw a field: scene ``(y, x)``, bright parts near 1, and labels of cells."""
     if rng.random() < LOOSE_SHARE:
-        labels = _loose(rng, shape_yx, diameter_px, density)
+        labels = shapes.scatter(
+            rng, shape_yx, diameter_px, density, elongation=(1.1, 2.6), roughness=(0.01, 0.2)
+        )
     else:
         labels = _sheet(rng, shape_yx, diameter_px)
     inside = np.float32(labels > 0)
@@ -85,18 +87,6 @@ def _sheet(rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: flo
     if gap_px:
         labels[shapes.depth_px(labels) <= gap_px] = 0
     return shapes.renumber(shapes.clean(labels, 0.12 * diameter_px**2))
-
-
-def _loose(
-    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
-) -> Labels:
-    """Draw single and touching cells, round or spread."""
-    n = int(np.clip(1.1 * density * np.prod(shape_yx) / diameter_px**2, 1, 300)) + 1
-    radii = 0.5 * diameter_px * np.clip(rng.normal(1, 0.15, size=n), 0.6, 1.6)
-    discs = shapes.place(rng, shape_yx, radii, clustering=float(rng.uniform(0, 0.9)), overlap=0.1)
-    return shapes.blobs(
-        rng, discs, shape_yx, elongation=rng.uniform(1.1, 2.6), roughness=rng.uniform(0.01, 0.2)
-    )
 
 
 def _lines(rng: np.random.Generator, labels: Labels, diameter_px: float) -> Image:

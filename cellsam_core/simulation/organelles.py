@@ -25,15 +25,13 @@ def organelles(
     rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
 ) -> tuple[Image, Labels]:
     """Draw a field: scene ``(y, x)``, bright parts near 1, and labels of cells."""
-    n = int(np.clip(1.1 * density * np.prod(shape_yx) / diameter_px**2, 1, 350)) + 1
-    radii = 0.5 * diameter_px * np.clip(rng.normal(1, 0.15, size=n), 0.6, 1.5)
-    discs = shapes.place(rng, shape_yx, radii, clustering=float(rng.uniform(0, 0.9)), overlap=0.15)
     # On a dish some kinds are round, others spread with ragged ends.
-    elongation, roughness = (2.2, 0.15) if rng.random() < 0.5 else (3.2, 0.4)
-    labels = shapes.blobs(
-        *(rng, discs, shape_yx),
-        elongation=rng.uniform(1.2, elongation),
-        roughness=rng.uniform(0.02, roughness),
+    is_round = rng.random() < 0.5
+    elongation, roughness = (2.2, 0.15) if is_round else (3.2, 0.4)
+    labels = shapes.scatter(
+        *(rng, shape_yx, diameter_px, density),
+        elongation=(1.2, elongation),
+        roughness=(0.02, roughness),
     )
     nuclei = shapes.nuclei(rng, labels, fraction=float(rng.uniform(0.4, 0.65)), missing=0)
     amount = np.minimum(rng.lognormal(0, rng.uniform(0.1, 0.5), int(labels.max(initial=0)) + 1), 3)

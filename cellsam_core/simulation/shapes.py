@@ -295,6 +295,36 @@ def blobs(
     return renumber(clean(labels, max(0.7 * smallest**2, 6)))
 
 
+def scatter(
+    rng: np.random.Generator,
+    shape_yx: tuple[int, int],
+    diameter_px: float,
+    density: float,
+    *,
+    elongation: tuple[float, float],
+    roughness: tuple[float, float],
+) -> Labels:
+    """Draw single and touching cells of one kind.
+
+    Parameters
+    ----------
+    diameter_px
+        Mean diameter.
+    density
+        0 (a few cells) to 1 (crowded).
+    elongation, roughness
+        Smallest and largest value of the kind, see :func:`blobs`.
+    """
+    n = int(np.clip(1.1 * density * np.prod(shape_yx) / diameter_px**2, 1, 350)) + 1
+    radii = 0.5 * diameter_px * np.clip(rng.normal(1, 0.14, size=n), 0.6, 1.5)
+    discs = place(rng, shape_yx, radii, clustering=float(rng.uniform(0, 0.9)), overlap=0.15)
+    return blobs(
+        *(rng, discs, shape_yx),
+        elongation=rng.uniform(*elongation),
+        roughness=rng.uniform(*roughness),
+    )
+
+
 def nuclei(rng: np.random.Generator, labels: Labels, *, fraction: float, missing: float) -> Labels:
     """Draw a nucleus in every cell, with the id of its cell.
 
