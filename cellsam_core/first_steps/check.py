@@ -259,7 +259,7 @@ def _facts(manifest: Manifest) -> list[str]:
 
 def _stains(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> str:
     """Say which channels are segmented, and if their roles are guessed."""
-    from cellsam_core.preprocessing.channels import choose_roles, is_fused
+    from cellsam_core.preprocessing.channels import RGB, choose_roles, is_fused, name_stains
     from cellsam_core.preprocessing.images import images_of_manifest
 
     given = settings["preprocess"]
@@ -272,10 +272,11 @@ def _stains(manifest: Manifest, settings: dict[str, dict[str, Any]]) -> str:
             expected="a nuclear and a cell stain",
             remedy="set nuclear_channel and cell_channel, or leave the option out",
         )
-    said = "" if any(names) or len(manifest.channels) == 1 else " (guessed from the names)"
+    is_told = any(names) or len(manifest.channels) == 1 or RGB in roles.values()
+    said = "" if is_told else " (guessed from the names)"
     said = " (a kit, by the names of its channels)" if said and manifest.kit else said
     parts = [
-        f"{' + '.join(stains)} as {role}{', fused' if is_fused(stains) else ''}"
+        f"{name_stains(stains)} as {role}{', fused' if is_fused(stains) else ''}"
         for role, stains in roles.items()
     ]
     return f"segments {' and '.join(parts)}{said}"

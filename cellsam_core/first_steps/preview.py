@@ -18,6 +18,7 @@ from cellsam_core.first_steps.project import SHEET, row_text, used_columns
 from cellsam_core.first_steps.proposal import Proposal, propose
 from cellsam_core.first_steps.raw_field import RawPart, decode_part, is_raw
 from cellsam_core.options import json_schema
+from cellsam_core.preprocessing.channels import name_stains
 from cellsam_core.preprocessing.images import images_of_manifest
 from cellsam_core.preprocessing.options import PreprocessOptions
 from cellsam_core.run_plan.extent import Extent, count_tiles
@@ -202,7 +203,7 @@ def _preview(
     made = Preview(
         path,
         str(job.row["sample"]),
-        {role: " + ".join(names) for role, names in roles.items()},
+        {role: name_stains(names) for role, names in roles.items()},
         diameter_px,
         (n_cells[0], n_cells[1], n_cells[2]),
         per_tile,

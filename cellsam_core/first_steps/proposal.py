@@ -247,7 +247,7 @@ ASIDE = ("sample", "assay", "path", "format", "condition")
 
 def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
     """Add what a manifest tells: size, scales and the channels that will be segmented."""
-    from cellsam_core.preprocessing.channels import RGB, choose_roles, is_fused
+    from cellsam_core.preprocessing.channels import RGB, choose_roles, is_fused, name_stains
     from cellsam_core.preprocessing.images import images_of_manifest
 
     row, found, to_fill = dict(proposal.row), list(proposal.found), dict(proposal.to_fill)
@@ -275,7 +275,7 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
     for role, names in roles.items():
         if is_coloured or len(manifest.channels) == 1:
             # No column is filled: an empty one means both, the red and the grey of the colours.
-            stain = "grey of the colours" if names == RGB else names[0]
+            stain = name_stains(names)
             stain += " (red, which haematoxylin absorbs)" if names == RGB[:1] else ""
             found.append(f"segmented as {role}: {stain}")
             if is_coloured and len(roles) == 1:

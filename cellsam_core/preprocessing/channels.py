@@ -116,6 +116,11 @@ def is_fused(names: Sequence[str]) -> bool:
     return len(names) > 1 and list(names) != RGB
 
 
+def name_stains(names: Sequence[str]) -> str:
+    """Name the channels of a role in a sentence."""
+    return "grey of the colours" if list(names) == RGB else " + ".join(names)
+
+
 def _names(images: RawImages, option: str, given: str | Sequence[str]) -> list[str]:
     """Split a text at its commas, unless it is the name of one channel, and test all names."""
     is_one = isinstance(given, str) and given in images.channels

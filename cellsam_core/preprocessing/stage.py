@@ -13,7 +13,7 @@ from cellsam_core.files.facts import write_facts
 from cellsam_core.files.lazy import zarr
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.preprocessing import contrast
-from cellsam_core.preprocessing.channels import RGB, choose_roles, is_fused
+from cellsam_core.preprocessing.channels import choose_roles, is_fused, name_stains
 from cellsam_core.preprocessing.frames import Frames
 from cellsam_core.preprocessing.images import ArrayFacts, open_images
 from cellsam_core.preprocessing.options import PreprocessOptions
@@ -109,8 +109,7 @@ def preprocess(
         return Frames(array, axes, tuple(roles), *scales, told)
     for role, names in roles.items():
         how = ", fused by their local signal to noise" if is_fused(names) else ""
-        shown = "grey of RGB" if names == RGB else " + ".join(names)
-        logger.info("%s channel: %s%s", role, shown, how)
+        logger.info("%s channel: %s%s", role, name_stains(names), how)
     progress = _Progress(images.n_frames * len(roles) * images.shape_yx[0])
     with atomic_path(output) as temporary:
         store = omezarr.create(

@@ -702,6 +702,9 @@ def test_colours_of_fluorescence_are_no_stained_section(tmp_path):
     assert "segmented as cell: grey of the colours" in proposal.found
     assert not any("haematoxylin" in sentence for sentence in proposal.found)
     assert any("write R, G or B" in sentence for sentence in proposal.found)
+    cc.write_project([proposal], tmp_path / "project")
+    checked = cc.check(folder=tmp_path / "project")
+    assert "segments grey of the colours as cell, " in checked.text()
 
 
 def test_a_store_of_spatialdata_is_named_as_such(tmp_path):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import zarr
 
-from cellsam_core.preprocessing.channels import guess_roles, is_fused
+from cellsam_core.preprocessing.channels import RGB, guess_roles, is_fused, name_stains
 
 if TYPE_CHECKING:
     from cellsam_core.reporting.results import Results
@@ -36,7 +36,7 @@ def stain_words(results: Results) -> str:
         names = () if image is None else image.channels
         return f"{' and '.join(names)} (the raw channel is not recorded)" if names else "not known"
     used = " and ".join(
-        f"{' + '.join(names)} as {KINDS[role]}{' (fused)' if is_fused(names) else ''}"
+        f"{name_stains(names)} as {KINDS[role]}{' (fused)' if is_fused(names) else ''}"
         for role, names in channels.items()
     )
     kit = results.manifest.kit
@@ -50,4 +50,6 @@ def stain_words(results: Results) -> str:
         return f"{used}, recognised as a kit by the names of the channels"
     if len(results.manifest.channels) == 1:
         return f"{used}, the only channel"
+    if RGB in channels.values():
+        return f"{used}, as in all images with colours"
     return f"{used}, guessed from the names of the channels"
