@@ -1,4 +1,4 @@
-"""Density of cells at the seams of tiles, compared with the density elsewhere."""
+"""Density of cells at the seams of tiles, compared with the density beside them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from cellsam_core.segmentation.tiles import Tile
 
 
-MIN_CELLS = 20  # near seams and elsewhere
+MIN_CELLS = 20  # near seams and beside them
+BESIDE_REACHES = 3.0
+"""Distance from a seam up to which cells are beside it, in reaches. Farther cells tell little, since
+tissues are denser in some places than in others."""
 
 
 class SeamRatio(NamedTuple):
-    """Cells per area near seams, divided by cells per area elsewhere.
+    """Cells per area near seams, divided by cells per area beside them.
 
     Attributes
     ----------
@@ -40,7 +43,7 @@ def seam_ratio(
     shape_yx: tuple[int, int],
     reach_px: float,
 ) -> SeamRatio | None:
-    """Compare the density of cells near seams with that elsewhere.
+    """Compare the density of cells near seams with that beside them.
 
     A seam is the middle of the overlap of two neighbouring tiles: there the cells change the tile
     that they are taken from.
@@ -54,29 +57,43 @@ def seam_ratio(
     shape_yx
         Height and width of a frame in pixels.
     reach_px
-        Distance from a seam, in pixels, up to which a cell is near it.
+        Distance from a seam, in pixels, up to which a cell is near it. Cells up to three times as
+        far away are beside it.
 
     Returns
     -------
     SeamRatio or None
         Ratio of the densities; None without a seam, or with fewer than 20 cells near seams or
-        elsewhere.
+        beside them.
     """
-    near = np.zeros(len(y), dtype=bool)
-    share_elsewhere = 1.0
+    near, near_share = _cells_within(y, x, tiles, shape_yx, reach_px)
+    around, around_share = _cells_within(y, x, tiles, shape_yx, BESIDE_REACHES * reach_px)
+    n_near = int(near.sum())
+    n_beside = int(around.sum()) - n_near
+    if min(n_near, n_beside) < MIN_CELLS:
+        return None
+    ratio = n_near / n_beside * (around_share - near_share) / near_share
+    return SeamRatio(ratio, ratio * float(np.sqrt(1 / n_near + 1 / n_beside)))
+
+
+def _cells_within(
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    tiles: Sequence[Tile],
+    shape_yx: tuple[int, int],
+    reach_px: float,
+) -> tuple[NDArray[np.bool_], float]:
+    """Tell which cells are within a distance of a seam, and the share of the image that is."""
+    found = np.zeros(len(y), dtype=bool)
+    share_outside = 1.0
     for places, size, windows in (
         (y, shape_yx[0], {(tile.y0, tile.y1) for tile in tiles}),
         (x, shape_yx[1], {(tile.x0, tile.x1) for tile in tiles}),
     ):
-        near |= _is_near(places, windows, reach_px)
+        found |= _is_near(places, windows, reach_px)
         pixels = np.arange(size, dtype=np.float64)
-        share_elsewhere *= 1 - float(_is_near(pixels, windows, reach_px).mean())
-    n_near = int(near.sum())
-    n_elsewhere = len(near) - n_near
-    if min(n_near, n_elsewhere) < MIN_CELLS:
-        return None
-    ratio = n_near / n_elsewhere * share_elsewhere / (1 - share_elsewhere)
-    return SeamRatio(ratio, ratio * float(np.sqrt(1 / n_near + 1 / n_elsewhere)))
+        share_outside *= 1 - float(_is_near(pixels, windows, reach_px).mean())
+    return found, 1 - share_outside
 
 
 def _is_near(

@@ -124,13 +124,13 @@ def border_measures(results: Evidence, cells: pd.DataFrame | None) -> tuple[Meas
     excess = max(0.0, abs(found.ratio - 1) - 2 * found.standard_error)
     said = (
         f"There are {found.ratio:.2f} (± {found.standard_error:.2f}) times as many cells per area "
-        "near seams of tiles as elsewhere."
+        "near seams of tiles as beside them."
     )
     return border, Measure(limits.SEAMS, 100 * excess, said)
 
 
 def sample_seam_ratio(results: Evidence, cells: pd.DataFrame) -> SeamRatio | None:
-    """Compare the density of cells near the borders of tiles with that elsewhere."""
+    """Compare the density of cells near the borders of tiles with that beside them."""
     recorded = results.segmentation_parameters()
     shape = results.manifest.shape_yx
     tiles = recorded_plan(shape, recorded)

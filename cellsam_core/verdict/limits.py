@@ -165,7 +165,7 @@ AT_BORDER = Limit(
 )
 SEAMS = Limit(
     "seams",
-    "Difference between the density of cells near seams of tiles and elsewhere, beyond twice its"
+    "Difference between the density of cells near seams of tiles and beside them, beyond twice its"
     " standard error",
     "%",
     10,

@@ -245,7 +245,7 @@ def test_density_at_tile_borders_is_shown(tmp_path):
     cells = pd.DataFrame({"y": y, "x": x, "area_px": 9, "touches_border": False})
     expected = seam_ratio(y, x, plan(1, (300, 300), 26.0, 150, fits=False), (300, 300), 26.0)
     rows = dict(segmentation_section(results, cells).tables[0].rows)
-    shown = rows["cells per area near tile borders, over elsewhere (error of counting)"]
+    shown = rows["cells per area near tile borders, over that beside them (error of counting)"]
     assert shown == f"{expected.ratio:.2f} ({expected.standard_error:.2f})"
 
 

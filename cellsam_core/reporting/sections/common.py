@@ -86,7 +86,7 @@ def segmentation_section(results: Results, cells: pd.DataFrame | None) -> Sectio
         rows.append(("diameter that cells were searched with (px)", searched))
     ratio = sample_seam_ratio(results, cells)
     if ratio is not None:
-        what = "cells per area near tile borders, over elsewhere (error of counting)"
+        what = "cells per area near tile borders, over that beside them (error of counting)"
         rows.append((what, f"{ratio.ratio:.2f} ({ratio.standard_error:.2f})"))
     panels = [(area, f"cell area ({units.area})")]
     if "score" in cells and cells["score"].notna().any():
