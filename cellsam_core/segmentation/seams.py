@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MIN_CELLS = 20  # near seams and beside them
 BESIDE_REACHES = 3.0
-"""Distance from a seam up to which cells are beside it, in reaches. Farther cells tell little, since
+"""Distance from a seam up to which cells are beside it, in reaches. Farther cells tell little:
 tissues are denser in some places than in others."""
 
 
