@@ -165,14 +165,15 @@ def is_stained_section(pixels: NDArray[Any]) -> bool:
     Light passes even the darkest nuclei of a section, and most of it passes the rest: in 107 images
     of haematoxylin and eosin one pixel in a hundred is darker than 0.19 to 0.85 of the brightest
     ones, and half are darker than 0.59 to 0.99. Between cells that shine it is dark: 0.00 to 0.15
-    and 0.20 to 0.58 in composites of fluorescence.
+    and 0.20 to 0.58 in composites of fluorescence. Sections are photographed in 8 bits; colours of
+    more bits are stains, whose dark may be the offset of a camera.
 
     Parameters
     ----------
     pixels
         Red, green and blue ``(3, y, x)``.
     """
-    if not (pixels != pixels[:1]).any():
+    if pixels.dtype != np.uint8 or not (pixels != pixels[:1]).any():
         return False
     light = pixels.astype(np.float32).mean(0)
     light = light[light > 0]  # beyond the section a scanner writes 0

@@ -702,6 +702,12 @@ def test_colours_of_fluorescence_are_no_stained_section(tmp_path):
     assert "segmented as cell: grey of the colours" in proposal.found
     assert not any("haematoxylin" in sentence for sentence in proposal.found)
     assert any("write R, G or B" in sentence for sentence in proposal.found)
+    stains = np.stack([rng.integers(900, 1500, SIZE) for _ in range(3)], axis=-1)
+    (tmp_path / "stains").mkdir()
+    tifffile.imwrite(tmp_path / "stains" / "s.tif", stains.astype(np.uint16), photometric="rgb")
+    (other,) = cc.propose_sheet([tmp_path / "stains"])
+    assert "segmented as cell: grey of the colours" in other.found
+    assert not any("haematoxylin" in sentence for sentence in other.found)
     cc.write_project([proposal], tmp_path / "project")
     checked = cc.check(folder=tmp_path / "project")
     assert "segments grey of the colours as cell, " in checked.text()
