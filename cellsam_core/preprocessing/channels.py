@@ -175,7 +175,7 @@ def is_stained_section(pixels: NDArray[Any]) -> bool:
     """
     if pixels.dtype != np.uint8 or not (pixels != pixels[:1]).any():
         return False
-    light = pixels.astype(np.float32).mean(0)
+    light = pixels.mean(0, dtype=np.float32)
     light = light[light > 0]  # beyond the section a scanner writes 0
     dark, middle, bright = np.percentile(light, [1, 50, 99])
     return bool(dark > LEAST_LIGHT * bright or middle > MIDDLE_LIGHT * bright)
@@ -186,4 +186,4 @@ def _middle(images: RawImages) -> NDArray[Any]:
     height, width = images.shape_yx
     middle, half = height // 2, SAMPLED_ROWS_PX // 2
     rows = max(0, middle - half), min(height, middle + half)
-    return np.stack(list(images.read(0, RGB, (*rows, 0, width))))
+    return images.read(0, RGB, (*rows, 0, width))

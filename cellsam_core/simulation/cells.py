@@ -91,19 +91,19 @@ def render_field(
     if style == "stained":
         return _one_plane(_section(rng, shape_yx, diameter_px, density))
     if style == "adherent":
-        return _one_plane(_adherent(rng, shape_yx, diameter_px, density))
+        drawn = adherent(rng, shape_yx, diameter_px, density)
+        return _one_plane(_lit_through(rng, drawn, diameter_px, psf_px=(0.3, 0.9)))
     if style == "multiplex":
         return _multiplex(rng, shape_yx, diameter_px, density)
     if style == "membranes":
-        return _one_plane(
-            _shining(rng, membranes(rng, shape_yx, diameter_px, density), diameter_px)
-        )
+        drawn = membranes(rng, shape_yx, diameter_px, density)
+        return _one_plane(_shining(rng, drawn, diameter_px))
     if style == "organelles":
-        return _one_plane(
-            _shining(rng, organelles(rng, shape_yx, diameter_px, density), diameter_px)
-        )
+        drawn = organelles(rng, shape_yx, diameter_px, density)
+        return _one_plane(_shining(rng, drawn, diameter_px))
     if style == "suspended":
-        return _one_plane(_suspended(rng, shape_yx, diameter_px, density))
+        drawn = suspended(rng, shape_yx, diameter_px, density)
+        return _one_plane(_lit_through(rng, drawn, diameter_px, psf_px=(0.4, 1.5)))
     raise ValueError(f"style {style!r} is none of {', '.join(STYLES)}")
 
 
@@ -308,20 +308,17 @@ def _spread(
     return _transmitted(rng, contrast, diameter_px=diameter_px, psf_px=psf_px), labels
 
 
-def _adherent(
-    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
+def _lit_through(
+    rng: np.random.Generator,
+    drawn: tuple[Image, Labels],
+    diameter_px: float,
+    *,
+    psf_px: tuple[float, float],
 ) -> tuple[Image, Labels]:
-    contrast, labels = adherent(rng, shape_yx, diameter_px, density)
-    psf_px = float(rng.uniform(0.3, 0.9))
-    return _transmitted(rng, contrast, diameter_px=diameter_px, psf_px=psf_px), labels
-
-
-def _suspended(
-    rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: float, density: float
-) -> tuple[Image, Labels]:
-    contrast, labels = suspended(rng, shape_yx, diameter_px, density)
-    psf_px = float(rng.uniform(0.4, 1.5))
-    return _transmitted(rng, contrast, diameter_px=diameter_px, psf_px=psf_px), labels
+    """Photograph the contrast of cells in transmitted light, with a blur between two limits."""
+    contrast, labels = drawn
+    blur_px = float(rng.uniform(*psf_px))
+    return _transmitted(rng, contrast, diameter_px=diameter_px, psf_px=blur_px), labels
 
 
 def _rods(

@@ -83,10 +83,7 @@ def _sheet(rng: np.random.Generator, shape_yx: tuple[int, int], diameter_px: flo
         is_left = field[at[:, 0], at[:, 1]] > rng.uniform(-1, 0.8)
         is_left[0] = False
         labels = np.where(is_left[labels], labels, 0).astype(np.int32)
-    gap_px = rng.choice([0.0, 0.0, 0.0, 0.8, 1.6])
-    if gap_px:
-        labels[shapes.depth_px(labels) <= gap_px] = 0
-    return shapes.renumber(shapes.clean(labels, 0.12 * diameter_px**2))
+    return shapes.part(labels, float(rng.choice([0.0, 0.0, 0.0, 0.8, 1.6])), diameter_px)
 
 
 def _lines(rng: np.random.Generator, labels: Labels, diameter_px: float) -> Image:

@@ -94,10 +94,7 @@ def tissue(
     n = n_sites + 1
     reach = rng.uniform(0.48 + 0.35 * density, 0.62 + 0.6 * density, size=n) * diameter_px
     labels[distance_px > reach[labels]] = 0
-    gap_px = rng.choice([0.0, 0.0, 0.8, 1.6])
-    if gap_px:
-        labels[depth_px(labels) <= gap_px] = 0
-    return renumber(clean(labels, 0.12 * diameter_px**2))
+    return part(labels, float(rng.choice([0.0, 0.0, 0.8, 1.6])), diameter_px)
 
 
 def signed_distance_px(labels: Labels) -> Floats:
@@ -127,6 +124,13 @@ def sheet(
         Standard deviation of the sites' places, in cell diameters; 0 is a honeycomb.
     """
     labels, _, _ = _voronoi(rng, shape_yx, diameter_px, density, disorder=disorder)
+    return part(labels, 0.0, diameter_px)
+
+
+def part(labels: Labels, gap_px: float, diameter_px: float) -> Labels:
+    """Leave a gap around all cells, drop those that are slivers, and number the others."""
+    if gap_px:
+        labels = np.where(depth_px(labels) <= gap_px, 0, labels).astype(np.int32)
     return renumber(clean(labels, 0.12 * diameter_px**2))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -119,8 +119,15 @@ def train_diameter(
     ruler = Ruler().eval()
     trained = load_trainable(start).encoder.state_dict()
     ruler.encoder.load_state_dict({name: trained[name] for name in ruler.encoder.state_dict()})
-    shares: Any = {"simulated_share": SIMULATED_SHARE, "style_shares": STYLE_SHARES}
-    pictures = [Pictures(images, **shares, n=n_pictures, seed=seed)]
+    pictures = [
+        Pictures(
+            images,
+            simulated_share=SIMULATED_SHARE,
+            n=n_pictures,
+            seed=seed,
+            style_shares=STYLE_SHARES,
+        )
+    ]
     stained = [image for image in images if image.modality == HISTOLOGY]
     if stained:
         n = round(n_pictures * HISTOLOGY_SHARE / (1 - HISTOLOGY_SHARE))
