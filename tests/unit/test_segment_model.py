@@ -8,6 +8,11 @@ from cellsam_core.errors import InputError
 from cellsam_core.segmentation import weights
 from cellsam_core.segmentation.options import SegmentOptions
 from cellsam_core.segmentation.tiny.boxes import pairwise_iou, to_centre, to_corners
+from cellsam_core.segmentation.tiny.cellfinder import (
+    MIN_QUERIES,
+    QUERIES_PER_PEAK,
+    enough_queries,
+)
 from cellsam_core.segmentation.tiny.encoder import sample_windows
 from cellsam_core.segmentation.tiny.masks import mask_windows
 from cellsam_core.segmentation.tiny.model import CellSAM, fold_batch_norm
@@ -70,6 +75,15 @@ def test_any_shape_goes_through_the_model(model: CellSAM, shape: tuple[int, int]
     for instance in anything.segment(pixels, 20):
         assert 0 <= instance.y0 < instance.y1 <= shape[0]
         assert 0 <= instance.x0 < instance.x1 <= shape[1]
+
+
+@pytest.mark.parametrize("spacing", [8, 4])
+def test_twice_as_dense_cells_get_four_times_as_many_queries(spacing: int) -> None:
+    scores = torch.full((2, 1, 64, 64), -5.0)
+    assert enough_queries(scores) == MIN_QUERIES
+    scores[1, 0, 2::spacing, 2::spacing] = 1.0
+    scores[1, 0, 3::spacing, 2::spacing] = 0.5  # beside the peak of the same cell
+    assert enough_queries(scores) == QUERIES_PER_PEAK * (64 // spacing) ** 2
 
 
 def test_prompted_boxes_are_drawn_where_they_are(model: CellSAM) -> None:

@@ -24,6 +24,10 @@ from cellsam_core.segmentation.tiny.encoder import conv_norm, sample_windows
 STRIDE = 8
 GRID = 5
 PROPOSAL_NMS_IOU = 0.8
+QUERIES_PER_PEAK = 5
+"""Queries for each peak of the proposals' scores. There are one to two peaks for each cell."""
+PEAK_SCORE = 0.1
+MIN_QUERIES = 50
 
 
 class Boxes(NamedTuple):
@@ -114,7 +118,7 @@ class CellFinder(nn.Module):
         self.to_query = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
         self.layers = nn.ModuleList(QueryLayer(width) for _ in range(n_layers))
 
-    def forward(self, features: Tensor, n_queries: int) -> tuple[Boxes, list[Boxes]]:
+    def forward(self, features: Tensor, n_queries: int | None = None) -> tuple[Boxes, list[Boxes]]:
         """Return the dense proposals and the queries' boxes after each layer.
 
         Parameters
@@ -122,11 +126,13 @@ class CellFinder(nn.Module):
         features
             Features ``(n, width, h, w)``.
         n_queries
-            Largest number of boxes of an image.
+            Largest number of boxes of an image; without it, five for each cell, about.
         """
         _, c, h, w = features.shape
         tower = self.tower(features)
-        logits = self.to_logit(tower).float().flatten(1)
+        score_map = self.to_logit(tower).float()
+        n_queries = n_queries or enough_queries(score_map)
+        logits = score_map.flatten(1)
         offset = self.to_box(tower).float().flatten(2).transpose(1, 2)
         points = anchor_points(h, w, features.device)
         size = REFERENCE_PX * offset[..., 2:].clamp(-3, 3).exp()
@@ -153,6 +159,19 @@ class CellFinder(nn.Module):
             rank[candidates[keep]] += 1e4
             chosen.append(rank.topk(n_queries).indices)
         return torch.stack(chosen)
+
+
+def enough_queries(score_map: Tensor) -> int:
+    """Return how many queries speak for all cells of the fullest image.
+
+    Parameters
+    ----------
+    score_map
+        Logits of the proposals ``(n, 1, h, w)``.
+    """
+    is_peak = score_map == F.max_pool2d(score_map, 3, stride=1, padding=1)
+    n_peaks = (is_peak & (score_map.sigmoid() > PEAK_SCORE)).flatten(1).sum(1).max()
+    return max(MIN_QUERIES, QUERIES_PER_PEAK * int(n_peaks))
 
 
 def anchor_points(height: int, width: int, device: torch.device) -> Tensor:

@@ -30,7 +30,6 @@ BOX_NMS_IOU = 0.85
 """Loose: boxes of parallel rods overlap a lot. Masks decide on duplicates."""
 
 DECODER_BATCH = 64
-QUERIES_PER_MEGAPIXEL = 4000
 
 DEFAULTS = SegmentOptions()
 
@@ -81,9 +80,8 @@ class Segmenter:
             Cells in the tile's pixels, without duplicates.
         """
         image, scale = self._scaled(pixels, diameter_px)
-        n_queries = max(50, round(image.shape[-1] * image.shape[-2] * QUERIES_PER_MEGAPIXEL / 1e6))
         p8, p4 = self.model.encoder(image)
-        boxes, scores = self._boxes(p8, n_queries)
+        boxes, scores = self._boxes(p8)
         least_iou = self.options.iou_threshold
         return self._draw(p4[0], boxes, scores, scale, pixels.shape[1:], least_iou=least_iou)
 
@@ -128,9 +126,9 @@ class Segmenter:
         shape = features.shape_yx
         return self._draw(features.tensor, scaled, ones, scale, shape, least_iou=-np.inf)
 
-    def _boxes(self, features: Tensor, n_queries: int) -> tuple[Tensor, Tensor]:
+    def _boxes(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Find boxes (model px) and scores above the threshold, without repeats, surest first."""
-        _, refined = self.model.cellfinder(features, n_queries)
+        _, refined = self.model.cellfinder(features)
         boxes, scores = refined[-1].boxes[0], refined[-1].logits[0].sigmoid()
         keep = scores > self.options.score_threshold
         boxes, scores = boxes[keep], scores[keep]
