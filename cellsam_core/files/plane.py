@@ -7,6 +7,8 @@ from dataclasses import dataclass
 PROJECTIONS = ("max", "mean", "focus")
 CHANNELS_LAST = "channels last"
 """Series of a TIFF whose channels are its last axis; `page` is the frame, `sample` the channel."""
+PALETTE_NUMBERS = "palette numbers"
+"""Series of a PNG of which the numbers are read that its palette turns into colours."""
 
 
 @dataclass(frozen=True)

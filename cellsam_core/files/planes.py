@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 
 from cellsam_core.errors import InputError, first_line
-from cellsam_core.files.plane import CHANNELS_LAST, Window
+from cellsam_core.files.plane import CHANNELS_LAST, PALETTE_NUMBERS, Window
 from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES
 
 if TYPE_CHECKING:
@@ -159,14 +159,14 @@ def sharpest(plane: Plane) -> int:
 
 def _read_one(plane: Plane, window: Window | None) -> NDArray[Any]:
     try:
-        if plane.series and plane.series != CHANNELS_LAST:
+        if plane.series and plane.series not in (CHANNELS_LAST, PALETTE_NUMBERS):
             pixels = _read_from_store(plane, window)
         elif plane.path.lower().endswith(DAX_SUFFIX):
             from cellsam_core.files import dax
 
             pixels = dax.read_page(plane.path, plane.page, window)
         elif plane.path.lower().endswith(RASTER_SUFFIXES):
-            image = read_raster(plane.path)
+            image = read_raster(plane.path, numbers=plane.series == PALETTE_NUMBERS)
             sample_axis = 2 if image.ndim == 3 else None
             pixels = _pick(image, sample_axis, plane.sample, window)
         else:
@@ -190,14 +190,21 @@ def _read_from_store(plane: Plane, window: Window | None) -> NDArray[Any]:
     return bioio_files.read_page(plane.path, plane.series, plane.page, window)
 
 
+PNG_START, PNG_PALETTE_AT = b"\x89PNG", 25
+"""The type of the colours follows width, height and depth; 3 is a palette."""
 LZW_CLEAR, LZW_END = 256, 257
 
 
 @functools.lru_cache(maxsize=2)
-def _read_raster(path: str, _modified_ns: int) -> NDArray[Any]:
+def _read_raster(path: str, _modified_ns: int, *, numbers: bool) -> NDArray[Any]:
     import imagecodecs
 
     _refuse_absurd_raster(path)
+    if numbers:
+        from PIL import Image
+
+        with Image.open(path) as picture:
+            return np.asarray(picture)
     image = np.asarray(imagecodecs.imread(path))
     if image.ndim == 3 and image.shape[2] in (2, 4):
         image = image[:, :, :-1]  # opacity is no signal
@@ -218,9 +225,24 @@ def _refuse_absurd_raster(path: str) -> None:
         refuse_absurd_size(path, 8 * width * height, len(content))
 
 
-def read_raster(path: str) -> NDArray[Any]:
-    """Decode a PNG or JPEG, ``(y, x)`` or ``(y, x, 3)``; an alpha channel is left out."""
-    return _read_raster(path, Path(path).stat().st_mtime_ns)
+def has_palette(path: Path) -> bool:
+    """Tell whether a PNG holds numbers that a palette turns into colours."""
+    with path.open("rb") as file:
+        header = file.read(PNG_PALETTE_AT + 1)
+    return header.startswith(PNG_START) and header[PNG_PALETTE_AT:] == b"\3"
+
+
+def read_raster(path: str, *, numbers: bool = False) -> NDArray[Any]:
+    """Decode a PNG or JPEG, ``(y, x)`` or ``(y, x, 3)``; an alpha channel is left out.
+
+    Parameters
+    ----------
+    path
+        The file.
+    numbers
+        Read the numbers ``(y, x)`` of a PNG with a palette instead of their colours.
+    """
+    return _read_raster(path, Path(path).stat().st_mtime_ns, numbers=numbers)
 
 
 def check_page(page: Any, path: str | Path, file_size: int) -> None:

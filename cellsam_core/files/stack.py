@@ -8,8 +8,8 @@ from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.foreign import is_readable, refuse_foreign
 from cellsam_core.files.image_stack import RGB, Stack, ZChoice
 from cellsam_core.files.ome_xml import parse_ome
-from cellsam_core.files.plane import Plane
-from cellsam_core.files.planes import READ_ERRORS, read_raster, unreadable
+from cellsam_core.files.plane import PALETTE_NUMBERS, Plane
+from cellsam_core.files.planes import READ_ERRORS, has_palette, read_raster, unreadable
 from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES
 from cellsam_core.files.tiff.axes import Wish
 from cellsam_core.files.tiff.companion import COMPANION, names_of, read_companion
@@ -69,7 +69,7 @@ def read_stack(
 
         return read_dax_header(path)
     if path.name.lower().endswith(RASTER_SUFFIXES):
-        return _read_raster_header(path)
+        return _read_raster_header(path, are_labels=are_labels)
     if is_readable(path):
         from cellsam_core.files.bioio_files import read_header as read_vendor_header
 
@@ -113,14 +113,16 @@ def list_series(path: Path) -> list[str]:
             return names_of([image for image, _ in own]) if own else names_of(images[:1])
 
 
-def _read_raster_header(path: Path) -> Stack:
+def _read_raster_header(path: Path, *, are_labels: bool) -> Stack:
     try:
-        image = read_raster(str(path))
+        numbers = are_labels and has_palette(path)
+        image = read_raster(str(path), numbers=numbers)
     except InputError:
         raise
     except READ_ERRORS as error:
         raise unreadable(path, f"an unreadable image ({first_line(error)})") from error
     is_rgb = image.ndim == 3
-    planes = [Plane(str(path), 0, s) for s in range(3)] if is_rgb else [Plane(str(path))]
+    grey = Plane(str(path), series=PALETTE_NUMBERS if numbers else "")
+    planes = [Plane(str(path), 0, s) for s in range(3)] if is_rgb else [grey]
     shape_yx = (int(image.shape[0]), int(image.shape[1]))
     return Stack(path, "image", [planes], RGB if is_rgb else (), shape_yx, dtype_of(image, path))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
@@ -33,6 +34,17 @@ def test_the_palette_of_label_images_is_for_display(tmp_path):
     colormap = np.random.default_rng(0).integers(0, 65536, (3, 256)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "l.tif", frame, photometric="palette", colormap=colormap)
     check(open_labels(tmp_path / "l.tif"), frame[None])
+    check(open_labels(tmp_path), frame[None])
+
+
+@pytest.mark.parametrize("n_cells", [3, 23], ids=["2 bits", "8 bits"])
+def test_the_palette_of_a_png_is_for_display(tmp_path, n_cells):
+    """Programs for annotation save PNGs of numbers with colours, as the VOC data set has them."""
+    frame = np.kron(np.arange(n_cells + 1), np.ones((5, 5))).astype(np.uint8)
+    picture = Image.fromarray(frame, "P")
+    picture.putpalette(np.random.default_rng(0).integers(0, 256, 3 * (n_cells + 1)).tolist())
+    picture.save(tmp_path / "l.png", bits=2 if n_cells == 3 else 8)
+    check(open_labels(tmp_path / "l.png"), frame[None])
     check(open_labels(tmp_path), frame[None])
 
 
