@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cellsam_core.corrections.plane import LabelPlane
 
 TOUCH_PX = 3
-"""Two cells with a gap of at most this many pixels touch."""
+"""Pixels of a cell that are this much farther from another one than the nearest face it."""
 
 
 @dataclass(frozen=True)
@@ -252,11 +252,12 @@ def _bridge(a: Region, b: Region) -> Region | None:
         masks.append(mask)
     to_a, to_b = (_distance_to(mask) for mask in masks)
     gap = float(to_a[masks[1]].min())
-    if gap <= TOUCH_PX + 1:  # distances are between centres of pixels
+    if gap <= 1:  # distances are between centres of pixels
         return None
     facing = (masks[0] & (to_b <= gap + TOUCH_PX)) | (masks[1] & (to_a <= gap + TOUCH_PX))
     hull = convex_hull_image(facing, offset_coordinates=False)
-    return crop(Region(y0, x0, hull & ~masks[0] & ~masks[1]))
+    between = hull & ~masks[0] & ~masks[1]
+    return crop(Region(y0, x0, between)) if between.any() else None
 
 
 def _distance_to(mask: Mask) -> NDArray[Any]:

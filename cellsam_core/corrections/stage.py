@@ -16,7 +16,7 @@ from cellsam_core.corrections.cells_file import Scale, read_places, write_cells
 from cellsam_core.corrections.cells_table import read_cell_corrections
 from cellsam_core.corrections.plane import LabelPlane
 from cellsam_core.corrections.replay import replay
-from cellsam_core.corrections.table import checksum_of
+from cellsam_core.corrections.table import checksum_of, refuse_changed
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
@@ -96,6 +96,7 @@ def correct(
     ([0, 2], ['yes'])
     """
     masks, cells, output = Path(masks), Path(cells), Path(output)
+    read = checksum_of(corrections)
     rows = read_cell_corrections(corrections)
     automatic = checksum_of(cells)
     opened = _open(masks)
@@ -105,12 +106,16 @@ def correct(
         atomic_path(output / "cells.parquet") as new_cells,
         atomic_path(output / "corrections.csv") as listed,
     ):
-        shutil.copytree(masks, new_masks)
-        planes, outcomes = _replay_all(new_masks, opened, cells, rows, automatic)
+        # Without the times of the files: whoever shows the masks sees by them that they are new.
+        shutil.copytree(masks, new_masks, copy_function=shutil.copyfile)
+        # The last cell of a chunk may be deleted, and a chunk that is absent counts as lost.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            planes, outcomes = _replay_all(new_masks, opened, cells, rows, automatic)
         facts = read_facts(masks)
         write_cells(cells, new_cells, planes, Scale(opened.pixel_size_um, facts))
         table = with_sample(outcome_table(outcomes), facts.sample)
         table.to_csv(listed, index=False, float_format="%.3f", lineterminator="\n")
+        refuse_changed(corrections, read)
     n_lost = int((table["found"] == "no").sum())
     log.info("%d corrections carried out, %d lost", len(table) - n_lost, n_lost)
     return open_labels(output / "masks.zarr"), table

@@ -93,6 +93,32 @@ def checksum_of(path: str | Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
+def refuse_changed(path: str | Path, checksum: str) -> None:
+    """Refuse to end a job whose table was changed while it ran.
+
+    Its outputs would be newer than the table, so that nothing would carry out the new rows.
+
+    Parameters
+    ----------
+    path
+        Table of corrections.
+    checksum
+        That of the table that was read, see :func:`checksum_of`.
+
+    Raises
+    ------
+    InputError
+        The table has another checksum now.
+    """
+    if checksum_of(path) != checksum:
+        raise InputError(
+            Path(path),
+            found="other rows than when the job began",
+            expected="a table that nobody changes while its corrections are carried out",
+            remedy="run the workflow again",
+        )
+
+
 def read_rows(path: str | Path, columns: Sequence[str]) -> Table:
     """Read a table of corrections; it may have more columns.
 

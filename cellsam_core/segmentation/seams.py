@@ -29,7 +29,7 @@ class SeamRatio(NamedTuple):
     ratio
         Ratio of the two densities; 1 where seams make no difference.
     standard_error
-        Standard error of the ratio, from the numbers of cells alone (Poisson).
+        Standard error of the ratio, from the numbers of cells in a frame alone (Poisson).
     """
 
     ratio: float
@@ -42,6 +42,7 @@ def seam_ratio(
     tiles: Sequence[Tile],
     shape_yx: tuple[int, int],
     reach_px: float,
+    n_frames: int = 1,
 ) -> SeamRatio | None:
     """Compare the density of cells near seams with that beside them.
 
@@ -59,21 +60,24 @@ def seam_ratio(
     reach_px
         Distance from a seam, in pixels, up to which a cell is near it. Cells up to three times as
         far away are beside it.
+    n_frames
+        Number of frames that the centroids are of. The same cells are in all of them, so that ten
+        frames say no more of chance than one.
 
     Returns
     -------
     SeamRatio or None
-        Ratio of the densities; None without a seam, or with fewer than 20 cells near seams or
-        beside them.
+        Ratio of the densities; None without a seam, or with fewer than 20 cells in a frame near
+        seams or beside them.
     """
     near, near_share = _cells_within(y, x, tiles, shape_yx, reach_px)
     around, around_share = _cells_within(y, x, tiles, shape_yx, BESIDE_REACHES * reach_px)
     n_near = int(near.sum())
     n_beside = int(around.sum()) - n_near
-    if min(n_near, n_beside) < MIN_CELLS:
+    if min(n_near, n_beside) < MIN_CELLS * n_frames:
         return None
     ratio = n_near / n_beside * (around_share - near_share) / near_share
-    return SeamRatio(ratio, ratio * float(np.sqrt(1 / n_near + 1 / n_beside)))
+    return SeamRatio(ratio, ratio * float(np.sqrt(n_frames / n_near + n_frames / n_beside)))
 
 
 def _cells_within(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
@@ -41,6 +42,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MOSTLY = 0.5
 PROGRESS_EVERY = 50
+OFFSET_SHARE = 0.2
+"""Share of the intensity of cells from which the light of empty places is worth a warning."""
+EMPTY_DIAMETERS, EMPTY_SHARE = 2.0, 0.01
+"""Distance from all cells, in their diameters, of empty places, and least share of the image."""
+ELSEWHERE = (
+    "If the places around the cells are bright themselves, such as the cytoplasm around nuclei,"
+    " set `background` to mode. "
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,7 @@ class Traces:
         InputError
             The tables name an object that is not in the labels, or a file can't be read.
         """
+        self._warn_of_offset()
         traces, wide, summary = (Path(folder) / name for name in TRACE_FILES)
         channels, n_frames = self.images.channels, self.images.n_frames
         with atomic_path(traces) as path:
@@ -141,13 +151,36 @@ class Traces:
         background = self.settings.options.background
         if background != "none" and n_weak > MOSTLY * n_cells:
             log.warning(
-                "%d of %d values are invalid, because they are not above the background (%s). If"
+                "%d of %d values are invalid, because they are not above the background (%s). %sIf"
                 " the background of the images is already subtracted, or cells cover the whole"
                 " image, set `background` to none",
                 n_weak,
                 n_cells,
                 background,
+                ELSEWHERE if background == "annulus" else "",
             )
+
+    def _warn_of_offset(self) -> None:
+        """Warn if no background is subtracted although places without cells are far above 0."""
+        if self.settings.options.background != "none" or not self.images.n_frames:
+            return
+        image, labels = self.images.read(0), self.labels.frame(0)
+        is_empty = _far_from_cells(labels)
+        if is_empty.sum() < EMPTY_SHARE * labels.size:
+            return
+        for name in dict.fromkeys(self.settings.pair or ()):
+            pixels = np.asarray(image[self.images.channels.index(name)], np.float64)
+            dark = float(np.nanmedian(pixels[is_empty]))
+            typical = float(np.nanmedian(pixels[labels > 0]))
+            if dark > OFFSET_SHARE * typical > 0:
+                log.warning(
+                    "Far from all cells, channel %s is at %.4g, %.0f %% of the cells, and"
+                    " `background` is none: this light counts as signal, so that ratios change"
+                    " less than the reporter. Set `background` to mode",
+                    name,
+                    dark,
+                    100 * dark / typical,
+                )
 
     def _frames(self) -> Iterator[pd.DataFrame]:
         """Return the rows of each frame, from the table if it is in memory already."""
@@ -204,3 +237,13 @@ def _merged(labels: NDArray[Any], pieces: pd.DataFrame) -> NDArray[Any]:
     for piece, label in zip(pieces["piece"], pieces["label"], strict=True):
         labels = np.where(labels == piece, label, labels)
     return labels
+
+
+def _far_from_cells(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return the pixels that are two diameters or more away from all cells."""
+    areas = np.bincount(labels.ravel())[1:]
+    if not areas.any():
+        return np.zeros(labels.shape, bool)
+    diameter_px = float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi))
+    distance_px = ndimage.distance_transform_edt(labels == 0)
+    return np.asarray(distance_px > EMPTY_DIAMETERS * diameter_px)

@@ -157,7 +157,8 @@ def _summarise(row: FloatArray, times: FloatArray, threshold: float) -> tuple[fl
     sustained = np.flatnonzero(beyond[:-1] & beyond[1:])
     half_time = response_time = np.nan
     if first > 0:
-        half_time = _crossing(rising, times, first, level=abs(after[k]) / 2)
+        # What is reached between the last frame before the drug and the first after it is at 0.
+        half_time = max(0.0, _crossing(rising, times, first, level=abs(after[k]) / 2))
         response_time = since[sustained[0]] if len(sustained) else np.nan
     auc = float(np.trapezoid(after, since))
     return 1 + after[k], since[k], half_time, response_time, auc

@@ -167,11 +167,13 @@ INTERVALS = Output(
 DRIFT = Output(
     "3_tracks/drift.csv",
     "movie",
-    "Movement of the stage, one row for each frame.",
+    "Movement of the stage, one row for each frame: that which all cells have in common. Of fewer"
+    " than 5 cells it may be their own.",
     (
         Column("frame", "int", "Number of the frame, from 0"),
         Column("y_px", "float", "Movement since the first frame along y", "px"),
         Column("x_px", "float", "Movement since the first frame along x", "px"),
+        Column("n_cells", "int", "Number of cells in the frame"),
         SAMPLE,
     ),
 )

@@ -53,6 +53,12 @@ def intervals_table(graph: LinkGraph, identities: Ints) -> pd.DataFrame:
 
 
 def drift_table(graph: LinkGraph) -> pd.DataFrame:
-    """Tabulate the position of the stage in each frame: frame, y_px, x_px; 0 in the first."""
+    """Tabulate the position of the stage in each frame: frame, y_px, x_px, n_cells.
+
+    The position is 0 in the first frame. It is the movement that the cells have in common, and of
+    few cells their own.
+    """
     y, x = graph.drift_yx.T
-    return pd.DataFrame({"frame": np.arange(graph.n_frames), "y_px": y, "x_px": x})
+    n_cells = np.bincount(graph.frame, minlength=graph.n_frames)
+    frames = np.arange(graph.n_frames)
+    return pd.DataFrame({"frame": frames, "y_px": y, "x_px": x, "n_cells": n_cells})

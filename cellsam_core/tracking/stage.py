@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellsam_core.corrections.table import checksum_of
+from cellsam_core.corrections.table import checksum_of, refuse_changed
 from cellsam_core.labels.movie import open_label_movie
 from cellsam_core.tracking.anchors import find_again, outcome_table
 from cellsam_core.tracking.corrections_table import read_corrections
@@ -88,7 +88,9 @@ def track(
     [[1, 0, 2, 3], [2, 0, 2, 3]]
     """
     calibration = CalibrationOptions(pixel_size_um=pixel_size_um, frame_interval_s=frame_interval_s)
+    table, read = None, ""
     if isinstance(corrections, str | Path):
+        table, read = corrections, checksum_of(corrections)
         corrections = read_corrections(corrections)
     corrections = tuple(corrections or ())
     movie = open_label_movie(
@@ -102,4 +104,6 @@ def track(
     for lost in (o for o in outcomes if o.reason):
         log.warning("%s is not carried out: %s", lost.correction.where, lost.reason)
     tracks = track_labels(frames_of(movie, "linked"), options, kept)
+    if table is not None:
+        refuse_changed(table, read)
     return replace(tracks, labels=movie, corrections=kept, outcomes=outcome_table(outcomes))

@@ -137,4 +137,5 @@ def sample_seam_ratio(results: Evidence, cells: pd.DataFrame) -> SeamRatio | Non
     if not tiles:
         return None
     y, x = (cells[name].to_numpy(np.float64) for name in ("y", "x"))
-    return seam_ratio(y, x, tiles, shape, recorded["cell_diameter_px"])
+    n_frames = cells["frame"].nunique()
+    return seam_ratio(y, x, tiles, shape, recorded["cell_diameter_px"], n_frames)

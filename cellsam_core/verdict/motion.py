@@ -13,9 +13,16 @@ from cellsam_core.verdict.checks import Check, Measure
 if TYPE_CHECKING:
     import pandas as pd
 
-BORN_INSIDE, ENDED_INSIDE = "appeared", "lost"
+BORN_INSIDE, BUD, ENDED_INSIDE = "appeared", "bud", "lost"
 NO_TRACKS = "There are no tracks."
 SINGLE = "The movie has a single frame."
+MIN_CELLS_OF_STAGE = 5
+FEW_CELLS = (
+    f"There are fewer than {MIN_CELLS_OF_STAGE} cells: their own movement can't be told from that "
+    "of the stage."
+)
+SMALL_SHARE, MIN_SMALL = 0.5, 10
+"""Area, in that of the typical cell, up to which a new cell may be a bud, and fewest of them."""
 
 
 def track_check(objects: pd.DataFrame | None, tracks: pd.DataFrame | None, n_frames: int) -> Check:
@@ -40,7 +47,23 @@ def interruptions(
         f"{born} tracks begin and {ended} end inside the field without a division, in "
         f"{len(objects)} masks; {whole} of {len(tracks)} tracks span the movie."
     )
+    n_small = _small_beginnings(objects, tracks)
+    if n_small >= max(MIN_SMALL, born / 2):
+        said += (
+            f" {n_small} of the tracks that begin are of cells of less than half the usual area: "
+            "if they are buds, such as those of yeast, set `division` to budding."
+        )
     return Measure(limits.INTERRUPTED, rate, said)
+
+
+def _small_beginnings(objects: pd.DataFrame, tracks: pd.DataFrame) -> int:
+    """Count the tracks that begin inside the field as cells of less than half the usual area."""
+    if (tracks["birth_kind"] == BUD).any():
+        return 0  # buds were looked for
+    begun = tracks[(tracks["birth_kind"] == BORN_INSIDE) & (tracks["first_frame"] > 0)]
+    first = begun[["track_id", "first_frame"]].rename(columns={"first_frame": "frame"})
+    area = first.merge(objects, on=["track_id", "frame"])["area_px"]
+    return int((area < SMALL_SHARE * objects["area_px"].median()).sum())
 
 
 def area_change(objects: pd.DataFrame | None) -> Measure:
@@ -102,9 +125,14 @@ def largest_step(drift: pd.DataFrame | None, diameter_px: float | None) -> Measu
     """Measure the largest step in cell diameters."""
     if drift is None or len(drift) < 2 or not diameter_px:
         return Measure(limits.DRIFT, None, "There are no two frames with cells.")
-    steps = np.hypot(drift["y_px"].diff(), drift["x_px"].diff())
-    step = float(np.nan_to_num(steps).max())
-    frame = int(np.nan_to_num(steps).argmax())
+    steps = np.hypot(np.diff(drift["y_px"], prepend=0.0), np.diff(drift["x_px"], prepend=0.0))
+    if "n_cells" in drift:
+        is_known = (drift["n_cells"].rolling(2).min() >= MIN_CELLS_OF_STAGE).to_numpy()
+        if not is_known.any():
+            return Measure(limits.DRIFT, None, FEW_CELLS)
+        steps = np.where(is_known, steps, 0.0)
+    step = float(steps.max())
+    frame = int(steps.argmax())
     said = f"Largest step {step:.0f} px" + (f", before frame {frame}." if step >= 1 else ".")
     return Measure(limits.DRIFT, step / diameter_px, said)
 

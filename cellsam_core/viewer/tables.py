@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cellsam_core.reporting.results import Results
 
 OBJECT_COLUMNS = ["frame", "label", "track_id", "y", "x", "area_px", "link_kind"]
-OBJECT_COLUMNS += ["link_probability", "flags"]
+OBJECT_COLUMNS += ["link_probability", "flags", "merged_labels"]
 TRACE_COLUMNS = ["time_s", "frame", "ratio", "r_over_r0", "dr_r0", "valid", "invalid_reason"]
 DOUBTFUL = 0.9
 FITTING = 0.95
@@ -60,6 +60,9 @@ class MovieTables:
         objects = self.objects
         if objects is None:
             return True
+        if "merged_labels" in objects:
+            # What a user has merged has the area of all its masks.
+            objects = objects[objects["merged_labels"] == ""]
         key = ["frame", "label", "area_px"]
         cells = read_cells(self._cells_path)[key].astype("int64")
         same = objects[key].astype("int64").merge(cells, on=key)

@@ -84,6 +84,10 @@ def _swapped(
     if one[0] != two[0]:
         raise _refused("cells of two frames", "two cells of one frame")
     after = [_neighbour(movie, o, forward=True) for o in (one, two)]
+    parents = {int(d["parent_id"]) for d in movie.division_rows() if d["kind"] != "bud"}
+    for following, o in zip(after, (one, two), strict=True):
+        if following is None and int(_cell(movie, o)["track_id"]) in parents:
+            raise _refused("a cell that divides next", "cells that go on without a division")
     rows: list[tuple[str, Object, Object | None]] = []
     for following, owner in zip(after, (two, one), strict=True):
         if following is not None:

@@ -8,6 +8,8 @@ import pytest
 from scipy.ndimage import label as pieces_of
 from skimage.segmentation import expand_labels
 
+from cellsam_core.corrections import stage
+from cellsam_core.corrections.cells_file import write_cells
 from cellsam_core.corrections.cells_table import CELL_COLUMNS, read_cell_corrections
 from cellsam_core.corrections.outlines import (
     fill,
@@ -354,6 +356,57 @@ def test_corrected_masks_and_their_cells(movie, tmp_path):
     stores = [omezarr.open_(s / "masks.zarr") for s in (again, tmp_path / "corrected")]
     for k in (1, 2):  # each level is what new masks would have
         np.testing.assert_array_equal(*(store.level(k)[:] for store in stores))
+
+
+def test_the_last_cell_of_a_chunk_may_be_deleted(movie, tmp_path):
+    """Zarr leaves out empty chunks, and a chunk that is absent counts as lost."""
+    labels = discs()
+    cells = [k for k in range(1, 17) if (labels[:32, :32] == k).any()]
+    rows = [{"operation": "delete", "anchor": outline(labels, k)} for k in cells]
+    path = table(tmp_path, *rows)
+    found, _ = correct(movie / "masks.zarr", movie / "cells.parquet", path, tmp_path / "corrected")
+    assert not found.frame(0)[:32, :32].any()
+    assert found.frame(0).any()
+
+
+def test_masks_that_are_corrected_again_are_another_version(movie, tmp_path):
+    """The page keeps chunks by the version of the masks that they are of."""
+    inputs = movie / "masks.zarr", movie / "cells.parquet"
+    versions = []
+    for label in (6, 7):
+        path = table(tmp_path, {"operation": "delete", "anchor": outline(discs(), label)})
+        correct(*inputs, path, tmp_path / "corrected")
+        versions.append(omezarr.open_(tmp_path / "corrected/masks.zarr").version)
+        path.unlink()
+    assert versions[0] != versions[1]
+
+
+def test_a_table_that_changes_meanwhile_is_an_error(movie, tmp_path, monkeypatch):
+    """The outputs would be newer than the table, and the new row would wait for ever."""
+    path = table(tmp_path, {"operation": "delete", "anchor": outline(discs(), 6)})
+
+    def write_meanwhile(*cells):
+        path.write_text(path.read_text() + "# a comment\n")
+        return write_cells(*cells)
+
+    monkeypatch.setattr(stage, "write_cells", write_meanwhile)
+    inputs = movie / "masks.zarr", movie / "cells.parquet", path
+    with pytest.raises(InputError, match="other rows than when the job began"):
+        correct(*inputs, tmp_path / "corrected")
+    assert list((tmp_path / "corrected").iterdir()) == []
+    monkeypatch.undo()
+    _, outcomes = correct(*inputs, tmp_path / "corrected")  # as the error says
+    assert outcomes["found"].tolist() == ["yes"]
+
+
+@pytest.mark.parametrize("gap", [1, 2, 3, 8])
+def test_joined_cells_are_one_piece(tmp_path, gap):
+    labels = np.zeros((40, 60), np.uint32)
+    labels[10:20, 10:20], labels[10:20, 20 + gap : 30 + gap] = 1, 2
+    row = {"operation": "merge", "anchor": outline(labels, 1), "other": outline(labels, 2)}
+    joined, _ = corrected(tmp_path, labels, row)
+    assert pieces_of(joined == 1)[1] == 1
+    assert (joined == 1).sum() >= 200
 
 
 def test_without_rows_the_masks_keep_their_bytes(movie, tmp_path):

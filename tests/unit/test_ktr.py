@@ -81,6 +81,7 @@ def test_a_confluent_field_whose_background_is_subtracted(tmp_path, caplog) -> N
         return cc.trace(movie, masks, tracks, options, channels=["KTR"], frame_interval_s=270)
 
     trace("annulus").write(tmp_path / "annulus")
+    assert "set `background` to mode. If" in caplog.text
     assert "set `background` to none" in caplog.text
     caplog.clear()
     traces = trace("none")
@@ -90,6 +91,20 @@ def test_a_confluent_field_whose_background_is_subtracted(tmp_path, caplog) -> N
     assert rows["valid"].all()
     ratio = rows.groupby("frame")["ratio"].mean()
     np.testing.assert_allclose(ratio, [0.6] * 3 + [1.4] * 2, rtol=0.02)
+
+
+@pytest.mark.parametrize(("offset", "is_told"), [(150, True), (5, False)])
+def test_an_offset_that_nobody_subtracts_is_told(tmp_path, caplog, offset, is_told) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((90, 90), np.int32)
+    labels[20:30, 20:30] = 1
+    movie = rng.normal(np.where(labels, 400, offset), 0.1)[None, None].repeat(3, axis=0)
+    masks = labels[None].repeat(3, axis=0)
+    tracks = cc.track(masks, TrackOptions(division="none"))
+    options = TraceOptions(reporter="ktr", ratio="KTR", ring_px=4, background="none")
+    traces = cc.trace(movie, masks, tracks, options, channels=["KTR"], frame_interval_s=60)
+    traces.write(tmp_path)
+    assert ("Far from all cells, channel KTR is at 150, 38 %" in caplog.text) == is_told
 
 
 def test_a_ring_without_pixels_is_flagged() -> None:

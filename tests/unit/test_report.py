@@ -242,7 +242,7 @@ def test_spatial_report(tmp_path):
 def test_density_at_tile_borders_is_shown(tmp_path):
     results = Results.load(write_spatial(tmp_path / "results"))
     y, x = np.random.default_rng(0).uniform(0, 299, (2, 500))
-    cells = pd.DataFrame({"y": y, "x": x, "area_px": 9, "touches_border": False})
+    cells = pd.DataFrame({"frame": 0, "y": y, "x": x, "area_px": 9, "touches_border": False})
     expected = seam_ratio(y, x, plan(1, (300, 300), 26.0, 150, fits=False), (300, 300), 26.0)
     rows = dict(segmentation_section(results, cells).tables[0].rows)
     shown = rows["cells per area near tile borders, over that beside them (error of counting)"]

@@ -48,6 +48,13 @@ def test_a_rise_is_timed_from_the_drug():
     assert row["auc_s"] == pytest.approx(10 * (0.2 + 0.8 + 1 + 1 + 0.5))
 
 
+def test_no_time_lies_before_the_drug():
+    """Half of the response is there in the first frame after the drug."""
+    at_once = [1, 1, 1, 1, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5]
+    row = summary(at_once).loc[7]
+    assert (row["half_time_s"], row["response_time_s"], row["peak_time_s"]) == (0, 0, 0)
+
+
 def test_a_fall_is_a_response_too_and_gaps_are_bridged():
     down = [1, 1, 1, 1, 1, 0.9, np.nan, 0.6, 0.5, 0.5, 0.6, 0.7]
     row = summary(down).loc[7]

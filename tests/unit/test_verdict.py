@@ -141,6 +141,7 @@ def tracks_of(births: str, ends: str) -> pd.DataFrame:
     names = {"m": "movie_start", "a": "appeared", "e": "movie_end", "l": "lost", "d": "division"}
     return pd.DataFrame(
         {
+            "track_id": range(len(births)),
             "birth_kind": [names[letter] for letter in births],
             "end_kind": [names[letter] for letter in ends],
             "first_frame": 0,
@@ -193,6 +194,26 @@ def test_a_jump_of_the_stage_is_named():
     measure = largest_step(drift, 16.0)
     assert measure.colour == "red"
     assert measure.detail == "Largest step 80 px, before frame 2."
+
+
+@pytest.mark.parametrize(("n_cells", "value"), [([1, 1, 1, 1], None), ([9, 9, 2, 9], 0.0)])
+def test_the_way_of_few_cells_is_not_taken_for_the_stage(n_cells, value):
+    drift = pd.DataFrame({"y_px": [0.0, 0, 80, 80], "x_px": 0.0, "n_cells": n_cells})
+    assert largest_step(drift, 16.0).value == value
+
+
+@pytest.mark.parametrize(("area", "is_told"), [(30, True), (90, False)])
+def test_buds_that_begin_tracks_are_told(area, is_told):
+    n = 40
+    tracks = pd.DataFrame({"track_id": range(1, n + 1), "first_frame": 0, "last_frame": 9})
+    tracks["birth_kind"], tracks["end_kind"] = "first_frame", "last_frame"
+    tracks.loc[:14, ["first_frame", "birth_kind"]] = [3, "appeared"]
+    objects = tracks.merge(pd.DataFrame({"frame": range(10)}), how="cross")
+    objects = objects[objects["frame"] >= objects["first_frame"]][["track_id", "frame"]]
+    objects["area_px"] = 100
+    objects.loc[(objects["track_id"] <= 15) & (objects["frame"] == 3), "area_px"] = area
+    measure = interruptions(objects, tracks, 10)
+    assert ("if they are buds" in measure.detail) == is_told
 
 
 def cell_map(seed: int) -> tuple[np.ndarray, np.ndarray]:

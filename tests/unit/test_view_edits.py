@@ -157,6 +157,7 @@ def test_what_the_workflow_would_refuse_is_not_written(folder: Path):
         ("merge", [(5, 1), (6, 1)], "cells of two frames"),
         ("swap", [(4, 1), (5, 1)], "cells of two frames"),
         ("swap", [(11, 1), (11, 2)], "both end here"),
+        ("swap", [(6, 4), (6, 1)], "a cell that divides next"),
         ("unlink", [(5, 99)], "no cell 99 in frame 5"),
         ("confirm", [(0, 1)], "begins here"),
     ],

@@ -24,6 +24,8 @@ let drag = null; // {x, y, to: [x, y]} in image pixels
 let corners = []; // of the outline or cut that is being drawn
 let waitingBox = null;
 
+const LEFT = "The drawing was dropped, since another frame is shown: nothing was written.";
+const place = () => `${state.sample?.name} ${state.shown}`;
 const here = () => state.chosen.filter((c) => c.frame === state.shown);
 const tool = (name) => () => {
   if (name === "cut" && here().length !== 1) return say("Choose one cell of this frame first, then cut it.");
@@ -76,7 +78,9 @@ async function draw(box) {
   }
   waitingBox = null;
   const frame = state.shown;
+  const where = place();
   const answer = await json(path("prompt"), { method: "POST", body: { t: frame, boxes: [box] } });
+  if (place() !== where) return void say(LEFT);
   const [one] = answer.cells;
   if (!one) return void say("There is no cell in this box: try another one.");
   set({ proposal: { ...one, box, frame, weights: answer.weights } });
@@ -99,7 +103,7 @@ async function accept() {
   if (proposal.box) body.box = proposal.box;
   const target = state.redrawn;
   if (target) Object.assign(body, { operation: "redraw", label: target.label });
-  await write(body);
+  await write({ frame: proposal.frame, ...body });
   set({ proposal: null, redrawn: null, chosen: target ? [] : state.chosen });
   return undefined;
 }
@@ -287,6 +291,17 @@ addDrawer((context, v) => {
     context.fill();
     context.stroke();
   }
+});
+
+let begun = ""; // where the drawing was begun
+/** A drawing belongs to the frame in which it was begun. */
+listen(() => {
+  const isAny = state.proposal || state.redrawn || waitingBox || isDrawing();
+  if (isAny && begun !== place()) {
+    stop();
+    say(LEFT);
+  }
+  begun = place();
 });
 
 listen(() => {
