@@ -28,10 +28,12 @@ _STAINS = (
 _STAIN = re.compile(
     rf"(?<![^\W\d_])(m|e|mem|cell|sf|super|iq)?({'|'.join(_STAINS)})(?![^\W\d_])", re.I
 )
+_NEGATED = re.compile(r"(?<![^\W\d_])(no|non|not|without|minus|lacking)[\W_]+(?=[a-z])", re.I)
+"""Words before a stain that is not there: ``no-nuclei`` is a condition; ``no 1`` is a number."""
 _PARTS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 
 
 def is_stain(text: str) -> bool:
     """Tell whether a piece of a name is, or holds, the name of a stain, colour or kind of light."""
-    split = " ".join(_PARTS.findall(text))
-    return any(_STAIN.search(each) for each in (text, split))
+    texts = text, " ".join(_PARTS.findall(text))
+    return any(map(_STAIN.search, texts)) and not any(map(_NEGATED.search, texts))

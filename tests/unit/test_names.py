@@ -252,6 +252,28 @@ def test_the_pattern_that_a_refusal_names_reads_the_names(case):
     assert len(named.positions) == n_positions
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("good", "sparse", "no-nuclei"),
+        ("good", "sparse", "clumpy", "too-few", "nuclei"),
+        ("WT", "H2B"),
+        ("WT", "KO"),
+        ("alpha", "beta", "GFP"),
+    ],
+)
+def test_conditions_are_no_channels_for_one_word_that_is_like_a_stain(words):
+    names = [f"{word}_{t}" for word in words for t in T]
+    with pytest.raises(InputError, match="column `pattern`"):
+        parse(names)
+    assert {i.channel for i in parse(names, channels=words).images} == set(words)
+
+
+@pytest.mark.parametrize("words", [("BF", "marker"), ("phase", "cdc"), ("DAPI", "GFP", "CD45")])
+def test_a_word_that_is_no_stain_is_a_channel_beside_as_many_stains(words):
+    assert {i.channel for i in parse([f"{w}_{t}" for w in words for t in T]).images} == set(words)
+
+
 def test_words_are_channels_if_the_sheet_says_so():
     names = [f"{c}_{t:03d}" for t in T for c in ("alpha", "beta")]
     with pytest.raises(InputError, match="or name alpha, beta in `channels`"):
@@ -329,6 +351,9 @@ def test_stains_are_known(word):
     assert is_stain(word)
 
 
-@pytest.mark.parametrize("word", ["control", "before", "alpha", "exp", "MG1655t", "sample", "well"])
+@pytest.mark.parametrize(
+    "word",
+    ["control", "before", "alpha", "exp", "MG1655t", "sample", "well", "no-nuclei", "without GFP"],
+)
 def test_other_words_are_no_stains(word):
     assert not is_stain(word)

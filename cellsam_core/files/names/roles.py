@@ -6,6 +6,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from cellsam_core.files.conditions import conditions_of
 from cellsam_core.files.names.tokens import is_day, seconds_of
 from cellsam_core.files.stains import is_stain
 
@@ -101,14 +102,21 @@ def _role(column: Column, channels: set[str]) -> str:
 
 
 def _are_channels(column: Column, channels: set[str]) -> bool:
-    """Tell whether words name channels: known ones, or stains that differ in more than digits."""
+    """Tell whether words name channels: known ones, or stains that differ in more than digits.
+
+    One stain among many words, or beside a condition (``H2B`` and ``WT``), does not tell: the
+    words may be samples.
+    """
     words = {w.rsplit(" - ", 1)[-1] for w in column.texts}
     if words <= channels:
         return True
     without_digits = {re.sub(r"\d+", "#", word) for word in words}
     if "" in words or len(without_digits) == 1 or _are_frames(words):
         return False
-    return any(map(is_stain, words)) and not all(word.isdecimal() for word in words)
+    if len(set(map(conditions_of, words))) > 1:
+        return False
+    n_stains = sum(map(is_stain, words))
+    return n_stains > 0 and 2 * n_stains >= len(words)
 
 
 def _are_frames(words: set[str]) -> bool:
