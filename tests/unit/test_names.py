@@ -230,7 +230,16 @@ UNCLEAR = {
         2,
     ),
     "two days": ([f"2026030{p}_cells_{t}" for t in T for p in P], 6, 2),
-    "folders of conditions": ([f"{p}/t{t}" for t in T for p in ("ctrl", "drug")], 6, 1),
+    "folders of conditions": ([f"{p}/t{t}" for t in T for p in ("ctrl", "drug")], 6, 2),
+    "conditions": ([f"{p}_{t}" for t in T for p in ("ctl", "drug")], 6, 2),
+    "unlike conditions": ([f"{p}_{t}" for t in T for p in ("WT", "H2B", "no-nuclei")], 6, 3),
+    "condition behind a stain": ([f"DAPI_{p}_{t}" for t in T for p in ("ctl", "KO")], 6, 2),
+    "many channels in frames": (
+        [f"img_t{t}_{c}" for t in T for c in [f"{a}GFP" for a in "abcdefghijklmnopqr"]],
+        6,
+        18,
+    ),
+    "many words": ([f"{a}GFP" for a in "abcdefghijklmnopqr"], 1, 18),
     "folders of numbers": ([f"{p}/cells{p}" for p in T], 6, 1),
     "many channels": ([f"img_c{t:03d}" for t in range(1, 21)], 20, 1),
 }
@@ -291,6 +300,26 @@ def test_names_of_more_than_one_kind_are_read_by_the_pattern_of_the_refusal():
     assert named.warnings == [
         "1 image(s) do not fit the pattern and are not read, overview_10x.tif among them."
     ]
+
+
+@pytest.mark.parametrize("n_frames", [5, 10])
+def test_a_stray_image_beside_frames_is_named(n_frames):
+    names = [f"im{t:03d}_channel{c}" for t in range(n_frames) for c in ("1_phase", "2_cdc")]
+    with pytest.raises(InputError, match="; move overview to another folder, or") as refused:
+        parse([*names, "overview"])
+    pattern = str(refused.value).partition("for example with ")[2].partition(";")[0]
+    for named in (parse([*names, "overview"], pattern=pattern), parse(names)):
+        assert [i.frame for i in named.images] == [t for t in range(n_frames) for _ in C]
+        assert len({i.channel for i in named.images}) == 2
+
+
+def test_conditions_are_rows_with_patterns_of_their_own():
+    names = [f"{p}_{t}" for p in ("control", "drug") for t in T]
+    with pytest.raises(InputError, match="conditions are rows of the sheet") as refused:
+        parse(names)
+    pattern = str(refused.value).partition("a `pattern` such as ")[2].partition(" and ")[0]
+    assert pattern == "control_{time}"
+    assert [i.path.stem for i in parse(names, pattern=pattern).images] == names[:6]
 
 
 def test_channels_that_differ_in_digits_only_are_none():

@@ -18,6 +18,7 @@ from cellsam_core.files.names.pattern import compile_pattern, first_guess, read_
 from cellsam_core.files.names.refusals import (
     mixed_names,
     refuse_channels,
+    refuse_strays,
     refuse_twins,
     refuse_unclear,
 )
@@ -92,7 +93,8 @@ def parse_names(
     images = assemble_names(paths, columns, roles)
     guess = first_guess(names[0], columns, roles)
     refuse_unclear(root, names, columns, roles, guess)
-    refuse_channels(root, images, columns, roles, guess)
+    refuse_strays(root, names, columns, roles)
+    refuse_channels(root, names, images, columns, roles, guess)
     refuse_twins(images)
     return NamedImages(images)
 

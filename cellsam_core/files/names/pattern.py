@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.conditions import conditions_of
 from cellsam_core.files.names.tokens import GUID, SECONDS_OF_UNIT, seconds_of
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def first_guess(
     """Make a pattern from the first name: what varies becomes a placeholder.
 
     Of the numbers that nothing tells, the one with most values is the time, the others are
-    positions; words that nothing tells are channels.
+    positions; words that nothing tells are channels, those of conditions positions.
     """
     shown = [(c, r.kind) for c, r in zip(columns, roles, strict=True)]
     shown = [(c, r) for c, r in shown if c.varies or (also_constant and r)]
@@ -131,9 +132,10 @@ def first_guess(
     numbers = sorted(
         (c for c in unknown if c.kind in ("number", "clock")), key=lambda c: -len(set(c.texts))
     )
-    guessed = {id(c): "channel" for c in unknown if c not in numbers}
-    if "channel" in taken or len(guessed) > 1:
-        guessed = dict.fromkeys(guessed, "position")
+    guessed = {id(c): "position" for c in unknown if c not in numbers}
+    plain = [c for c in unknown if id(c) in guessed and not any(map(conditions_of, c.texts))]
+    if "channel" not in taken and len(plain) == 1:
+        guessed[id(plain[0])] = "channel"
     for column in numbers:
         guessed[id(column)] = "position" if "time" in taken else "time"
         taken.add("time")
