@@ -11,6 +11,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import find_images
 from cellsam_core.files.foreign import is_microscope_file
 from cellsam_core.files.spatialdata_store import refuse_store
+from cellsam_core.first_steps.names_told import told_by_names
 from cellsam_core.first_steps.recognise import kind_of, name_for
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.positions import positions_of
@@ -200,7 +201,8 @@ def propose(path: Path) -> Proposal:
         )
     except (InputError, OSError) as error:
         return Proposal(row, found, _columns_asked_for(error), str(error))
-    return _complete(Proposal(row, found + more), manifest)
+    told = told_by_names(path, manifest) if kind.assay == "movie" else []
+    return _complete(Proposal(row, found + more), manifest, told)
 
 
 def _propose_raw(path: Path, row: dict[str, Any], found: list[str]) -> Proposal:
@@ -245,8 +247,8 @@ ASIDE = ("sample", "assay", "path", "format", "condition")
 """Columns whose names are also plain words of an error message."""
 
 
-def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
-    """Add what a manifest tells: size, scales and the channels that will be segmented."""
+def _complete(proposal: Proposal, manifest: Manifest, by_names: list[str]) -> Proposal:
+    """Add what a manifest and names tell: size, scales and the channels to segment."""
     from cellsam_core.preprocessing.channels import RGB, choose_roles, is_fused, name_stains
     from cellsam_core.preprocessing.images import images_of_manifest
 
@@ -260,6 +262,7 @@ def _complete(proposal: Proposal, manifest: Manifest) -> Proposal:
             found.append("frame_interval_s: uneven, the time of each frame is in the files")
         else:
             found.append(_scale(manifest, "frame_interval_s", "s", "frames"))
+    found += by_names
     if manifest.transcripts is not None:
         found.append(f"{manifest.transcripts.n_rows} transcripts")
     notes = [sentence.rstrip(".") for sentence in manifest.warnings]

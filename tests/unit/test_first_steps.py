@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import cellsam_core as cc
 from cellsam_core.cli import main
 from cellsam_core.config.sheet import load_config
 from cellsam_core.errors import InputError
+from cellsam_core.files.names.parts import parse_names
 from cellsam_core.first_steps.check import Check, SampleCheck
 from cellsam_core.first_steps.crops import Crop
 from cellsam_core.first_steps.proposal import Proposal
@@ -96,6 +98,43 @@ def test_an_experiment_that_cannot_be_read_is_no_silent_loss(
     sheet = (tmp_path / "project" / "config" / "samples.tsv").read_text()
     rows = [line for line in sheet.splitlines() if not line.startswith("#")]
     assert [row.split("\t")[0] for row in rows] == ["sample", "bad", "good"]
+
+
+def test_numbers_that_were_taken_as_frames_are_named(tmp_path: Path):
+    names = [f"good-{n}.tif" for n in (1, 2, 3)]
+    (tmp_path / "fields").mkdir()
+    for name in names:
+        tifffile.imwrite(tmp_path / "fields" / name, np.ones((40, 56), np.uint16))
+    (proposal,) = cc.propose_sheet([tmp_path / "fields"])
+    told = (
+        "frames: told by the names, from good-1.tif to good-3.tif (3 frames); if they are fields "
+        "of view, write good-{position} into the column `pattern`"
+    )
+    assert told in proposal.found
+    named = parse_names([tmp_path / "fields" / name for name in names], pattern="good-{position}")
+    assert named.positions == ["1", "2", "3"]
+    (keyed,) = cc.propose_sheet([movie(tmp_path / "keyed", ("GFP",))])
+    assert "frames: told by the names, from GFP_t0.tif to GFP_t1.tif (2 frames)" in keyed.found
+    (single,) = cc.propose_sheet([tmp_path / "fields" / names[0]])
+    assert "told by the names" not in single.text()
+
+
+def test_label_images_beside_the_images_are_named(tmp_path: Path):
+    folder = movie(tmp_path / "m", ("GFP",), 3)
+    for frame in range(3):
+        labels = np.zeros((40, 56), np.uint16)
+        labels[5:15, 5:15] = 1
+        tifffile.imwrite(folder / f"GFP_t{frame}_mask1.tif", labels)
+    (proposal,) = cc.propose_sheet([folder])
+    told = "masks: 3 label image(s) beside the images are not read: GFP_t0_mask1.tif and 2 other(s)"
+    use = "; to use them, write the same folder as in `path` into the column `masks`"
+    assert told + use in proposal.found
+    with_masks = replace(proposal, row=proposal.row | {"masks": str(folder)})
+    cc.write_project([with_masks], tmp_path / "project")
+    assert cc.check(folder=tmp_path / "project").is_ready
+    (folder / "GFP_t2_mask1.tif").unlink()
+    (proposal,) = cc.propose_sheet([folder])
+    assert "column `masks`" not in proposal.text()
 
 
 def test_positions_are_one_row(tmp_path: Path):
