@@ -46,6 +46,16 @@ OVERLAY = re.compile(r"(?P<of>.+?)[_\- ](?P<word>overlay|merged?|composite)", re
 """Names of pictures of all channels that programs write beside those: ``Image_00001_Overlay``."""
 
 
+COPY = re.compile(
+    r"(?P<of>.+?)(?: - | |_|-)\(?(?:copy|kopie|copie|copia)\)?(?: ?\(?\d+\)?)?"
+    r"|(?P<numbered>.+?) ?\(\d+\)",
+    re.IGNORECASE,
+)
+"""Names that file managers give to copies of a file: ``a copy 2``, ``a - Copy``, ``a (1)``."""
+MIN_SHARE_OF_COPIES = 4
+"""Files such as ``a (1)`` are frames, not copies, if they are at least one in so many images."""
+
+
 _DIGITS_AND_REST = re.compile(r"\d+|\D+")
 _OME = re.compile(r"\.ome$", re.IGNORECASE)
 
@@ -107,8 +117,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def find_images(root: Path, depth: int = 3) -> list[Path]:
     """Find the images of a folder, or where it has none, of its sub-folders, in natural order.
 
-    Label images, their folders and hidden ones are left out, and beside images so are thumbnails
-    and folders of what was made of the images, such as projections.
+    Label images, their folders and hidden ones are left out, and beside images so are thumbnails,
+    copies and folders of what was made of the images, such as projections.
 
     Parameters
     ----------
@@ -119,6 +129,7 @@ def find_images(root: Path, depth: int = 3) -> list[Path]:
     """
     images = [f for f in list_images(root) if not is_label(f)]
     images = [f for f in images if not is_thumbnail(f)] or images
+    images = split_copies(images)[0]
     if images or not depth:
         return images
     folders = [
@@ -148,6 +159,38 @@ def shortened(names: Sequence[str], n_shown: int = 1) -> str:
     """List the first of some names, and count the others: ``a.tif and 3 other(s)``."""
     more = f" and {len(names) - n_shown} other(s)" if len(names) > n_shown else ""
     return f"{', '.join(names[:n_shown])}{more}"
+
+
+def split_copies(images: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Tell images from copies that a file manager has made beside them.
+
+    Parameters
+    ----------
+    images
+        Files.
+
+    Returns
+    -------
+    images, copies : list of Path
+        A copy has the name of a file of its folder, and behind it ``copy`` or ``(1)``.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> split_copies([Path("a.tif"), Path("a copy.tif"), Path("b copy.tif")])[1][0].name
+    'a copy.tif'
+    """
+    there = set(images)
+    found = {path: match for path in images if (match := COPY.fullmatch(path.stem))}
+    copies = {
+        path
+        for path, match in found.items()
+        if path.with_name(f"{match['of'] or match['numbered']}{path.suffix}") in there
+    }
+    numbered = {path for path in copies if found[path]["numbered"]}
+    if len(numbered) * MIN_SHARE_OF_COPIES >= len(images):
+        copies -= numbered  # a, a (1), a (2) may be the frames of a movie
+    return [f for f in images if f not in copies], [f for f in images if f in copies]
 
 
 def split_overlays(

@@ -11,12 +11,14 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import (
     find_images,
     is_image,
+    is_label,
     is_label_folder,
     is_ome_zarr,
     list_folders,
     list_images,
     natural_key,
     shortened,
+    split_copies,
     split_overlays,
 )
 from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of, refuse_foreign
@@ -72,10 +74,12 @@ def _find_in_folder(root: Path, options: MovieOptions) -> MovieFiles:
         refuse_other_method(root, [root])
     container, warnings = _only_container(root, direct, options)
     if container is not None:
+        warnings += _copies([root])
         return MovieFiles(root, container=container, warnings=warnings)
     named = _named_images(root, direct, options)
     kind = _kind_of(root, named.images) if options.format == "auto" else options.format
     warnings += named.warnings + _unread(root, named.images)
+    warnings += _copies(sorted({image.path.parent for image in named.images}))
     return MovieFiles(root, None, named.images, kind, warnings)
 
 
@@ -280,6 +284,18 @@ def _no_images(root: Path) -> InputError:
         found = f"no images but sub-folders {', '.join(folders[:5])}"
     expected = "images, TIFF or PNG, or sub-folders of them named by channel"
     return error(root, found, expected, "correct the columns `path` and `format`")
+
+
+def _copies(folders: list[Path]) -> list[str]:
+    """Name copies of images, which are not read."""
+    images = [[f for f in list_images(folder) if not is_label(f)] for folder in folders]
+    copies = [f.name for own in images for f in split_copies(own)[1]]
+    if not copies:
+        return []
+    return [
+        f"Copies of images that are there, too, are not read: {shortened(copies, N_SHOWN)}. If one "
+        "is an image of its own, rename it."
+    ]
 
 
 def _unread(root: Path, images: list[NamedImage]) -> list[str]:

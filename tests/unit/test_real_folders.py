@@ -280,6 +280,37 @@ def test_projections_and_overlays_are_no_frames_planes_or_channels(tmp_path):
     assert look(tmp_path / "own").n_frames == 3
 
 
+@pytest.mark.parametrize(
+    "copy",
+    [
+        *("im0_phase copy", "im0_phase copy 2", "im0_phase - Copy", "im0_phase - Copy (2)"),
+        *("im0_phase (1)", "im0_phase(1)", "im0_phase (copy)", "im0_phase - Kopie"),
+    ],
+)
+def test_copies_beside_their_originals_are_no_channels(tmp_path, copy):
+    for folder in (tmp_path / "flat", tmp_path / "deep" / "images"):
+        plate(folder, "im{t}_{c}.tif", t=T, c=["phase", "gfp"])
+        image(folder / f"{copy}.tif")
+    for folder in ("flat", "deep"):
+        found = look(tmp_path / folder)
+        assert (found.n_frames, found.channels) == (3, ["gfp", "phase"])
+        assert found.warnings == [
+            f"Copies of images that are there, too, are not read: {copy}.tif. If one is an image "
+            "of its own, rename it."
+        ]
+    image(tmp_path / "one" / "cells.tif")
+    image(tmp_path / "one" / "cells - Copy.tif")
+    assert look(tmp_path / "one").n_frames == 1
+
+
+def test_numbers_in_brackets_are_frames(tmp_path):
+    plate(tmp_path / "a", "cells ({t}).tif", t=T)
+    assert look(tmp_path / "a").n_frames == 3
+    plate(tmp_path / "b", "cells{t}.tif", t=["", " (1)", " (2)"])
+    with pytest.raises(InputError, match="more than one kind"):
+        look(tmp_path / "b")
+
+
 def test_planes_beside_their_projection_are_told(tmp_path):
     """ImageXpress writes the projections above the folders of planes."""
     run = tmp_path / "P-2Stack" / "2023-02-21" / "1334"
