@@ -28,17 +28,30 @@ def read_movie(files: MovieFiles, options: MovieOptions) -> tuple[Stack, list[st
     n_channels = len(options.channels) or None
     if files.container is not None:
         return _read_container(files.container, options, n_channels)
-    if files.format == "tiff_series" and any(i.channel for i in files.images):
-        first, last = files.images[0].path.name, files.images[-1].path.name
-        found = f"image names that differ in channels ({first}, {last})"
-        expected = "names that differ in the frame number only"
-        raise error(files.root, found, expected, "set the column `format` to channel_files")
+    if files.format == "tiff_series":
+        _refuse_channels(files)
     images = [i for i in files.images if i.position == options.position]
     stack, warnings = _read_images(files.root, images, options)
     keys = {image.channel or "" for image in images}
     keep_names = bool(options.channels) and set(options.channels) <= keys
     stack, told = add_notes(stack, images, keep_names)
     return stack, warnings + told
+
+
+def _refuse_channels(files: MovieFiles) -> None:
+    """Refuse several channels where the user says that there is one."""
+    first = files.images[0]
+    others = [image for image in files.images if image.channel != first.channel]
+    if not others:
+        return
+    # Best two names that differ in nothing else.
+    other = min(others, key=lambda i: (i.position != first.position, i.frame != first.frame))
+    raise error(
+        files.root,
+        f"image names that differ in channels ({first.path.name}, {other.path.name})",
+        "names that differ in the frame number only",
+        "set the column `format` to channel_files",
+    )
 
 
 def _read_images(

@@ -52,6 +52,22 @@ def test_series_is_in_natural_order(tmp_path):
     assert manifest.pixel_size_um is None
 
 
+def test_a_series_of_several_channels_is_refused_with_two_that_differ(tmp_path):
+    for t, channel in product(range(2), ("BF", "GFP")):
+        write(tmp_path / f"im{t}_{channel}.tif", image(t))
+    for name in ("im2_BF.tif", "z3_BF.tif"):
+        write(tmp_path / name, image(2))
+    pattern = "im{time}_{channel}"
+    with pytest.raises(InputError, match=r"in channels \(im0_BF.tif, im0_GFP.tif\)"):
+        inspect(tmp_path, format="tiff_series", pattern=pattern)
+    found = inspect(tmp_path, format="tiff_series", pattern="im{time}_BF")
+    assert values(found) == [[0], [1], [2]]
+    for path in tmp_path.glob("*_GFP.tif"):
+        path.unlink()
+    found = inspect(tmp_path, format="tiff_series", pattern=pattern)
+    assert (found.channels, values(found)) == (["BF"], [[0], [1], [2]])
+
+
 def test_folder_with_blanks_and_unicode(tmp_path):
     folder = tmp_path / "Zellen µm 2024, Küvette"
     for i in range(3):
