@@ -280,6 +280,7 @@ def _complete(proposal: Proposal, manifest: Manifest, by_names: list[str]) -> Pr
             # No column is filled: an empty one means both, the red and the grey of the colours.
             stain = name_stains(names)
             stain += " (red, which haematoxylin absorbs)" if names == RGB[:1] else ""
+            stain += "" if is_coloured else ", as every channel that is alone"
             found.append(f"segmented as {role}: {stain}")
             if is_coloured and len(roles) == 1:
                 found.append(

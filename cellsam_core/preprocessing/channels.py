@@ -28,6 +28,8 @@ CELL_NAME = re.compile(
     re.IGNORECASE,
 )
 RGB = ["R", "G", "B"]
+UNNAMED = "channel_1"
+"""Name of the only channel of a movie whose files name none."""
 SAMPLED_ROWS_PX = 1024
 LEAST_LIGHT, MIDDLE_LIGHT = 0.17, 0.65
 """Light of a section's darkest and of its middle places, as a share of that of the brightest."""
@@ -126,6 +128,8 @@ def _names(images: RawImages, option: str, given: str | Sequence[str]) -> list[s
     is_one = isinstance(given, str) and given in images.channels
     texts = [given] if is_one else given.split(",") if isinstance(given, str) else given
     names = [str(text).strip() for text in texts]
+    if names == [UNNAMED] and len(images.channels) == 1:
+        names = images.channels  # so that a name of before its stain was known goes on
     for name in names:
         _require(images, name)
     if len(set(names)) < len(names):

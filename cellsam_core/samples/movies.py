@@ -11,7 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import image_stem
 from cellsam_core.files.image_stack import Z_POLICIES, Stack, ZChoice
+from cellsam_core.files.names.parts import relative_name
+from cellsam_core.files.stains import stain_of
 from cellsam_core.files.tiff.scales import even_interval
 from cellsam_core.samples.ceilings import find_ceilings
 from cellsam_core.samples.manifest import Manifest
@@ -92,6 +95,7 @@ def inspect_movie(
         _refuse_without_z(files, options, z_plane)
     stack, warnings = read_movie(files, options)
     planes: list[list[Plane | None]] = []
+    stack = _name_only_channel(files, stack)
     stack, renamed = _choose_channels(root, stack, list(channels or []))
     planes += [[*row] for row in stack.planes]
     times, interval, told = _times(stack, frame_interval_s)
@@ -185,6 +189,18 @@ def _times(
         "frame is used."
     )
     return times, None, [sentence]
+
+
+def _name_only_channel(files: MovieFiles, stack: Stack) -> Stack:
+    """Give a channel that nothing else names the name of the one stain in the names of files."""
+    if len(stack.planes[0]) > 1 or stack.channels:
+        return stack
+    if files.container is not None:
+        names = [image_stem(files.container)]
+    else:
+        names = ["/".join(relative_name(image.path, files.root)) for image in files.images]
+    stain = stain_of(names)
+    return stack if stain is None else replace(stack, channels=(stain,))
 
 
 def _choose_channels(root: Path, stack: Stack, requested: list[str]) -> tuple[Stack, list[str]]:

@@ -164,7 +164,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     command = ["init", str(folder), "-o", str(tmp_path / "project")]
     assert main(command) == 0
     said = capsys.readouterr().out
-    assert "segmented as cell: channel_1" in said
+    assert "segmented as cell: DAPI, as every channel that is alone" in said
     assert "cellsam-core preview m --directory" in said
     before = (tmp_path / "project/config/samples.tsv").read_bytes()
     assert main(command) == 1

@@ -14,6 +14,7 @@ from refusals import follow
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import missing_frame, natural_key
+from cellsam_core.preprocessing.channels import choose_roles
 from cellsam_core.preprocessing.images import images_of_manifest
 from cellsam_core.samples import movie_grey
 from cellsam_core.samples.frames import read_frame
@@ -613,3 +614,35 @@ def test_channels_in_files_of_equal_colours_are_put_side_by_side(tmp_path):
     manifest = inspect(tmp_path)
     assert manifest.channels == ["DAPI", "GFP"]
     assert values(manifest) == [[3, 7], [3, 7]]
+
+
+@pytest.mark.parametrize(
+    ("style", "name"),
+    [
+        ("img_{:09d}_DAPI_000.tif", "DAPI"),
+        ("DAPI/img_{:03d}.tif", "DAPI"),
+        ("Cy5/img_{:03d}_Cy5.tif", "Cy5"),
+        ("exp_w1H2B-mCherry_t{}.tif", "H2B-mCherry"),
+        ("HeLa-GFP_t{}.tif", "GFP"),
+        # Of no stain, of two, and of what is more often a condition or a key.
+        ("clone3_t{}.tif", "channel_1"),
+        ("DAPI/GFP_t{}.tif", "channel_1"),
+        ("p53-KO_t{}.tif", "channel_1"),
+        ("cell01_t{}.tif", "channel_1"),
+        ("ch1_t{}.tif", "channel_1"),
+    ],
+)
+def test_the_one_stain_in_all_names_is_that_of_the_only_channel(tmp_path, style, name):
+    for t in range(3):
+        write(tmp_path / style.format(t), image(t))
+    manifest = inspect(tmp_path)
+    assert manifest.channels == [name]
+    assert values(manifest) == [[0], [1], [2]]
+
+
+def test_the_only_channel_is_chosen_by_its_name_and_by_the_name_of_before(tmp_path):
+    write(tmp_path / "a_DAPI.tif", image())
+    manifest = inspect(tmp_path)
+    for name in ("DAPI", "channel_1"):
+        assert choose_roles(images_of_manifest(manifest), name, None) == {"nuclear": ["DAPI"]}
+    assert inspect(tmp_path, channels=["nuclei"]).channels == ["nuclei"]
