@@ -18,7 +18,7 @@ from cellsam_core.models import backend_of, refuse_absent_backend
 from cellsam_core.run_plan.extent import Extent, count_tiles
 from cellsam_core.run_plan.plan import Pilot, SampleWork, disk_gb, hours, n_jobs
 from cellsam_core.samples.options import InspectOptions
-from cellsam_core.samples.sources import words
+from cellsam_core.samples.sources import words, words_of_unit
 from cellsam_core.samples.stage import inspect
 from cellsam_core.segmentation.tiles import REFERENCE_PX
 
@@ -253,7 +253,8 @@ def _facts(manifest: Manifest) -> list[str]:
         source = words(manifest.sources, "frame_interval_s")
         facts.append(f"{interval:g} s a frame{source}" if interval else uneven)
     if manifest.transcripts is not None:
-        facts.append(f"{manifest.transcripts.n_rows} transcripts")
+        unit = words_of_unit(manifest.transcripts)
+        facts.append(f"{manifest.transcripts.n_rows} transcripts{unit}")
     return facts
 
 

@@ -15,7 +15,7 @@ from cellsam_core.first_steps.names_told import told_by_names
 from cellsam_core.first_steps.recognise import kind_of, name_for
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.positions import positions_of
-from cellsam_core.samples.sources import FILES
+from cellsam_core.samples.sources import FILES, words_of_unit
 from cellsam_core.samples.stage import inspect
 
 if TYPE_CHECKING:
@@ -264,7 +264,8 @@ def _complete(proposal: Proposal, manifest: Manifest, by_names: list[str]) -> Pr
             found.append(_scale(manifest, "frame_interval_s", "s", "frames"))
     found += by_names
     if manifest.transcripts is not None:
-        found.append(f"{manifest.transcripts.n_rows} transcripts")
+        unit = words_of_unit(manifest.transcripts)
+        found.append(f"{manifest.transcripts.n_rows} transcripts{unit}")
     notes = [sentence.rstrip(".") for sentence in manifest.warnings]
     try:
         roles = choose_roles(images_of_manifest(manifest), None, None)

@@ -96,6 +96,8 @@ class TranscriptSource:
         the same.
     panel
         Files that name the features of the whole panel.
+    unit_from
+        Why plain columns were taken in this unit; empty where the names of columns tell it.
     """
 
     path: str
@@ -115,6 +117,7 @@ class TranscriptSource:
     crop: list[int] | None = None
     mirror: list[float | None] = field(default_factory=lambda: [None, None])
     panel: list[str] = field(default_factory=list)
+    unit_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -320,6 +323,7 @@ def _is_sound(source: TranscriptSource) -> bool:
         all(isinstance(name, str) for name in names)
         and isinstance(source.z, str | None)
         and source.unit in ("um", "px")
+        and isinstance(source.unit_from, str)
         and _is_count(source.n_rows)
         and (source.min_qv is None or (isinstance(source.qv, str) and _is_number(source.min_qv)))
         and (source.crop is None or (len(source.crop) == 2 and all(map(_is_count, source.crop))))

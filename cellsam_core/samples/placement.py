@@ -11,6 +11,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.samples.affine import Affine, pixel_size_of
 from cellsam_core.samples.affine_fit import fit_affine
 from cellsam_core.samples.manifest import TranscriptSource
+from cellsam_core.samples.sources import other_unit
 from cellsam_core.samples.survey import Candidate, MayLack, check_inside, decide, survey_rows
 from cellsam_core.samples.table_rows import TableInMemory
 from cellsam_core.samples.transcripts import find_columns, iter_transcripts
@@ -18,6 +19,7 @@ from cellsam_core.samples.transcripts import find_columns, iter_transcripts
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cellsam_core.samples.survey import Survey
     from cellsam_core.samples.transcripts import TranscriptColumns
 
 
@@ -25,6 +27,8 @@ OUTSIDE = ("refuse", "drop")
 Keep = tuple[str, float]
 LEAST_COVERED = 1e-3  # of an image that fields make up
 PIXEL_SIZE_TOLERANCE = 0.01
+MANY_INSIDE = 0.95
+"""Share of transcripts on the image below which their unit may be another one."""
 
 
 def place_transcripts(
@@ -108,6 +112,7 @@ def place_transcripts(
     candidate, survey = candidates[chosen], surveys[chosen]
     _check_pixel_size(path, pixel_size_um, candidate.um_to_px)
     warnings = check_inside(path, survey, candidate, shape_yx, outside)
+    unit_from = _unit_from(columns, candidate, survey, is_extent=survey.spans(shape_yx))
     if n_low:
         total = n_low + survey.n_rows
         warnings.append(
@@ -122,8 +127,24 @@ def place_transcripts(
         um_to_px=candidate.um_to_px.tolist(),
         n_rows=survey.n_inside if outside == "drop" else survey.n_rows,
         crop=list(shape_yx) if outside == "drop" else None,
+        unit_from=unit_from,
     )
+    if survey.fraction_inside < MANY_INSIDE and warnings:
+        warnings[0] += other_unit(source)
     return source, [*tell_rejected(source), *warnings, *_warn_unused(columns, candidate)]
+
+
+def _unit_from(
+    columns: TranscriptColumns, candidate: Candidate, survey: Survey, *, is_extent: bool
+) -> str:
+    """Say why plain columns have the unit that they were taken in; empty for other columns."""
+    if candidate.columns != columns.unitless or candidate.columns == columns.um:
+        return ""
+    if columns.px is not None:
+        return f"beside {', '.join(columns.px)}, by the pixel size"
+    if not survey.n_rows:
+        return "there are no rows to tell it"
+    return "in this unit they span the image" if is_extent else "in this unit they lie on the image"
 
 
 def _kept(path: str | Path, columns: TranscriptColumns, keep: Keep | None) -> Keep | None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cellsam_core.files.image_stack import Stack
+    from cellsam_core.samples.manifest import TranscriptSource
     from cellsam_core.samples.vendors.contract import Found
 
 GIVEN = "sample sheet or option"
@@ -90,6 +91,24 @@ def words(sources: dict[str, str], name: str) -> str:
     ' (from the OME-XML)'
     """
     return f" (from the {sources[name]})" if name in sources else ""
+
+
+def words_of_unit(source: TranscriptSource) -> str:
+    """Write in what unit plain coordinates were read, and why; empty if their names tell it."""
+    if not source.unit_from:
+        return ""
+    return f", coordinates {source.x}, {source.y} read as {source.unit} ({source.unit_from})"
+
+
+def other_unit(source: TranscriptSource) -> str:
+    """Say how to change the unit of plain coordinates; empty if their names tell the unit."""
+    if not source.unit_from:
+        return ""
+    other = "px" if source.unit == "um" else "um"
+    return (
+        f" The columns {source.x}, {source.y} were read as {source.unit} ({source.unit_from}): if"
+        f" they are in {other}, rename them to x_{other}, y_{other}, and check pixel_size_um."
+    )
 
 
 def words_of_roles(roles: Mapping[str, Sequence[str]]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
 from cellsam_core.samples.options import InspectOptions, SampleOptions
-from cellsam_core.samples.sources import words, words_of_roles
+from cellsam_core.samples.sources import words, words_of_roles, words_of_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,8 @@ def summary(manifest: Manifest) -> str:
         told += words(manifest.sources, "frame_interval_s")
         lines.append(f"  frame interval: {told}")
     if manifest.transcripts is not None:
-        lines.append(f"  transcripts: {manifest.transcripts.n_rows}")
+        unit = words_of_unit(manifest.transcripts)
+        lines.append(f"  transcripts: {manifest.transcripts.n_rows}{unit}")
     return "\n".join(lines + [f"  note: {sentence}" for sentence in manifest.warnings])
 
 

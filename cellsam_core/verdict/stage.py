@@ -100,7 +100,7 @@ def tissue_checks(
     quality = read_quality(results)
     alignment = alignment_check(results.folder)
     checks = [] if alignment is None else [alignment]
-    checks += [transcript_check(quality), control_check(quality)]
+    checks += [transcript_check(quality, results.manifest.transcripts), control_check(quality)]
     record = read_purity(results.folder)
     purity = purity_check(record)
     checks += [] if purity is None else [purity]

@@ -10,6 +10,7 @@ import numpy as np
 from cellsam_core.files.parquet import open_parquet
 from cellsam_core.files.tables import table_errors
 from cellsam_core.samples.affine import apply_affine
+from cellsam_core.samples.sources import other_unit
 from cellsam_core.verdict import limits
 from cellsam_core.verdict.checks import Check, Measure
 from cellsam_core.verdict.registration import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.files.omezarr import OmeZarr
+    from cellsam_core.samples.manifest import TranscriptSource
     from cellsam_core.verdict.evidence import Evidence
 
     Map = NDArray[np.float64]
@@ -36,13 +38,17 @@ MIN_TRANSCRIPTS = 200
 NO_COUNTS = "There is no assign_qc.json."
 
 
-def transcript_check(quality: dict[str, Any] | None) -> Check:
+def transcript_check(
+    quality: dict[str, Any] | None, source: TranscriptSource | None = None
+) -> Check:
     """Judge the share of transcripts in cells and their number in a cell."""
     if quality is None or not quality["n_transcripts"]:
         absent = Measure(limits.IN_CELLS, None, NO_COUNTS)
         return Check("transcripts", "Transcripts in cells", "assignment", (absent,))
     n, inside = quality["n_transcripts"], quality["n_assigned"]
     said = f"{inside} of {n} transcripts lie in cells."
+    if source is not None and 100 * inside / n < limits.IN_CELLS.green:
+        said += other_unit(source)
     median = quality["median_transcripts_per_cell"]
     each = f"Median {median:g} transcripts a cell." if median is not None else "There is no cell."
     measures = (

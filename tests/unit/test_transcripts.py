@@ -12,7 +12,9 @@ import pytest
 from cellsam_core.errors import InputError
 from cellsam_core.samples.manifest import TranscriptSource
 from cellsam_core.samples.placement import place_in_um, place_transcripts
+from cellsam_core.samples.sources import words_of_unit
 from cellsam_core.samples.transcripts import find_columns, iter_transcripts
+from cellsam_core.verdict.tissue import transcript_check
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,6 +221,27 @@ def test_plain_columns_take_the_unit_in_which_they_span_the_image(tmp_path):
         assert (placed.unit, placed.n_rows, warnings) == (unit, 100, [])
         assert rows(placed)[-1]["x_px"] == pytest.approx(90)
         assert rows(placed)[-1]["x_um"] == pytest.approx(9)
+        told = f", coordinates x, y read as {unit} (in this unit they span the image)"
+        assert words_of_unit(placed) == told
+
+
+def test_a_guessed_unit_is_told_with_the_names_of_columns_that_change_it(tmp_path):
+    text = grid("x,y,gene", (1, 0, 1, 0)) + "300,0,a\n" * 20
+    sheet = {"header": "x,y,gene"}
+
+    def place():
+        path = write(tmp_path / "t.csv", text.replace("x,y,gene", sheet["header"]))
+        return place_transcripts(path, shape_yx=(80, 100), pixel_size_um=0.1)
+
+    placed, warnings = place()
+    assert "if they are in um, rename them to x_um, y_um, and check pixel_size_um" in warnings[0]
+    quality = {"n_transcripts": 120, "n_assigned": 5, "median_transcripts_per_cell": 1}
+    assert "rename them to x_um, y_um" in transcript_check(quality, placed).measures[0].detail
+    sheet["header"] = "x_px,y_px,gene"
+    placed, warnings = place()
+    assert (placed.unit, words_of_unit(placed)) == ("px", "")
+    assert "rename" not in warnings[0]
+    assert "rename" not in transcript_check(quality, placed).measures[0].detail
 
 
 def test_plain_columns_that_fit_both_units_or_neither_are_refused(tmp_path):
@@ -257,6 +280,7 @@ def test_plain_columns_beside_px_are_um_where_the_pixel_size_agrees(tmp_path):
     path = write(tmp_path / "t.csv", text)
     placed, warnings = place_transcripts(path, shape_yx=(80, 100), pixel_size_um=0.1005)
     assert (placed.x, placed.y, placed.unit, warnings) == ("x", "y", "um", [])
+    assert placed.unit_from == "beside x_px, y_px, by the pixel size"
     np.testing.assert_allclose(np.linalg.inv(placed.um_to_px)[:2, 2], [640, 470])
 
 

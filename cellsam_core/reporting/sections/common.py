@@ -12,7 +12,7 @@ from cellsam_core.files.tables import read_table
 from cellsam_core.reporting.figures.common import encode, figure_histograms
 from cellsam_core.reporting.page import Picture, Section, Table, count, percent
 from cellsam_core.reporting.sections.stains import preprocessing_record, stain_words
-from cellsam_core.samples.sources import words
+from cellsam_core.samples.sources import words, words_of_unit
 from cellsam_core.verdict.cells import sample_seam_ratio
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def input_section(results: Results) -> Section:
         said = interval if isinstance(interval, str) else f"{interval:.6g}"
         rows.append(("frame interval (s)", said + words(manifest.sources, "frame_interval_s")))
     if manifest.transcripts is not None:
-        rows.append(("transcripts", manifest.transcripts.n_rows))
+        source = manifest.transcripts
+        rows.append(("transcripts", count(source.n_rows) + words_of_unit(source)))
     section = Section(
         "Input",
         tables=[Table("Metadata of the sample, and where each scale comes from.", (), rows)],
