@@ -30,6 +30,7 @@ from cellsam_core.reporting.pictures.crops import (
 )
 from cellsam_core.reporting.provenance import provenance
 from cellsam_core.reporting.results import Results
+from cellsam_core.reporting.sections.assignment import rows_table
 from cellsam_core.reporting.sections.common import segmentation_section, versions_section
 from cellsam_core.reporting.sections.controls import add_doubtful_genes, genes_table
 from cellsam_core.reporting.sections.methods import licence_words
@@ -475,3 +476,13 @@ def test_a_stain_that_init_guesses_is_told(tmp_path, guessed, named, words):
         manifest=SimpleNamespace(channels=["AMPKAR", "H2B"], kit={}),
     )
     assert words in stain_words(results)
+
+
+def test_genes_of_the_panel_are_no_genes_that_were_seen(tmp_path):
+    results = Results(write_spatial(tmp_path))
+    quality = json.loads((results.folder / "3_cells/assign_qc.json").read_text())
+    quality |= {"n_genes": 70, "n_genes_seen": 23}
+    rows = dict(rows_table(results, quality, None).rows)
+    assert (rows["genes of the panel"], rows["genes seen"]) == (70, 23)
+    del quality["n_genes_seen"]  # of results of before
+    assert "genes seen" not in dict(rows_table(results, quality, None).rows)

@@ -47,7 +47,10 @@ def assignment_section(
             rows = [(text,) for text in warnings]
             section.tables.append(Table("Warnings of the assignment.", (), rows))
     if genes is not None and len(genes):
-        caption = f"The {min(len(genes), TOP_GENES)} most frequent of {count(len(genes))} genes."
+        caption = (
+            f"The {min(len(genes), TOP_GENES)} most frequent of {count(len(genes))} genes of the "
+            "panel."
+        )
         section.tables.append(genes_table(genes, caption))
     return section
 
@@ -73,7 +76,8 @@ def rows_table(
         ("in cells", f"{count(n_assigned)} ({percent(n_assigned, n)})"),
         ("outside the image", n_outside),
         ("in more than one polygon", quality["n_contested"]),
-        ("genes seen", quality["n_genes"]),
+        ("genes of the panel", quality["n_genes"]),
+        *([("genes seen", quality["n_genes_seen"])] if "n_genes_seen" in quality else []),
         ("cells without transcripts", quality["n_cells_without_transcripts"]),
     ]
     caption = "Every transcript of the input."

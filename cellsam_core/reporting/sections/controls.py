@@ -39,7 +39,7 @@ def controls_section(quality: dict[str, Any] | None, genes: pd.DataFrame | None)
     section.tables.append(Table("Transcripts by type of feature.", header, rows))
     in_cells = quality["n_control_transcripts_assigned"]
     rows = [
-        ("control features seen", len(quality["controls"]), ""),
+        ("control features of the panel", len(quality["controls"]), ""),
         ("control transcripts", n_controls, percent(n_controls, total)),
         ("of these in cells", in_cells, percent(in_cells, n_controls)),
     ]
