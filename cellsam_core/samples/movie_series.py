@@ -126,7 +126,7 @@ class SeriesReader:
         times: list[float] = []
         for stack in stacks:
             start = times[-1] + (stack.frame_interval_s or 0.0) if times else 0.0
-            times += [start + t for t in stack.times_s]
+            times += [start + t - stack.times_s[0] for t in stack.times_s]
         planes = [row for s in stacks for row in s.planes]
         is_known = len(times) == len(planes) and all(s.frame_interval_s for s in stacks[:-1])
         whole = replace(stacks[0], planes=planes, times_s=tuple(times) if is_known else ())
@@ -203,7 +203,7 @@ def _times_of(images: list[NamedImage], stacks: list[Stack]) -> tuple[tuple[floa
     told = [s.times_s for s in stacks]
     if not all(len(t) == 1 for t in told):
         return (), []
-    seconds = [t[0] - told[0][0] for t in told]
+    seconds = [round(t[0] - told[0][0], 6) for t in told]  # of seconds since 1970
     if any(b <= a for a, b in pairwise(seconds)):
         return (), ["The times in the files do not rise with the frame numbers: not used."]
     return tuple(seconds), []

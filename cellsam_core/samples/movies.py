@@ -170,7 +170,7 @@ def _times(
     even = even_interval(times) if times else None
     if given_s is not None:
         told = []
-        if times and (even is None or abs(even / given_s - 1) > 0.05):
+        if len(times) > 1 and (even is None or abs(even / given_s - 1) > 0.05):
             last = times[-1]
             told = [
                 f"The frame interval of {given_s:g} s is used as given; by the files the last of "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 import tifffile
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.tiff.scales import scales_of_tiff
 from cellsam_core.reporting.units import Units
 from cellsam_core.samples.frames import read_frame, refuse_missing_frames
 from cellsam_core.samples.manifest import Manifest
@@ -352,3 +355,44 @@ def test_dark_pixels_that_are_no_padding_are_background():
     assert usable_pixels(ramp, nothing).all()  # a surface was subtracted
     empty = np.zeros((1, 64, 64))
     assert usable_pixels(empty, nothing).all()
+
+
+@pytest.mark.parametrize(
+    ("software", "minutes", "interval"),
+    [
+        ("MetaMorph 7.8.0.0", (0, 10, 20, 30), 600),
+        ("MetaMorph 7.8.0.0", (0, 10, 20, 50), None),
+        ("MetaMorph 7.8.0.0", (0, 0, 0, 0), None),
+        ("ImageJ", (0, 10, 20, 30), None),  # may be when each file was saved
+    ],
+)
+def test_the_clock_of_files_of_one_plane_is_believed_of_metamorph(
+    tmp_path, software, minutes, interval
+):
+    for t, minute in enumerate(minutes):
+        when = f"2015:10:24 23:{minute:02d}:0{t % 2}"
+        options = {"software": software, "datetime": when}
+        write(tmp_path / f"a_Cy5_{t + 605}.tif", frame(t), **options)
+    manifest = inspect(tmp_path)
+    is_uneven = interval is None and minutes[-1] == 50
+    if interval:
+        assert manifest.frame_interval_s == pytest.approx(interval, rel=0.01)
+        assert manifest.sources["frame_interval_s"] == "metadata of MetaMorph"
+    else:
+        assert manifest.frame_interval_s is None
+    assert (manifest.frame_times_s is not None) == bool(interval or is_uneven)
+    first = inspect(tmp_path / "a_Cy5_605.tif", frame_interval_s=5.0)
+    assert (first.n_frames, first.frame_interval_s) == (1, 5.0)
+    assert not any("interval" in sentence for sentence in first.warnings)
+
+
+def test_the_time_of_creation_in_metamorphs_tags_goes_before_the_date_of_the_file():
+    page = SimpleNamespace(
+        tags={}, software="MetaMorph 5.3.0.1", datetime=datetime(2015, 10, 24, 7), description=""
+    )
+    created = datetime(2015, 10, 24, 6, 58, 45, 980000)
+    stk = SimpleNamespace(
+        pages=[page], is_imagej=False, is_stk=True, stk_metadata={"CreateTime": created}
+    )
+    (seconds,) = scales_of_tiff(stk, [None]).times_s
+    assert seconds == created.replace(tzinfo=UTC).timestamp()

@@ -95,11 +95,15 @@ def scales_of_tiff(tif: tifffile.TiffFile, frames: Sequence[Plane]) -> Scales:
     if tif.pages[0].tags.get(MICRO_MANAGER_TAG) is not None:
         return replace(_micro_manager(tif, frames, scales), source="metadata of Micro-Manager")
     if tif.is_stk:
-        return replace(_metamorph(tif.stk_metadata or {}, n_frames), source="metadata of MetaMorph")
+        found = _metamorph(tif.stk_metadata or {}, n_frames)
+        times = found.times_s or _own_clock(tif, n_frames)
+        return replace(found, times_s=times, source="metadata of MetaMorph")
     if tif.is_lsm:
         return replace(_lsm(tif.lsm_metadata or {}, n_frames), source="metadata of Zeiss LSM")
     if tif.pages[0].description.lstrip().startswith("<MetaData>"):
         return _metaseries(tif.pages[0].description)
+    if times := _own_clock(tif, n_frames):
+        return Scales(times_s=times, source="metadata of MetaMorph")
     return replace(scales, source="metadata of ImageJ") if tif.is_imagej else scales
 
 
@@ -163,6 +167,18 @@ def _metamorph(info: dict[str, Any], n_frames: int) -> Scales:
         times = [float((t - created[0]) / _second()) for t in created]
     is_rising = all(b > a for a, b in pairwise(times))
     return Scales((size[0], size[1]), None, tuple(times) if is_rising else ())
+
+
+def _own_clock(tif: tifffile.TiffFile, n_frames: int) -> tuple[float, ...]:
+    """Read the clock's seconds of a file of one frame that MetaMorph wrote; empty for others.
+
+    Of what other programs write as the date of a file, some is the time at which it was saved.
+    """
+    if n_frames != 1 or not str(tif.pages[0].software).startswith("MetaMorph"):
+        return ()
+    created = (tif.stk_metadata or {}).get("CreateTime") if tif.is_stk else None
+    created = created or getattr(tif.pages[0], "datetime", None)
+    return (created.replace(tzinfo=UTC).timestamp(),) if isinstance(created, datetime) else ()
 
 
 def _metaseries(description: str) -> Scales:
