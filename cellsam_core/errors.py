@@ -40,6 +40,15 @@ class InputError(ValueError):
         ValueError.__init__(made, f"{where}, {error}")
         return made
 
+    @classmethod
+    def with_remedy(cls, error: InputError, remedy: str) -> InputError:
+        """Repeat an error with another remedy, of a command that has no sample sheet."""
+        made = cls.__new__(cls)
+        made.where, made.remedy = error.where, remedy
+        said = str(error).removesuffix(f"; {error.remedy}.")
+        ValueError.__init__(made, f"{said}; {remedy}.")
+        return made
+
 
 def first_line(error: BaseException) -> str:
     """Return the first line of a library's message, or the error's type if there is none."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
-from cellsam_core.files.filenames import same_stem
+from cellsam_core.files.filenames import find_images, is_ome_zarr, same_stem
 from cellsam_core.labels.source import write_label_tiff
 from cellsam_core.preprocessing.channels import choose_roles
 from cellsam_core.preprocessing.images import images_of_manifest
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
     from cellsam_core.preprocessing.options import PreprocessOptions
     from cellsam_core.samples.manifest import Manifest
     from cellsam_core.segmentation.options import ModelOptions, SegmentOptions
+
+OPTIONS = {"channels", "nuclear_channel", "cell_channel"}
+"""Columns of the sample sheet that are options of `segment`, too."""
+_FILL = re.compile(
+    r"(?P<verb>fill )?the columns? (?P<columns>`\w+`(?:(?:, | or | and )`\w+`)*)"
+    r"(?: of the sample sheet)?"
+)
+_SHEET = re.compile(r"the columns? `|`(format|z_policy|z_plane|position|pattern)`")
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +105,46 @@ def segment_files(
 
 def _open(path: Path, channels: str | None, options: PreprocessOptions, weights: str) -> Manifest:
     """Inspect a file, and refuse it if its channels can't be chosen."""
-    manifest = inspect(
-        path, assay="movie", sample=path.stem, options=InspectOptions(channels=channels)
-    )
+    try:
+        manifest = _inspect(path, channels)
+        raw = images_of_manifest(manifest)
+        choose_roles(raw, options.nuclear_channel, options.cell_channel, weights)
+    except InputError as error:
+        raise InputError.with_remedy(error, _own_remedy(path, error.remedy)) from error
+    return manifest
+
+
+def _own_remedy(path: Path, remedy: str) -> str:
+    """Name options of this command, or the command that makes a sheet, instead of its columns."""
+    remedy = _FILL.sub(_as_options, remedy)
+    if _SHEET.search(remedy) is None:
+        return remedy
+    listed = f"list it in a sample sheet with `cellsam-core init {path}`, run the workflow, and"
+    return f"{listed} there {remedy}"
+
+
+def _as_options(found: re.Match[str]) -> str:
+    """Write columns as options, unless one of them is no option of this command."""
+    names = re.findall(r"`(\w+)`", found["columns"])
+    if not OPTIONS.issuperset(names):
+        return found[0]
+    options = " or ".join(f"--{name.replace('_', '-')}" for name in names)
+    verb = {"fill ": "give ", None: ""}.get(found["verb"], found["verb"])
+    return f"{verb}the option {options}"
+
+
+def _inspect(path: Path, channels: str | None) -> Manifest:
+    """Inspect a file, or a folder that holds one image; others are refused."""
+    try:
+        manifest = inspect(
+            path, assay="movie", sample=path.stem, options=InspectOptions(channels=channels)
+        )
+    except InputError as error:
+        if not _is_folder_of_images(path):
+            raise
+        raise _folder_error(path) from error
+    if manifest.n_frames != 1 and _is_folder_of_images(path):
+        raise _folder_error(path)
     if manifest.n_frames != 1:
         raise InputError(
             path,
@@ -106,9 +152,22 @@ def _open(path: Path, channels: str | None, options: PreprocessOptions, weights:
             expected="a single image",
             remedy="list the movie in a sample sheet and run the workflow",
         )
-    raw = images_of_manifest(manifest)
-    choose_roles(raw, options.nuclear_channel, options.cell_channel, weights)
     return manifest
+
+
+def _is_folder_of_images(path: Path) -> bool:
+    return path.is_dir() and not is_ome_zarr(path) and bool(find_images(path, 0))
+
+
+def _folder_error(path: Path) -> InputError:
+    count = len(find_images(path, 0))
+    return InputError(
+        path,
+        found=f"a folder with {count} image(s) that are not one image",
+        expected="image files",
+        remedy=f"name its files, such as {path}/*, each of which is segmented for itself; or, if"
+        f" they are a movie, run `cellsam-core init {path}` and then the workflow",
+    )
 
 
 def _refuse_overwriting(images: list[Path], output: Path) -> None:

@@ -155,6 +155,38 @@ def test_image_files_are_named_as_told(tmp_path, monkeypatch):
         run([tmp_path / "movie.tif"], tmp_path / "out")
 
 
+def test_a_command_without_a_sheet_names_its_own_options_as_told(tmp_path, monkeypatch):
+    nothing = np.zeros(PIXELS.shape, np.uint32), pd.DataFrame({"label": []})
+    monkeypatch.setattr(image_files, "load_model", lambda *_, **__: None)
+    monkeypatch.setattr(image_files, "segment_single", lambda *_: nothing)
+    imgs, stack = tmp_path / "imgs", tmp_path / "c.ome.tif"
+    imgs.mkdir()
+    for name in ("Sample000033", "caulo_15"):
+        tifffile.imwrite(imgs / f"{name}.tif", PIXELS)
+    tifffile.imwrite(stack, np.stack([PIXELS] * 3), metadata={"axes": "CYX"})
+
+    def run(*images: Path, channels: str | None = None, **roles: str) -> None:
+        options = SegmentOptions(cell_diameter_px=20)
+        model, contrast = ModelOptions(device="cpu"), PreprocessOptions(**roles)
+        image_files.segment_files(
+            [*images], tmp_path / "out", model, options, contrast, channels=channels
+        )
+
+    told = r"name its files, such as .*/imgs/\*, each of which.*cellsam-core init .*/imgs"
+    follow(lambda: run(imgs), told, then=lambda: run(*imgs.iterdir()))
+    with pytest.raises(cc.InputError, match=r"none of which names") as caught:
+        run(stack)
+    told = "give the option --nuclear-channel or --cell-channel, or name a channel"
+    assert caught.value.remedy.startswith(told)
+    assert str(caught.value).endswith(f"; {caught.value.remedy}.")
+    run(stack, nuclear_channel="channel_2")
+    run(stack, channels="nuclear,cell,x")
+    z = tmp_path / "z.ome.tif"
+    tifffile.imwrite(z, np.stack([PIXELS] * 3), metadata={"axes": "ZYX"})
+    with pytest.raises(cc.InputError, match=r"list it in a sample sheet with `cellsam-core init"):
+        run(z)
+
+
 def test_batches_are_made_again_as_told(tmp_path):
     paths = [tmp_path / f"{k}-of-2.parquet" for k in (1, 2)]
 
