@@ -156,7 +156,7 @@ def preview(
     >>> tifffile.imwrite(f"{folder.name}/nuclei.tif", disc.astype(np.uint16))
     >>> page = cc.preview(f"{folder.name}/nuclei.tif", folder=folder.name)
     >>> page.stains, page.path.name
-    ({'cell': 'channel_1'}, 'preview_nuclei.html')
+    ({'cell': 'nuclei'}, 'preview_nuclei.html')
     >>> folder.cleanup()
     """
     job = _open(str(sample), configfiles, Path(folder))
