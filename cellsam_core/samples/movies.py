@@ -29,7 +29,7 @@ from cellsam_core.samples.movie_files import (
 from cellsam_core.samples.movie_headers import read_movie
 from cellsam_core.samples.movie_search import find_movie
 from cellsam_core.samples.positions import choose_position
-from cellsam_core.samples.sources import sources_of_movie
+from cellsam_core.samples.sources import doubt_pixel_size, sources_of_movie
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,6 +104,8 @@ def inspect_movie(
     sources, doubted = sources_of_movie(
         stack, pixel_size_um, frame_interval_s, has_interval=has_interval
     )
+    size = stack.pixel_size_um if pixel_size_um is None else pixel_size_um
+    doubted += doubt_pixel_size(size)
     return Manifest(
         sample=sample,
         assay=assay,
@@ -114,7 +116,7 @@ def inspect_movie(
         n_frames=len(stack.planes),
         shape_yx=stack.shape_yx,
         dtype=stack.dtype,
-        pixel_size_um=stack.pixel_size_um if pixel_size_um is None else pixel_size_um,
+        pixel_size_um=size,
         frame_interval_s=interval,
         planes=planes,
         warnings=[*files.warnings, *warnings, *renamed, *told, *doubted, *seen],

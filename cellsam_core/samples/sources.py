@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 GIVEN = "sample sheet or option"
 """Value that the user gave."""
 FILES = "files of the sample"
+PIXEL_SIZES_UM = (0.005, 20.0)
+"""Smallest and largest pixel of a microscope of cells: expanded cells, and scanners of plates."""
 DIFFERENCE = 0.01
 """Share by which a given value may differ from that of the files without a warning."""
 
@@ -59,6 +61,25 @@ def sources_of_movie(
                 f" {found:g} {unit}."
             )
     return sources, warnings
+
+
+def doubt_pixel_size(pixel_size_um: float | None) -> list[str]:
+    """Return a sentence on a pixel size that no microscope of cells has, as if in another unit.
+
+    Examples
+    --------
+    >>> doubt_pixel_size(0.65)
+    []
+    >>> doubt_pixel_size(650)[0][:62]
+    'The pixel size is 650 um. Microscopes of cells have 0.005 to 2'
+    """
+    low, high = PIXEL_SIZES_UM
+    if pixel_size_um is None or low <= pixel_size_um <= high:
+        return []
+    return [
+        f"The pixel size is {pixel_size_um:g} um. Microscopes of cells have {low:g} to {high:g} um"
+        " a pixel: if it is in another unit, such as nm or mm, give `pixel_size_um` in um."
+    ]
 
 
 def sources_of_tissue(found: Found, pixel_size_um: float | None) -> dict[str, str]:

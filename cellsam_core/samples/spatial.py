@@ -16,7 +16,7 @@ from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.orientation import check_orientation
 from cellsam_core.samples.placement import place_transcripts
 from cellsam_core.samples.raw_rounds import find_format
-from cellsam_core.samples.sources import sources_of_tissue
+from cellsam_core.samples.sources import doubt_pixel_size, sources_of_tissue
 from cellsam_core.samples.transcripts import iter_transcripts
 from cellsam_core.samples.vendors import cosmx, generic, merscope, resolve, seqfish, xenium
 from cellsam_core.samples.vendors.contract import ORIENTATIONS, Z_POLICIES, Choices
@@ -129,6 +129,7 @@ def inspect_spatial(
         planes, shape_yx = found.mosaic.planes, found.mosaic.fields.layout.shape_yx
         source, more = _put_on_mosaic(source, found.mosaic)
         warnings += more
+    size = pixel_size_of(np.array(source.um_to_px))
     return Manifest(
         sample=sample,
         assay=assay,
@@ -137,13 +138,13 @@ def inspect_spatial(
         n_frames=1,
         shape_yx=shape_yx,
         dtype=found.stains.dtype,
-        pixel_size_um=pixel_size_of(np.array(source.um_to_px)),
+        pixel_size_um=size,
         frame_interval_s=None,
         planes=planes,
         transcripts=source,
         boundaries=None if found.boundaries is None else str(found.boundaries),
         labels=None if found.labels is None or found.mosaic else str(found.labels),
-        warnings=[*found.warnings, *warnings],
+        warnings=[*found.warnings, *warnings, *doubt_pixel_size(size)],
         sources=sources_of_tissue(found, pixel_size_um),
         kit=found.kit,
     )

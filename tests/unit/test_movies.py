@@ -465,6 +465,14 @@ def test_two_files_for_one_frame(tmp_path):
         inspect(tmp_path)
 
 
+@pytest.mark.parametrize(("size_um", "is_told"), [(160, True), (0.00016, True), (0.16, False)])
+def test_a_pixel_size_in_another_unit_is_told(tmp_path, size_um, is_told):
+    for t in range(3):
+        write(tmp_path / f"t{t}.tif", image())
+    warnings = inspect_movie(tmp_path, sample="m", assay="movie", pixel_size_um=size_um).warnings
+    assert any(f"pixel size is {size_um:g} um" in sentence for sentence in warnings) == is_told
+
+
 def test_palette_and_narrow_pages_are_refused(tmp_path):
     colormap = np.zeros((3, 256), np.uint16)
     write(tmp_path / "p.tif", image(dtype="uint8"), photometric="palette", colormap=colormap)
