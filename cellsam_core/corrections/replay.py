@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cellsam_core.corrections.outlines import Mask, Points
     from cellsam_core.corrections.plane import LabelPlane
 
-TOUCH_PX = 3
+FACING_PX = 3
 """Pixels of a cell that are this much farther from another one than the nearest face it."""
 
 
@@ -254,7 +254,7 @@ def _bridge(a: Region, b: Region) -> Region | None:
     gap = float(to_a[masks[1]].min())
     if gap <= 1:  # distances are between centres of pixels
         return None
-    facing = (masks[0] & (to_b <= gap + TOUCH_PX)) | (masks[1] & (to_a <= gap + TOUCH_PX))
+    facing = (masks[0] & (to_b <= gap + FACING_PX)) | (masks[1] & (to_a <= gap + FACING_PX))
     hull = convex_hull_image(facing, offset_coordinates=False)
     between = hull & ~masks[0] & ~masks[1]
     return crop(Region(y0, x0, between)) if between.any() else None

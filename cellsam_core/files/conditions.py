@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from cellsam_core.files.stains import WORDS
+
 _NAMES = (
     "control controls ctl ctr ctrl dmso pbs vehicle veh mock placebo unt untreated unstimulated",
     "drug drugs treat treated treatment stimulated starved inhibitor agonist antagonist",
@@ -12,7 +14,6 @@ _NAMES = (
     "patient good bad sparse dense clumpy confluent overconfluent subconfluent",
 )
 CONDITIONS = frozenset(" ".join(_NAMES).split())
-_WORDS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
@@ -34,5 +35,5 @@ def conditions_of(text: str) -> frozenset[str]:
     >>> sorted(conditions_of("GFP_Ctrl")), sorted(conditions_of("GFP low"))
     (['ctrl'], [])
     """
-    words = {word.lower() for word in _LETTERS.findall(text) + _WORDS.findall(text)}
+    words = {word.lower() for word in _LETTERS.findall(text) + WORDS.findall(text)}
     return frozenset(words) & CONDITIONS

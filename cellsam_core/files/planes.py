@@ -197,14 +197,14 @@ LZW_CLEAR, LZW_END = 256, 257
 
 @functools.lru_cache(maxsize=2)
 def _read_raster(path: str, _modified_ns: int, *, numbers: bool) -> NDArray[Any]:
-    import imagecodecs
-
     _refuse_absurd_raster(path)
     if numbers:
         from PIL import Image
 
         with Image.open(path) as picture:
             return np.asarray(picture)
+    import imagecodecs
+
     image = np.asarray(imagecodecs.imread(path))
     if image.ndim == 3 and image.shape[2] in (2, 4):
         image = image[:, :, :-1]  # opacity is no signal

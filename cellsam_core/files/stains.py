@@ -42,12 +42,13 @@ _NO_NAMES = re.compile(
     re.IGNORECASE,
 )
 _CHANNEL_KEY = re.compile(r"(c|ch|w|wv)\d+-?(?=[A-Za-z])", re.IGNORECASE)
-_PARTS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
+WORDS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
+"""Words of a text in which capital letters begin them: ``ctrl`` and ``GFP`` in ``ctrlGFP``."""
 
 
 def is_stain(text: str) -> bool:
     """Tell whether a piece of a name is, or holds, the name of a stain, colour or kind of light."""
-    texts = text, " ".join(_PARTS.findall(text))
+    texts = text, " ".join(WORDS.findall(text))
     return any(map(_STAIN.search, texts)) and not any(map(_NEGATED.search, texts))
 
 

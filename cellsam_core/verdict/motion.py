@@ -60,7 +60,7 @@ def _small_beginnings(objects: pd.DataFrame, tracks: pd.DataFrame) -> int:
     """Count the tracks that begin inside the field as cells of less than half the usual area."""
     if (tracks["birth_kind"] == BUD).any():
         return 0  # buds were looked for
-    begun = tracks[(tracks["birth_kind"] == BORN_INSIDE) & (tracks["first_frame"] > 0)]
+    begun = tracks[tracks["birth_kind"] == BORN_INSIDE]
     first = begun[["track_id", "first_frame"]].rename(columns={"first_frame": "frame"})
     area = first.merge(objects, on=["track_id", "frame"])["area_px"]
     return int((area < SMALL_SHARE * objects["area_px"].median()).sum())

@@ -110,10 +110,7 @@ def refuse_strays(
 
 def _strays(names: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Find a few names that are not of the kinds of the others, digits aside."""
-    kinds = _kinds(names)
-    counts = Counter(kinds)
-    most = max(counts.values())
-    strays = [n for n, kind in zip(names, kinds, strict=True) if 2 * counts[kind] <= most]
+    _, strays = _common_and_rare(names)
     return strays if len(strays) * MIN_SHARE_OF_STRAYS < len(names) else []
 
 
@@ -124,7 +121,7 @@ def mixed_names(root: Path, names: list[tuple[str, ...]]) -> InputError:
     """
     kinds = _kinds(names)
     counts = Counter(kinds)
-    usual = max(counts, key=lambda kind: (counts[kind], -len(kind)))
+    usual = _usual(counts)
     odd = min((kind for kind in counts if kind != usual), key=lambda kind: counts[kind], default="")
     first, other = names[kinds.index(usual)], names[kinds.index(odd) if odd else -1]
     strays = shortened(["/".join(name) for name in _strays(names)], 4)
@@ -141,13 +138,28 @@ def mixed_names(root: Path, names: list[tuple[str, ...]]) -> InputError:
 
 def _usual_pattern(names: list[tuple[str, ...]]) -> str:
     """Make a pattern of the names of the commonest kinds, else kind; empty if there is none."""
+    common, _ = _common_and_rare(names)
+    kinds = _kinds(names)
+    usual = _usual(Counter(kinds))
+    alike = [n for n, kind in zip(names, kinds, strict=True) if kind == usual]
+    return _pattern_of(common) or _pattern_of(alike)
+
+
+def _common_and_rare(
+    names: list[tuple[str, ...]],
+) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Split names into those of common kinds, and of kinds at most half as frequent as any."""
     kinds = _kinds(names)
     counts = Counter(kinds)
     most = max(counts.values())
     common = [n for n, kind in zip(names, kinds, strict=True) if 2 * counts[kind] > most]
-    usual = max(counts, key=lambda kind: (counts[kind], -len(kind)))
-    alike = [n for n, kind in zip(names, kinds, strict=True) if kind == usual]
-    return _pattern_of(common) or _pattern_of(alike)
+    rare = [n for n, kind in zip(names, kinds, strict=True) if 2 * counts[kind] <= most]
+    return common, rare
+
+
+def _usual(counts: Counter[str]) -> str:
+    """Return the commonest kind of names, of several the shortest."""
+    return max(counts, key=lambda kind: (counts[kind], -len(kind)))
 
 
 def _kinds(names: list[tuple[str, ...]]) -> list[str]:
