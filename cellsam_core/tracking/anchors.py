@@ -62,7 +62,7 @@ def find_again(corrections: Sequence[Correction], labels: LabelSource, masks: st
         Two rows contradict each other.
     """
     wanted = [c for c in corrections if _is_moved(c, masks)]
-    refuse_contradictions([c for c in corrections if not _is_moved(c, masks)])
+    refuse_on(masks, corrections)
     found = _labels_at([a for c in wanted for a in c.anchors], labels)
     accepted: list[Correction] = []
     outcomes = []
@@ -74,6 +74,26 @@ def find_again(corrections: Sequence[Correction], labels: LabelSource, masks: st
             accepted.append(outcome.correction)
         outcomes.append(outcome)
     return outcomes
+
+
+def refuse_on(masks: str, corrections: Sequence[Correction]) -> None:
+    """Refuse rows that contradict each other on the masks that are tracked.
+
+    Rows that were made for other masks are lost where they contradict, and are not refused.
+
+    Parameters
+    ----------
+    masks
+        Checksum of their table of cells; empty if there is none.
+    corrections
+        Corrections in the order of their table.
+
+    Raises
+    ------
+    InputError
+        Two rows contradict each other.
+    """
+    refuse_contradictions([c for c in corrections if not _is_moved(c, masks)])
 
 
 def outcome_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -191,7 +191,7 @@ def correct_tracks(
             replay.named[other].add(row)
     for correction, row, other in found:
         if correction.operation == "link":
-            replay.link(other, row, correction.where)
+            replay.link(other, row)
         elif correction.operation == "set-parent":
             replay.set_parent(other, row)
         elif correction.operation == "set-mother":
@@ -227,14 +227,12 @@ class _Replay:
             self._orphan(sister)
             self._join(event.parent, sister)
 
-    def link(self, before: int, after: int, where: str) -> None:
+    def link(self, before: int, after: int) -> None:
         """Make `after` the next object of `before`'s cell."""
         if self.graph.successor[before] == after:
             return
         event = self._division_of(before)
         if event is not None:
-            if event.status == WORD:
-                raise _contradiction(where, "the earlier object divides", "one that goes on")
             self._drop(event)
             for daughter in event.daughters:
                 self._orphan(daughter)
@@ -267,9 +265,12 @@ class _Replay:
         while self.graph.successor[row] != NONE and frame[self.graph.successor[row]] < frame[bud]:
             row = int(self.graph.successor[row])
         if frame[row] >= frame[bud]:
-            expected = f"a mother who is there before frame {frame[bud]}"
-            found = f"one who appears in frame {frame[row]}"
-            raise _contradiction(where, found, expected, "remove the row, or name another mother")
+            raise InputError(
+                where,
+                found=f"one who appears in frame {frame[row]}",
+                expected=f"a mother who is there before frame {frame[bud]}",
+                remedy="remove the row, or name another mother",
+            )
         event = Event("bud", row, (bud,), 1.0)
         self.events.append(event)
         self.graph.parent[bud], self.graph.kind[bud] = row, "bud"
@@ -336,12 +337,3 @@ def _missing(correction: Correction, frame: int, label: int) -> InputError:
         expected="frames, counted from 0, and labels of the masks",
         remedy="correct or remove the row",
     )
-
-
-def _contradiction(
-    where: str,
-    found: str,
-    expected: str,
-    remedy: str = "remove one of the rows that contradict",
-) -> InputError:
-    return InputError(where, found=found, expected=expected, remedy=remedy)

@@ -109,7 +109,18 @@ def _number(where: str, column: str, text: str) -> int:
 
 
 def refuse_contradictions(corrections: list[Correction]) -> None:
-    """Refuse rows that give an object two pasts or two successors, or use it after its removal."""
+    """Refuse rows that give an object two pasts or futures, or use it after its removal.
+
+    Parameters
+    ----------
+    corrections
+        Rows for the same masks, in the order of their table.
+
+    Raises
+    ------
+    InputError
+        Two rows contradict each other.
+    """
     decided: dict[tuple[str, tuple[int, int]], Correction] = {}
     for one in corrections:
         own, other = (one.frame, one.label), one.other
@@ -119,6 +130,9 @@ def refuse_contradictions(corrections: list[Correction]) -> None:
         for claim in claims:
             if decided.setdefault(claim, one) is not one:
                 raise _second(one, claim[1], decided[claim])
+        if one.operation == "set-parent" and other is not None:
+            # Below a link there is no contradiction: the cell that goes on is a daughter, too.
+            decided.setdefault(("next", other), one)
     for one in corrections:
         for key in filter(None, ((one.frame, one.label), one.other)):
             gone = decided.get(("gone", key), one)

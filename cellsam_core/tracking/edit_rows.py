@@ -125,7 +125,7 @@ def _solve(
 def _contradict(rows: dict[Node, Correction]) -> bool:
     """Tell whether two rows can't both be carried out, such as two daughters of one mother."""
     try:
-        refuse_contradictions(list(rows.values()))
+        refuse_contradictions(_in_order(rows.values()))
     except InputError:
         return True
     return False

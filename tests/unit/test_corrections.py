@@ -150,8 +150,9 @@ def test_a_division_that_was_none_is_undone_by_a_link() -> None:
     result = corrected(division_movie(), ("link", 4, 2, 3, 1))
     assert result.divisions.empty
     assert track_of(result, 0, 1) == track_of(result, 9, 2)
-    with pytest.raises(InputError, match="row 1: found the earlier object divides"):
-        corrected(division_movie(), ("set-parent", 4, 2, 3, 1), ("link", 5, 9, 3, 1))
+    three = corrected(tripolar_movie(), ("unlink", 4, 3), ("link", 4, 2, 3, 1))
+    assert three.divisions.empty
+    assert track_of(three, 0, 1) == track_of(three, 9, 2)
 
 
 def test_mothers_are_set_changed_and_taken_away() -> None:
@@ -229,6 +230,7 @@ def test_objects_that_are_not_there_are_named(row: Row, message: str) -> None:
         ("delete,1,2,,,\nlink,1,2,0,3,\n", r"row 3: .*one correction .*row 2 is delete\)"),
         ("merge,1,2,1,3,\nmerge,1,3,1,4,\n", r"row 3: found merge of label 3 in frame 1"),
         ("merge,1,2,1,3,\nmerge,1,4,1,3,\n", r"row 3: found merge of label 3 in frame 1"),
+        ("set-parent,4,2,3,1,\nlink,5,9,3,1,\n", r"row 3: found link of label 1 .*row 2 is set"),
     ],
 )
 def test_a_bad_table_is_refused_in_one_sentence(tmp_path: Path, text: str, message: str) -> None:
@@ -243,6 +245,8 @@ def test_a_table_is_read(tmp_path: Path) -> None:
     first, second = read_corrections(path)
     assert (first.operation, first.frame, first.label, first.other) == ("link", 4, 2, (3, 1))
     assert second == Correction(f"{path}, row 4", "merge", 1, 2, 1, 3, number=4)
+    path.write_text(HEADER + "link,5,9,3,1,\nset-parent,4,2,3,1,\n")
+    assert len(read_corrections(path)) == 2  # what goes on is a daughter, too
     path.write_text(HEADER)
     assert read_corrections(path) == []
     path.write_text("operation,frame\n")

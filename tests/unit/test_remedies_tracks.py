@@ -172,17 +172,11 @@ def test_a_table_is_loaded_again_as_told(tmp_path):
 # Tracks
 
 
-def test_rows_that_contradict_are_removed_as_told():
+def test_a_mother_who_is_there_later_is_removed_as_told():
     def run(frames: list[np.ndarray], division: str, *rows: tuple[Any, ...]) -> None:
         corrections = [Correction(f"row {i}", *row) for i, row in enumerate(rows)]
         track_labels(frames, TrackOptions(division=division), corrections)  # type: ignore[arg-type]
 
-    parent, link = ("set-parent", 4, 2, 3, 1), ("link", 5, 9, 3, 1)
-    follow(
-        lambda: run(division_movie(), "mitosis", parent, link),
-        "remove one of the rows that contradict",
-        then=lambda: run(division_movie(), "mitosis", parent),
-    )
     follow(
         lambda: run(budding_movie(), "budding", ("set-mother", 2, 3, 6, 4)),
         "remove the row, or name another mother",
