@@ -11,6 +11,7 @@ from cellsam_core.corrections.outlines import Region, crop
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     from cellsam_core.corrections.outlines import Mask
@@ -150,3 +151,24 @@ class LabelPlane:
         if not self.areas[label]:
             del self.areas[label]
             self.boxes.pop(label, None)
+
+
+def plane_of(array: Any, index: tuple[int, ...], places: pd.DataFrame) -> LabelPlane:
+    """Prepare the labels of a frame for corrections.
+
+    Parameters
+    ----------
+    array, index
+        See :class:`LabelPlane`.
+    places
+        Label, area and bounding box of each cell of the frame.
+    """
+    labels = places["label"].to_numpy().tolist()
+    columns = [places[name].tolist() for name in ("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1")]
+    return LabelPlane(
+        array,
+        index,
+        boxes=dict(zip(labels, zip(*columns, strict=True), strict=True)),
+        areas=dict(zip(labels, places["area_px"].to_numpy().tolist(), strict=True)),
+        largest=max(labels, default=0),
+    )

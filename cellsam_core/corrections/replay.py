@@ -74,7 +74,7 @@ def replay(plane: LabelPlane, one: CellCorrection, masks: str) -> Outcome:
             raise InputError(
                 one.where,
                 found=lost.reason,
-                expected="a row that fits the masks it was made for",
+                expected="a row that fits the masks it was made for and the rows above it",
                 remedy="correct or remove the row; perhaps a row above it was removed",
             ) from None
         return Outcome(one, False, 0, lost.iou, lost.reason)
@@ -149,7 +149,7 @@ def _redraw(plane: LabelPlane, one: CellCorrection) -> Outcome:
 
 
 def _complete(plane: LabelPlane, one: CellCorrection) -> Outcome:
-    _draw(plane, one.outline)
+    _fill(plane, one.outline)
     return Outcome(one, True, 0, float("nan"))
 
 
@@ -172,11 +172,16 @@ def _find(plane: LabelPlane, points: Points | None, what: str) -> Found:
     return found
 
 
-def _draw(plane: LabelPlane, points: Points | None) -> Region:
+def _fill(plane: LabelPlane, points: Points | None) -> Region:
     assert points is not None
     region = fill(points, plane.shape_yx)
     if not region.area_px:
         raise _Lost("an outline without a pixel in the image")
+    return region
+
+
+def _draw(plane: LabelPlane, points: Points | None) -> Region:
+    region = _fill(plane, points)
     return crop(Region(region.y0, region.x0, largest_piece(region.mask)))
 
 

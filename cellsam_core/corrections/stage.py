@@ -14,7 +14,7 @@ import zarr
 
 from cellsam_core.corrections.cells_file import Scale, read_places, write_cells
 from cellsam_core.corrections.cells_table import read_cell_corrections
-from cellsam_core.corrections.plane import LabelPlane
+from cellsam_core.corrections.plane import plane_of
 from cellsam_core.corrections.replay import replay
 from cellsam_core.corrections.table import checksum_of, refuse_changed
 from cellsam_core.errors import InputError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.corrections.cells_table import CellCorrection
+    from cellsam_core.corrections.plane import LabelPlane
     from cellsam_core.corrections.replay import Outcome
     from cellsam_core.files.omezarr import OmeZarr
     from cellsam_core.labels.source import LabelSource
@@ -148,7 +149,7 @@ def correct_labels(
         A row can't be carried out on the masks that it was made for.
     """
     corrected = np.asarray(labels).copy()
-    plane = _plane(corrected, (), measure_cells(LabelArray(corrected)))
+    plane = plane_of(corrected, (), measure_cells(LabelArray(corrected)))
     return corrected, [replay(plane, one, masks) for one in corrections]
 
 
@@ -205,24 +206,12 @@ def _replay_all(
     planes, outcomes = {}, []
     for frame in sorted(by_frame):
         index = (frame,) if "t" in opened.axes else ()
-        plane = _plane(group[opened.level_paths[0]], index, places[frame])
+        plane = plane_of(group[opened.level_paths[0]], index, places[frame])
         outcomes += [replay(plane, one, automatic) for one in by_frame[frame]]
         for k in range(1, len(opened.level_paths)):
             _renew_level(group, opened.level_paths, k, plane)
         planes[frame] = plane
     return planes, sorted(outcomes, key=lambda o: o.correction.number)
-
-
-def _plane(array: Any, index: tuple[int, ...], places: pd.DataFrame) -> LabelPlane:
-    labels = places["label"].to_numpy().tolist()
-    columns = [places[name].tolist() for name in ("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1")]
-    return LabelPlane(
-        array,
-        index,
-        boxes=dict(zip(labels, zip(*columns, strict=True), strict=True)),
-        areas=dict(zip(labels, places["area_px"].to_numpy().tolist(), strict=True)),
-        largest=max(labels, default=0),
-    )
 
 
 def _renew_level(group: Any, paths: tuple[str, ...], k: int, plane: LabelPlane) -> None:

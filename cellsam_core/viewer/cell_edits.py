@@ -6,29 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsam_core.corrections.cells_table import CellCorrection, read_cell_corrections
+from cellsam_core.corrections.cells_table import read_cell_corrections
 from cellsam_core.corrections.outlines import fill, format_points, outline_of
-from cellsam_core.corrections.stage import correct_labels
+from cellsam_core.corrections.plane import plane_of
+from cellsam_core.corrections.replay import replay
 from cellsam_core.errors import InputError
+from cellsam_core.viewer.draft import Draft
 from cellsam_core.viewer.places import mask_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from cellsam_core.corrections.cells_table import CellCorrection
+    from cellsam_core.corrections.plane import LabelPlane
     from cellsam_core.viewer.samples import Sample
 
     Points = NDArray[np.float64]
 
 MAX_CORNERS = 2000
-AROUND_PX = 64
-"""Pixels around a correction that its trial looks at."""
-MAX_TRIAL_PX = 4096
 Row = dict[str, str]
-Window = tuple[tuple[int, int], tuple[int, int]]
-"""First pixel and size (y, x)."""
 
 
 def outline_of_cell(sample: Sample, frame: int, label: int) -> Points:
@@ -76,36 +75,32 @@ def points_of(corners: object, sample: Sample, least: int) -> Points:
     return points
 
 
-def try_row(sample: Sample, path: Path, row: Row) -> None:
-    """Carry out a new row on the labels around it, as the workflow will; refuse what fails.
+def try_rows(sample: Sample, path: Path, new: Collection[str]) -> None:
+    """Carry out the rows of the frames of new rows, as the workflow will; refuse what fails.
+
+    Parameters
+    ----------
+    sample
+        The sample.
+    path
+        Its table of corrections of cells, with the new rows.
+    new
+        Ids of the new rows.
 
     Raises
     ------
     InputError
-        The row can't be carried out.
+        A row can't be carried out.
     """
     rows = read_cell_corrections(path)
-    one = next(r for r in rows if r.id == row["id"])
-    window = _window(one, sample.automatic_labels.shape_yx)
-    above = rows[: rows.index(one)]
-    part = _replayed(sample, above, one.frame, window)
-    if part is None:
-        return
-    shifted = _shifted(one, window[0][1], window[0][0])
-    try:
-        _, outcomes = correct_labels(part, [shifted], sample.automatic_checksum)
-    except InputError as error:
-        before = _replayed(sample, (), one.frame, window)
-        assert before is not None
-        correct_labels(before, [shifted], sample.automatic_checksum)
-        raise InputError(
-            "correction",
-            found="a cell that another correction has changed already",
-            expected="a cell as it is in the masks",
-            remedy="take the other correction back, or run the workflow first",
-        ) from error
-    if not outcomes[0].is_found:
-        raise _refused(outcomes[0].reason, "a correction that can be carried out")
+    for frame in sorted({row.frame for row in rows if row.id in new}):
+        plane = _plane(sample, frame)
+        for one in rows:
+            if one.frame != frame:
+                continue
+            outcome = replay(plane, one, sample.automatic_checksum)
+            if one.id in new and not outcome.is_found:
+                raise _refused(outcome.reason, "a correction that can be carried out")
 
 
 def rows_that_need(
@@ -128,28 +123,12 @@ def rows_that_need(
         Number and operation of a row.
     """
     numbers = {row.number for row in gone}
-    for k, one in enumerate(rows):
-        window = _window(one, sample.automatic_labels.shape_yx)
-        near = [g for g in gone if g.frame == one.frame and _meets(g, window)]
-        if one.number in numbers or not near:
-            continue
-        with_all, without = rows[:k], [r for r in rows[:k] if r.number not in numbers]
-        if _works(sample, with_all, one) and not _works(sample, without, one):
-            yield one.number, one.operation
-
-
-def _works(sample: Sample, above: Sequence[CellCorrection], one: CellCorrection) -> bool:
-    """Tell whether a row finds its cell after the rows above it."""
-    window = _window(one, sample.automatic_labels.shape_yx)
-    part = _replayed(sample, above, one.frame, window)
-    if part is None:
-        return True
-    try:
-        shifted = _shifted(one, window[0][1], window[0][0])
-        _, outcomes = correct_labels(part, [shifted], sample.automatic_checksum)
-    except InputError:
-        return False
-    return outcomes[0].is_found
+    left = [row for row in rows if row.number not in numbers]
+    for frame in sorted({row.frame for row in gone}):
+        failed_before = _replayed(sample, frame, rows)[1]
+        for one in _replayed(sample, frame, left)[1]:
+            if one not in failed_before:
+                yield one.number, one.operation
 
 
 def cells_in_region(sample: Sample, rows: Sequence[CellCorrection], one: CellCorrection) -> int:
@@ -164,56 +143,32 @@ def cells_in_region(sample: Sample, rows: Sequence[CellCorrection], one: CellCor
     one
         The correction ``complete`` of the region.
     """
-    window = _window(one, sample.automatic_labels.shape_yx)
-    part = _replayed(sample, rows, one.frame, window)
-    if part is None or one.outline is None:
-        return 0
-    region = fill(one.outline - np.array([window[0][1], window[0][0]]), part.shape)
-    found = np.unique(part[region.window][region.mask])
-    return int(np.count_nonzero(found))
+    assert one.outline is not None
+    plane, _ = _replayed(sample, one.frame, rows)
+    region = fill(one.outline, plane.shape_yx)
+    return len(set(np.unique(plane.read(region.window)[region.mask]).tolist()) - {0})
 
 
 def _replayed(
-    sample: Sample, rows: Sequence[CellCorrection], frame: int, window: Window
-) -> NDArray[Any] | None:
-    """Carry out corrections in a window of a frame; None where it can't be read at once."""
-    labels = sample.automatic_labels
-    (y0, x0), shape = window
-    part: NDArray[Any] | None = labels.read(0, labels.index(frame), (y0, x0), shape)
+    sample: Sample, frame: int, rows: Sequence[CellCorrection]
+) -> tuple[LabelPlane, list[CellCorrection]]:
+    """Carry out the rows of a frame in memory; return the labels, and the rows that fail."""
+    plane, failed = _plane(sample, frame), []
     for one in rows:
-        if part is None or one.frame != frame or not _meets(one, window):
+        if one.frame != frame:
             continue
         try:
-            part, _ = correct_labels(part, [_shifted(one, x0, y0)], sample.automatic_checksum)
+            is_found = replay(plane, one, sample.automatic_checksum).is_found
         except InputError:
-            continue  # its cell may reach out of the window
-    return part
+            is_found = False
+        if not is_found:
+            failed.append(one)
+    return plane, failed
 
 
-def _window(one: CellCorrection, shape_yx: tuple[int, int]) -> Window:
-    corners = np.concatenate([p for p in (one.outline, one.anchor, one.other) if p is not None])
-    low = np.maximum(0, np.floor(corners.min(axis=0)[::-1]).astype(int) - AROUND_PX)
-    high = np.ceil(corners.max(axis=0)[::-1]).astype(int) + AROUND_PX
-    high = np.minimum(np.minimum(high, low + MAX_TRIAL_PX), shape_yx)
-    size = high - low
-    return (int(low[0]), int(low[1])), (int(size[0]), int(size[1]))
-
-
-def _meets(other: CellCorrection, window: Window) -> bool:
-    (y0, x0), (height, width) = window
-    found = [p for p in (other.outline, other.anchor, other.other) if p is not None]
-    corners = np.concatenate(found)
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    return bool(low[0] < x0 + width and high[0] > x0 and low[1] < y0 + height and high[1] > y0)
-
-
-def _shifted(one: CellCorrection, x0: int, y0: int) -> CellCorrection:
-    from dataclasses import replace
-
-    by = np.array([x0, y0], float)
-    names = ("outline", "anchor", "other")
-    moved = {n: getattr(one, n) - by for n in names if getattr(one, n) is not None}
-    return replace(one, **moved)
+def _plane(sample: Sample, frame: int) -> LabelPlane:
+    labels = sample.automatic_labels
+    return plane_of(Draft(labels, labels.index(frame)), (), sample.automatic_places(frame))
 
 
 def row_of(sample: Sample, said: dict[str, Any], serial: int) -> Row:

@@ -8,7 +8,6 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -19,11 +18,12 @@ from cellsam_core.corrections.outlines import outline_of
 from cellsam_core.corrections.result import corrections_table
 from cellsam_core.corrections.table import append_rows, checksum_of, read_rows, remove_rows
 from cellsam_core.errors import InputError
+from cellsam_core.tracking.anchors import refuse_on
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.viewer import cell_edits, requests, track_edits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from starlette.requests import Request
@@ -55,17 +55,22 @@ class Kind:
     columns
         Columns of a new table.
     check
-        Function of the path of a table that raises InputError if the workflow can't use it.
+        Function of a sample, the path of a table and the ids of its new rows that raises
+        InputError if the workflow can't carry them out.
     """
 
     name: str
     columns: Sequence[str]
-    check: Callable[[Path], object]
+    check: Callable[[Sample, Path, Collection[str]], None]
+
+
+def _check_tracks(sample: Sample, path: Path, new: Collection[str]) -> None:
+    refuse_on(sample.masks_checksum, read_corrections(path))
 
 
 KINDS = {
-    "tracks": Kind("tracks", track_edits.COLUMNS, read_corrections),
-    "cells": Kind("cells", CELL_COLUMNS, read_cell_corrections),
+    "tracks": Kind("tracks", track_edits.COLUMNS, _check_tracks),
+    "cells": Kind("cells", CELL_COLUMNS, cell_edits.try_rows),
 }
 
 
@@ -143,11 +148,13 @@ class Editing:
                 checked["weights"] = self._prompter.checksum(sample)
             rows = [cell_edits.row_of(sample, checked, serial)]
         rows = _stamped(rows)
-        check = partial(_check, kind, sample, rows)
+        new = {row["id"] for row in rows}
+        check = lambda table: kind.check(sample, table, new)  # noqa: E731
+        n_old = len(read_rows(path, ()).pieces)
         try:
             append_rows(path, kind.columns, rows, seen=seen, check=check)
         except InputError as error:
-            raise _for_the_page(error, path) from error
+            raise _for_the_page(error, path, n_old) from error
         return JSONResponse({"written": rows, **self._listed(sample)})
 
     def _track_rows(self, sample: Sample, said: dict[str, Any]) -> list[Row]:
@@ -175,8 +182,7 @@ class Editing:
         gone = [row for row in rows if row in own or (group and row.get("group") == group)]
         ids = [row["id"] for row in gone] or [key]
         seen = str(requests.body(request).get("seen", ""))
-        check = partial(_check_rest, kind, sample, path, ids)
-        remove_rows(path, ids, seen=seen, check=check)
+        remove_rows(path, ids, seen=seen, check=lambda _: _refuse_needed(kind, sample, path, ids))
         return JSONResponse({"removed": gone, **self._listed(sample)})
 
     def start_model(self, request: Request) -> Response:
@@ -219,24 +225,15 @@ def _kind(request: Request) -> Kind:
     return kind
 
 
-def _check(kind: Kind, sample: Sample, rows: Sequence[Row], path: Path) -> None:
-    """Read a new table as the workflow does, and carry out the new rows of cells."""
-    kind.check(path)
-    if kind.name == "cells":
-        for row in rows:
-            cell_edits.try_row(sample, path, row)
-
-
-def _check_rest(kind: Kind, sample: Sample, old: Path, ids: Sequence[str], path: Path) -> None:
-    """Read a table without some rows, and refuse if others can't be carried out without them."""
-    kind.check(path)
+def _refuse_needed(kind: Kind, sample: Sample, path: Path, ids: Sequence[str]) -> None:
+    """Refuse to remove rows of cells that others need; rows of tracks need no other."""
     if kind.name != "cells":
         return
-    before = read_cell_corrections(old)
+    before = read_cell_corrections(path)
     gone = [row for row in before if row.id in ids]
     for number, operation in cell_edits.rows_that_need(sample, before, gone):
         raise InputError(
-            str(old),
+            path,
             found=f"that row {number} ({operation}) corrects the cell that this row made",
             expected="a row that no other row needs",
             remedy="remove that row first",
@@ -254,13 +251,15 @@ def _why_not_writable(folder: Path) -> str:
     )
 
 
-def _for_the_page(error: InputError, path: Path) -> Exception:
-    """Leave out the row of a refused correction, which was not written."""
-    row = re.match(re.escape(f"{path}, row ") + r"\d+: ", str(error))
+def _for_the_page(error: InputError, path: Path, n_old: int) -> Exception:
+    """Leave out the row of a refused correction, which was not written, but name an older one."""
+    row = re.match(re.escape(f"{path}, row ") + r"(\d+): ", str(error))
     if row is None:
         return error
-    sentence = str(error)[row.end() :].partition("; ")[0].replace(f"{path}, ", "")
-    return HTTPException(409, f"Nothing was written: {sentence}.")
+    sentence = str(error).partition("; ")[0]
+    if int(row[1]) > n_old:
+        sentence = sentence[row.end() :]
+    return HTTPException(409, f"Nothing was written: {sentence.replace(f'{path}, ', '')}.")
 
 
 def _stamped(rows: Sequence[Row]) -> list[Row]:

@@ -122,7 +122,7 @@ class Pyramid:
         if max(shape) * step > MAX_REDUCED_PX:
             return None
         y0, x0 = (c * step for c in corner)
-        fine = self._region(factor, index, (y0, x0), (shape[0] * step, shape[1] * step))
+        fine = self._read(factor, index, (y0, x0), (shape[0] * step, shape[1] * step))
         if step == 1:
             return fine
         if "c" not in self.axes:
@@ -130,7 +130,13 @@ class Pyramid:
         blocks = fine.reshape(shape[0], step, shape[1], step)
         return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32).astype(fine.dtype))
 
-    def _region(
+    def region(
+        self, index: tuple[int, ...], corner: tuple[int, int], shape: tuple[int, int]
+    ) -> NDArray[Any]:
+        """Read a region of one plane in full size, however large; see :meth:`read`."""
+        return self._read(1, index, corner, shape)
+
+    def _read(
         self, factor: int, index: tuple[int, ...], corner: tuple[int, int], shape: tuple[int, int]
     ) -> NDArray[Any]:
         array = self._arrays[factor]

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.corrections.cells_file import read_places
 from cellsam_core.corrections.result import MANIFEST, masks_folder, sample_folders
 from cellsam_core.corrections.table import checksum_of
 from cellsam_core.errors import InputError
@@ -24,6 +25,8 @@ from cellsam_core.viewer.tissue import TissueTables
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from cellsam_core.samples.manifest import Manifest
 
@@ -115,6 +118,10 @@ class Sample:
     def automatic_checksum(self) -> str:
         """Checksum of the cell table of the masks before any correction."""
         return checksum_of(self.folder / "2_masks/cells.parquet")
+
+    def automatic_places(self, frame: int) -> pd.DataFrame:
+        """Return label, area and bounding box of the cells of a frame before any correction."""
+        return read_places(self.folder / "2_masks/cells.parquet", [frame])[frame]
 
     def made_at_s(self, kind: str) -> float:
         """Return the time at which corrections were last carried out, seconds since 1970.

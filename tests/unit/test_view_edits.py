@@ -16,11 +16,13 @@ from view_results import Discs, teaching_of
 
 from cellsam_core.cli import main as cellsam
 from cellsam_core.corrections.cells_table import CELL_COLUMNS, read_cell_corrections
-from cellsam_core.corrections.stage import correct_labels
+from cellsam_core.corrections.stage import correct, correct_labels
+from cellsam_core.corrections.table import append_rows, checksum_of
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.tracking.corrections_table import COLUMNS as TRACK_COLUMNS
 from cellsam_core.tracking.corrections_table import read_corrections
+from cellsam_core.tracking.stage import track
 from cellsam_core.viewer.app import make_app
 from cellsam_core.viewer.editing import Editing
 from cellsam_core.viewer.prompts import Prompter
@@ -279,7 +281,8 @@ def test_a_second_deletion_of_a_cell_is_refused_and_undo_restores(folder: Path):
     before = path.read_bytes()
     refused = post_cell(client, "delete", label=1)
     assert refused.status_code == 409
-    assert "another correction has changed already" in refused.json()["error"]
+    assert "found no cell with an IoU above 0.5" in refused.json()["error"]
+    assert "fits the masks it was made for and the rows above it" in refused.json()["error"]
     assert path.read_bytes() == before
     second = post_cell(client, "delete", label=2).json()
     key = second["written"][0]["id"]
@@ -289,6 +292,80 @@ def test_a_second_deletion_of_a_cell_is_refused_and_undo_restores(folder: Path):
     assert gone.status_code == 200
     assert path.read_bytes() == before
     assert first["written"][0]["id"] in path.read_text()
+
+
+IN_THE_NEW_CELL = [[154, 74], [166, 74], [166, 86], [154, 86]]
+REFUSED = {
+    "a cell drawn inside of one that was drawn": (
+        {"operation": "add", "outline": [[150, 70], [170, 70], [170, 90], [150, 90]]},
+        {"operation": "add", "outline": IN_THE_NEW_CELL},
+    ),
+    "a cell that was joined to one far away": (
+        {"operation": "merge", "label": 1, "other": 2},
+        {"operation": "delete", "label": 1},
+    ),
+    "a cell that goes on after it has divided": (
+        {"action": "set-parent", "objects": [[6, 1], [7, 5]]},
+        {"action": "link", "objects": [[6, 1], [7, 1]]},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_the_page_refuses_what_the_run_refuses_with_its_sentence(
+    folder: Path, tmp_path: Path, what: str
+):
+    one, other = REFUSED[what]
+    kind, post_one = ("tracks", post_track) if "action" in one else ("cells", post_cell)
+    client, path = client_of(folder), folder / f"corrections/movie.{kind}.csv"
+    alone = post_one(client, **other).json()["written"]
+    if alone[0].get("serial"):
+        alone[0]["serial"] = "1"
+    path.unlink()
+    assert post_one(client, **one).status_code == 200
+    before = path.read_bytes()
+    body = {"seen": checksum_of(path), "again": alone}
+    answer = client.post(f"corrections/{kind}", json=body)
+    assert answer.status_code == 409
+    assert path.read_bytes() == before
+    append_rows(path, list(alone[0]), alone, seen=checksum_of(path), check=Path.exists)
+    masks = folder / "results/movie/2_masks"
+    files = (masks / "masks.zarr", masks / "cells.parquet")
+    runs = {
+        "tracks": lambda: track(files[0], corrections=path),
+        "cells": lambda: correct(*files, path, tmp_path / "corrected"),
+    }
+    with pytest.raises(InputError) as error:
+        runs[kind]()
+    told = str(error.value).partition("; ")[0].removeprefix(f"{path}, row 3: ")
+    assert answer.json()["error"] == f"Nothing was written: {told.replace(f'{path}, ', '')}."
+
+
+def post_track(client: TestClient, action: str, objects: list[list[int]]):
+    return post(client, action, *map(tuple, objects))
+
+
+def test_a_row_by_hand_that_a_new_one_contradicts_is_named(folder: Path):
+    path = folder / "corrections/movie.tracks.csv"
+    path.parent.mkdir()
+    path.write_text(BY_HAND)
+    answer = post(client_of(folder), "unlink", (3, 1))
+    assert answer.status_code == 409
+    assert "expected one correction of this cell (row 2 is link)" in answer.json()["error"]
+    assert path.read_text() == BY_HAND
+
+
+def test_rows_of_a_table_that_contradicts_itself_can_be_removed(folder: Path):
+    path = folder / "corrections/movie.tracks.csv"
+    path.parent.mkdir()
+    rows = [f"unlink,{frame},1,,,{frame}{k}" for frame in (3, 4) for k in (0, 1)]
+    path.write_text("operation,frame,label,other_frame,other_label,id\n" + "\n".join(rows) + "\n")
+    client = client_of(folder)
+    for key in ("30", "40"):
+        body = {"seen": checksum_of(path)}
+        answer = client.request("DELETE", f"corrections/tracks/{key}", json=body)
+        assert answer.status_code == 200, answer.text
+    assert len(read_corrections(path)) == 2
 
 
 CELL_ACTIONS = {
