@@ -24,12 +24,9 @@ from cellsam_core.files.facts import read_facts
 from cellsam_core.files.pyramid import halve_mode
 from cellsam_core.files.tables import with_sample
 from cellsam_core.labels.source import open_labels
-from cellsam_core.labels.tiles import LabelArray, measure_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from cellsam_core.corrections.cells_table import CellCorrection
     from cellsam_core.corrections.plane import LabelPlane
@@ -120,37 +117,6 @@ def correct(
     n_lost = int((table["found"] == "no").sum())
     log.info("%d corrections carried out, %d lost", len(table) - n_lost, n_lost)
     return open_labels(output / "masks.zarr"), table
-
-
-def correct_labels(
-    labels: NDArray[Any], corrections: Sequence[CellCorrection], masks: str = ""
-) -> tuple[NDArray[Any], list[Outcome]]:
-    """Put the corrections of one frame on its labels in memory.
-
-    Parameters
-    ----------
-    labels
-        ``(y, x)`` automatic label image; it stays as it is.
-    corrections
-        Corrections of this frame, in the order of their table.
-    masks
-        Checksum of the automatic table of cells, see :func:`.replay.replay`.
-
-    Returns
-    -------
-    labels : ndarray, (y, x)
-        Corrected labels.
-    outcomes : list of Outcome
-        Result of each correction.
-
-    Raises
-    ------
-    InputError
-        A row can't be carried out on the masks that it was made for.
-    """
-    corrected = np.asarray(labels).copy()
-    plane = plane_of(corrected, (), measure_cells(LabelArray(corrected)))
-    return corrected, [replay(plane, one, masks) for one in corrections]
 
 
 def outcome_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:

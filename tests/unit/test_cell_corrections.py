@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from corrected_labels import correct_labels
 from scipy.ndimage import label as pieces_of
 from skimage.segmentation import expand_labels
 
@@ -18,7 +19,7 @@ from cellsam_core.corrections.outlines import (
     outline_of,
     parse_points,
 )
-from cellsam_core.corrections.stage import correct, correct_labels
+from cellsam_core.corrections.stage import correct
 from cellsam_core.corrections.table import append_rows, checksum_of, read_rows, remove_rows
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr, omezarr_arrays, pyramid

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import tifffile
 import zarr
+from corrected_labels import correct_labels
 from disc_movies import budding_movie, division_movie, tripolar_movie
 from fake_results import run_traces, write_movie
 from refusals import follow
@@ -20,7 +21,7 @@ from test_cell_corrections import discs, outline, table
 import cellsam_core as cc
 from cellsam_core.cli import correct as correct_command
 from cellsam_core.corrections.cells_table import CELL_COLUMNS, read_cell_corrections
-from cellsam_core.corrections.stage import correct, correct_labels
+from cellsam_core.corrections.stage import correct
 from cellsam_core.corrections.table import append_rows, checksum_of, remove_rows
 from cellsam_core.evaluation.stage import evaluate_tracking
 from cellsam_core.files import omezarr, pyramid

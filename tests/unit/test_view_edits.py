@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from corrected_labels import correct_labels
 from starlette.testclient import TestClient
 from view_results import Discs, teaching_of
 
 from cellsam_core.cli import main as cellsam
 from cellsam_core.corrections.cells_table import CELL_COLUMNS, read_cell_corrections
-from cellsam_core.corrections.stage import correct, correct_labels
+from cellsam_core.corrections.stage import correct
 from cellsam_core.corrections.table import append_rows, checksum_of
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr

@@ -11,10 +11,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from corrected_labels import correct_labels
 from harness import ROOT, digests, lasting
 
 from cellsam_core.corrections.cells_table import read_cell_corrections
-from cellsam_core.corrections.stage import correct, correct_labels
+from cellsam_core.corrections.stage import correct
 from cellsam_core.files import omezarr
 from cellsam_core.viewer.options import ViewOptions
 from cellsam_core.viewer.stage import view
