@@ -19,8 +19,10 @@ from cellsam_core.corrections.result import corrections_table
 from cellsam_core.corrections.table import append_rows, checksum_of, read_rows, remove_rows
 from cellsam_core.errors import InputError
 from cellsam_core.tracking.anchors import refuse_on
+from cellsam_core.tracking.corrections_table import COLUMNS as TRACK_COLUMNS
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.viewer import cell_edits, requests, track_edits
+from cellsam_core.viewer.fates import compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -54,6 +56,8 @@ class Kind:
         ``tracks`` or ``cells``.
     columns
         Columns of a new table.
+    by_hand
+        Columns that tell a row without an id.
     check
         Function of a sample, the path of a table and the ids of its new rows that raises
         InputError if the workflow can't carry them out.
@@ -61,6 +65,7 @@ class Kind:
 
     name: str
     columns: Sequence[str]
+    by_hand: Sequence[str]
     check: Callable[[Sample, Path, Collection[str]], None]
 
 
@@ -69,8 +74,8 @@ def _check_tracks(sample: Sample, path: Path, new: Collection[str]) -> None:
 
 
 KINDS = {
-    "tracks": Kind("tracks", track_edits.COLUMNS, _check_tracks),
-    "cells": Kind("cells", CELL_COLUMNS, cell_edits.try_rows),
+    "tracks": Kind("tracks", track_edits.COLUMNS, TRACK_COLUMNS, _check_tracks),
+    "cells": Kind("cells", CELL_COLUMNS, ("operation", "frame"), cell_edits.try_rows),
 }
 
 
@@ -106,20 +111,14 @@ class Editing:
 
     def _listed(self, sample: Sample) -> dict[str, Any]:
         listed: dict[str, Any] = {"read_only": bool(self._locked), "locked": self._locked}
-        listed |= {"seen": {}, "rows": {}, "folder": self._folder.name}
-        for name in KINDS:
+        listed |= {"seen": {}, "rows": {}, "taken_back": {}, "folder": self._folder.name}
+        for name, kind in KINDS.items():
             path = self._path(sample, name)
-            made_s = sample.made_at_s(name)
             rows = [row.values for row in read_rows(path, ()).rows]
-            lost = sample.lost(name)
-            listed["rows"][name] = [
-                row | {"waiting": _waits(row, made_s), "lost": lost.get(row.get("id", ""), "")}
-                for row in rows
-            ]
+            fates, taken_back = compared(rows, sample.outcomes(name), kind.by_hand)
+            listed["rows"][name] = [row | fate for row, fate in zip(rows, fates, strict=True)]
+            listed["taken_back"][name] = taken_back
             listed["seen"][name] = checksum_of(path)
-        found = sample.found_anyway()
-        for row in listed["rows"]["cells"]:
-            row["found_anyway"] = row.get("id", "") in found
         return listed
 
     def seen(self, request: Request) -> Response:
@@ -312,11 +311,3 @@ def _as_text(value: object) -> str:
         return ""
     text = " ".join(str(value).split())
     return f"'{text}" if text.startswith(FORMULA) and not text[1:2].isdigit() else text
-
-
-def _waits(row: Row, made_s: float) -> bool:
-    """Tell whether a row was written after the results that follow from it were made."""
-    try:
-        return datetime.fromisoformat(row.get("time", "")).timestamp() > made_s
-    except ValueError:
-        return False

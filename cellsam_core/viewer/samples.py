@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from cellsam_core.samples.manifest import Manifest
 
 LOOK_EVERY_S = 1.0
+OUTCOMES = {"tracks": "3_tracks/corrections.csv", "cells": "2_masks/corrected/corrections.csv"}
+"""Tables of what became of the corrections, by the name of the user's table."""
 FILES = (
+    *OUTCOMES.values(),
     *(MANIFEST, "1_preprocessed/frames.zarr/zarr.json", "2_masks/masks.zarr/zarr.json"),
     *("2_masks/corrected/masks.zarr/zarr.json", "2_masks/corrected/cells.parquet"),
     *("2_masks/cells.parquet", "3_tracks/objects.parquet", "3_tracks/tracks.csv"),
@@ -123,44 +126,21 @@ class Sample:
         """Return label, area and bounding box of the cells of a frame before any correction."""
         return read_places(self.folder / "2_masks/cells.parquet", [frame])[frame]
 
-    def made_at_s(self, kind: str) -> float:
-        """Return the time at which corrections were last carried out, seconds since 1970.
+    def outcomes(self, kind: str) -> list[dict[str, str]]:
+        """Return what became of each row of a table in the last run; nothing before it.
 
         Parameters
         ----------
         kind
             ``tracks`` or ``cells``.
         """
-        names = {"tracks": "3_tracks/tracks.csv", "cells": "2_masks/corrected/corrections.csv"}
-        path = self.folder / names[kind]
-        return path.stat().st_mtime if path.is_file() else 0.0
-
-    def lost(self, kind: str) -> dict[str, str]:
-        """Return the ids of corrections that found no cell in the last run, with the reason.
-
-        Parameters
-        ----------
-        kind
-            ``tracks`` or ``cells``.
-        """
-        names = {"tracks": "3_tracks/corrections.csv", "cells": "2_masks/corrected/corrections.csv"}
-        path = self.folder / names[kind]
+        path = self.folder / OUTCOMES[kind]
         if not path.is_file():
-            return {}
-        table = read_table(path, ["id", "found"], dtype=str, keep_default_na=False)
-        gone = table[(table["found"] == "no") & (table["id"] != "")]
-        reasons = gone["reason"] if "reason" in gone else gone["found"].map(lambda _: "not found")
-        return dict(zip(gone["id"], reasons, strict=True))
-
-    def found_anyway(self) -> set[str]:
-        """Return the ids of added cells that the last segmentation found by itself."""
-        path = self.folder / "2_masks/corrected/corrections.csv"
-        if not path.is_file():
-            return set()
-        names = ["id", "operation", "found", "iou"]
-        table = read_table(path, names, dtype=str, keep_default_na=False)
-        is_added = (table["operation"] == "add") & (table["found"] == "yes")
-        return set(table["id"][is_added & (table["iou"] != "")]) - {""}
+            return []
+        needed = ["id", "operation", "frame", "found"]
+        table = read_table(path, needed, dtype=str, keep_default_na=False)
+        names = [str(name) for name in table]
+        return [dict(zip(names, row, strict=True)) for row in table.to_numpy().tolist()]
 
     @cached_property
     def movie(self) -> MovieTables | None:

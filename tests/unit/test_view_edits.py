@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import time
 from pathlib import Path
@@ -35,9 +34,6 @@ BY_HAND = "operation,frame,label,other_frame,other_label,note\nlink,3,1,2,1,seen
 @pytest.fixture
 def folder(shown_results: Path, tmp_path: Path) -> Path:
     shutil.copytree(shown_results / "movie", tmp_path / "results/movie")
-    # The times in tables of corrections are whole seconds: results of this second seem newer.
-    for path in (tmp_path / "results").rglob("*"):
-        os.utime(path, (time.time() - 60,) * 2)
     return tmp_path
 
 
@@ -459,6 +455,46 @@ def test_a_correction_that_found_no_cell_is_listed_as_lost(folder: Path):
     rows = client.get("corrections").json()["rows"]["cells"]
     assert [row["lost"] for row in rows] == ["gone"]
     assert [row["waiting"] for row in rows] == [False]
+
+
+def test_rows_wait_until_they_are_in_the_results_and_those_taken_back_until_they_are_not(
+    folder: Path,
+):
+    client, path = client_of(folder), folder / "corrections/movie.cells.csv"
+    path.parent.mkdir()
+    path.write_text("operation,frame,anchor,outline\ncomplete,5,,0 0;9 0;9 9\n")
+    for label in (1, 2):
+        post_cell(client, "delete", label=label)
+    rows = path.read_text()
+    masks = folder / "results/movie/2_masks"
+    correct(masks / "masks.zarr", masks / "cells.parquet", path, masks / "corrected")
+    told = client_of(folder).get("corrections").json()
+    assert [row["waiting"] for row in told["rows"]["cells"]] == [False] * 3
+    assert told["taken_back"] == {"tracks": [], "cells": []}
+    # A row of an earlier time, as one that was written while the job ran, is not in the results.
+    gone, new = told["rows"]["cells"][1]["id"], "delete,5,0 0;9 0;9 9,,new,,2000-01-01T00:00:00Z"
+    lines = [line for line in rows.splitlines() if gone not in line]
+    path.write_text("\n".join([*lines, new, "complete,5,,0 0;9 0;9 5"]) + "\n")
+    told = client_of(folder).get("corrections").json()
+    assert [row["waiting"] for row in told["rows"]["cells"]] == [False, False, True, True]
+    assert [(row["id"], row["label"]) for row in told["taken_back"]["cells"]] == [(gone, "0")]
+
+
+def test_rows_of_tracks_wait_until_the_tracker_has_seen_them(folder: Path):
+    client, path = client_of(folder), folder / "corrections/movie.tracks.csv"
+    path.parent.mkdir()
+    path.write_text(BY_HAND)
+    keys = [post(client, "unlink", (5, k)).json()["written"][0]["id"] for k in (1, 2)]
+    results = folder / "results/movie"
+    track(results / "2_masks/masks.zarr", corrections=path).write(results / "3_tracks")
+    body = {"seen": checksum_of(path)}
+    told = client.request("DELETE", f"corrections/tracks/{keys[0]}", json=body).json()
+    assert [row["waiting"] for row in told["rows"]["tracks"]] == [False, False]
+    assert [row["id"] for row in told["taken_back"]["tracks"]] == [keys[0]]
+    path.write_text(path.read_text().replace("link,3,1,2,1", "link,3,2,2,2"))
+    told = client.get("corrections").json()
+    assert [row["waiting"] for row in told["rows"]["tracks"]] == [True, False]
+    assert [row["id"] for row in told["taken_back"]["tracks"]] == ["", keys[0]]
 
 
 def test_an_added_cell_that_the_segmentation_now_finds_is_told(folder: Path):

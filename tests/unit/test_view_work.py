@@ -13,6 +13,7 @@ from view_results import Discs, checksums
 from view_speed import make_tissue
 
 from cellsam_core.corrections.cells_table import read_cell_corrections
+from cellsam_core.corrections.stage import correct
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.viewer.jobs import Jobs
 from cellsam_core.viewer.options import ViewOptions
@@ -210,6 +211,28 @@ def test_run_again_starts_the_command_and_the_new_results_are_shown(tab: Tab, mo
         tab.wait(chosen="5:2")
         page.get_by_text("The results were made anew").wait_for()
         tab.wait(frame=5, busy="false", chosen="")  # cells may have other numbers now
+    finally:
+        served.close()
+
+
+def test_what_was_taken_back_after_a_run_waits_for_the_next_one(tab: Tab, movie: Path):
+    served = view(movie / "results", ViewOptions(no_model=True))
+    masks, table = movie / "results/movie/2_masks", movie / "corrections/movie.cells.csv"
+    try:
+        page = tab.open(served.url, "movie", 5)
+        tab.click(40, 45)
+        tab.wait(chosen="5:1")
+        page.keyboard.press("d")
+        tab.wait(waiting=1)
+        correct(masks / "masks.zarr", masks / "cells.parquet", table, masks / "corrected")
+        tab.wait(waiting=0)
+        assert page.get_by_role("button", name="Run again").count() == 0
+        page.get_by_role("button", name="Remove delete in frame 5").click()
+        tab.wait(waiting=1, rows=0)
+        page.get_by_text("taken back, until the next run").wait_for()
+        page.get_by_role("button", name="Run again").wait_for()
+        page.keyboard.press("r")
+        tab.wait(waiting=0, rows=1)
     finally:
         served.close()
 

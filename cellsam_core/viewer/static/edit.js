@@ -19,15 +19,15 @@ let loadedFor = "";
 /** Load the table of the open sample. */
 export async function loadRows() {
   const { sample } = state;
-  if (!sample?.has?.masks) return set({ rows: [], cellRows: [] });
+  if (!sample?.has?.masks) return set({ rows: [], cellRows: [], takenBack: [] });
   const listed = await json(path("corrections"));
   if (state.sample === sample) take(listed);
   return undefined;
 }
 
 function take(listed) {
-  const { rows, seen, folder, read_only: readOnly, locked } = listed;
-  set({ rows: rows.tracks, cellRows: rows.cells, seen, folder, readOnly, locked });
+  const { rows, taken_back: back, seen, folder, read_only: readOnly, locked } = listed;
+  set({ rows: rows.tracks, cellRows: rows.cells, takenBack: [...back.tracks, ...back.cells], seen, folder, readOnly, locked });
 }
 
 /** Change a table, "tracks" or "cells". */
@@ -132,9 +132,12 @@ addPanel("tools", () => {
 });
 
 addPanel("head", () => {
-  const waiting = all().filter((r) => r.waiting).length;
   const lost = all().filter((r) => r.lost).length;
-  return lost ? html`<span class="waiting problem" title="They are first in the list of corrections">${lost} ${lost > 1 ? "corrections" : "correction"} lost</span>` : waiting ? html`<span class="waiting" title="The results change when the workflow runs again">${waiting} ${waiting > 1 ? "corrections wait" : "correction waits"}</span>` : null;
+  if (lost) return html`<span class="waiting problem" title="They are first in the list of corrections">${lost} ${lost > 1 ? "corrections" : "correction"} lost</span>`;
+  const waiting = all().filter((r) => r.waiting).length;
+  const back = state.takenBack.length;
+  const told = [waiting ? `${waiting} ${waiting > 1 ? "corrections wait" : "correction waits"}` : "", back ? `${back} taken back` : ""].filter(Boolean);
+  return told.length ? html`<span class="waiting" title="The results change when the workflow runs again">${told.join(", ")}</span>` : null;
 });
 
 addPanel("side", () => {
@@ -144,7 +147,7 @@ addPanel("side", () => {
     ${state.readOnly ? html`<p class="hint">${state.locked}</p>` : null}
     ${rows.length ? html`<p class="hint">In the folder <code>${state.folder}</code>. The results change when <code>snakemake</code> runs again.</p>` : html`<p class="hint">Choose a cell, Shift + click a second one, then use the buttons above the image.</p>`}
     ${foundAnyway(rows)}
-    <table><tbody>${rows.slice(0, shown).map((row) => html`<tr class=${row.waiting ? "wait" : ""} title=${row.lost ? `Not carried out: ${row.lost}` : ""}>
+    <table><tbody>${state.takenBack.slice(0, SHOWN).map((row) => html`<tr class="wait"><td>${wordOf(row)}</td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td colspan="2">taken back, until the next run</td></tr>`)}${rows.slice(0, shown).map((row) => html`<tr class=${row.waiting ? "wait" : ""} title=${row.lost ? `Not carried out: ${row.lost}` : ""}>
       <td><button class="quiet" onClick=${safely(() => look(row))}>${wordOf(row)}</button>${row.lost ? html` <strong class="problem">lost</strong>` : null}</td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td>${row.label ? `cell ${row.label}` : ""}</td>
       <td>${row.id && !state.readOnly ? html`<button class="quiet" aria-label=${`Remove ${words(row)}`} onClick=${safely(() => remove(row))}>remove</button>` : "by hand"}</td></tr>`)}</tbody></table>
     ${rows.length > shown ? html`<button class="quiet" onClick=${() => set((shown += SHOWN))}>show ${Math.min(SHOWN, rows.length - shown)} more of ${rows.length}</button>` : null}</section>`;
@@ -215,12 +218,12 @@ addDrawer((context, v) => {
 
 listen(() => {
   const now = `${state.sample?.name}/${state.sample?.version}`;
-  document.body.dataset.waiting = String(all().filter((r) => r.waiting).length);
+  document.body.dataset.waiting = String(all().filter((r) => r.waiting).length + state.takenBack.length);
   document.body.dataset.rows = String(all().length);
   if (!state.sample || now === loadedFor) return;
   if (!loadedFor.startsWith(`${state.sample.name}/`)) done.length = undone.length = 0;
   loadedFor = now;
-  set({ rows: [], cellRows: [], row: -1, confirmed: new Set() });
+  set({ rows: [], cellRows: [], takenBack: [], row: -1, confirmed: new Set() });
   loadRows().catch(complain);
 });
 

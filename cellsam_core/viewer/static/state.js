@@ -25,6 +25,7 @@ export const state = {
   locked: "", // why no correction can be written
   rows: [], // rows of the table of corrections
   cellRows: [], // rows of the table of corrections of cells
+  takenBack: [], // what the results have of rows that are no longer in the tables
   seen: {},
   folder: "",
   proposal: null, // outline that is not accepted yet
