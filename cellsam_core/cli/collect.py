@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "folder `results` of a run, or the folder of one sample in it"
     parser.add_argument("results", type=Path, help=text)
-    text = "folder of the tables of corrections; without it, `corrections` beside the results"
+    text = "folder of the tables of corrections, instead of those that the run reads"
     parser.add_argument("--corrections", type=Path, metavar="DIR", help=text)
     text = "folder for the labelled images; a part is held out in its folder `validation`"
     parser.add_argument("-o", "--output", type=Path, required=True, help=text)

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("edited", type=Path, help=text)
     text = "folder of the sample whose tracks were edited, such as results/hela"
     parser.add_argument("results", type=Path, help=text)
-    text = "table to write; default: corrections/<sample>.tracks.csv beside the folder of results"
+    text = "table to write; default: the one that the run reads, corrections/<sample>.tracks.csv"
     parser.add_argument("-o", "--output", type=Path, metavar="CSV", help=text)
 
 

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "folder `results` of a run, or the folder of one sample in it"
     parser.add_argument("results", type=Path, help=text)
     add_options(parser, ViewOptions)
-    text = "folder of the tables of corrections; without it, `corrections` beside the results"
+    text = "folder of the tables of corrections, instead of those that the run reads"
     parser.add_argument("--corrections", type=Path, metavar="DIR", help=text)
     parser.add_argument(
         "--no-browser", action="store_true", help="only print the address, open no browser"

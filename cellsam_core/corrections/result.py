@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import natural_key
+from cellsam_core.files.tables import table_errors
 
 MANIFEST = "0_manifest.json"
+PROVENANCE = "provenance.json"
+SHEET_COLUMNS = {"tracks": "corrections", "cells": "cell_corrections"}
+"""Columns of the sample sheet that name tables of corrections."""
 
 
 def sample_folders(results: str | Path) -> list[Path]:
@@ -60,19 +65,45 @@ def corrections_folder(results: str | Path) -> Path:
     return project_folder(results) / "corrections"
 
 
-def corrections_table(folder: Path, sample: str, kind: str) -> Path:
-    """Return the table of the corrections of a sample in a folder of such tables.
+def corrections_table(sample: Path, kind: str, folder: Path | None = None) -> Path:
+    """Return the table of the corrections of a sample, which need not be there.
 
     Parameters
     ----------
-    folder
-        Folder of the tables, see :func:`corrections_folder`.
     sample
-        Name of the sample.
+        Folder of the sample, such as ``results/cortex``.
     kind
         ``cells`` or ``tracks``.
+    folder
+        Folder of tables ``<sample>.<kind>.csv``. Without it, the table is that which the sample
+        sheet named in the last run, else the one in the folder beside the results.
     """
-    return folder / f"{sample}.{kind}.csv"
+    if folder is None and (named := named_table(sample, kind)) is not None:
+        return named
+    folder = folder or sample.resolve().parents[1] / "corrections"
+    return folder / f"{sample.name}.{kind}.csv"
+
+
+def named_table(sample: Path, kind: str) -> Path | None:
+    """Return the table of corrections that the sample sheet named in the last run; None for none.
+
+    Parameters
+    ----------
+    sample, kind
+        See :func:`corrections_table`.
+
+    Raises
+    ------
+    InputError
+        The record of the run can't be read.
+    """
+    path = sample / PROVENANCE
+    if not path.is_file():
+        return None
+    with table_errors(path):
+        recorded = json.loads(path.read_text())["config"].get("sample", {})
+    text = recorded.get(SHEET_COLUMNS[kind])
+    return sample.resolve().parents[1] / text if text else None
 
 
 def masks_folder(results: str | Path) -> Path:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.corrections.outlines import inner_point
-from cellsam_core.corrections.result import masks_folder
+from cellsam_core.corrections.result import PROVENANCE, corrections_table, masks_folder
 from cellsam_core.corrections.table import checksum_of
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
@@ -54,8 +54,8 @@ def corrections_from(
     results
         Folder of the sample, such as ``results/hela``, whose ``tracks.geff`` or ``ctc`` was edited.
     output
-        Table to write, which must not exist; without it, ``corrections/<sample>.tracks.csv`` beside
-        the folder of results.
+        Table to write, which must not exist; without it, the one that the run reads:
+        ``corrections/<sample>.tracks.csv`` beside the folder of results.
 
     Returns
     -------
@@ -69,9 +69,7 @@ def corrections_from(
         exists.
     """
     folder = Path(results)
-    sample = folder.resolve()
-    default = sample.parents[1] / "corrections" / f"{sample.name}.tracks.csv"
-    target = default if output is None else Path(output)
+    target = corrections_table(folder.resolve(), "tracks") if output is None else Path(output)
     if target.exists():
         raise InputError(
             target,
@@ -81,7 +79,7 @@ def corrections_from(
         )
     masks = masks_folder(folder)
     labels = open_labels(masks / "masks.zarr")
-    options = _options(folder / "provenance.json")
+    options = _options(folder / PROVENANCE)
     objects = read_table(folder / "3_tracks/objects.parquet", ("frame", "label"))
     wanted = read_edited(Path(edited), objects, labels)
     merged = merged_pieces(objects)[["frame", "label", "piece"]].to_numpy().tolist()

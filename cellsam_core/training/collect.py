@@ -53,8 +53,8 @@ def collect(
         Folder for ``<sample>_f<frame>_<id>.ome.tif`` with ``..._label.tif``, the folder
         ``validation`` with others, and ``regions.csv``.
     corrections
-        Folder of the tables of corrections; the folder ``corrections`` beside the results without
-        it.
+        Folder of the tables of corrections. Without it, the tables are those that the sample sheet
+        of the run names, else those in the folder ``corrections`` beside the results.
 
     Returns
     -------
@@ -73,15 +73,13 @@ def collect(
     >>> regions = collect("results", "training")  # doctest: +SKIP
     >>> regions[["image", "cells", "is_held_out"]]  # doctest: +SKIP
     """
-    tables = corrections_folder(results) if corrections is None else Path(corrections)
-    by_folder = {
-        folder: _regions(folder, corrections_table(tables, folder.name, "cells"))
-        for folder in sample_folders(results)
-    }
+    own = None if corrections is None else Path(corrections)
+    tables = {folder: corrections_table(folder, "cells", own) for folder in sample_folders(results)}
+    by_folder = {folder: _regions(folder, table) for folder, table in tables.items()}
     regions = [region for found in by_folder.values() for region in found]
     if not regions:
         raise InputError(
-            tables,
+            own or corrections_folder(results),
             found="no region that is complete",
             expected="rows `complete` in <sample>.cells.csv",
             remedy="correct the cells of a region in `cellsam-core view`, and mark it with G",
@@ -91,8 +89,7 @@ def collect(
     with atomic_path(Path(output)) as folder:
         folder.mkdir()
         for sample, found in by_folder.items():
-            table = corrections_table(tables, sample.name, "cells")
-            rows += _write_sample(sample, table, [(r, next(sides)) for r in found], folder)
+            rows += _write_sample(sample, tables[sample], [(r, next(sides)) for r in found], folder)
         listed = pd.DataFrame(rows, columns=list(COLUMNS))
         listed.to_csv(folder / LIST, index=False, lineterminator="\n")
     n_held = int(listed["is_held_out"].sum())

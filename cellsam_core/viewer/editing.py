@@ -15,7 +15,6 @@ from starlette.responses import JSONResponse, Response
 
 from cellsam_core.corrections.cells_table import CELL_COLUMNS, read_cell_corrections
 from cellsam_core.corrections.outlines import outline_of
-from cellsam_core.corrections.result import corrections_table
 from cellsam_core.corrections.table import append_rows, checksum_of, read_rows, remove_rows
 from cellsam_core.errors import InputError
 from cellsam_core.tracking.anchors import refuse_on
@@ -39,6 +38,10 @@ MAX_TEXT = 100_000
 MAX_NOTE = 500
 MAX_BOXES = 64
 READ_ONLY = "The page was started with --read-only."
+LOST_TABLE = (
+    "No correction can be written, because the table {} is not there, which the sample sheet named"
+    " in the last run. Put it back, or run the workflow again."
+)
 NO_MASKS = "There are no masks to correct yet: run the workflow first."
 OTHER_MASKS = "The tracks belong to other masks than those that are shown: run the workflow again."
 FORMULA = ("=", "+", "-", "@")
@@ -80,40 +83,35 @@ KINDS = {
 
 
 class Editing:
-    """Answers that add rows to ``corrections/<sample>.tracks.csv`` and ``.cells.csv``.
+    """Answers that add rows to the tables of tracks and of cells.
 
     Parameters
     ----------
     library
         The samples.
-    folder
-        Folder of the tables of corrections.
     prompter
         Model that draws cells in boxes.
     is_read_only
         True refuses every change.
     """
 
-    def __init__(
-        self, library: Library, folder: Path, prompter: Prompter, *, is_read_only: bool
-    ) -> None:
+    def __init__(self, library: Library, prompter: Prompter, *, is_read_only: bool) -> None:
         self._library = library
-        self._folder = folder
         self._prompter = prompter
-        self._locked = READ_ONLY if is_read_only else _why_not_writable(folder)
-
-    def _path(self, sample: Sample, kind: str) -> Path:
-        return corrections_table(self._folder, sample.name, kind)
+        self._is_read_only = is_read_only
 
     def list_rows(self, request: Request) -> Response:
         """Answer with all rows and the checksums of both tables."""
         return JSONResponse(self._listed(requests.sample_of(request, self._library)))
 
     def _listed(self, sample: Sample) -> dict[str, Any]:
-        listed: dict[str, Any] = {"read_only": bool(self._locked), "locked": self._locked}
-        listed |= {"seen": {}, "rows": {}, "taken_back": {}, "folder": self._folder.name}
+        locked = self._why_locked(sample)
+        listed: dict[str, Any] = {"read_only": bool(locked), "locked": locked}
+        listed |= {"seen": {}, "rows": {}, "taken_back": {}, "tables": []}
         for name, kind in KINDS.items():
-            path = self._path(sample, name)
+            path = sample.tables[name]
+            if name == "cells" or sample.results.is_movie:
+                listed["tables"].append(f"{path.parent.name}/{path.name}")
             rows = [row.values for row in read_rows(path, ()).rows]
             fates, taken_back = compared(rows, sample.outcomes(name), kind.by_hand)
             listed["rows"][name] = [row | fate for row, fate in zip(rows, fates, strict=True)]
@@ -124,17 +122,17 @@ class Editing:
     def seen(self, request: Request) -> Response:
         """Answer with the checksums of both tables, which tell whether they were changed."""
         sample = requests.sample_of(request, self._library)
-        return JSONResponse({name: checksum_of(self._path(sample, name)) for name in KINDS})
+        return JSONResponse({name: checksum_of(sample.tables[name]) for name in KINDS})
 
     def append(self, request: Request) -> Response:
         """Write the rows of one action, or of one that was taken back."""
         sample = requests.sample_of(request, self._library)
-        self._refuse_reading()
+        self._refuse_locked(sample)
         if sample.labels is None:
             raise HTTPException(409, NO_MASKS)
         kind = _kind(request)
         said = requests.body(request)
-        path = self._path(sample, kind.name)
+        path = sample.tables[kind.name]
         seen = str(said.get("seen", ""))
         if "again" in said:
             rows = [_checked_row(row, kind) for row in requests.items(said, "again")]
@@ -171,9 +169,9 @@ class Editing:
     def remove(self, request: Request) -> Response:
         """Remove a row and those of the same action."""
         sample = requests.sample_of(request, self._library)
-        self._refuse_reading()
+        self._refuse_locked(sample)
         kind = _kind(request)
-        path = self._path(sample, kind.name)
+        path = sample.tables[kind.name]
         key = request.path_params["key"]
         rows = [row.values for row in read_rows(path, ()).rows]
         own = [row for row in rows if row.get("id") == key]
@@ -212,9 +210,19 @@ class Editing:
         weights = self._prompter.weights_of(sample)
         return JSONResponse({"cells": cells, "ms": round(took, 1), "weights": weights})
 
-    def _refuse_reading(self) -> None:
-        if self._locked:
-            raise HTTPException(403, self._locked)
+    def _why_locked(self, sample: Sample) -> str:
+        """Return a sentence if no correction can be written; empty if it can."""
+        if self._is_read_only:
+            return READ_ONLY
+        if sample.lost_table is not None:
+            return LOST_TABLE.format(sample.lost_table)
+        folders = {path.parent for path in sample.tables.values()}
+        return " ".join(filter(None, map(_why_not_writable, folders)))
+
+    def _refuse_locked(self, sample: Sample) -> None:
+        locked = self._why_locked(sample)
+        if locked:
+            raise HTTPException(403, locked)
 
 
 def _kind(request: Request) -> Kind:

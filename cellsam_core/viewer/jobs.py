@@ -96,8 +96,10 @@ class Jobs:
     ----------
     folder
         Folder of the run, in which the commands start.
-    results, corrections
-        Folder of results, and that of the tables of corrections.
+    results
+        Folder of results.
+    corrections
+        Folder of the tables of corrections; None for those that the run reads.
     command
         Command that makes the results anew, such as ``snakemake --cores 2``; it is split into
         words and runs without a shell. Without it, the page starts nothing.
@@ -111,10 +113,16 @@ class Jobs:
     """
 
     def __init__(
-        self, folder: Path, results: Path, corrections: Path, *, command: str | None, steps: int
+        self,
+        folder: Path,
+        results: Path,
+        corrections: Path | None,
+        *,
+        command: str | None,
+        steps: int,
     ) -> None:
         self._folder = folder
-        self._results, self._corrections = results.resolve(), corrections.resolve()
+        self._results, self._corrections = results.resolve(), corrections
         self._workflow = _words(command) if command else []
         self._steps = steps
         self._lock = threading.Lock()
@@ -175,12 +183,13 @@ class Jobs:
 
     def _tuning(self, weights: str, stain: str, number: int) -> list[list[str]]:
         program = [sys.executable, "-m", "cellsam_core"]
-        results, tables = (self._short(p) for p in (self._results, self._corrections))
+        tables = self._corrections
+        given = [] if tables is None else ["--corrections", self._short(tables.resolve())]
         tuned = f"{FINETUNED}/weights_{number}"
         more = ["--weights", weights, "--steps", str(self._steps)]
         more += ["--stain", stain] if stain else []
         return [
-            [*program, "collect", results, "--corrections", tables, "-o", TRAINING],
+            [*program, "collect", self._short(self._results), *given, "-o", TRAINING],
             [
                 *(*program, "finetune", TRAINING, "-o", f"{tuned}.safetensors"),
                 *("--scores", f"{tuned}.json", *more),

@@ -10,7 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.corrections.cells_file import read_places
-from cellsam_core.corrections.result import MANIFEST, masks_folder, sample_folders
+from cellsam_core.corrections.result import (
+    MANIFEST,
+    PROVENANCE,
+    corrections_table,
+    masks_folder,
+    named_table,
+    sample_folders,
+)
 from cellsam_core.corrections.table import checksum_of
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
@@ -53,6 +60,8 @@ class Sample:
         Folder ``results/<sample>``.
     cache
         Cache of chunks, shared by all samples.
+    corrections
+        Folder of the tables of corrections; None for those that the run reads.
 
     Attributes
     ----------
@@ -60,18 +69,35 @@ class Sample:
         Sentence about a part of the image that could not be read; empty without any.
     """
 
-    def __init__(self, folder: Path, cache: ChunkCache) -> None:
+    def __init__(self, folder: Path, cache: ChunkCache, corrections: Path | None = None) -> None:
         self.name = folder.name
         self.folder = folder
         self.results = Results(folder)
         self.stamp = stamp_of(folder)
         self.problem = ""
         self._cache = cache
+        self._corrections = corrections
 
     @property
     def version(self) -> str:
         """Word that changes when a stage has run again."""
-        return hashlib.sha256(repr(self.stamp).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(self.stamp[: len(FILES)]).encode()).hexdigest()[:12]
+
+    @cached_property
+    def tables(self) -> dict[str, Path]:
+        """Tables of corrections, ``tracks`` and ``cells``; they need not be there."""
+        return {k: corrections_table(self.folder, k, self._corrections) for k in OUTCOMES}
+
+    @property
+    def lost_table(self) -> Path | None:
+        """Table that the run reads, as its record says, but that is not there; None without one."""
+        return next((path for path in self._named if not path.is_file()), None)
+
+    @cached_property
+    def _named(self) -> list[Path]:
+        if self._corrections is not None:
+            return []
+        return [path for kind in OUTCOMES if (path := named_table(self.folder, kind))]
 
     @property
     def manifest(self) -> Manifest:
@@ -217,6 +243,8 @@ class Library:
     ----------
     root
         Folder ``results``, or that of one sample.
+    corrections
+        Folder of the tables of corrections; None for those that the run reads.
 
     Raises
     ------
@@ -224,8 +252,9 @@ class Library:
         There is no sample.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, corrections: Path | None = None) -> None:
         self.root = root
+        self._corrections = corrections
         self._cache = ChunkCache()
         self._lock = threading.Lock()
         self._looked: dict[str, float] = {}
@@ -236,10 +265,13 @@ class Library:
     def _list(self, folders: Sequence[Path]) -> None:
         """Take the samples of some folders; those that are known already stay as they are."""
         known, self._listed_s = self._samples, time.monotonic()
-        new = {f.name: Sample(f, self._cache) for f in folders if f.name not in known}
+        new = {f.name: self._open(f) for f in folders if f.name not in known}
         names = [folder.name for folder in folders]
         gone = [name for name in known if name not in names]
         self._samples = {name: (known | new)[name] for name in (*names, *gone)}
+
+    def _open(self, folder: Path) -> Sample:
+        return Sample(folder, self._cache, self._corrections)
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield all samples, as they are now; those that a run has added since are among them."""
@@ -261,14 +293,17 @@ class Library:
             self._looked[name] = now
             is_there = (sample.folder / MANIFEST).is_file()
             if is_there and stamp_of(sample.folder) != sample.stamp:
-                sample = self._samples[name] = Sample(sample.folder, self._cache)
+                sample = self._samples[name] = self._open(sample.folder)
         return sample
 
 
 def stamp_of(folder: Path) -> tuple[int, ...]:
-    """Return the time of each of the files that stages write, 0 for those that are not there."""
+    """Return the time of each of the files that stages write, 0 for those that are not there.
+
+    The last one is the record of the run, which makes no other results.
+    """
     times = []
-    for name in FILES:
+    for name in (*FILES, PROVENANCE):
         try:
             times.append((folder / name).stat().st_mtime_ns)
         except OSError:

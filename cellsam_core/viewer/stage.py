@@ -105,7 +105,8 @@ def view(
         Port, and whether corrections are written.
     corrections
         Folder of the tables ``<sample>.tracks.csv`` and ``<sample>.cells.csv`` that corrections
-        are appended to; the folder ``corrections`` beside the results without it.
+        are appended to. Without it, the tables are those that the sample sheet of the run names,
+        else those in the folder ``corrections`` beside the results.
     token
         Secret part of the address; a new one without it.
     load
@@ -139,7 +140,7 @@ def view(
     """
     import uvicorn
 
-    from cellsam_core.corrections.result import corrections_folder, project_folder
+    from cellsam_core.corrections.result import project_folder
     from cellsam_core.viewer.app import make_app
     from cellsam_core.viewer.editing import Editing
     from cellsam_core.viewer.jobs import Jobs
@@ -155,8 +156,8 @@ def view(
             expected="one of them: the command makes the results anew",
             remedy="leave one out",
         )
-    library = Library(Path(results))
-    tables = Path(corrections) if corrections is not None else corrections_folder(results)
+    tables = Path(corrections) if corrections is not None else None
+    library = Library(Path(results), tables)
     load = load or load_segmenter
     jobs = Jobs(
         project_folder(results),
@@ -166,8 +167,8 @@ def view(
         steps=options.finetune_steps,
     )
     prompter = Prompter(load, options.weights or "", is_off=options.no_model)
-    editing = Editing(library, tables, prompter, is_read_only=options.read_only)
-    teaching = Teaching(library, tables, jobs, prompter, Trial(load))
+    editing = Editing(library, prompter, is_read_only=options.read_only)
+    teaching = Teaching(library, jobs, prompter, Trial(load))
     token = token or secrets.token_urlsafe(16)
     listening = _listen(options.port)
     port = listening.getsockname()[1]

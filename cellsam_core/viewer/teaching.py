@@ -8,7 +8,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from cellsam_core.corrections.cells_table import read_cell_corrections
-from cellsam_core.corrections.result import corrections_table
 from cellsam_core.training.regions import held_out, regions_of
 from cellsam_core.viewer import requests
 from cellsam_core.viewer.cell_edits import cells_in_region
@@ -16,7 +15,6 @@ from cellsam_core.viewer.trial import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from starlette.requests import Request
 
@@ -36,8 +34,6 @@ class Teaching:
     ----------
     library
         The samples.
-    tables
-        Folder of the tables of corrections.
     jobs
         The jobs of the page.
     prompter
@@ -46,11 +42,8 @@ class Teaching:
         Models that segment a part of an image.
     """
 
-    def __init__(
-        self, library: Library, tables: Path, jobs: Jobs, prompter: Prompter, trial: Trial
-    ) -> None:
+    def __init__(self, library: Library, jobs: Jobs, prompter: Prompter, trial: Trial) -> None:
         self._library = library
-        self._tables = tables
         self._jobs = jobs
         self._prompter = prompter
         self._trial = trial
@@ -61,7 +54,7 @@ class Teaching:
         found, counts = [], []
         kept, self._counted = self._counted, {}
         for sample in self._library:
-            rows = read_cell_corrections(corrections_table(self._tables, sample.name, "cells"))
+            rows = read_cell_corrections(sample.tables["cells"])
             if not rows:
                 continue
             regions = regions_of(sample.name, rows, sample.manifest.shape_yx)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -69,6 +70,15 @@ def test_regions_are_cut_from_images_and_corrected_labels(folder: Path):
     frames = omezarr.open_(folder / "results/movie/1_preprocessed/frames.zarr")
     np.testing.assert_array_equal(image, frames.frame(5)[0, 0:93, 60:200])
     assert not list((folder / "training").glob(".*"))
+
+
+def test_the_tables_are_those_that_the_run_reads(folder: Path):
+    sample = folder / "results/movie"
+    path = table(folder, "movie", row("complete", 5, outline=box(0, 0, 69, 69)))
+    path.rename(folder / "mine.csv")
+    config = {"sample": {"cell_corrections": "mine.csv"}}
+    (sample / "provenance.json").write_text(json.dumps({"config": config}))
+    assert len(collect(folder / "results", folder / "training")) == 1
 
 
 def test_the_same_regions_give_the_same_bytes_and_other_folders_are_kept(folder: Path):

@@ -51,9 +51,9 @@ def folder(shown_results: Path, tmp_path: Path) -> Path:
 
 
 def client_of(folder: Path) -> TestClient:
-    library, tables = Library(folder / "results"), folder / "corrections"
-    editing = Editing(library, tables, Prompter(is_off=True), is_read_only=False)
-    app = make_app(library, "t", editing, teaching_of(library, tables))
+    library = Library(folder / "results")
+    editing = Editing(library, Prompter(is_off=True), is_read_only=False)
+    app = make_app(library, "t", editing, teaching_of(library))
     return TestClient(app, base_url="http://127.0.0.1/t/api/movie/")
 
 

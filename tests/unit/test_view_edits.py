@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import time
 from pathlib import Path
@@ -39,9 +40,8 @@ def folder(shown_results: Path, tmp_path: Path) -> Path:
 
 def client_of(folder: Path, *, read_only: bool = False) -> TestClient:
     library = Library(folder / "results")
-    tables, prompter = folder / "corrections", Prompter(is_off=True)
-    editing = Editing(library, tables, prompter, is_read_only=read_only)
-    app = make_app(library, "t", editing, teaching_of(library, tables))
+    editing = Editing(library, Prompter(is_off=True), is_read_only=read_only)
+    app = make_app(library, "t", editing, teaching_of(library))
     return TestClient(app, base_url="http://127.0.0.1/t/api/movie/")
 
 
@@ -244,9 +244,9 @@ def test_a_deleted_a_cut_a_joined_and_a_new_cell_are_replayed(folder: Path):
 def test_cells_of_a_tissue_are_corrected_too(shown_results: Path, tmp_path: Path):
     shutil.copytree(shown_results / "tissue", tmp_path / "results/tissue")
     library = Library(tmp_path / "results")
-    editing = Editing(library, tmp_path / "corrections", Prompter(is_off=True), is_read_only=False)
+    editing = Editing(library, Prompter(is_off=True), is_read_only=False)
     url = "http://127.0.0.1/t/api/tissue/"
-    teaching = teaching_of(library, tmp_path)
+    teaching = teaching_of(library)
     client = TestClient(make_app(library, "t", editing, teaching), base_url=url)
     body = {"seen": "", "operation": "delete", "frame": 0, "label": 7}
     answer = client.post("corrections/cells", json=body)
@@ -445,6 +445,45 @@ def test_tables_that_cannot_be_written_leave_the_page_to_look_at(folder: Path):
     assert (answer.status_code, answer.json()["error"]) == (403, listed["locked"])
 
 
+def record(folder: Path, **sheet: str) -> None:
+    """Write the record of a run whose sample sheet named tables of corrections."""
+    path = folder / "results/movie/provenance.json"
+    path.write_text(json.dumps({"config": {"sample": sheet}}))
+
+
+def test_the_page_writes_to_the_tables_that_the_run_reads(folder: Path):
+    client = client_of(folder)
+    assert client.get("corrections").json()["tables"] == [
+        "corrections/movie.tracks.csv",
+        "corrections/movie.cells.csv",
+    ]
+    mine, cells = folder / "config/mine.csv", folder / "my cells.tsv"
+    mine.parent.mkdir()
+    mine.write_text(BY_HAND)
+    cells.write_text("operation\tframe\toutline\n")
+    record(folder, corrections="config/mine.csv", cell_corrections=str(cells))
+    client = client_of(folder)
+    assert post(client, "unlink", (5, 2)).status_code == 200
+    assert post_cell(client, "delete", label=1).status_code == 200
+    assert [row.operation for row in read_corrections(mine)] == ["link", "unlink"]
+    assert [row.operation for row in read_cell_corrections(cells)] == ["delete"]
+    assert not (folder / "corrections").exists()
+    listed = client.get("corrections").json()
+    assert listed["tables"] == ["config/mine.csv", f"{folder.name}/my cells.tsv"]
+    assert len(listed["rows"]["tracks"]) == 2
+
+
+def test_a_named_table_that_is_not_there_is_told_before_the_user_edits(folder: Path):
+    record(folder, corrections="mine.csv")
+    client = client_of(folder)
+    locked = client.get("corrections").json()["locked"]
+    assert f"{folder / 'mine.csv'} is not there" in locked
+    answer = post(client, "unlink", (5, 2))
+    assert (answer.status_code, answer.json()["error"]) == (403, locked)
+    (folder / "mine.csv").write_text(BY_HAND)
+    assert post(client, "unlink", (5, 2)).status_code == 200
+
+
 def test_a_correction_that_found_no_cell_is_listed_as_lost(folder: Path):
     client = client_of(folder)
     key = post_cell(client, "delete", label=1).json()["written"][0]["id"]
@@ -531,9 +570,9 @@ def test_a_body_that_is_no_action_on_cells_is_refused(folder: Path, body):
 def test_a_box_is_drawn_from_features_that_are_kept(folder: Path):
     library, model = Library(folder / "results"), Discs()
     prompter = Prompter(lambda weights: model)
-    editing = Editing(library, folder / "corrections", prompter, is_read_only=False)
+    editing = Editing(library, prompter, is_read_only=False)
     url = "http://127.0.0.1/t/api/movie/"
-    teaching = teaching_of(library, folder)
+    teaching = teaching_of(library)
     client = TestClient(make_app(library, "t", editing, teaching), base_url=url)
     body = {"t": 5, "boxes": [[26, 26, 54, 54]]}
     assert client.post("prompt", json=body).status_code == 409

@@ -35,10 +35,10 @@ def folder(shown_results: Path, tmp_path: Path) -> Path:
 
 
 def client_of(folder: Path, command: str | None = None) -> TestClient:
-    library, tables = Library(folder / "results"), folder / "corrections"
+    library = Library(folder / "results")
     prompter = Prompter(lambda weights: Discs())
-    editing = Editing(library, tables, prompter, is_read_only=False)
-    teaching = teaching_of(library, tables, prompter, command)
+    editing = Editing(library, prompter, is_read_only=False)
+    teaching = teaching_of(library, prompter, command)
     app = make_app(library, "t", editing, teaching)
     return TestClient(app, base_url="http://127.0.0.1/t/api/")
 
@@ -67,7 +67,7 @@ def test_without_the_option_nothing_is_started(folder: Path):
     said = client.get("jobs").json()
     assert (said["allowed"], said["job"]) == (False, None)
     assert said["commands"]["workflow"] == "snakemake --cores 2"
-    assert "cellsam-core collect results --corrections corrections" in said["commands"]["finetune"]
+    assert "cellsam-core collect results -o training" in said["commands"]["finetune"]
 
 
 def test_a_job_is_named_and_nothing_else_comes_from_the_page(folder: Path):

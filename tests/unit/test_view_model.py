@@ -67,10 +67,10 @@ def folder(simulated: tuple[Path, np.ndarray], tmp_path: Path) -> Path:
 
 
 def client_of(folder: Path) -> TestClient:
-    library, tables = Library(folder / "results"), folder / "corrections"
+    library = Library(folder / "results")
     prompter = Prompter()
-    editing = Editing(library, tables, prompter, is_read_only=False)
-    teaching = teaching_of(library, tables, prompter, "true", load_segmenter)
+    editing = Editing(library, prompter, is_read_only=False)
+    teaching = teaching_of(library, prompter, "true", load_segmenter)
     app = make_app(library, "t", editing, teaching)
     return TestClient(app, base_url="http://127.0.0.1/t/api/")
 

@@ -36,9 +36,8 @@ LOOK = "c=0:ffffff:0:65535"
 
 def client_of(root: Path, *, read_only: bool = False) -> TestClient:
     library = Library(root)
-    tables, prompter = root.parent / "corrections", Prompter(is_off=True)
-    editing = Editing(library, tables, prompter, is_read_only=read_only)
-    app = make_app(library, TOKEN, editing, teaching_of(library, tables))
+    editing = Editing(library, Prompter(is_off=True), is_read_only=read_only)
+    app = make_app(library, TOKEN, editing, teaching_of(library))
     return TestClient(
         app, base_url=f"http://127.0.0.1:8000/{TOKEN}/", raise_server_exceptions=False
     )

@@ -51,8 +51,8 @@ class Discs:
         return [Instance(*crop(0, 0, side < 0.25), 1.0, 0.9)]
 
 
-def teaching_of(library, tables, prompter=None, command=None, load=None):
+def teaching_of(library, prompter=None, command=None, load=None):
     """Answers of the page about jobs, in the folder above the results."""
-    jobs = Jobs(library.root.parent, library.root, tables, command=command, steps=5)
+    jobs = Jobs(library.root.parent, library.root, None, command=command, steps=5)
     trial = Trial(load or (lambda weights: Discs()))
-    return Teaching(library, tables, jobs, prompter or Prompter(is_off=True), trial)
+    return Teaching(library, jobs, prompter or Prompter(is_off=True), trial)

@@ -46,6 +46,11 @@ SHEET = "sample\tassay\tpath\na\tmovie\t.\n"
         ),
         (
             "",
+            "sample\tassay\tpath\tcorrections\na\tmovie\t.\tsheet.tsv\n",
+            ["'a'", "sheet.tsv beside corrections/a.tracks.csv", "one table of corrections"],
+        ),
+        (
+            "",
             "sample\tassay\tpath\tcorrections\na\tmerfish\t.\tsheet.tsv\n",
             ["'a'", "corrections", "only movies"],
         ),
@@ -56,6 +61,8 @@ def test_it_is_named(
 ):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text(f"samples: sheet.tsv\n{config}\n")
+    (tmp_path / "corrections").mkdir()
+    (tmp_path / "corrections" / "a.tracks.csv").touch()
     (tmp_path / "sheet.tsv").write_text(sheet)
     result = snakemake("-n")
     assert result.returncode == 1

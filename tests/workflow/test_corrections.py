@@ -14,6 +14,7 @@ from harness import Snakemake
 
 import cellsam_core as cc
 from cellsam_core.corrections.outlines import outline_of
+from cellsam_core.corrections.result import corrections_table
 
 pytestmark = pytest.mark.workflow
 
@@ -30,15 +31,17 @@ def test_a_deleted_cell_is_in_no_result_and_a_lost_row_is_in_the_report(
     tissue.write(tmp_path / "raw")
     labels = tissue.labels.astype(np.uint32)
     tifffile.imwrite(tmp_path / "masks.tif", labels)
-    sheet = "sample\tassay\tpath\tmasks\ncortex\tmerfish\traw\tmasks.tif\n"
-    (tmp_path / "samples.tsv").write_text(sheet)
+    sheet = "sample\tassay\tpath\tmasks\tcell_corrections\n"
+    sheet += "cortex\tmerfish\t../raw\t../masks.tif\tmine.csv\n"
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "sheets/samples.tsv").write_text(sheet)
     gone = int(np.bincount(labels.ravel())[1:].argmax()) + 1
-    (tmp_path / "corrections").mkdir()
     rows = ["operation,frame,anchor,outline,other,serial"]
     rows.append(f"delete,0,{text_of(outline_of(labels == gone))},,,")
     rows.append("delete,0,1 1;3 1;3 3;1 3,,,")
-    (tmp_path / "corrections" / "cortex.cells.csv").write_text("\n".join(rows) + "\n")
-    result = snakemake("--config", "samples=samples.tsv")
+    mine = tmp_path / "sheets/mine.csv"
+    mine.write_text("\n".join(rows) + "\n")
+    result = snakemake("--config", "samples=sheets/samples.tsv")
     assert result.returncode == 0, result.stdout
     folder = tmp_path / "results" / "cortex"
     table = anndata.read_h5ad(folder / "3_cells/cells.h5ad")
@@ -50,3 +53,4 @@ def test_a_deleted_cell_is_in_no_result_and_a_lost_row_is_in_the_report(
     page = (folder / "4_report/report.html").read_text()
     assert "1 of 2 corrections of your table were carried out" in page
     assert faults_of(folder) == []
+    assert corrections_table(folder, "cells") == mine  # which the page then writes to

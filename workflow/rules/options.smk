@@ -181,12 +181,12 @@ def preprocess_flags(wildcards):
 
 def corrections_path(wildcards):
     """Input function: table of corrections of tracks of the sample, if it has one."""
-    return user_table(wildcards.sample, "corrections", "tracks")
+    return user_table(wildcards.sample, "tracks")
 
 
 def cell_corrections_path(wildcards):
     """Input function: table of corrections of cells of the sample, if it has one."""
-    return user_table(wildcards.sample, "cell_corrections", "cells")
+    return user_table(wildcards.sample, "cells")
 
 
 def final_masks(wildcards):
@@ -364,9 +364,18 @@ def finetune_flags(wildcards):
 
 
 def sample_config(wildcards):
-    """Params function: all settings of a sample, as JSON."""
+    """Params function: all settings of a sample, as JSON.
+
+    The paths of tables of corrections start at the folder of the run, where the page looks for them.
+    """
+    row = SAMPLES[wildcards.sample]
+    tables = {
+        column: given_path(wildcards.sample, column, row[column])
+        for column in SHEET_COLUMNS.values()
+        if column in row
+    }
     stages = CONFIG.sections_of(wildcards.sample, is_raw=is_raw(wildcards.sample))
-    return json.dumps({"sample": SAMPLES[wildcards.sample]} | stages, sort_keys=True)
+    return json.dumps({"sample": row | tables} | stages, sort_keys=True)
 
 
 def raw_path(wildcards):

@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from cellsam_core.config.schema import finds_nuclei
 from cellsam_core.config.sheet import load_config
+from cellsam_core.corrections.result import SHEET_COLUMNS
 from cellsam_core.errors import InputError
 
 ROOT = Path(
@@ -77,20 +78,30 @@ def may_have_vendor_cells(sample):
     return row["assay"] != "movie" and may_have_cells(CONFIG.sheet.parent / row["path"])
 
 
-def user_table(sample, column, kind):
+def user_table(sample, kind):
     """Return a table of corrections: that of the sheet, else the one beside the folder of results.
 
     Without either, the list of paths is empty.
     """
-    if column in SAMPLES[sample]:
-        return given_path(sample, column, SAMPLES[sample][column])
+    column = SHEET_COLUMNS[kind]
     path = f"{PREFIX}corrections/{sample}.{kind}.csv"
-    if not os.path.exists(path) or (kind == "tracks" and SAMPLES[sample]["assay"] != "movie"):
+    is_there = os.path.exists(path) and (kind == "cells" or SAMPLES[sample]["assay"] == "movie")
+    if column in SAMPLES[sample]:
+        given = given_path(sample, column, SAMPLES[sample][column])
+        # The page may have written the other one before it could know the table of the sheet.
+        if is_there and not os.path.samefile(path, given):
+            raise WorkflowError(
+                f"{CONFIG.sheet}, sample {sample!r}, {column}: found {given} beside {path}, expected"
+                " one table of corrections; put the rows of both into one, and remove the other, or"
+                " its name from the sheet"
+            )
+        return given
+    if not is_there:
         return []
     return os.path.abspath(path) if PREFIX else path
 
 
-CORRECTED = [sample for sample in SAMPLES if user_table(sample, "cell_corrections", "cells")]
+CORRECTED = [sample for sample in SAMPLES if user_table(sample, "cells")]
 for sample in SAMPLES:
     left = f"{PREFIX}results/{sample}/2_masks/corrected"
     # Reports and viewers would take the masks for those of this run.
