@@ -108,6 +108,7 @@ class Editing:
         locked = self._why_locked(sample)
         listed: dict[str, Any] = {"read_only": bool(locked), "locked": locked}
         listed |= {"seen": {}, "rows": {}, "taken_back": {}, "tables": []}
+        listed["knows_tables"] = sample.knows_tables
         for name, kind in KINDS.items():
             path = sample.tables[name]
             if name == "cells" or sample.results.is_movie:

@@ -93,6 +93,11 @@ class Sample:
         """Table that the run reads, as its record says, but that is not there; None without one."""
         return next((path for path in self._named if not path.is_file()), None)
 
+    @property
+    def knows_tables(self) -> bool:
+        """True unless the sample sheet may name other tables, which the first report records."""
+        return self._corrections is not None or (self.folder / PROVENANCE).is_file()
+
     @cached_property
     def _named(self) -> list[Path]:
         if self._corrections is not None:

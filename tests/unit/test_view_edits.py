@@ -457,6 +457,7 @@ def test_the_page_writes_to_the_tables_that_the_run_reads(folder: Path):
         "corrections/movie.tracks.csv",
         "corrections/movie.cells.csv",
     ]
+    assert not client.get("corrections").json()["knows_tables"]  # before the first report
     mine, cells = folder / "config/mine.csv", folder / "my cells.tsv"
     mine.parent.mkdir()
     mine.write_text(BY_HAND)
@@ -469,6 +470,7 @@ def test_the_page_writes_to_the_tables_that_the_run_reads(folder: Path):
     assert [row.operation for row in read_cell_corrections(cells)] == ["delete"]
     assert not (folder / "corrections").exists()
     listed = client.get("corrections").json()
+    assert listed["knows_tables"]
     assert listed["tables"] == ["config/mine.csv", f"{folder.name}/my cells.tsv"]
     assert len(listed["rows"]["tracks"]) == 2
 

@@ -26,8 +26,8 @@ export async function loadRows() {
 }
 
 function take(listed) {
-  const { rows, taken_back: back, seen, tables, read_only: readOnly, locked } = listed;
-  set({ rows: rows.tracks, cellRows: rows.cells, takenBack: [...back.tracks, ...back.cells], seen, tables, readOnly, locked });
+  const { rows, taken_back: back, seen, tables, knows_tables: knowsTables, read_only: readOnly, locked } = listed;
+  set({ rows: rows.tracks, cellRows: rows.cells, takenBack: [...back.tracks, ...back.cells], seen, tables, knowsTables, readOnly, locked });
 }
 
 /** Change a table, "tracks" or "cells". */
@@ -147,6 +147,7 @@ addPanel("side", () => {
   return html`<section class="panel" id="history"><h2>Corrections <small>${rows.length}</small></h2>
     ${state.readOnly ? html`<p class="hint">${state.locked}</p>` : null}
     ${rows.length ? html`<p class="hint">In ${names}. The results change when <code>snakemake</code> runs again.</p>` : html`<p class="hint">Choose a cell, Shift + click a second one, then use the buttons above the image. Corrections are written into ${names}.</p>`}
+    ${state.knowsTables ? null : html`<p class="hint">Before the first report, the page cannot know whether the sample sheet names other tables. If it does, the next run says so, and you put the rows into one.</p>`}
     ${foundAnyway(rows)}
     <table><tbody>${state.takenBack.slice(0, SHOWN).map((row) => html`<tr class="wait"><td>${wordOf(row)}</td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td colspan="2">taken back, until the next run</td></tr>`)}${rows.slice(0, shown).map((row) => html`<tr class=${row.waiting ? "wait" : ""} title=${row.lost ? `Not carried out: ${row.lost}` : ""}>
       <td><button class="quiet" onClick=${safely(() => look(row))}>${wordOf(row)}</button>${row.lost ? html` <strong class="problem">lost</strong>` : null}</td><td>${isMovie() ? `frame ${row.frame}` : ""}</td><td>${row.label ? `cell ${row.label}` : ""}</td>

@@ -27,6 +27,7 @@ export const state = {
   cellRows: [], // rows of the table of corrections of cells
   takenBack: [], // what the results have of rows that are no longer in the tables
   seen: {},
+  knowsTables: true, // false before the first report
   tables: [], // names of the tables of corrections
   proposal: null, // outline that is not accepted yet
   redrawn: null, // cell that is drawn anew
