@@ -40,6 +40,8 @@ class Outcome:
         IoU of the outline and the cell that was found; NaN for rows without a cell.
     reason
         Words that say why a row is lost; empty for others.
+    notes
+        What the row has done to other cells than its own, in words.
     """
 
     correction: CellCorrection
@@ -47,6 +49,7 @@ class Outcome:
     label: int
     iou: float
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def replay(plane: LabelPlane, one: CellCorrection, masks: str) -> Outcome:
@@ -139,13 +142,30 @@ def _redraw(plane: LabelPlane, one: CellCorrection) -> Outcome:
     found = _find(plane, one.anchor, "the anchor")
     region = _draw(plane, one.outline)
     plane.paint(plane.cell(found.label), 0)
-    neighbours = set(np.unique(plane.read(region.window)[region.mask]).tolist()) - {0}
+    neighbours = np.unique(plane.read(region.window)[region.mask]).tolist()
+    before = {label: plane.cell(label) for label in neighbours if label in plane.areas}
     plane.paint(region, found.label)
-    for label in sorted(neighbours & set(plane.areas)):
-        piece = plane.cell(label)
-        plane.paint(piece, 0, where=~largest_piece(piece.mask))
+    notes = [note for label, cell in before.items() if (note := _tidy(plane, label, cell))]
     plane.drawn.add(found.label)
-    return Outcome(one, True, found.label, found.iou)
+    return Outcome(one, True, found.label, found.iou, notes=tuple(notes))
+
+
+def _tidy(plane: LabelPlane, label: int, before: Region) -> str:
+    """Keep the largest part that an outline has left of each piece of a neighbour.
+
+    Returns what has become of the neighbour, in words; empty if it was trimmed only.
+    """
+    left = plane.read(before.window) == label
+    if not left.any():
+        return f"cell {label} is covered by the new outline and is gone"
+    pieces, n_pieces = ndimage.label(before.mask)
+    kept = np.zeros_like(left)
+    for k in range(1, n_pieces + 1):
+        kept |= largest_piece(left & (pieces == k))
+    if np.array_equal(kept, left):
+        return ""
+    plane.paint(before, 0, where=left & ~kept)
+    return f"cell {label} is cut by the new outline, and only its largest part is kept"
 
 
 def _complete(plane: LabelPlane, one: CellCorrection) -> Outcome:

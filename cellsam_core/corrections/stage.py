@@ -114,6 +114,9 @@ def correct(
         table = with_sample(outcome_table(outcomes), facts.sample)
         table.to_csv(listed, index=False, float_format="%.3f", lineterminator="\n")
         refuse_changed(corrections, read)
+    for done in outcomes:
+        for note in done.notes:
+            log.warning("%s: %s", done.correction.where, note)
     n_lost = int((table["found"] == "no").sum())
     log.info("%d corrections carried out, %d lost", len(table) - n_lost, n_lost)
     return open_labels(output / "masks.zarr"), table

@@ -75,7 +75,7 @@ def points_of(corners: object, sample: Sample, least: int) -> Points:
     return points
 
 
-def try_rows(sample: Sample, path: Path, new: Collection[str]) -> None:
+def try_rows(sample: Sample, path: Path, new: Collection[str]) -> list[str]:
     """Carry out the rows of the frames of new rows, as the workflow will; refuse what fails.
 
     Parameters
@@ -87,20 +87,30 @@ def try_rows(sample: Sample, path: Path, new: Collection[str]) -> None:
     new
         Ids of the new rows.
 
+    Returns
+    -------
+    list of str
+        What the new rows do to other cells than those that they mean.
+
     Raises
     ------
     InputError
         A row can't be carried out.
     """
     rows = read_cell_corrections(path)
+    notes: list[str] = []
     for frame in sorted({row.frame for row in rows if row.id in new}):
         plane = _plane(sample, frame)
         for one in rows:
             if one.frame != frame:
                 continue
             outcome = replay(plane, one, sample.automatic_checksum)
-            if one.id in new and not outcome.is_found:
+            if one.id not in new:
+                continue
+            if not outcome.is_found:
                 raise _refused(outcome.reason, "a correction that can be carried out")
+            notes += outcome.notes
+    return notes
 
 
 def rows_that_need(

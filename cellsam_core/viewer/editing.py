@@ -63,17 +63,18 @@ class Kind:
         Columns that tell a row without an id.
     check
         Function of a sample, the path of a table and the ids of its new rows that raises
-        InputError if the workflow can't carry them out.
+        InputError if the workflow can't carry them out. It returns what the user may not expect.
     """
 
     name: str
     columns: Sequence[str]
     by_hand: Sequence[str]
-    check: Callable[[Sample, Path, Collection[str]], None]
+    check: Callable[[Sample, Path, Collection[str]], list[str]]
 
 
-def _check_tracks(sample: Sample, path: Path, new: Collection[str]) -> None:
+def _check_tracks(sample: Sample, path: Path, new: Collection[str]) -> list[str]:
     refuse_on(sample.masks_checksum, read_corrections(path))
+    return []
 
 
 KINDS = {
@@ -147,13 +148,14 @@ class Editing:
             rows = [cell_edits.row_of(sample, checked, serial)]
         rows = _stamped(rows)
         new = {row["id"] for row in rows}
-        check = lambda table: kind.check(sample, table, new)  # noqa: E731
+        notes: list[str] = []
+        check = lambda table: notes.extend(kind.check(sample, table, new))  # noqa: E731
         n_old = len(read_rows(path, ()).pieces)
         try:
             append_rows(path, kind.columns, rows, seen=seen, check=check)
         except InputError as error:
             raise _for_the_page(error, path, n_old) from error
-        return JSONResponse({"written": rows, **self._listed(sample)})
+        return JSONResponse({"written": rows, "notes": notes, **self._listed(sample)})
 
     def _track_rows(self, sample: Sample, said: dict[str, Any]) -> list[Row]:
         action, source = said.get("action"), said.get("source", "image")

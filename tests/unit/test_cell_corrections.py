@@ -234,6 +234,22 @@ def test_redraw_wins_over_neighbours(tmp_path):
     np.testing.assert_array_equal(new == 6, bar)
     for neighbour in (5, 7):
         assert pieces_of(new == neighbour)[1] == 1
+    cut = "cell 7 is cut by the new outline, and only its largest part is kept"
+    assert outcome.notes == (cut,)  # cell 5 is only trimmed
+
+
+def test_redraw_leaves_alone_what_it_does_not_cut_and_names_what_it_covers(tmp_path):
+    labels = discs()
+    labels[labels == 7] = 5  # a cell in two pieces, as masks of one's own may have
+    wide = np.hypot(*(np.mgrid[:96, :96] - np.array([36, 36])[:, None, None])) < 17
+    whole = np.hypot(*(np.mgrid[:96, :96] - np.array([12, 36])[:, None, None])) < 11
+    row = {"operation": "redraw", "anchor": outline(labels, 6)}
+    new, (outcome,) = corrected(
+        tmp_path, labels, row | {"outline": format_points(outline_of(wide | whole))}
+    )
+    np.testing.assert_array_equal(new == 5, (labels == 5) & ~wide & ~whole)
+    assert pieces_of(new == 5)[1] == 2
+    assert outcome.notes == ("cell 2 is covered by the new outline and is gone",)
 
 
 def test_a_row_that_no_longer_fits_its_own_masks_is_an_error(tmp_path):

@@ -419,6 +419,15 @@ def test_a_row_that_another_one_needs_is_not_removed(folder: Path):
     assert client.request("DELETE", "corrections/cells/aa", json={"seen": seen}).status_code == 200
 
 
+def test_a_neighbour_that_a_new_outline_cuts_is_told(folder: Path):
+    client = client_of(folder)
+    across = [[100, 36], [190, 36], [190, 44], [100, 44]]  # the middle of cell 2
+    answer = post_cell(client, "redraw", label=4, outline=across)
+    assert answer.status_code == 200, answer.text
+    cut = "cell 2 is cut by the new outline, and only its largest part is kept"
+    assert answer.json()["notes"] == [cut]
+
+
 def test_masks_that_do_not_fit_their_table_are_told(folder: Path):
     masks = zarr.open_group(str(folder / "results/movie/2_masks/masks.zarr"), mode="r+")
     masks["0"][5] = 99

@@ -54,19 +54,19 @@ const words = (row) => {
 };
 
 /** Say what was written, and keep it for undo. */
-export function remember(table, written) {
+export function remember(table, { written, notes }) {
   done.push({ table, id: written[0].id });
   undone.length = 0;
-  const warning = written.map(warningOf).find(Boolean);
+  const warning = [...notes, ...written.map(warningOf)].filter(Boolean).join("; ");
   say(`Written: ${written.map(words).join("; ")}. Z takes it back.${warning ? ` Note: ${warning}.` : ""}`);
 }
 
 /** @param {string} action @param {Array<{frame: number, label: number}>} objects */
 export async function act(action, objects, source = "image") {
   const pairs = objects.map((o) => [o.frame, o.label]);
-  const { written } = await change("POST", "tracks", "", { action, objects: pairs, source });
-  remember("tracks", written);
-  return written;
+  const answer = await change("POST", "tracks", "", { action, objects: pairs, source });
+  remember("tracks", answer);
+  return answer.written;
 }
 
 /** What annotators overlook about divisions. */

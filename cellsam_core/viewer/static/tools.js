@@ -92,8 +92,7 @@ async function draw(box) {
 /** Write a row of the table of cells. */
 async function write(body) {
   const frame = state.shown;
-  const { written } = await change("POST", "cells", "", { frame, ...body });
-  remember("cells", written);
+  remember("cells", await change("POST", "cells", "", { frame, ...body }));
 }
 
 async function accept() {
