@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import shutil
 import time
 from pathlib import Path
@@ -336,6 +337,31 @@ def test_the_page_refuses_what_the_run_refuses_with_its_sentence(
         runs[kind]()
     told = str(error.value).partition("; ")[0].removeprefix(f"{path}, row 3: ")
     assert answer.json()["error"] == f"Nothing was written: {told.replace(f'{path}, ', '')}."
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_the_page_has_written_the_run_carries_out(folder: Path, tmp_path: Path, seed: int):
+    draw, client = random.Random(seed), client_of(folder)
+    for _ in range(15):
+        (x, y), (w, h) = (
+            [draw.uniform(0, 190), draw.uniform(0, 150)],
+            draw.choices(range(4, 60), k=2),
+        )
+        outline = [[x, y], [x + w, y], [x + w, y + h], [x, y + h]]
+        body = {"outline": outline, "cut": [outline[0], outline[2]]}
+        body |= dict(zip(("label", "other"), draw.choices(range(1, 6), k=2), strict=True))
+        post_cell(client, draw.choice(list(CELL_ACTIONS)), **body)
+        frame, (one, other) = draw.randint(2, 9), draw.choices(range(1, 6), k=2)
+        for action, later in {"unlink": None, "link": 1, "set-parent": 1, "merge": 0}.items():
+            if draw.random() < 0.3:
+                objects = [(frame, one)] + ([] if later is None else [(frame + later, other)])
+                post(client, action, *objects)
+    tables, masks = folder / "corrections", folder / "results/movie/2_masks"
+    files = (masks / "masks.zarr", masks / "cells.parquet")
+    _, outcomes = correct(*files, tables / "movie.cells.csv", tmp_path / "corrected")
+    assert len(outcomes) > 3
+    assert set(outcomes["found"]) == {"yes"}
+    assert len(track(files[0], corrections=tables / "movie.tracks.csv").outcomes) > 3
 
 
 def post_track(client: TestClient, action: str, objects: list[list[int]]):
