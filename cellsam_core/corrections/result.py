@@ -7,7 +7,6 @@ from pathlib import Path
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import natural_key
-from cellsam_core.files.tables import table_errors
 
 MANIFEST = "0_manifest.json"
 PROVENANCE = "provenance.json"
@@ -97,6 +96,9 @@ def named_table(sample: Path, kind: str) -> Path | None:
     InputError
         The record of the run can't be read.
     """
+    # The workflow's rules read this file in every job, and pandas takes time to import.
+    from cellsam_core.files.tables import table_errors
+
     path = sample / PROVENANCE
     if not path.is_file():
         return None

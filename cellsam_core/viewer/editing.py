@@ -149,7 +149,10 @@ class Editing:
         rows = _stamped(rows)
         new = {row["id"] for row in rows}
         notes: list[str] = []
-        check = lambda table: notes.extend(kind.check(sample, table, new))  # noqa: E731
+
+        def check(table: Path) -> None:
+            notes.extend(kind.check(sample, table, new))
+
         n_old = len(read_rows(path, ()).pieces)
         try:
             append_rows(path, kind.columns, rows, seen=seen, check=check)
