@@ -166,7 +166,7 @@ def test_the_model_is_taught_and_its_new_weights_are_tried(
         drag_region(tab, 10, 10, "1")
         drag_region(tab, 10, 85, "1 1")
         panel = page.locator("#teach")
-        assert "2 regions, 2 cells" in panel.inner_text()
+        panel.get_by_text("2 regions, 2 cells").wait_for()
         assert panel.get_by_text("held out", exact=True).count() == 1
         page.get_by_role("button", name="fine-tune").click()
         tab.wait(job="finetune done")
