@@ -15,6 +15,7 @@ from scipy import ndimage
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.tables import table_errors, with_sample
+from cellsam_core.statistics import median_diameter
 from cellsam_core.traces.files import (
     Responses,
     ratios_of,
@@ -244,6 +245,6 @@ def _far_from_cells(labels: NDArray[Any]) -> NDArray[np.bool_]:
     areas = np.bincount(labels.ravel())[1:]
     if not areas.any():
         return np.zeros(labels.shape, bool)
-    diameter_px = float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi))
+    diameter_px = median_diameter(areas[areas > 0])
     distance_px = ndimage.distance_transform_edt(labels == 0)
     return np.asarray(distance_px > EMPTY_DIAMETERS * diameter_px)

@@ -8,6 +8,7 @@ import numpy as np
 
 from cellsam_core.segmentation.seams import seam_ratio
 from cellsam_core.segmentation.tiles import recorded_plan
+from cellsam_core.statistics import median_diameter
 from cellsam_core.verdict import limits
 from cellsam_core.verdict.checks import Check, Measure
 
@@ -76,7 +77,7 @@ def size_measures(
     if cells is None or cells.empty:
         return [Measure(limits.SIZE_FACTOR, None, NO_CELLS)]
     area = cells["area_px"].to_numpy(np.float64)
-    diameter = float(np.sqrt(4 * np.median(area) / np.pi))
+    diameter = median_diameter(area)
     share = 100 * diameter / min(shape_yx)
     said = f"The median diameter, {diameter:.0f} px, is {share:.0f} % of the side of the image."
     measures = [

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cellsam_core.files.tables import table_errors
+from cellsam_core.statistics import median_diameter
 from cellsam_core.traces.files import read_options
 from cellsam_core.verdict.cells import COLUMNS, cell_checks
 from cellsam_core.verdict.checks import Verdict, too_few_made
@@ -24,8 +23,6 @@ from cellsam_core.verdict.tissue import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cellsam_core.verdict.checks import Check
     from cellsam_core.verdict.evidence import Evidence
 
@@ -47,7 +44,7 @@ def verdict_of(results: Evidence) -> Verdict:
     """
     manifest = results.manifest
     cells = results.table(f"{results.masks_folder}/cells.parquet", COLUMNS)
-    diameter = median_diameter(cells)
+    diameter = None if cells is None or cells.empty else median_diameter(cells["area_px"])
     checks = cell_checks(results, cells)
     numbers: dict[str, Any] = {"cells": None if cells is None else len(cells)}
     if manifest.assay == "movie":
@@ -58,13 +55,6 @@ def verdict_of(results: Evidence) -> Verdict:
     few = too_few_made(checks)
     checks = [*([] if few is None else [few]), *checks]
     return Verdict(manifest.sample, manifest.assay, tuple(checks), numbers | counted)
-
-
-def median_diameter(cells: pd.DataFrame | None) -> float | None:
-    """Return the diameter in pixels of a disc of the median area; None without cells."""
-    if cells is None or cells.empty:
-        return None
-    return float(np.sqrt(4 * cells["area_px"].median() / np.pi))
 
 
 def movie_checks(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cellsam_core.reporting.page import Picture
 from cellsam_core.reporting.pictures.images import Window, outlines, overlay, read_window, stretch
+from cellsam_core.statistics import median_diameter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,8 +151,8 @@ def _densities(cells: pd.DataFrame, n_frames: int) -> pd.Series[float]:
 
 def crop_side(cells: pd.DataFrame) -> int:
     """Return the side of the crops in pixels: six diameters of the median cell."""
-    diameter = float(np.sqrt(4 * cells["area_px"].median() / np.pi))
-    return int(np.clip(round(SIDE_DIAMETERS * diameter), *SIDE_LIMITS_PX))
+    side_px = SIDE_DIAMETERS * median_diameter(cells["area_px"])
+    return int(np.clip(round(side_px), *SIDE_LIMITS_PX))
 
 
 def window_at(place: Place, shape_yx: tuple[int, int], side_px: int) -> Window:
