@@ -9,7 +9,7 @@ from segment_anything.modeling.image_encoder import Block as PlainBlock
 from torch.nn import functional as F
 
 from cellsam_core.models import PRESET_NAMES
-from cellsam_core.segmentation.vit_b import anchor_detr, encoder
+from cellsam_core.segmentation.vit_b import anchor_detr, encoder, products
 from cellsam_core.segmentation.vit_b.anchor_detr import RCDA, SelfAttention, sine_embedding
 from cellsam_core.segmentation.vit_b.checkpoint import lower
 from cellsam_core.segmentation.vit_b.inputs import detector_input, encoder_input, to_square
@@ -29,7 +29,7 @@ def randomise(module: torch.nn.Module, scale: float = 0.05) -> torch.nn.Module:
 @pytest.mark.parametrize("windowed", [False, True])
 def test_block_is_that_of_segment_anything(monkeypatch, windowed):
     monkeypatch.setattr(encoder, "GRID", 20)
-    monkeypatch.setattr(encoder, "QUERIES_AT_ONCE", 100)
+    monkeypatch.setattr(products, "LOGITS_ON_CPU", 20**2 * 100)
     size = 14 if windowed else 20
     ours = randomise(encoder.Block(size))
     plain = PlainBlock(
@@ -44,6 +44,27 @@ def test_block_is_that_of_segment_anything(monkeypatch, windowed):
     x = torch.randn((2, 20, 20, 768), generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         torch.testing.assert_close(ours(x), plain.eval()(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [14, 64])
+def test_attention_by_products_is_that_of_the_kernel(size):
+    layer = randomise(encoder.Attention(size))
+    generator = torch.Generator().manual_seed(1)
+    q, k, v = torch.randn((3, 2, 12, size * size, 64), generator=generator)
+    with torch.inference_mode():
+        exact = layer._widened(q, k, v)
+        torch.testing.assert_close(layer._by_products(q, k, v), exact, rtol=1e-4, atol=1e-5)
+        low = layer.bfloat16()._by_products(*(x.bfloat16() for x in (q, k, v)))
+        error = (low.float() - exact).abs().mean() / exact.abs().mean()
+    assert low.dtype == torch.bfloat16
+    assert error < 0.02
+
+
+@pytest.mark.parametrize("has_matrix_units", [False, True])
+def test_the_kernel_is_used_where_it_is_fast(monkeypatch, has_matrix_units):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_matrix_units})
+    assert products.are_faster(torch.zeros(1, dtype=torch.bfloat16)) is not has_matrix_units
+    assert not products.are_faster(torch.zeros(1))
 
 
 def test_rcda_weights_are_products_of_a_row_and_a_column_softmax(monkeypatch):

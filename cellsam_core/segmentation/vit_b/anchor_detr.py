@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cellsam_core.segmentation.vit_b import products
 from cellsam_core.segmentation.vit_b.encoder import GRID, INPUT_PX, WIDTH, ImageEncoder
 
 N_QUERIES = 3500
@@ -122,8 +123,12 @@ class SelfAttention(nn.Module):
                 inputs, self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True
             )
         )
-        attended = F.scaled_dot_product_attention(_heads(q)[None], _heads(k)[None], _heads(v)[None])
-        out: Tensor = self.out_proj(attended[0].transpose(0, 1).flatten(1))
+        q, k, v = _heads(q), _heads(k), _heads(v)
+        if products.are_faster(q):
+            attended = products.attend(q, k, v)
+        else:
+            attended = F.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+        out: Tensor = self.out_proj(attended.transpose(0, 1).flatten(1))
         return out.to(query.dtype)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cellsam_core.segmentation.lean_imports import LayerNorm2d, MLPBlock
+from cellsam_core.segmentation.vit_b import products
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +35,6 @@ NECK_WIDTH = 256
 
 LANES = 32
 """Multiple that widths of attention are rounded up to, because matrix units need it."""
-
-QUERIES_AT_ONCE = 1024
-"""Queries of one head of global attention, whose 16 MB stay in the cache."""
 
 
 class PatchEmbed(nn.Module):
@@ -78,7 +76,9 @@ class Attention(nn.Module):
     def _global(self, x: Tensor) -> Tensor:
         n = x.shape[0]
         q, k, v = self.qkv(x).view(n, GRID * GRID, 3, N_HEADS, HEAD_WIDTH).permute(2, 0, 3, 1, 4)
-        attend = self._banded if x.dtype == torch.float32 else self._widened
+        # In float32 the kernel is slower, too, and widened it needs more operations.
+        by_products = x.dtype == torch.float32 or products.are_faster(x)
+        attend = self._by_products if by_products else self._widened
         attended = attend(q, k, v).transpose(1, 2).reshape(n, GRID, GRID, WIDTH)
         projected: Tensor = self.proj(attended)
         return projected
@@ -95,7 +95,8 @@ class Attention(nn.Module):
         q, k, v = windows.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(
             3, n * down * across, N_HEADS, WINDOW * WINDOW, HEAD_WIDTH
         )
-        out = self._widened(q, k, v).view(n, down, across, N_HEADS, WINDOW, WINDOW, HEAD_WIDTH)
+        attend = self._by_products if products.are_faster(x) else self._widened
+        out = attend(q, k, v).view(n, down, across, N_HEADS, WINDOW, WINDOW, HEAD_WIDTH)
         whole = out.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, down * WINDOW, across * WINDOW, WIDTH)
         # Of what is not contiguous, a linear layer would copy its weights for every row.
         projected: Tensor = self.proj(whole[:, :height, :GRID].contiguous())
@@ -117,26 +118,12 @@ class Attention(nn.Module):
         values = F.pad(v, (0, 2 * self.size + rest))
         return F.scaled_dot_product_attention(queries, keys, values, scale=1.0)[..., :HEAD_WIDTH]
 
-    def _banded(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Add the bias band by band, with a third of the operations and more memory traffic.
-
-        Shapes are those of :meth:`_widened`.
-        """
-        out = torch.empty_like(q)
-        rows = QUERIES_AT_ONCE // GRID
-        bias = q.new_empty(1, 1, QUERIES_AT_ONCE, GRID, GRID)
-        for image in range(len(q)):
-            for head in range(N_HEADS):
-                one = (slice(image, image + 1), slice(head, head + 1))
-                by_row, by_column = self._relative(q[one])
-                keys, values = k[one].contiguous(), v[one].contiguous()
-                for first in range(0, GRID, rows):
-                    part = slice(first * GRID, (first + rows) * GRID)
-                    torch.add(by_row[:, :, part, :, None], by_column[:, :, part, None], out=bias)
-                    out[(*one, part)] = F.scaled_dot_product_attention(
-                        q[(*one, part)], keys, values, bias.flatten(3)
-                    )
-        return out
+    def _by_products(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Add the relative positions to the logits; shapes are those of :meth:`_widened`."""
+        by_row, by_column = self._relative(q)
+        places = by_row.flatten(0, 1), by_column.flatten(0, 1)
+        attended = products.attend(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), places)
+        return attended.view_as(q)
 
     def _relative(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """Return the bias that each query adds to the logits of every key row and key column.
