@@ -16,8 +16,8 @@ import numpy as np
 import cellsam_core as cc
 from cellsam_core.corrections.cells_table import CellCorrection
 from cellsam_core.corrections.outlines import outline_of
+from cellsam_core.corrections.plane import plane_of
 from cellsam_core.corrections.replay import replay
-from cellsam_core.corrections.stage import _plane
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 from cellsam_core.simulation.cells import render_field
 
@@ -91,7 +91,7 @@ def judge(
     truth: np.ndarray, before: np.ndarray, after: np.ndarray, rows: list[CellCorrection]
 ) -> tuple[str, ...]:
     """Replay the rows; count those found, those on a wrong cell, and those listed as lost."""
-    plane = _plane(after, (), measure_cells(LabelArray(after)))
+    plane = plane_of(after, (), measure_cells(LabelArray(after)))
     n_found = n_wrong = n_lost = 0
     for row in rows:
         shown = after.copy()
