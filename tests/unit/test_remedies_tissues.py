@@ -58,6 +58,17 @@ def image(name: str, *shape: int, dtype: str = "uint16") -> Edit:
     )
 
 
+def z_stack(name: str, n_planes: int) -> Edit:
+    """Write an image whose z planes are inside of it."""
+    planes = np.zeros((n_planes, 40, 60), np.uint16)
+    return lambda folder: tifffile.imwrite(
+        folder / name, planes, imagej=True, metadata={"axes": "ZYX"}
+    )
+
+
+NUMBERED = ("dapi_z0", "dapi_z1", "polyT_z0", "polyT_z1")
+
+
 def remove(name: str) -> Edit:
     return lambda folder: (folder / name).unlink()
 
@@ -222,6 +233,32 @@ CASES: list[tuple[str, Edit | None, dict[str, Any], str, Edit | None, dict[str, 
         "export all planes alike",
         RESTORE,
         PIXEL | {"z_policy": "max"},
+    ),
+    (
+        "generic",
+        both(
+            z_stack("dapi.tif", 3), z_stack("polyT.tif", 2), *(remove(f"{n}.tif") for n in NUMBERED)
+        ),
+        PIXEL,
+        "fill the column channels",
+        None,
+        PIXEL | {"channels": ["dapi"]},
+    ),
+    (
+        "generic",
+        z_stack("dapi_z0.tif", 3),
+        PIXEL,
+        "save the maximum projection",
+        image("dapi_z0.tif"),
+        PIXEL,
+    ),
+    (
+        "resolve",
+        z_stack("A1-1_DAPI.tiff", 3),
+        {},
+        "save the maximum projection",
+        image("A1-1_DAPI.tiff"),
+        {},
     ),
     (
         "generic",

@@ -418,6 +418,33 @@ def test_projection_of_a_generic_folder(tmp_path):
     assert [p.also for p in found.planes[0]] == [(str(tmp_path / "polyT_z1.tif"),)]
 
 
+@pytest.mark.parametrize("of_each_stain", [True, False])
+def test_z_planes_inside_the_files_of_a_generic_folder(tmp_path, of_each_stain):
+    stack = np.arange(3 * 2 * 40 * 60, dtype=np.uint16).reshape(3, 2, 40, 60)
+    scale = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    if of_each_stain:
+        for c, name in enumerate(("DAPI", "PolyT")):
+            tifffile.imwrite(
+                tmp_path / f"{name}.ome.tif", stack[:, c], metadata=scale | {"axes": "ZYX"}
+            )
+    else:
+        named = scale | {"axes": "ZCYX", "Channel": {"Name": ["DAPI", "PolyT"]}}
+        tifffile.imwrite(tmp_path / "stains.ome.tif", stack, metadata=named)
+    text = "x_px,y_px,z,gene\n0,0,0,Gad1\n59,39,1,Gad1\n30,9,2,Gad1\n"
+    (tmp_path / "transcripts.csv").write_text(text)
+
+    middle = inspect(tmp_path)
+    assert middle.warnings[0].startswith("Cells are segmented on z plane 1 of 3;")
+    assert rows(middle)["z"] == [0, 1, 2]
+    np.testing.assert_array_equal(read_frame(middle, 0), stack[1])
+    np.testing.assert_array_equal(read_frame(inspect(tmp_path, z_plane=0), 0), stack[0])
+    np.testing.assert_array_equal(read_frame(inspect(tmp_path, z_policy="max"), 0), stack[2])
+    one = inspect(tmp_path, z_policy="one")
+    assert rows(one)["z"] == [1]
+    with pytest.raises(InputError, match="expected a plane out of 0, 1, 2"):
+        inspect(tmp_path, z_plane=3)
+
+
 @pytest.mark.parametrize("choice", [{"z_plane": 1}, {"z_policy": "one"}, {"z_policy": "most"}])
 def test_planes_are_not_chosen_where_there_are_none(tmp_path, choice):
     with pytest.raises(InputError, match="z_p"):

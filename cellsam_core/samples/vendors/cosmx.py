@@ -16,7 +16,6 @@ import tifffile
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.planes import READ_ERRORS, unreadable
-from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import matrix_in
 from cellsam_core.samples.table_rows import TABLE_SUFFIXES, column_names, iter_columns
 from cellsam_core.samples.transcripts import find_columns
@@ -32,6 +31,7 @@ from cellsam_core.samples.vendors.cosmx_fields import add_positions, lay_out, me
 from cellsam_core.samples.vendors.kits import COSMX, roles_in_kit
 from cellsam_core.samples.vendors.stains import one_file
 from cellsam_core.samples.vendors.tables import TRANSCRIPTS
+from cellsam_core.samples.vendors.zplanes import read_flat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +142,7 @@ def _mirror(stains: Stains, choices: Choices) -> tuple[float | None, float | Non
 
 def _stains(image: Path, choices: Choices) -> Stains:
     names = _channel_names(image)
-    stack = read_stack(image, n_channels=len(names or choices.channels or []) or None)
+    stack = read_flat(image, len(names or choices.channels or []) or None)
     if not names and not stack.channels and len(stack.planes[0]) == 1:
         # Its file is named by its field, which is no name of a stain.
         names = list(choices.channels or [])[:1] or [UNNAMED]

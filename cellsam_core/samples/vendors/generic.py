@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
@@ -27,10 +28,22 @@ from cellsam_core.samples.vendors.stains import (
     split_z,
 )
 from cellsam_core.samples.vendors.tables import transcript_table, vendor_polygons
-from cellsam_core.samples.vendors.zplanes import choose_planes, keep_plane, plane_warnings, project
+from cellsam_core.samples.vendors.zplanes import (
+    choose_planes,
+    count_planes,
+    in_file,
+    keep_plane,
+    plane_warnings,
+    project,
+    read_flat,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from cellsam_core.files.image_stack import Stack
+    from cellsam_core.samples.vendors.contract import Stains
 
 
 def fits(folder: Path) -> bool:
@@ -52,7 +65,32 @@ def read(folder: Path, choices: Choices) -> Found:
     small = [file.name for file in files if is_thumbnail(file)]
     images, masks = split_masks([f for f in files if f.name not in small], choices.channels)
     by_stain = _images(folder, images)
-    every_plane = set().union(*by_stain.values())
+    stains, planes, shown = _stains(folder, by_stain, choices)
+    transform_path = beside_images(folder, TRANSFORM_NAME)
+    table = transcript_table(folder)
+    boundaries, warnings = vendor_polygons(folder)
+    return Found(
+        stains,
+        table,
+        um_to_px=None if transform_path is None else read_transform(transform_path),
+        pixel_size_um=choices.pixel_size_um or stains.pixel_size_um,
+        keep=keep_plane(table, choices, planes, shown),
+        boundaries=boundaries,
+        panel=panel_in(folder),
+        warnings=[
+            *plane_warnings(choices, planes, len(shown)),
+            *warnings,
+            *masks,
+            *not_read(small, "they are thumbnails by their names"),
+        ],
+    )
+
+
+def _stains(
+    folder: Path, by_stain: dict[str, dict[int, Path]], choices: Choices
+) -> tuple[Stains, list[int], set[int]]:
+    """Read the stains of the chosen z planes; also these planes, and all that there are."""
+    shown = set().union(*by_stain.values())
     shared = set.intersection(*(set(planes) for planes in by_stain.values()))
     if not shared:
         raise InputError(
@@ -61,33 +99,30 @@ def read(folder: Path, choices: Choices) -> Found:
             expected="the same planes of every stain",
             remedy="add the missing images or remove those of the other planes",
         )
-    planes = choose_planes(folder, shared, choices)
-    if len(by_stain) == 1:
-        (by_z,) = by_stain.values()
-        stack = read_stack(by_z[planes[0]], n_channels=len(choices.channels or []) or None)
-        stains, chosen = one_file(stack, choices.channels), by_stain
-    else:
+    chosen, n_channels = by_stain, len(choices.channels or []) or None
+    join: Callable[[Mapping[str, Stack]], Stains] = one_file_a_stain
+    if len(by_stain) > 1:
         names = select(folder, sorted(by_stain), choices.channels)
-        chosen = {name: by_stain[name] for name in names}
-        stains = one_file_a_stain({name: read_stack(chosen[name][planes[0]]) for name in names})
-    transform_path = beside_images(folder, TRANSFORM_NAME)
-    table = transcript_table(folder)
-    boundaries, warnings = vendor_polygons(folder)
-    return Found(
-        project(stains, chosen, planes),
-        table,
-        um_to_px=None if transform_path is None else read_transform(transform_path),
-        pixel_size_um=choices.pixel_size_um or stains.pixel_size_um,
-        keep=keep_plane(table, choices, planes, every_plane),
-        boundaries=boundaries,
-        panel=panel_in(folder),
-        warnings=[
-            *plane_warnings(choices, planes, len(every_plane)),
-            *warnings,
-            *masks,
-            *not_read(small, "they are thumbnails by their names"),
-        ],
-    )
+        chosen, n_channels = {name: by_stain[name] for name in names}, None
+    else:
+        join = partial(_only_file, channels=choices.channels)
+    if shown == {0}:
+        files = {name: by_z[0] for name, by_z in chosen.items()}
+        shown = set(range(count_planes(files.values(), n_channels)))
+        planes = choose_planes(folder, shown, choices)
+        stacks = {
+            name: read_stack(file, n_channels=n_channels, z=in_file(planes))
+            for name, file in files.items()
+        }
+        return join(stacks), planes, shown
+    planes = choose_planes(folder, shared, choices)
+    stacks = {name: read_flat(by_z[planes[0]], n_channels) for name, by_z in chosen.items()}
+    return project(join(stacks), chosen, planes), planes, shown
+
+
+def _only_file(stacks: Mapping[str, Stack], channels: Sequence[str] | None) -> Stains:
+    (stack,) = stacks.values()
+    return one_file(stack, channels)
 
 
 def _images(folder: Path, files: list[Path]) -> dict[str, dict[int, Path]]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import natural_key
-from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import matrix_in, panel_in
 from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.transform import check_transform, read_transform
@@ -26,7 +25,13 @@ from cellsam_core.samples.vendors.contract import (
 )
 from cellsam_core.samples.vendors.stains import not_read, one_file_a_stain, select
 from cellsam_core.samples.vendors.tables import transcript_table, vendor_polygons
-from cellsam_core.samples.vendors.zplanes import choose_planes, keep_plane, plane_warnings, project
+from cellsam_core.samples.vendors.zplanes import (
+    choose_planes,
+    keep_plane,
+    plane_warnings,
+    project,
+    read_flat,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +74,7 @@ def read(folder: Path, choices: Choices) -> Found:
                     expected=f"plane {z} of every stain",
                     remedy="copy the file from the instrument or leave the stain out of channels",
                 )
-    stains = one_file_a_stain({name: read_stack(files[name][planes[0]]) for name in names})
+    stains = one_file_a_stain({name: read_flat(files[name][planes[0]]) for name in names})
     transform_path = beside_images(folder, TRANSFORM_NAME)
     if transform_path is None:
         raise InputError(

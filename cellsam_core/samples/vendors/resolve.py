@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.table_rows import RESOLVE_SUFFIX
 from cellsam_core.samples.vendors.contract import (
     Choices,
@@ -18,6 +17,7 @@ from cellsam_core.samples.vendors.contract import (
     refuse_z,
 )
 from cellsam_core.samples.vendors.stains import not_read, one_file_a_stain, select, split_masks
+from cellsam_core.samples.vendors.zplanes import read_flat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ def read(folder: Path, choices: Choices) -> Found:
     if not images:
         raise no_images(folder, f"{region}_DAPI.tiff")
     names = select(folder, list(images), choices.channels)
-    stains = one_file_a_stain({name: read_stack(images[name]) for name in names})
+    stains = one_file_a_stain({name: read_flat(images[name]) for name in names})
     size, warnings = choices.pixel_size_um or stains.pixel_size_um, []
     if size is None:
         size = PIXEL_SIZE_UM

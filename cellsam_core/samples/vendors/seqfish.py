@@ -14,7 +14,6 @@ import re
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import matrix_in
 from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.vendors.contract import (
@@ -26,6 +25,7 @@ from cellsam_core.samples.vendors.contract import (
     refuse_z,
 )
 from cellsam_core.samples.vendors.stains import one_file
+from cellsam_core.samples.vendors.zplanes import read_flat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def read(folder: Path, choices: Choices) -> Found:
     table = tables[roi]
     dapi = f"DAPI image of {roi}, {_names(table, 'DAPI')[0]}.tiff"
     image = only(folder, _images(table, "DAPI"), dapi, remedy)
-    stains = one_file(read_stack(image), choices.channels, ["DAPI"])
+    stains = one_file(read_flat(image), choices.channels, ["DAPI"])
     masks = _images(table, "Segmentation") or _images(table, "CellMask")
     return Found(
         stains,

@@ -19,7 +19,6 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.image_stack import Stack
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import READ_ERRORS, unreadable
-from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.table_rows import column_names
 from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.vendors.contract import (
@@ -33,6 +32,7 @@ from cellsam_core.samples.vendors.contract import (
 )
 from cellsam_core.samples.vendors.kits import XENIUM, roles_in_kit
 from cellsam_core.samples.vendors.stains import one_file, one_file_a_stain, select
+from cellsam_core.samples.vendors.zplanes import read_flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,7 @@ def _stains(image: Path, channels: Sequence[str] | None) -> Stains:
             f"the sample sheet with stains whose files are there: {','.join(there)}",
         )
     if all(file.is_file() for file in files.values()):
-        stack = read_stack(image)
+        stack = read_flat(image)
         return one_file(stack, channels, ["DAPI"] if len(stack.planes[0]) == 1 else None)
     chosen = select(image, list(files), wanted)
     return one_file_a_stain({name: _first_page(files[name]) for name in chosen})

@@ -8,16 +8,79 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.image_stack import ZChoice
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.table_rows import iter_columns
 from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.vendors.stains import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from cellsam_core.files.image_stack import Stack
     from cellsam_core.samples.vendors.contract import Choices, Stains
+
+
+def count_planes(files: Iterable[Path], n_channels: int | None = None) -> int:
+    """Count the z planes that each of some images holds inside; 1 where they have no z axis.
+
+    Parameters
+    ----------
+    files
+        Images of one sample, at least one.
+    n_channels
+        Number of channels that the sample sheet names.
+
+    Raises
+    ------
+    InputError
+        An image can't be read, or has another number of planes than the first.
+    """
+    counts = {file: _depth(read_stack(file, n_channels=n_channels, z=MAX)) for file in files}
+    (first, n_planes), *others = counts.items()
+    for file, n in others:
+        if n != n_planes:
+            raise InputError(
+                file,
+                found=f"{n} z planes",
+                expected=f"{n_planes}, as in {first.name}",
+                remedy="export the same planes of all stains, or fill the column channels of the "
+                "sample sheet with stains that are alike, which leaves out the others",
+            )
+    return n_planes
+
+
+def read_flat(path: Path, n_channels: int | None = None) -> Stack:
+    """Read the header of an image whose format has no z planes inside.
+
+    Raises
+    ------
+    InputError
+        It can't be read, or has a z axis.
+    """
+    stack = read_stack(path, n_channels=n_channels, z=MAX)
+    if _depth(stack) > 1:
+        raise InputError(
+            path,
+            found=f"a z axis of {_depth(stack)} planes",
+            expected="one plane of each stain in this file",
+            remedy="save the maximum projection or the sharpest plane in its place",
+        )
+    return stack
+
+
+def in_file(planes: Sequence[int]) -> ZChoice:
+    """Choose the same planes inside a file."""
+    return MAX if len(planes) > 1 else ZChoice("one", planes[0])
+
+
+MAX = ZChoice("max")
+
+
+def _depth(stack: Stack) -> int:
+    """Count the z planes that went into the maximum projection."""
+    return 1 + len(stack.planes[0][0].stack)
 
 
 def choose_planes(
@@ -71,10 +134,10 @@ def project(
         return stains
     others: dict[str, list[str]] = {}
     for stain, by_z in files.items():
-        first = read_stack(by_z[planes[0]])
+        first = read_flat(by_z[planes[0]])
         also = others[first.planes[0][0].path] = []
         for z in planes[1:]:
-            stack = read_stack(by_z[z])
+            stack = read_flat(by_z[z])
             if describe(stack) != describe(first) or len(stack.planes[0]) != len(first.planes[0]):
                 raise InputError(
                     stack.path,
