@@ -13,6 +13,7 @@ from cellsam_core.decoding.decode_field import SPOTS_NAME
 from cellsam_core.decoding.decoded import DecodedWriter
 from cellsam_core.decoding.positions import BEAD, Points, refine_positions
 from cellsam_core.decoding.seams import owned_calls
+from cellsam_core.decoding.stage_axes import check_positions
 from cellsam_core.mosaic import Mosaic
 from cellsam_core.samples.placement import refuse_scattered
 
@@ -57,12 +58,14 @@ def place_fields(
     Raises
     ------
     InputError
-        The fields are scattered so far that they can't be of one sample.
+        The fields are scattered so far that they can't be of one sample, or what they show in
+        their overlaps contradicts their positions.
     """
     positions = np.array([field.origin_um for field in raw.fields])
     refuse_scattered(path, positions / raw.pixel_size_um, raw.shape_yx)
     stage = Mosaic.from_positions(list(map(tuple, positions)), raw.shape_yx, raw.pixel_size_um)
     found = refine_positions(stage, points_of, stage_error_px)
+    check_positions(path, stage, points_of, stage_error_px, found)
     # The layout of the stage is rounded to pixels; the corrections are against that.
     low = positions.min(axis=0)
     rounded = low + stage.offset_yx[:, ::-1] * raw.pixel_size_um

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,8 @@ from cellsam_core.decoding.open_raw import open_raw
 from cellsam_core.decoding.options import DecodeOptions
 from cellsam_core.decoding.positions import Link, Points, refine_positions, solve
 from cellsam_core.decoding.stage import decode_batch
-from cellsam_core.mosaic import Layout
+from cellsam_core.decoding.stage_axes import check_positions
+from cellsam_core.mosaic import Layout, Mosaic
 from cellsam_core.simulation.options import RawRoundsOptions
 from cellsam_core.simulation.rounds import mhd4_codebook, render
 
@@ -277,3 +279,51 @@ def test_options_of_rounds_need_rounds(tmp_path):
 
     follow(run, "add --raw-rounds", then=lambda: run("--raw-rounds"))
     assert any((tmp_path / "x").iterdir())
+
+
+WAYS = {
+    "x, -y": lambda xy: xy * [1, -1],
+    "-x, y": lambda xy: xy * [-1, 1],
+    "-x, -y": lambda xy: -xy,
+    "y, x": lambda xy: xy[:, ::-1],
+    "-y, x": lambda xy: xy[:, ::-1] * [1, -1],
+}
+"""What puts positions right, and how they were made wrong."""
+
+
+@pytest.mark.parametrize("right", list(WAYS))
+def test_the_axes_of_the_stage_are_tested_by_overlaps(raw, tmp_path, right):
+    folder = tmp_path / "raw"
+    shutil.copytree(raw, folder)
+    positions = np.loadtxt(folder / "positions.csv", delimiter=",")
+
+    def write(xy):
+        np.savetxt(folder / "positions.csv", xy, delimiter=",")
+
+    write(WAYS[right](positions))
+    follow(
+        lambda: cc.decode(folder, tmp_path / "out"),
+        f"write {right} in the place of x, y",
+        lambda: write(positions),
+    )
+
+
+def test_fields_upon_one_another_are_refused(raw, tmp_path):
+    folder = tmp_path / "raw"
+    shutil.copytree(raw, folder)
+    positions = np.loadtxt(folder / "positions.csv", delimiter=",")
+    np.savetxt(folder / "positions.csv", positions / 1000, delimiter=",")
+    follow(
+        lambda: cc.decode(folder, tmp_path / "out"),
+        "multiply the values by 1000",
+        lambda: np.savetxt(folder / "positions.csv", positions, delimiter=","),
+    )
+    assert not list(tmp_path.glob("out.*"))
+
+
+def test_a_large_slide_of_few_molecules_is_not_doubted():
+    for density in (0.001, 0.003, 0.02):
+        points, layout, _ = slide(5, 10.0, density=density)
+        stage = Mosaic(layout.offset_yx, layout.field_shape_yx, (0.0, 0.0), 1.0)
+        found = refine_positions(stage, points.__getitem__, 10.0)
+        check_positions("raw", stage, points.__getitem__, 10.0, found)

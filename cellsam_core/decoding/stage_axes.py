@@ -1,0 +1,145 @@
+"""Positions of fields, tested by their overlaps: axes of the stage, and fields upon one another."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellsam_core.decoding.positions import MIN_SHARED, refine_positions
+from cellsam_core.errors import InputError
+from cellsam_core.mosaic import Mosaic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cellsam_core.decoding.positions import Points, Refined
+
+    Floats = NDArray[np.float64]
+
+ENOUGH_LINKED = 0.75
+"""Share of the pairs of neighbours from which on their places are not doubted."""
+
+MORE_LINKS = 1.5
+"""Least ratio of the links along other axes to those along the axes as they are."""
+
+SURE_SHARED = 5 * MIN_SHARED
+"""Fewest molecules and beads that other axes must explain beyond those as they are."""
+
+MANY_COVERED = 0.5
+"""Share of a field that a neighbour covers, above which they lie upon one another."""
+
+
+def check_positions(
+    path: str | Path,
+    stage: Mosaic,
+    points_of: Callable[[int], Points],
+    stage_error_px: float,
+    found: Refined,
+) -> None:
+    """Refuse positions that the overlaps of the fields contradict.
+
+    Neighbours show the same molecules. If a stage counts an axis the other way than the images,
+    fields that the table makes neighbours along it are none, and show nothing in common; the
+    neighbours of the other axis may still be right, so that every field has a link.
+
+    Parameters
+    ----------
+    path
+        Folder of the raw rounds, for messages.
+    stage
+        Places as the stage says.
+    points_of
+        Function that returns the points of a field that its neighbours see as well.
+    stage_error_px
+        Largest error of a position along each axis, in pixels; 0 tests nothing.
+    found
+        Links between the fields as the stage says.
+
+    Raises
+    ------
+    InputError
+        The fields fit much better with other axes, or they lie upon one another although they
+        show different molecules.
+    """
+    n_beside = _count_beside(stage, points_of) if stage_error_px > 0 else 0
+    if len(found.links) >= ENOUGH_LINKED * n_beside:
+        return
+    _refuse_other_axes(path, stage, points_of, stage_error_px, found)
+    covered = _covered(stage)
+    if not found.links and np.median(covered) > MANY_COVERED:
+        raise InputError(
+            path,
+            found=f"{len(covered)} fields that lie upon one another by their positions (a neighbour"
+            f" covers {np.median(covered):.0%} of a field) and show different molecules",
+            expected="positions of the fields in micrometres",
+            remedy="correct the table of positions; multiply the values by 1000 if they are in mm",
+        )
+
+
+def _refuse_other_axes(
+    path: str | Path,
+    stage: Mosaic,
+    points_of: Callable[[int], Points],
+    stage_error_px: float,
+    found: Refined,
+) -> None:
+    links = {"x, y": found.links}
+    xy = stage.offset_yx[:, ::-1].astype(float)
+    for order, signs in product(((0, 1), (1, 0)), product((1, -1), repeat=2)):
+        words = ", ".join(
+            "-" * (sign < 0) + "xy"[axis] for axis, sign in zip(order, signs, strict=True)
+        )
+        if words not in links:
+            moved = xy[:, order] * signs
+            layout = Mosaic.from_positions(list(map(tuple, moved)), stage.field_shape_yx, 1.0)
+            links[words] = refine_positions(layout, points_of, stage_error_px).links
+    shared = {words: sum(link.n_shared for link in of) for words, of in links.items()}
+    best = max(links, key=lambda words: shared[words])
+    n, n_best = len(found.links), len(links[best])
+    if n_best < max(n + 1, MORE_LINKS * n) or shared[best] < shared["x, y"] + SURE_SHARED:
+        return
+    raise InputError(
+        path,
+        found=f"{n} overlaps in which both fields show the same molecules, and {n_best} with the"
+        f" positions {best} instead of x, y",
+        expected="positions along the axes of the images: x to the right, y down",
+        remedy=f"write {best} in the place of x, y into the table of positions",
+    )
+
+
+def _count_beside(layout: Mosaic, points_of: Callable[[int], Points]) -> int:
+    """Count the pairs of fields that share a long border, on which enough points lie."""
+    shape = np.array(layout.field_shape_yx)
+    n = 0
+    for first in range(len(layout.offset_yx)):
+        for second in layout.overlapping(first).tolist():
+            shift = layout.offset_yx[second] - layout.offset_yx[first]
+            is_long = second > first and bool((np.abs(shift) < shape / 2).any())
+            if is_long:
+                seen = (
+                    _seen(points_of(first), shift, shape),
+                    _seen(points_of(second), -shift, shape),
+                )
+                n += min(seen) >= MIN_SHARED
+    return n
+
+
+def _seen(points: Points, shift_yx: Floats, shape_yx: NDArray[np.int64]) -> int:
+    """Count the points of a field that another one covers."""
+    inside = (points.yx >= shift_yx) & (points.yx < shift_yx + shape_yx)
+    return int(np.count_nonzero(inside.all(axis=1)))
+
+
+def _covered(layout: Mosaic) -> Floats:
+    """Largest share of each field that another one covers."""
+    shape = np.array(layout.field_shape_yx)
+    shares = []
+    for field in range(len(layout.offset_yx)):
+        shift = np.abs(layout.offset_yx[layout.overlapping(field)] - layout.offset_yx[field])
+        shares.append((1 - shift / shape).prod(axis=1).max(initial=0.0))
+    return np.array(shares)
