@@ -55,12 +55,27 @@ def sources_of_movie(
     if not stack.times_s:  # the times of frames have a warning of their own
         pairs.append(("frame interval", "s", frame_interval_s, stack.frame_interval_s))
     for name, unit, given, found in pairs:
-        if given is not None and found and abs(given / found - 1) > DIFFERENCE:
-            warnings.append(
-                f"The {name} of {given:g} {unit} is used as given. By the {told}, it is"
-                f" {found:g} {unit}."
-            )
+        warnings += tell_other(name, unit, given, found, told)
     return sources, warnings
+
+
+def tell_other(
+    name: str, unit: str, given: float | None, found: float | None, told: str
+) -> list[str]:
+    """Return a sentence on a value that was given and contradicts the files; none if it fits.
+
+    Examples
+    --------
+    >>> tell_other("pixel size", "um", 0.1, 0.2, "OME-XML")
+    ['The pixel size of 0.1 um is used as given. By the OME-XML, it is 0.2 um.']
+    >>> tell_other("pixel size", "um", 0.1, None, "OME-XML")
+    []
+    """
+    if given is None or not found or abs(given / found - 1) <= DIFFERENCE:
+        return []
+    return [
+        f"The {name} of {given:g} {unit} is used as given. By the {told}, it is {found:g} {unit}."
+    ]
 
 
 def doubt_pixel_size(pixel_size_um: float | None) -> list[str]:
@@ -80,6 +95,19 @@ def doubt_pixel_size(pixel_size_um: float | None) -> list[str]:
         f"The pixel size is {pixel_size_um:g} um. Microscopes of cells have {low:g} to {high:g} um"
         " a pixel: if it is in another unit, such as nm or mm, give `pixel_size_um` in um."
     ]
+
+
+def tell_other_pixel_size(found: Found, given_um: float | None) -> list[str]:
+    """Return a sentence if the files of a tissue, or images among them, contradict its pixel size.
+
+    A transform in the folder is tested elsewhere, and then refused.
+    """
+    if found.um_to_px is not None:
+        return []
+    warnings = tell_other(
+        "pixel size", "um", given_um, found.stains.pixel_size_um, "metadata of the images"
+    )
+    return warnings or tell_other("pixel size", "um", given_um, found.said_um, FILES)
 
 
 def sources_of_tissue(found: Found, pixel_size_um: float | None) -> dict[str, str]:

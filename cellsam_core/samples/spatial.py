@@ -16,7 +16,11 @@ from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.orientation import check_orientation
 from cellsam_core.samples.placement import place_transcripts
 from cellsam_core.samples.raw_rounds import find_format
-from cellsam_core.samples.sources import doubt_pixel_size, sources_of_tissue
+from cellsam_core.samples.sources import (
+    doubt_pixel_size,
+    sources_of_tissue,
+    tell_other_pixel_size,
+)
 from cellsam_core.samples.transcripts import iter_transcripts
 from cellsam_core.samples.vendors import cosmx, generic, merscope, resolve, seqfish, xenium
 from cellsam_core.samples.vendors.contract import ORIENTATIONS, Z_POLICIES, Choices
@@ -144,7 +148,13 @@ def inspect_spatial(
         transcripts=source,
         boundaries=None if found.boundaries is None else str(found.boundaries),
         labels=None if found.labels is None or found.mosaic else str(found.labels),
-        warnings=[*found.warnings, *warnings, *doubt_pixel_size(size)],
+        warnings=[
+            *found.warnings,
+            *found.stains.warnings,
+            *warnings,
+            *tell_other_pixel_size(found, pixel_size_um),
+            *doubt_pixel_size(size),
+        ],
         sources=sources_of_tissue(found, pixel_size_um),
         kit=found.kit,
     )

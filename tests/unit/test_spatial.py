@@ -181,6 +181,27 @@ def test_generic_pixel_size_and_channels_from_ome(tmp_path):
     assert [p.page for p in found.planes[0]] == [0, 1]
 
 
+def test_pixel_sizes_that_contradict_each_other_are_told(tmp_path):
+    def write(name, size_um):
+        scale = {"axes": "YX", "PhysicalSizeX": size_um, "PhysicalSizeY": size_um}
+        write_image(tmp_path / f"{name}.ome.tif", metadata=scale)
+
+    write("DAPI", 0.25)
+    write("PolyT", 0.25)
+    write_rows(tmp_path / "spots.csv", "id,x_px,y_px,z,gene", (0.0, 0.0), (59.0, 39.0))
+    assert not inspect(tmp_path).warnings
+    assert not inspect(tmp_path, pixel_size_um=0.251).warnings
+    given = inspect(tmp_path, pixel_size_um=0.5)
+    assert given.pixel_size_um == pytest.approx(0.5)
+    told = "of 0.5 um is used as given. By the metadata of the images, it is 0.25 um."
+    assert given.warnings == [f"The pixel size {told}"]
+    write("PolyT", 0.5)
+    assert (
+        "DAPI.ome.tif has 0.25 um a pixel, and PolyT.ome.tif 0.5 um"
+        in inspect(tmp_path).warnings[0]
+    )
+
+
 def test_generic_channels_without_names_are_asked_for(tmp_path):
     write_image(tmp_path / "stain.tif", (2, *SHAPE), metadata={"axes": "CYX"})
     write_rows(tmp_path / "spots.csv", "id,x_px,y_px,z,gene", (0.0, 0.0))

@@ -115,6 +115,8 @@ def test_cosmx_asks_for_one_of_several_fields(tmp_path):
     folder = make_cosmx(tmp_path)
     with pytest.raises(InputError, match="one named 3"):
         inspect(folder, fov="3")
+    told = inspect(folder, fov="1", pixel_size_um=0.18).warnings
+    assert any("of 0.18 um is used as given. By the files" in sentence for sentence in told)
     for file in folder.rglob("*_ExptConfig.txt"):
         file.unlink()
     with pytest.raises(InputError, match="give pixel_size_um"):

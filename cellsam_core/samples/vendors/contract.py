@@ -108,6 +108,8 @@ class Found:
         3x3 affine, where the folder has one.
     pixel_size_um
         Side of a pixel, from the sample sheet or else the folder.
+    said_um
+        Side of a pixel that the vendor's files say, whatever the sample sheet says.
     keep
         Column of `table` and the number in it that a row must have; None keeps all rows.
     labels, boundaries
@@ -131,6 +133,7 @@ class Found:
     columns: TranscriptColumns | None = None
     um_to_px: npt.NDArray[np.float64] | None = None
     pixel_size_um: float | None = None
+    said_um: float | None = None
     keep: tuple[str, float] | None = None
     labels: Path | None = None
     boundaries: Path | None = None

@@ -79,12 +79,13 @@ def read(folder: Path, choices: Choices) -> Found:
         fov = mosaic.example
     image, labels = _images(folder, files, fov)
     stains = _stains(image, choices)
-    mirror = _mirror(stains, choices)
+    mirror, said_um = _mirror(stains, choices), _pixel_size_um(files)
     return Found(
         stains,
         table,
         columns=find_columns(table, of_one_field=True, cell=("cell_ID",)),
-        pixel_size_um=choices.pixel_size_um or stains.pixel_size_um or _pixel_size_um(files),
+        pixel_size_um=choices.pixel_size_um or stains.pixel_size_um or said_um,
+        said_um=said_um,
         keep=("fov", float(fov)) if is_one else None,
         labels=labels,
         mirror=mirror,

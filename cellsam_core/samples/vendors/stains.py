@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import shortened
 from cellsam_core.files.image_stack import RGB, Stack
+from cellsam_core.samples.sources import DIFFERENCE
 from cellsam_core.samples.vendors.contract import Stains
 
 if TYPE_CHECKING:
@@ -115,14 +116,28 @@ def one_file_a_stain(stacks: Mapping[str, Stack]) -> Stains:
                 remedy="fill the column channels of the sample sheet with the stains that are "
                 "alike, which leaves out the others and label images, or export all stains alike",
             )
-    sizes = [stack.pixel_size_um for stack in stacks.values() if stack.pixel_size_um is not None]
+    sizes = {stack.path.name: um for stack in stacks.values() if (um := stack.pixel_size_um)}
+    used = next(iter(sizes.values()), None)
     return Stains(
         list(stacks),
         [stack.planes[0][0] for stack in stacks.values()],
         first.shape_yx,
         first.dtype,
-        sizes[0] if sizes else None,
+        used,
+        _unlike_sizes(sizes),
     )
+
+
+def _unlike_sizes(sizes: dict[str, float]) -> list[str]:
+    """Warn if images of one size in pixels say that their pixels differ."""
+    (first, used), *others = sizes.items() or [("", 0.0)]
+    unlike = [name for name, um in others if abs(um / used - 1) > DIFFERENCE]
+    if not unlike:
+        return []
+    return [
+        f"By its metadata, {first} has {used:g} um a pixel, and {unlike[0]} {sizes[unlike[0]]:g}"
+        f" um, though they are alike in pixels. Without `pixel_size_um`, that of {first} is used."
+    ]
 
 
 def select(where: Path, found: Sequence[str], channels: Sequence[str] | None) -> list[str]:
