@@ -12,7 +12,14 @@ from cellsam_core.samples.affine import Affine, pixel_size_of
 from cellsam_core.samples.affine_fit import fit_affine
 from cellsam_core.samples.manifest import TranscriptSource
 from cellsam_core.samples.sources import other_unit
-from cellsam_core.samples.survey import Candidate, MayLack, check_inside, decide, survey_rows
+from cellsam_core.samples.survey import (
+    Candidate,
+    MayLack,
+    check_inside,
+    decide,
+    survey_rows,
+    tell_crowded,
+)
 from cellsam_core.samples.table_rows import TableInMemory
 from cellsam_core.samples.transcripts import find_columns, iter_transcripts
 
@@ -112,6 +119,8 @@ def place_transcripts(
     candidate, survey = candidates[chosen], surveys[chosen]
     _check_pixel_size(path, pixel_size_um, candidate.um_to_px)
     warnings = check_inside(path, survey, candidate, shape_yx, outside)
+    if not is_tested:
+        warnings += tell_crowded(survey, candidate, shape_yx)
     unit_from = _unit_from(columns, candidate, survey, is_extent=survey.spans(shape_yx))
     if n_low:
         total = n_low + survey.n_rows

@@ -26,6 +26,10 @@ MIN_FRACTION_INSIDE = 0.5
 MIN_EXTENT = 0.5
 
 
+MIN_ROWS = 20
+"""Fewest transcripts that tell which part of the image they lie in."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One reading of a table: which columns, in what unit, through which affine."""
@@ -173,6 +177,30 @@ def check_inside(
     return [
         f"{n_outside} of {survey.n_rows} transcripts ({100 * n_outside / survey.n_rows:.2g} %) lie "
         f"outside the image and are {'left out' if is_dropped else 'counted in no cell'}."
+    ]
+
+
+def tell_crowded(survey: Survey, candidate: Candidate, shape_yx: tuple[int, int]) -> list[str]:
+    """Warn of transcripts that lie in a part of the image alone, as those of another unit do.
+
+    Parameters
+    ----------
+    survey, candidate
+        Where they lie, and the reading of columns whose names tell their unit.
+    shape_yx
+        Height and width of the image in pixels.
+    """
+    if survey.n_inside < MIN_ROWS or survey.spans(shape_yx):
+        return []
+    assert survey.low is not None
+    assert survey.high is not None
+    other = "px" if candidate.unit == "um" else "um"
+    return [
+        f"Transcripts lie at x {survey.low[0]:.6g} to {survey.high[0]:.6g} and y"
+        f" {survey.low[1]:.6g} to {survey.high[1]:.6g} px alone, in an image of {shape_yx[1]} x"
+        f" {shape_yx[0]} px. If the tissue fills more of it, {' and '.join(candidate.columns)} are"
+        f" not in {candidate.unit} (but in {other} or mm, or of one field of view), or the pixel"
+        " size is wrong."
     ]
 
 

@@ -299,6 +299,21 @@ def test_transcripts_off_the_image_warn_and_then_refuse(tmp_path):
         place_transcripts(path, shape_yx=(5, 5), pixel_size_um=1.0)
 
 
+@pytest.mark.parametrize(
+    ("header", "scale", "told"),
+    [
+        ("x_um,y_um,gene", 0.1, ""),
+        ("x_um,y_um,gene", 0.0001, "x_um and y_um are not in um (but in px or mm"),
+        ("x_px,y_px,gene", 0.1, "x_px and y_px are not in px (but in um or mm"),
+    ],
+)
+def test_transcripts_crowded_in_a_part_of_the_image_are_told(tmp_path, header, scale, told):
+    path = write(tmp_path / "t.csv", grid(header, (scale, 0, scale, 0)))
+    _, warnings = place_transcripts(path, shape_yx=(80, 100), pixel_size_um=0.1)
+    assert len(warnings) == bool(told)
+    assert told in " ".join(warnings)
+
+
 def test_one_unit_without_a_pixel_size_asks_for_it(tmp_path):
     path = write(tmp_path / "t.csv", "x_px,y_px,gene\n0,0,a\n")
     with pytest.raises(InputError, match="give pixel_size_um in the sample sheet"):
