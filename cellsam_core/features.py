@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 GENE = "gene"
 BLANK = "blank"
@@ -40,6 +44,24 @@ CONTROL_PATTERNS = (
     ("false_code", re.compile(r"FalseCode\d+")),  # CosMx
 )
 
+# Spellings of controls that no vendor of those above has. They count as genes, since a gene may be
+# named so, but a reader is told.
+LIKE_CONTROL = re.compile(
+    r"(?:.*[^a-z])?(?:neg(?:ative)?[ _.-]*(?:control|ctrl|probe|prb)|non?[ _.-]*target|scramble"
+    r"|blank(?:barcode|code)).*"
+    r"|(?:negative|(?:genomic)?control)[ _.-]*\d+",
+    re.IGNORECASE,
+)
+# What a spreadsheet makes of MARCH1, SEPT2 and DEC1, or writes where it fails.
+MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+BY_SPREADSHEET = re.compile(
+    rf"\d{{1,2}}-(?:{MONTHS})|(?:{MONTHS})-\d{{2}}"
+    r"|\d{4}-\d\d-\d\d(?: 00:00:00)?|\d{1,2}/\d{1,2}/\d{2,4}|#(?:NAME\?|REF!|VALUE!|NUM!|DIV/0!)",
+    re.IGNORECASE,
+)
+
+MAX_LISTED = 5
+
 
 @lru_cache(maxsize=1 << 16)
 def classify_feature(name: str) -> str:
@@ -62,6 +84,47 @@ def classify_found(name: str) -> str:
         As `classify_feature`, or ``"undecoded"`` for a placeholder.
     """
     return UNDECODED if name in PLACEHOLDERS else classify_feature(name)
+
+
+def doubtful(names: Iterable[str]) -> list[str]:
+    """Tell which genes are probably none, by names that controls and spreadsheets have.
+
+    Parameters
+    ----------
+    names
+        Genes that nothing but their name says to be genes.
+
+    Returns
+    -------
+    list of str
+        A sentence for each kind.
+
+    Examples
+    --------
+    >>> doubtful(["NEGR1", "Blnk", "MARCH1", "TARGET"])
+    []
+    """
+    ordered = sorted(names)
+    like_controls = [name for name in ordered if LIKE_CONTROL.fullmatch(name)]
+    like_dates = [name for name in ordered if BY_SPREADSHEET.fullmatch(name)]
+    told = []
+    if like_controls:
+        told.append(
+            f"Counted as genes, though named like controls: {_listed(like_controls)}. If they are"
+            " controls, rename them to Blank-1, Blank-2 and so on, or add a column feature_type"
+            " that says gene or blank."
+        )
+    if like_dates:
+        told.append(
+            f"Named as a spreadsheet changes MARCH1, SEPT2 or a formula: {_listed(like_dates)}."
+            " If these are no genes, correct the table."
+        )
+    return told
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return f"{', '.join(names[:MAX_LISTED])}{more}"
 
 
 def normalise_type(feature_type: str) -> str:

@@ -22,7 +22,7 @@ from cellsam_core.assignment.counts import (
 )
 from cellsam_core.assignment.uncertainty import CellMeans
 from cellsam_core.errors import InputError
-from cellsam_core.features import GENE, UNDECODED
+from cellsam_core.features import GENE, UNDECODED, doubtful
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.samples.panel import read_panel, unmeasured_in
@@ -226,7 +226,8 @@ def _told(index: FeatureIndex) -> list[str]:
     if index.stripped:
         listed = ", ".join(repr(name) for name in sorted(index.stripped)[:MAX_NAMED])
         warnings.append(f"Spaces around the names of {listed} are not part of them.")
-    return warnings
+    kinds = zip(index.names, index.types, strict=True)
+    return warnings + doubtful(n for n, kind in kinds if kind == GENE and n in index.by_name)
 
 
 def _matrix(

@@ -38,6 +38,8 @@ class FeatureIndex:
     ----------
     stripped
         Names that stood with spaces around them.
+    by_name
+        Features of which nothing but the name, or the panel, says what they are.
     """
 
     def __init__(self, panel: Mapping[str, str] | None = None) -> None:
@@ -47,6 +49,7 @@ class FeatureIndex:
         self._counts = np.zeros(len(panel), dtype=np.int64)
         self._not_seen = set(panel)
         self.stripped: set[str] = set()
+        self.by_name: set[str] = set()
 
     @property
     def names(self) -> list[str]:
@@ -104,6 +107,8 @@ class FeatureIndex:
         name = given.strip()
         if name != given:
             self.stripped.add(name)
+        if type_ is None:
+            self.by_name.add(name)
         kind = classify_found(name) if type_ is None else normalise_type(type_)
         number = self._codes.setdefault(name, len(self._codes))
         if number == len(self._types):

@@ -139,6 +139,32 @@ def test_spaces_around_names_are_no_part_of_them(tmp_path):
     assert quality["warnings"] == ["Spaces around the names of 'Gad1' are not part of them."]
 
 
+CONTROL_LIKE = ["NegPrb-3", "Negative-1", "neg_control_2", "BlankBarcode7", "notarget-1"]
+GENES = ["NEGR1", "Blnk", "NANOG", "CTRL", "NOTCH1", "NTRK1", "MARCH1", "DEC1", "OCT4", "CONTROL"]
+
+
+@pytest.mark.parametrize("name", CONTROL_LIKE)
+def test_genes_named_like_controls_are_told_and_the_remedies_work(tmp_path, name):
+    path = write_spots(tmp_path / "t.csv", [*GENES, name])
+    table, _, quality = assigned(tmp_path, place(path))
+    assert name in table.var_names
+    assert f"though named like controls: {name}. If" in quality["warnings"][0]
+    as_blank = write_spots(tmp_path / "renamed.csv", [*GENES, "Blank-1"])
+    table, _, quality = assigned(tmp_path, place(as_blank))
+    assert (quality["warnings"], quality["controls"]) == ([], ["Blank-1"])
+    kinds = {"feature_type": ["gene"] * len(GENES) + ["blank"]}
+    said = write_spots(tmp_path / "said.csv", [*GENES, name], **kinds)
+    table, _, quality = assigned(tmp_path, place(said))
+    assert (quality["warnings"], quality["controls"]) == ([], [name])
+
+
+@pytest.mark.parametrize("name", ["1-Mar", "Sep-02", "2021-12-01", "3/1/2021", "#NAME?"])
+def test_genes_that_a_spreadsheet_has_changed_are_told(tmp_path, name):
+    path = write_spots(tmp_path / "t.csv", [*GENES, name])
+    quality = assigned(tmp_path, place(path))[2]
+    assert f"spreadsheet changes MARCH1, SEPT2 or a formula: {name}." in quality["warnings"][0]
+
+
 # Quality
 
 
