@@ -264,6 +264,20 @@ def test_a_report_is_refused_where_rows_are_lost(tmp_path, capsys):
     assert not (tmp_path / "r.html").exists()
 
 
+def test_rows_that_decoded_to_nothing_are_accounted_for(tmp_path):
+    results = write_spatial(tmp_path / "results")
+    raw = tmp_path / "transcripts.csv"
+    table = pd.read_csv(raw)
+    table.loc[table.index % 10 == 0, "gene"] = "NA"  # 40 of those in cells, and 10 of the others
+    table.to_csv(raw, index=False)
+    labels, manifest = results / "2_masks/masks.zarr", results / "0_manifest.json"
+    arguments = ["assign", "--labels", str(labels), "--manifest", str(manifest)]
+    assert main([*arguments, "-o", str(results / "3_cells")]) == 0
+    text = words(report(results, tmp_path)[0])
+    shares = "rows of the input 500 in cells 360 (72.0%) in no cell 140 (28.0%)"
+    assert f"{shares} without a gene, in no cell 50" in text
+
+
 def test_genes_that_are_no_more_frequent_than_blanks_are_named():
     n = [*range(40, 12, -1), 500]
     names = [f"G{i}" for i in range(28)] + ["Top"]

@@ -71,9 +71,13 @@ def rows_table(
     n, n_assigned, n_outside = (
         quality[name] for name in ("n_transcripts", "n_assigned", "n_outside_image")
     )
+    # Rows with a placeholder in the place of a gene are in no cell, and are no transcripts.
+    n_undecoded = quality.get("n_undecoded", 0)
+    n += n_undecoded
     rows = [
         ("rows of the input", n),
         ("in cells", f"{count(n_assigned)} ({percent(n_assigned, n)})"),
+        *([("without a gene, in no cell", n_undecoded)] if n_undecoded else []),
         ("outside the image", n_outside),
         ("in more than one polygon", quality["n_contested"]),
         ("genes of the panel", quality["n_genes"]),
