@@ -18,6 +18,8 @@ from cellsam_core.files.tables import read_table, table_errors
 from cellsam_core.samples.raw_rounds import ORGANIZATION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cellsam_core.files.plane import Plane
 
 COLUMNS = (
@@ -40,7 +42,9 @@ def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
     rows = read_table(path, COLUMNS, dtype=str, keep_default_na=False)
     codebook = read_codebook(_one_table(folder, re.compile("codebook", re.I), "codebook"))
     channels = [_channel(path, row) for _, row in rows.iterrows()]
-    by_name = {c["readout"]: c for c in channels} | {c["name"]: c for c in channels}
+    # A bit is named by its readout, as in MERlin; a channel may have the name of another bit.
+    by_name = {c["name"]: c for c in channels} | {c["readout"]: c for c in channels}
+    _refuse_two_of_a_bit(path, codebook.bit_names, channels)
     missing = [name for name in codebook.bit_names if name not in by_name]
     if missing:
         raise InputError(
@@ -99,6 +103,21 @@ def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
         flip_horizontal=bool(microscope.get("flip_horizontal", True)),
         flip_vertical=bool(microscope.get("flip_vertical", False)),
     )
+
+
+def _refuse_two_of_a_bit(
+    path: Path, bit_names: Sequence[str], channels: list[dict[str, Any]]
+) -> None:
+    """Refuse two channels that are one bit: which of them holds its light can't be known."""
+    readouts = [channel["readout"] for channel in channels]
+    twice = [name for name in bit_names if readouts.count(name) > 1]
+    if twice:
+        raise InputError(
+            path,
+            found=f"{readouts.count(twice[0])} rows with the readoutName {twice[0]}",
+            expected="one row for each bit of the codebook",
+            remedy="correct the column readoutName",
+        )
 
 
 def _one_table(folder: Path, pattern: re.Pattern[str], what: str) -> Path:

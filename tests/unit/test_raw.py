@@ -180,6 +180,26 @@ def test_a_missing_or_dark_image_is_named(raw, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_bit_is_the_channel_of_its_readout_whatever_the_channel_is_called(raw, tmp_path):
+    if raw.name != "merfish":
+        pytest.skip("of MERlin's layout")
+    shutil.copytree(raw, tmp_path / "raw")
+    path = tmp_path / "raw" / "dataorganization.csv"
+    table = pd.read_csv(path, dtype=str)
+    is_bit = table["readoutName"].str.startswith("bit")
+    planes = [plane.path for plane in open_raw(raw).fields[0].bits[0]]
+    # Channels are numbered in the order of imaging, here the other way round.
+    table.loc[is_bit, "channelName"] = table.loc[is_bit, "channelName"].to_numpy()[::-1]
+    table.to_csv(path, index=False)
+    found = [plane.path for plane in open_raw(tmp_path / "raw").fields[0].bits[0]]
+    assert [Path(p).name for p in found] == [Path(p).name for p in planes]
+    # Without a readout of that name, the name of the channel tells the bit.
+    table["readoutName"] = "RS" + table["readoutName"]
+    table.to_csv(path, index=False)
+    found = [plane.path for plane in open_raw(tmp_path / "raw").fields[0].bits[0]]
+    assert [Path(p).name for p in found] == [Path(p).name for p in planes[::-1]]
+
+
 def test_inspect_says_that_raw_rounds_are_decoded_first(raw, tmp_path, capsys):
     options = ["--sample", "s", "--assay", raw.name, "-o", str(tmp_path / "m.json")]
     assert main(["inspect", str(raw), *options]) == 1

@@ -88,6 +88,11 @@ RAW: dict[str, tuple[str, Edit, str]] = {
         lambda f: change(ORGANISATION, lambda t: t.iloc[1:])(f),
         "correct the data organization or the codebook",
     ),
+    "two channels of a bit": (
+        "merfish",
+        cell(ORGANISATION, 0, "readoutName", "bit2"),
+        "correct the column readoutName",
+    ),
     "other planes": (
         "merfish",
         cell(ORGANISATION, 0, "frame", "[0, 1, 2, 3, 4]"),
