@@ -54,6 +54,7 @@ QUALITY = Output(
             "Transform of each colour of the bits, its pairs of spots and its residual",
             missing="empty if the files name one colour or none",
         ),
+        Column("dark_bits", "list", "Names of bits that show hardly any light"),
         Column("stage", "dict", "Numbers of linked fields, and residual of their positions"),
         Column(
             "coverage", "dict", "Areas of the mosaic, of the fields, and of what all rounds show"

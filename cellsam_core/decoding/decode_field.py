@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SPOTS_NAME = "spots"
 SPOTS_PER_NOISE_LEVEL = 50  # grey values
+BRIGHT = 6.0  # noise levels, which noise alone hardly reaches
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,11 @@ def decode_field(
     of_bit = [drifts[number] for number in raw.round_of_bit]
     colour_of_bit = [known.get(name, Colour(name)) for name in raw.colour_of_bit]
     planes, models, brightest = [], [], []
+    bright_px = np.zeros(len(raw.round_of_bit), np.int64)
     for z, bits in enumerate(field.bits):
         images = (raw.read(plane) for plane in bits)
         stack = prepare_bits(images, of_bit, sigma_px, detect, colour_of_bit)
+        bright_px += np.count_nonzero(stack > BRIGHT, axis=(1, 2))
         calls, model = decode_plane(stack, raw.codebook, z)
         planes.append(calls)
         models.append(model)
@@ -106,6 +109,7 @@ def decode_field(
         "rounds": [_quality(number, drift) for number, drift in drifts.items()],
         "dropout": sum(model.dropout for model in models) / len(models),
         "false_bit": sum(model.false_bit for model in models) / len(models),
+        "bright_px": bright_px.tolist(),
         "seen_px": _seen(raw.shape_yx, drifts.values()),
     }
     return DecodedField(drop_duplicates(join(planes)), stains, beads_yx, quality)

@@ -12,6 +12,7 @@ from cellsam_core.decoding.align import colour_of_json
 from cellsam_core.decoding.decode_field import SPOTS_NAME
 from cellsam_core.decoding.decoded import DecodedWriter
 from cellsam_core.decoding.positions import BEAD, Points, refine_positions
+from cellsam_core.decoding.quality import words_of_dark_bits
 from cellsam_core.decoding.seams import owned_calls
 from cellsam_core.decoding.stage_axes import check_positions
 from cellsam_core.mosaic import Mosaic
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cellsam_core.decoding.codebook import Codebook
     from cellsam_core.decoding.experiment import RawExperiment
     from cellsam_core.decoding.field import Calls
     from cellsam_core.decoding.field_files import FieldFiles
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHIFT_KEYS = ("stage_shift_y_px", "stage_shift_x_px")
+MIN_LIGHT = 0.05
+"""Light of a bit, as a share of that of the others, below which it is called dark."""
+
+MIN_GENES = 5
+"""Fewest genes of a bit that is judged: fewer may all be absent from a tissue."""
+
 FIELDS_HELD = 64
 """Number of fields whose calls are held: about two rows of a large slide."""
 
@@ -129,6 +137,7 @@ def join(
             len(fields),
         )
 
+    bright_px = np.zeros(len(raw.codebook.bit_names), np.int64)
     with DecodedWriter(root, raw.codebook, mosaic) as writer:
         for number, field in enumerate(fields):
             for name in field.facts["images"]:
@@ -137,14 +146,38 @@ def join(
             calls = owned_calls(mosaic, number, calls_of)
             n_calls = writer.add_calls(number, raw.fields[number].name, calls)
             quality = {**field.facts["quality"], "n_candidates": n_calls}
+            bright_px += np.array(quality.pop("bright_px", 0))
             quality |= dict(zip(SHIFT_KEYS, found.shift_yx[number].tolist(), strict=True))
             writer.fields.append(quality | {"n_links": int(n_links[number])})
             log.info("field %d of %d: %d candidates", number + 1, len(fields), n_calls)
+        dark = dark_bits(raw.codebook, bright_px)
+        if dark:
+            log.warning("%s", words_of_dark_bits(dark))
         alignment = {
+            "dark_bits": dark,
             "colours": _colours(fields[0].facts["settings"]["colours"], raw.shape_yx),
             "stage": _stage(found, n_links),
         }
         return writer.finish(options.misidentification_rate, alignment)
+
+
+def dark_bits(codebook: Codebook, bright_px: NDArray[np.int64]) -> list[str]:
+    """Name the bits that show hardly any light, for as many words as light them.
+
+    Parameters
+    ----------
+    codebook
+        Features and their bits.
+    bright_px
+        ``(bits,)``: pixels of each bit that are well above its noise, in all fields.
+    """
+    n_words = codebook.bits[~codebook.is_blank].sum(axis=0)
+    is_used = n_words >= MIN_GENES
+    if not is_used.any():
+        return []
+    share = bright_px / np.maximum(n_words, 1)
+    is_dark = is_used & (share < MIN_LIGHT * np.median(share[is_used]))
+    return [codebook.bit_names[i] for i in np.flatnonzero(is_dark)]
 
 
 def _colours(said: list[dict[str, Any]], shape_yx: tuple[int, int]) -> list[dict[str, Any]]:

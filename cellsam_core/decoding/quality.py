@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.files.tables import table_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -33,3 +33,18 @@ def decoding_quality(results: Path) -> Iterator[dict[str, Any] | None]:
         return
     with table_errors(path):
         yield dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def words_of_dark_bits(names: Sequence[str]) -> str:
+    """Write which bits are dark, and what that may mean.
+
+    Examples
+    --------
+    >>> words_of_dark_bits(["bit7"])[:52]
+    'Hardly any light is in bit7, compared with other bit'
+    """
+    return (
+        f"Hardly any light is in {', '.join(names)}, compared with other bits: the round may have"
+        " failed, its image may be that of another channel, or the bit's genes may be absent."
+        " Molecules that should light it are lost, or called with one bit less."
+    )

@@ -76,8 +76,10 @@ def check_positions(
             path,
             found=f"{len(covered)} fields that lie upon one another by their positions (a neighbour"
             f" covers {np.median(covered):.0%} of a field) and show different molecules",
-            expected="positions of the fields in micrometres",
-            remedy="correct the table of positions; multiply the values by 1000 if they are in mm",
+            expected="positions of the fields in micrometres, and the pixel size"
+            f" ({stage.pixel_size_um:g} um here), too",
+            remedy="correct the table of positions or the pixel size; multiply positions in mm by"
+            " 1000, and divide a pixel size in nm by 1000",
         )
 
 

@@ -315,7 +315,7 @@ def test_fields_upon_one_another_are_refused(raw, tmp_path):
     np.savetxt(folder / "positions.csv", positions / 1000, delimiter=",")
     follow(
         lambda: cc.decode(folder, tmp_path / "out"),
-        "multiply the values by 1000",
+        "multiply positions in mm by 1000",
         lambda: np.savetxt(folder / "positions.csv", positions, delimiter=","),
     )
     assert not list(tmp_path.glob("out.*"))

@@ -200,6 +200,24 @@ def test_a_bit_is_the_channel_of_its_readout_whatever_the_channel_is_called(raw,
     assert [Path(p).name for p in found] == [Path(p).name for p in planes[::-1]]
 
 
+@pytest.mark.parametrize("light", [None, 0, 15])
+def test_a_bit_without_light_is_told(raw, tmp_path, caplog, light):
+    if raw.name != "merfish":
+        pytest.skip("bits of fewer than five genes are not judged")
+    shutil.copytree(raw, tmp_path / "raw")
+    rng = np.random.default_rng(0)
+    for path in (tmp_path / "raw").glob("merfish_*_3.tif"):
+        pages = tifffile.imread(path)
+        if light is not None:
+            pages[0] = rng.normal(200, light, pages[0].shape)
+        tifffile.imwrite(path, pages, photometric="minisblack")
+    assert main(["decode", str(tmp_path / "raw"), "-o", str(tmp_path / "out")]) == 0
+    quality = json.loads((tmp_path / "out" / "decode_qc.json").read_text())
+    expected = [] if light is None else ["bit7"]
+    assert quality["dark_bits"] == expected
+    assert ("Hardly any light is in bit7," in caplog.text) == bool(expected)
+
+
 def test_inspect_says_that_raw_rounds_are_decoded_first(raw, tmp_path, capsys):
     options = ["--sample", "s", "--assay", raw.name, "-o", str(tmp_path / "m.json")]
     assert main(["inspect", str(raw), *options]) == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.decoding.calibrate import rate_of_counts
-from cellsam_core.decoding.quality import decoding_quality
+from cellsam_core.decoding.quality import decoding_quality, words_of_dark_bits
 from cellsam_core.reporting.figures.common import ACCENT, WARM, encode, new_figure, plain
 from cellsam_core.reporting.page import Picture, Section, Table
 
@@ -58,6 +58,8 @@ def decoding_section(results: Results) -> Section | None:
         )
         section.pictures.append(Picture(uri, caption))
     section.paragraphs += [*_coverage(quality), *_positions(quality), *_not_aligned(quality)]
+    if dark := quality.get("dark_bits"):
+        section.paragraphs.append(words_of_dark_bits(dark))
     section.tables.append(_counts(quality))
     section.tables.append(_registration(quality["fields"]))
     if quality.get("colours"):
