@@ -112,7 +112,8 @@ class OutlineFit:
     planes: dict[float, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._bounds = shapely.total_bounds(self.polygons.geometry)
+        geometry = self.polygons.geometry
+        self._bounds = shapely.total_bounds(geometry) if len(geometry) else np.full(4, np.nan)
         self._number = {name: i for i, name in enumerate(self.vendor_ids, start=1)}
 
     def add(self, transcripts: pa.RecordBatch, cell_id: npt.NDArray[np.uint32]) -> None:

@@ -297,6 +297,40 @@ def test_geojson_of_baysor_qupath_and_others(tmp_path):
             open_outlines(tmp_path / "a.geojson")
 
 
+@pytest.mark.parametrize("where", ["id", "name", "name and id"])
+def test_names_of_kinds_are_no_ids_of_cells(tmp_path, where):
+    path = tmp_path / "a.geojson"
+    kinds = ["Tumor", "Stroma"]
+
+    def features(geometry):
+        for i, outline in enumerate(geometry):
+            more = {"properties": {"name": kinds[i % 2]} if "name" in where else {}}
+            yield feature(i, outline, **more | ({"id": "PathCellObject"} if "id" in where else {}))
+
+    # Cells of a kind touch each other.
+    squares = [shapely.box(x - 15, y - 15, x + 15, y + 15) for x, y in CENTRES]
+    path.write_text(json.dumps(list(features(squares))))
+    assert set(open_outlines(path).vendor_ids) == {str(i + 1) for i in range(len(CENTRES))}
+    # Outlines of one cell in several planes lie over each other.
+    cells = list(zip(CELLS, IDS.tolist(), strict=True))
+    planes = [feature(i, c.buffer(-z), id=i) for z in range(3) for c, i in cells]
+    path.write_text(json.dumps(planes))
+    assert sorted(open_outlines(path).vendor_ids) == sorted(map(str, IDS))
+    # Few cells of many parts are cells.
+    parts = [feature(0, CELLS[i], id=1) for i in (0, 5)]
+    parts += [feature(0, c, id=i + 2) for i, c in enumerate(CELLS[6:])]
+    path.write_text(json.dumps(parts))
+    assert len(open_outlines(path).vendor_ids) == len(CELLS) - 5
+
+
+def test_a_file_without_an_outline_gives_no_cells(tmp_path):
+    table = write_transcripts(tmp_path / "t.csv")
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": []}))
+    owners, quality = assign(tmp_path, path, table)
+    assert (quality["n_cells"], quality["n_assigned"], set(owners)) == (0, 0, {""})
+
+
 def test_geojson_in_pixels_counts_from_the_corner(tmp_path):
     square = shapely.box(0, 0, 10, 10)  # pixels 0 to 9 of the image
     (tmp_path / "a.geojson").write_text(json.dumps([feature(1, square)]))
