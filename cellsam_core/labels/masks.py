@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from cellsam_core.labels.pieces import SplitCell
 
 MIN_BACKGROUND = 0.4
+"""Least share of a background beside few cells, of which one may reach all four sides."""
+
+MANY_CELLS = 10
+"""Number of cells beside which a background may be any share: in dense tissue it is small."""
 
 COARSE_PX = 4096
 """Images are looked at with at most so many rows and columns."""
@@ -76,8 +80,10 @@ def refuse_mask(
 def _refuse_background(path: str | Path, labels: NDArray[Any], where: str) -> None:
     """Refuse an image without 0 in which one number reaches all four sides."""
     sides = [set(np.unique(side).tolist()) for side in (*labels[[0, -1]], *labels[:, [0, -1]].T)]
+    n_cells = len(np.unique(labels)) - 1
     for number in set.intersection(*sides):
-        if (labels == number).mean() >= MIN_BACKGROUND and (labels != number).any():
+        share = (labels == number).mean()
+        if n_cells >= MANY_CELLS or (share >= MIN_BACKGROUND and n_cells):
             raise InputError(
                 path,
                 found=f"no 0, but number {number} all around{where}",

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from refusals import follow
 from skimage.measure import label as number_cells
 from test_formats import AXES, write_zarr
 
@@ -218,6 +219,23 @@ def commands(folder):
         ],
         "finetune": ["finetune", folder / "tune", "-o", folder / "w.safetensors"],
     }
+
+
+def test_a_small_background_of_dense_tissue_is_refused(tmp_path):
+    squares = np.arange(2, 38).reshape(6, 6).repeat(20, axis=0).repeat(20, axis=1)
+    labels = np.where(np.indices(squares.shape).max(axis=0) % 20 < 2, 0, squares)
+    labels[:, -2:] = labels[-2:] = 0
+    path = tmp_path / "l.tif"
+
+    def write_with(background):
+        write(path, np.where(labels, labels, background).astype(np.uint16))
+
+    write_with(1)
+    remedy = "set the pixels of number 1 to 0"
+    image = follow(lambda: open_label_image(path), remedy, lambda: write_with(0))
+    assert image.tiles.shape_yx == labels.shape
+    write(path, squares.astype(np.uint16))  # cells everywhere, and no background
+    assert open_label_image(path).tiles.shape_yx == labels.shape
 
 
 @pytest.mark.parametrize("kind", MASKS)
