@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,6 +36,8 @@ BLOCK_BYTES = 16 << 20
 BUFFER_BYTES = 1 << 20
 
 CHUNK_ROWS = 1_000_000
+
+DECIMAL_COMMA = re.compile(r"\s*[-+]?\d*,\d+(?:[eE][-+]?\d+)?\s*")
 
 
 class TableInMemory(str):
@@ -315,6 +318,13 @@ def _is_number(text: str) -> bool:
 
 
 def _bad_row(path: Path, row: int, column: str, value: Any) -> InputError:
+    if isinstance(value, str) and DECIMAL_COMMA.fullmatch(value):
+        return InputError(
+            path,
+            found=f"{value!r}, a number with a comma, in column {column!r}, row {row}",
+            expected="points in numbers, such as 3.14",
+            remedy="replace the commas in the numbers of the table by points",
+        )
     return InputError(
         path,
         found=f"{value!r} in column {column!r}, row {row}"

@@ -66,6 +66,7 @@ def read(folder: Path, choices: Choices) -> Found:
     remedy = "give each slide a folder of its own"
     files = _below(folder)
     table = only(folder, _tables(folder, files), "table of transcripts", remedy)
+    columns = find_columns(table, of_one_field=True, cell=("cell_ID",))
     numbers: set[int] = set()
     for batch in iter_columns(table, ["fov"], []):
         numbers.update(np.unique(batch["fov"].to_numpy()).astype(int).tolist())
@@ -83,7 +84,7 @@ def read(folder: Path, choices: Choices) -> Found:
     return Found(
         stains,
         table,
-        columns=find_columns(table, of_one_field=True, cell=("cell_ID",)),
+        columns=columns,
         pixel_size_um=choices.pixel_size_um or stains.pixel_size_um or said_um,
         said_um=said_um,
         keep=("fov", float(fov)) if is_one else None,
