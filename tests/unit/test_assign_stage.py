@@ -189,3 +189,10 @@ def test_a_sample_without_transcripts_is_refused(tmp_path):
     manifest = inspect_movie(tmp_path, sample="s", assay="movie")
     with pytest.raises(InputError, match="a sample of assay movie without transcripts"):
         cc.assign(manifest, LABELS)
+
+
+def test_a_pixel_size_in_metres_counts_the_same(table):
+    table = table.assign(x_px=table["x_um"] / UM, y_px=table["y_um"] / UM)
+    table = table.drop(columns=["x_um", "y_um"])
+    counts = [cc.assign(table, LABELS, pixel_size_um=size).X.toarray() for size in (UM, 1e-8)]
+    np.testing.assert_array_equal(*counts)

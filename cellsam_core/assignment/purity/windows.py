@@ -177,7 +177,9 @@ class Windows:
         column, row = np.floor(x_px + 0.5), np.floor(y_px + 0.5)
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         row, column = (np.where(inside, each, 0).astype(np.int32) for each in (row, column))
-        number = (row // self.side_px).astype(np.int64) * self.n_x + column // self.side_px
+        # A pixel size of 0.1 pm, wrong though it is, makes windows of billions of pixels.
+        y, x = (np.floor_divide(each, self.side_px, dtype=np.int64) for each in (row, column))
+        number = y * self.n_x + x
         return np.where(inside, number, -1), row, column
 
     def find(self, x_px: npt.NDArray[np.float64], y_px: npt.NDArray[np.float64]) -> Found:
