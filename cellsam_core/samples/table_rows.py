@@ -165,9 +165,11 @@ def parquet_parts(path: str | Path) -> list[Path]:
 
 
 def is_void(path: str | Path, name: str) -> bool:
-    """Tell whether a parquet column has rows and no value: our own z of two-dimensional data."""
+    """Tell whether a column has rows and no value: our own z of two-dimensional data."""
     if isinstance(path, TableInMemory):
         return bool(0 < path.table.num_rows == path.table[name].null_count)
+    if not parquet_parts(path):
+        return _is_void_text(Path(path), name)
     n_rows = n_void = 0
     for part in parquet_parts(path):
         metadata = pq.read_metadata(part)
@@ -177,6 +179,19 @@ def is_void(path: str | Path, name: str) -> bool:
         n_void += sum(int(s.null_count) for s in statistics if s is not None and s.has_null_count)
         n_rows += int(metadata.num_rows)
     return 0 < n_rows == n_void
+
+
+def _is_void_text(path: Path, name: str) -> bool:
+    """Tell whether all fields of a column of text are empty; ends at the first that is not."""
+    n_rows = 0
+    try:
+        for batch in _open(path, {name: pa.string()}, CHUNK_ROWS):
+            n_rows += batch.num_rows
+            if pc.any(pc.not_equal(batch[name], "")).as_py():
+                return False
+    except READ_ERRORS:
+        return False  # told when the rows are read
+    return n_rows > 0
 
 
 def _delimiter(path: Path) -> str:
@@ -280,6 +295,7 @@ def _check(
             raise _bad_row(path, first_row + int(bad[0]), name, batch[name][int(bad[0])].as_py())
     for name in strings:
         column = batch[name]
+        _refuse_zeros(path, name, column)
         if column.null_count == 0 and not {None, ""}.intersection(column.dictionary.to_pylist()):
             continue
         is_empty = pc.or_kleene(pc.is_null(column), pc.equal(column.cast(pa.string()), ""))
@@ -291,6 +307,18 @@ def _check(
                 expected="a name for every transcript",
                 remedy="correct or remove the row (row 1 is the first under the header)",
             )
+
+
+def _refuse_zeros(path: Path, name: str, column: pa.DictionaryArray) -> None:
+    """Refuse names with a byte 0, which HDF5 and so AnnData can't hold."""
+    bad = [text for text in column.dictionary.to_pylist() if text and "\0" in text]
+    if bad:
+        raise InputError(
+            path,
+            found=f"the byte 0 in {bad[0]!r} in column {name!r}",
+            expected="names without it; a file that was not copied whole may have it",
+            remedy="copy the table again, or remove these bytes",
+        )
 
 
 def _first_unparsable_row(path: Path, floats: Sequence[str]) -> tuple[int, str, str] | None:

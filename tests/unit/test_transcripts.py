@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -60,6 +61,17 @@ def test_a_parquet_column_z_without_a_value_is_two_dimensional(tmp_path):
         assert find_columns(path).z == column
     with pytest.raises(InputError, match=r"no number in column 'z', row 1"):
         rows(source(path, z="z"))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".tsv"])
+def test_a_text_column_z_without_a_value_is_two_dimensional(tmp_path, suffix):
+    separator = "\t" if suffix == ".tsv" else ","
+    table = pd.DataFrame({"x_px": [1.0, 2.0], "y_px": 3.0, "z": ["", ""], "gene": "NA"})
+    table.to_csv(tmp_path / f"t{suffix}", index=False, sep=separator)
+    assert find_columns(tmp_path / f"t{suffix}").z is None
+    table["z"] = ["", "1"]
+    table.to_csv(tmp_path / f"t{suffix}", index=False, sep=separator)
+    assert find_columns(tmp_path / f"t{suffix}").z == "z"
 
 
 def test_ids_beside_missing_ones_are_whole_numbers_again(tmp_path):
