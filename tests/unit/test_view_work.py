@@ -261,10 +261,12 @@ def test_two_pages_do_not_overwrite_each_other(tab: Tab, browser, movie: Path):
         tab.open(served.url, "movie", 5)
         other.page.route("**/seen", lambda route: None)  # it does not look at the table by itself
         other.open(served.url, "movie", 5)
+        other.page.wait_for_selector("#history code")  # it has looked at the table
         for one, place in ((tab, (40, 45)), (other, (40, 115))):
             one.click(*place)
             one.page.wait_for_selector("body[data-chosen*=':']")
             one.page.keyboard.press("d")
+            tab.wait(cellrows=1)
         other.page.get_by_text("changed outside").wait_for()
         other.wait(cellrows=1)  # the row of the first page is loaded
         other.page.keyboard.press("d")
