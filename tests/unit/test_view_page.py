@@ -174,7 +174,7 @@ def test_a_daughter_in_the_tree_leads_to_her_first_frame(tab: Tab, served: Page)
     tree.locator('[data-track="6"]').click()
     tab.wait(frame=7, chosen="7:5")
     page.locator("#queue tbody tr").first.click()
-    assert tab.data("chosen") != "7:5"
+    page.wait_for_selector("body:not([data-chosen='7:5'])")
 
 
 def test_contrast_and_channels_change_the_picture(tab: Tab, served: Page):
