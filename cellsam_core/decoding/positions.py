@@ -15,7 +15,7 @@ from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -116,18 +116,28 @@ def refine_positions(
         Largest error of a position along each axis, in pixels.
     """
     links = []
-    n_fields = len(layout.offset_yx)
-    for first in range(n_fields if stage_error_px > 0 else 0):
-        for second in layout.overlapping(first).tolist():
-            if second > first:
-                shift = layout.offset_yx[second] - layout.offset_yx[first]
-                pair = points_of(first), points_of(second)
-                found = measure_error(pair, shift, layout.field_shape_yx, 2 * stage_error_px)
-                if found is not None:
-                    links.append(Link(first, second, *found))
-    shift_yx, agrees = solve(n_fields, links)
+    for first, second, shift in neighbours(layout) if stage_error_px > 0 else ():
+        pair = points_of(first), points_of(second)
+        found = measure_error(pair, shift, layout.field_shape_yx, 2 * stage_error_px)
+        if found is not None:
+            links.append(Link(first, second, *found))
+    shift_yx, agrees = solve(len(layout.offset_yx), links)
     kept = [link for link, good in zip(links, agrees.tolist(), strict=True) if good]
     return Refined(shift_yx, kept, len(links) - len(kept))
+
+
+def neighbours(layout: Layout) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """Yield each pair of fields that overlap, and the place of the second less that of the first.
+
+    Parameters
+    ----------
+    layout
+        Places as the stage says.
+    """
+    for first in range(len(layout.offset_yx)):
+        for second in layout.overlapping(first).tolist():
+            if second > first:
+                yield first, second, layout.offset_yx[second] - layout.offset_yx[first]
 
 
 def measure_error(
@@ -154,8 +164,8 @@ def measure_error(
     tuple or None
         Error, number of shared points and their residual, as in `Link`.
     """
-    one = _near(pair[0], np.zeros(2), shift_yx, shape_yx, reach_px)
-    two = _near(pair[1], shift_yx, np.zeros(2), shape_yx, reach_px)
+    one = points_near(pair[0], np.zeros(2), shift_yx, shape_yx, reach_px)
+    two = points_near(pair[1], shift_yx, np.zeros(2), shape_yx, reach_px)
     if min(len(one.kind), len(two.kind)) < MIN_SHARED:
         return None
     first, second = _pairs(one, two, reach_px)
@@ -177,14 +187,26 @@ def measure_error(
     return centre, n_shared, float(residual)
 
 
-def _near(
+def points_near(
     points: Points,
     at: Floats | NDArray[np.int64],
     other: Floats | NDArray[np.int64],
     shape_yx: tuple[int, int],
     reach_px: float,
 ) -> Points:
-    """Take the points in and around the overlap with a field, with their places on the stage."""
+    """Take the points in and around the overlap with a field, with their places on the stage.
+
+    Parameters
+    ----------
+    points
+        Points of a field.
+    at, other
+        Places of this field and of the other one on the stage.
+    shape_yx
+        Height and width of a field.
+    reach_px
+        Distance from the overlap up to which points are taken.
+    """
     yx = points.yx + at
     inside = (yx >= other - reach_px) & (yx < other + np.array(shape_yx) + reach_px)
     is_near = inside.all(axis=1)
