@@ -76,6 +76,9 @@ class Stack:
         Bits of a pixel that the camera filled; None where the file does not say.
     scales_from
         Metadata that say pixel size and times, such as ``OME-XML``; empty where none do.
+    defaults
+        ``pixel_size_um`` and ``frame_interval_s``, where the metadata say 1, as programs write if
+        nobody gave them: they are taken as unknown.
     """
 
     path: Path
@@ -89,6 +92,7 @@ class Stack:
     times_s: tuple[float, ...] = ()
     significant_bits: int | None = None
     scales_from: str = ""
+    defaults: tuple[str, ...] = ()
 
 
 def z_error(path: Path, n_planes: int, *, may_be_time: bool = False) -> InputError:

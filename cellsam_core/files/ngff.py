@@ -1,11 +1,10 @@
-"""OME-Zarr of other programs (NGFF 0.4 and 0.5): images of any axes, series and plates."""
+"""OME-Zarr of other programs (NGFF 0.1 to 0.6): images of any axes, series and plates."""
 
 from __future__ import annotations
 
 import functools
 import math
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,10 @@ from cellsam_core.errors import InputError, first_line
 from cellsam_core.files import omezarr
 from cellsam_core.files.image_stack import Stack, ZChoice, z_error
 from cellsam_core.files.lazy import zarr
+from cellsam_core.files.multiscale import AXES, MICRONS, SECONDS, Step, read_multiscale
+from cellsam_core.files.ngff_places import list_places, ome_of, zarr_errors
 from cellsam_core.files.omezarr_arrays import OWN_KEY
 from cellsam_core.files.plane import Plane
-from cellsam_core.files.spatialdata_store import refuse_store
 from cellsam_core.files.suffixes import ARRAY_FILES, STORE_FILES
 
 if TYPE_CHECKING:
@@ -25,11 +25,8 @@ if TYPE_CHECKING:
 
     from cellsam_core.files.plane import Window
 
-AXES = "tczyx"
 ARRAY_ITSELF = "."
 """Series of a Zarr that is a single array, without a group around it."""
-
-SERIES_LAYOUT = "bioformats2raw.layout"
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,9 @@ class Image:
         Names; empty where there are none.
     pixel_size_um, frame_interval_s
         None where unknown.
+    defaults
+        Those of the two that are 1 in the metadata, as programs write where nobody gave them, and
+        which are therefore taken as unknown.
     """
 
     path: Path
@@ -57,6 +57,7 @@ class Image:
     channels: tuple[str, ...]
     pixel_size_um: float | None
     frame_interval_s: float | None
+    defaults: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -104,48 +105,8 @@ def list_images(path: Path) -> list[str]:
     InputError
         There is none.
     """
-    names = list(_paths(path))
+    names = list(list_places(path))
     return names if len(names) > 1 else [""]
-
-
-def _paths(path: Path) -> dict[str, str]:
-    """Find the path of each image in the store by its name."""
-    refuse_store(path)
-    with _errors(path):
-        group = zarr.open_group(str(path), mode="r")
-        ome = _ome_of(group)
-        if "plate" in ome:
-            return _plate(group, ome["plate"])
-        if "multiscales" in ome:
-            return {"": ""}
-        if SERIES_LAYOUT in ome or SERIES_LAYOUT in group.attrs:
-            listed = dict(group["OME"].attrs) if "OME" in group else {}
-            listed = listed.get("ome", listed)
-            keys = listed.get("series") or sorted(
-                (key for key in group.group_keys() if key.isdecimal()), key=int
-            )
-            return {f"series{key}": key for key in map(str, keys)}
-        raise ValueError("neither multiscales nor plate in its metadata")
-
-
-def _plate(group: zarr.Group, plate: dict[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for well in plate["wells"]:
-        row, column = str(well["path"]).split("/")[:2]
-        name = f"{row}{int(column):02d}" if column.isdecimal() else f"{row}{column}"
-        fields = _ome_of(group[well["path"]])["well"]["images"]
-        for field in fields:
-            number = re.sub(r"[^A-Za-z0-9]+", "_", str(field["path"]))
-            own = name if len(fields) == 1 else f"{name}-f{number}"
-            found[own] = f"{well['path']}/{field['path']}"
-    if not found:
-        raise ValueError("a plate without an image")
-    return found
-
-
-def _ome_of(group: Any) -> dict[str, Any]:
-    attributes = dict(group.attrs)
-    return dict(attributes.get("ome", attributes))
 
 
 def open_image(path: Path, name: str = "") -> Image:
@@ -163,65 +124,66 @@ def open_image(path: Path, name: str = "") -> Image:
     InputError
         It is no OME-Zarr, has several images, or axes that are not known.
     """
-    paths = _paths(path)
-    if name not in paths and len(paths) > 1:
+    places = list_places(path)
+    if name not in places and len(places) > 1:
         raise InputError(
             path,
-            found=f"{len(paths)} images ({', '.join(list(paths)[:5])})",
+            found=f"{len(places)} images ({', '.join(list(places)[:5])})",
             expected="one image",
             remedy="fill the column `position` of the sample sheet with one of these names",
         )
-    where = paths.get(name, next(iter(paths.values())))
-    with _errors(path):
+    place = places.get(name, next(iter(places.values())))
+    where = place.group
+    with zarr_errors(path):
         root = zarr.open_group(str(path), mode="r")
-        group = root[where] if where else root
-        ome = _ome_of(group)
-        scales = ome["multiscales"][0]
-        axes = "".join(axis["name"] for axis in scales["axes"])
-        dataset = scales["datasets"][0]["path"]
-        array: Any = group[dataset]
+        if where and where not in root:
+            raise _not_there(path, where)
+        ome = ome_of(root[where] if where else root)
+        image = read_multiscale(ome["multiscales"][place.entry])
+        axes, steps = image.axes, image.steps
+        series = f"{where}/{image.paths[0]}" if where else image.paths[0]
+        if series not in root:
+            raise _not_there(path, series)
+        array: Any = root[series]
         if not isinstance(array, zarr.Array) or len(axes) != array.ndim:
-            raise ValueError(f"axes {axes}")
-        if not set(axes) <= set(AXES) or len(set(axes)) < len(axes) or axes[-2:] != "yx":
-            raise ValueError(f"axes {axes}; known are t, c, z, y, x, the last two being y and x")
+            raise ValueError(f"axes {axes} of an array of {getattr(array, 'ndim', 0)} axes")
+        if axes[-2:] != "yx":
+            raise ValueError(f"axes {axes}; the last two must be y and x")
         listed = ome.get("omero", {}).get("channels", [])
         labels = tuple(str(c.get("label") or c.get("name") or "") for c in listed)
-        steps = omezarr.steps_of(scales, axes)
         if not where:
             omezarr.check_own(path, root, array)
     omezarr.refuse_oblong(path, steps["y"], steps["x"])
-    interval = steps["t"].within(omezarr.SECONDS) if "t" in steps else None
-    series = f"{where}/{dataset}" if where else str(dataset)
-    return Image(
+    interval = steps["t"].within(SECONDS) if "t" in steps else None
+    found = Image(
         path,
         series,
         array,
         axes,
         labels if all(labels) else (),
-        steps["x"].within(omezarr.MICRONS),
+        steps["x"].within(MICRONS),
         interval,
+    )
+    return found if found.is_own else without_defaults(found, steps)
+
+
+def _not_there(path: Path, where: str) -> InputError:
+    return InputError(
+        path,
+        found=f"no {where}, which its metadata list",
+        expected="all images that they list",
+        remedy="copy the folder again, whole, or leave this position out of the sample sheet",
     )
 
 
-class _errors:
-    """Turn what zarr raises on missing and damaged metadata into InputError."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
-        known = (LookupError, TypeError, AttributeError, ValueError, OSError)
-        if isinstance(error, known) and not isinstance(error, InputError):
-            raise InputError(
-                self._path,
-                found=f"no OME-Zarr image ({first_line(error)})",
-                expected="an OME-Zarr 0.4 or 0.5 image or plate",
-                remedy="name the folder that has its .zattrs or zarr.json as `path`, or, if it is"
-                " Zarr without the metadata of OME, export it as OME-TIFF or OME-Zarr",
-            ) from error
+def without_defaults(image: Image, steps: dict[str, Step]) -> Image:
+    """Take scales of 1 um and 1 s as unknown: many programs write them where nobody gave any."""
+    if [steps[a] for a in "yx"] == 2 * [Step(1.0, "micrometer")]:
+        image = replace(image, pixel_size_um=None, defaults=("pixel_size_um",))
+    if steps.get("t") == Step(1.0, "second"):
+        defaults = (*image.defaults, "frame_interval_s")
+        image = replace(image, frame_interval_s=None, defaults=defaults)
+    return image
 
 
 def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
@@ -256,6 +218,7 @@ def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
         image.pixel_size_um,
         image.frame_interval_s,
         scales_from="metadata of OME-Zarr",
+        defaults=image.defaults,
     )
 
 

@@ -6,7 +6,6 @@ being empty, and the image's attributes hold the checksums of the arrays' own me
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.lazy import zarr
+from cellsam_core.files.multiscale import MICRONS, SECONDS, Step, read_multiscale
 from cellsam_core.files.omezarr_arrays import (
     OWN_KEY,
     create_array,
@@ -27,15 +27,6 @@ if TYPE_CHECKING:
     from cellsam_core.files.options import OmeZarrVersion
 
 AXES = ("yx", "cyx", "tyx", "tcyx")
-# Factors to micrometres and seconds of the units that NGFF knows; others are not known.
-PREFIXES = {"yotta": 24, "zetta": 21, "exa": 18, "peta": 15, "tera": 12, "giga": 9, "mega": 6}
-PREFIXES |= {"kilo": 3, "hecto": 2, "": 0, "deci": -1, "centi": -2, "milli": -3, "micro": -6}
-PREFIXES |= {"nano": -9, "pico": -12, "femto": -15, "atto": -18, "zepto": -21, "yocto": -24}
-MICRONS = {f"{prefix}meter": 10.0 ** (power + 6) for prefix, power in PREFIXES.items()}
-MICRONS |= {"angstrom": 1e-4, "inch": 25_400.0, "foot": 304_800.0, "yard": 914_400.0}
-MICRONS |= {"mile": 1_609_344_000.0, "parsec": 3.0856775814913673e22}
-SECONDS = {f"{prefix}second": 10.0**power for prefix, power in PREFIXES.items()}
-SECONDS |= {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 MAX_ASPECT_ERROR = 0.01
 
 
@@ -211,11 +202,9 @@ def open_(path: str | Path) -> OmeZarr:
         group = zarr.open_group(str(path), mode="r")
         attributes: dict[str, Any] = dict(group.attrs)
         ome: dict[str, Any] = attributes.get("ome", attributes)  # 0.4 has no key of its own
-        image = ome["multiscales"][0]
-        axes = "".join(axis["name"] for axis in image["axes"])
-        levels = tuple(str(dataset["path"]) for dataset in image["datasets"])
+        image = read_multiscale(ome["multiscales"][0])
+        axes, levels, steps = image.axes, image.paths, image.steps
         array = group[levels[0]]
-        steps = steps_of(image, axes)
         channels = tuple(c["label"] for c in ome.get("omero", {}).get("channels", []))
         if not isinstance(array, zarr.Array) or axes not in AXES or len(axes) != array.ndim:
             raise ValueError(f"axes {axes}")
@@ -232,34 +221,6 @@ def open_(path: str | Path) -> OmeZarr:
     if "t" in steps:
         interval_s = steps["t"].within(SECONDS)
     return OmeZarr(Path(path), array, axes, channels, pixel_size_um, interval_s, levels)
-
-
-@dataclass(frozen=True)
-class Step:
-    """Distance between neighbours along an axis, in the axis' own unit; None names no unit."""
-
-    size: float
-    unit: str | None
-
-    def within(self, factors: dict[str, float]) -> float | None:
-        """Size in the unit that `factors` lead to; None where it is not known."""
-        factor = factors.get(self.unit or "")
-        is_length = math.isfinite(self.size) and self.size > 0
-        return self.size * factor if factor and is_length else None
-
-
-def steps_of(image: dict[str, Any], axes: str) -> dict[str, Step]:
-    """Multiply the scales of the first array and of the whole image; shifts do not matter."""
-    transformations = [
-        *image["datasets"][0]["coordinateTransformations"],
-        *image.get("coordinateTransformations", []),
-    ]
-    scales = [t["scale"] for t in transformations if t["type"] == "scale"]
-    sizes = [
-        math.prod(map(float, factors)) for factors in zip(*scales, [1.0] * len(axes), strict=True)
-    ]
-    units = [axis.get("unit") for axis in image["axes"]]
-    return {a: Step(size, unit) for a, size, unit in zip(axes, sizes, units, strict=True)}
 
 
 def refuse_oblong(path: str | Path, y: Step, x: Step) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.filenames import find_images
+from cellsam_core.files.filenames import find_images, is_ome_zarr
 from cellsam_core.files.foreign import is_microscope_file
 from cellsam_core.files.spatialdata_store import refuse_store
 from cellsam_core.first_steps.names_told import told_by_names
@@ -148,6 +148,8 @@ def _experiments(path: Path) -> list[Proposal]:
     files = [entry for entry in entries if is_microscope_file(entry) and entry.is_file()]
     if len(files) > 1 and not whole.can_be_read and not folders and not find_images(path, 0):
         return [propose(file) for file in files]
+    if is_ome_zarr(path):  # its sub-folders are parts of it
+        return [whole]
     needs_pattern = "pattern" in whole.to_fill
     if not holds_tissues and not needs_pattern and (whole.can_be_read or not folders):
         return [whole]

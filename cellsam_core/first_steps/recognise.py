@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import image_stem
 from cellsam_core.samples.raw_rounds import find_format
 from cellsam_core.samples.spatial import READERS
 from cellsam_core.samples.vendors.tables import text_tables, transcript_table, transcript_tables
@@ -81,6 +82,7 @@ def name_for(path: Path) -> str:
     'B3_drug'
     """
     own = path.name.split(".")[0] if path.is_file() else path.name
+    own = image_stem(path) if path.suffix == ".zarr" else own
     generic = {"images", "image", "raw", "data", "tiff", "tif", "frames"}
     name = path.parent.name if own.lower() in generic and path.parent.name else own
     return NOT_IN_NAMES.sub("_", name).strip("._-") or "sample"

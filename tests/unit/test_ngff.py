@@ -1,0 +1,198 @@
+"""OME-Zarr as other programs write it: versions, names of axes, positions, scales of nobody."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+from refusals import follow
+
+from cellsam_core.errors import InputError
+from cellsam_core.first_steps.proposal import propose_sheet
+from cellsam_core.samples.frames import read_frame
+from cellsam_core.samples.movies import inspect_movie
+from cellsam_core.samples.positions import positions_of
+
+SHAPE = (30, 40)
+TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+UNITS = {"t": "second", "y": "micrometer", "x": "micrometer"}
+
+
+def pixels(*sizes, start=1):
+    """Planes, each of one value of its own."""
+    n = int(np.prod(sizes))
+    planes = np.arange(start, start + n, dtype=np.uint16).reshape(*sizes, 1, 1)
+    return np.broadcast_to(planes, (*sizes, *SHAPE))
+
+
+def axes_of(names, units=UNITS):
+    return [
+        {"name": name, "type": TYPES[name.lower()]}
+        | ({"unit": units[name.lower()]} if name.lower() in units else {})
+        for name in names
+    ]
+
+
+def scaled(path, *scale):
+    return {"path": path, "coordinateTransformations": [{"type": "scale", "scale": [*scale]}]}
+
+
+def write(path, images, arrays, version="0.5", where="", **others):
+    """Write a group with some entries of ``multiscales``, and arrays by their paths."""
+    group = zarr.open_group(path, mode="a", zarr_format=3 if version >= "0.5" else 2)
+    group = group.require_group(where) if where else group
+    for name, array in arrays.items():
+        chunks = (1,) * (array.ndim - 2) + SHAPE
+        group.create_array(name, shape=array.shape, dtype=array.dtype, chunks=chunks)[:] = array
+    ome = {"multiscales": images} | others
+    group.attrs.update({"ome": {"version": version} | ome} if version >= "0.5" else ome)
+    return path
+
+
+def inspect(path, **options):
+    return inspect_movie(path, sample="s", assay="movie", **options)
+
+
+def values(manifest):
+    return [
+        [None if p is None else int(read_frame(manifest, t, [c])[0, 0, 0]) for p, c in row]
+        for t, row in enumerate(
+            zip(frame, manifest.channels, strict=True) for frame in manifest.planes
+        )
+    ]
+
+
+def image_03():
+    return {"version": "0.3", "axes": ["t", "c", "y", "x"], "datasets": [{"path": "0"}]}
+
+
+def image_06():
+    """Write it as ngff-zarr does: the scale is part of a sequence, and of no image before 0.6."""
+    steps = [
+        {"type": "scale", "scale": [300, 1, 0.65, 0.65]},
+        {"type": "translation", "translation": [0, 0, 9, 9]},
+    ]
+    transform = {"type": "sequence", "input": {"path": "0"}, "output": {"name": "own"}}
+    return {
+        "coordinateSystems": [
+            {"name": "world", "axes": axes_of("zyx")},
+            {"name": "own", "axes": axes_of("tcyx")},
+        ],
+        "datasets": [
+            {"path": "0", "coordinateTransformations": [transform | {"transformations": steps}]}
+        ],
+        "coordinateTransformations": [
+            {"type": "affine", "input": {"name": "own"}, "output": {"name": "world"}}
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "image", "pixel_size_um", "interval_s"),
+    [
+        ("0.3", image_03(), None, None),
+        ("0.6", image_06(), 0.65, 300),
+        ("0.4", {"axes": axes_of("TCYX"), "datasets": [scaled("0", 9, 1, 0.2, 0.2)]}, 0.2, 9),
+        ("0.4", {"axes": axes_of("tcyx"), "datasets": [{"path": "0"}]}, None, None),
+        (
+            "0.5",
+            {
+                "axes": [
+                    {"name": "time", "type": "time", "unit": "min"},
+                    {"name": "channel", "type": "channel"},
+                    *axes_of("yx", {"y": "µm", "x": "µm"}),
+                ],
+                "datasets": [scaled("0", 5, 1, 0.5, 0.5)],
+            },
+            0.5,
+            300,
+        ),
+    ],
+    ids=["0.3", "0.6", "capitals", "no scale", "types and symbols"],
+)
+def test_versions_and_words_of_other_programs(tmp_path, version, image, pixel_size_um, interval_s):
+    manifest = inspect(write(tmp_path / "a.zarr", [image], {"0": pixels(3, 2)}, version))
+    assert values(manifest) == [[1, 2], [3, 4], [5, 6]]
+    assert manifest.pixel_size_um == pytest.approx(pixel_size_um)
+    assert manifest.frame_interval_s == pytest.approx(interval_s)
+
+
+def test_images_of_the_first_versions_have_five_axes(tmp_path):
+    image = {"version": "0.1", "datasets": [{"path": "0"}]}
+    path = write(tmp_path / "a.zarr", [image], {"0": pixels(2, 2, 1)}, "0.1")
+    assert values(inspect(path)) == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    "transforms", [[{"type": "scale", "scale": [1, 1, 1, 1]}], [{"type": "identity"}], []]
+)
+def test_a_scale_that_nobody_gave_is_no_scale(tmp_path, transforms):
+    datasets = [{"path": "0", "coordinateTransformations": transforms}]
+    image = {"axes": axes_of("tcyx"), "datasets": datasets}
+    path = write(tmp_path / "a.zarr", [image], {"0": pixels(3, 2)})
+    manifest = inspect(path)
+    assert manifest.pixel_size_um is manifest.frame_interval_s is None
+    told = [s for s in manifest.warnings if "where nobody gave a value" in s]
+    assert len(told) == (2 if "scale" in str(transforms) else 0)
+    given = inspect(path, pixel_size_um=1, frame_interval_s=1)
+    assert (given.pixel_size_um, given.frame_interval_s, given.warnings) == (1, 1, [])
+
+
+def test_several_images_of_one_group_are_positions(tmp_path):
+    images = [
+        {"name": name, "axes": axes_of("tcyx"), "datasets": [scaled(name, 9, 1, 0.2, 0.2)]}
+        for name in ("p0", "p1")
+    ]
+    arrays = {"p0": pixels(2, 2), "p1": pixels(2, 2, start=100)}
+    path = write(tmp_path / "a.zarr", images, arrays, "0.4")
+    assert [p.key for p in positions_of(path)] == ["p0", "p1"]
+    assert values(inspect(path, position="p1")) == [[100, 101], [102, 103]]
+    with pytest.raises(InputError, match="several positions"):
+        inspect(path)
+
+
+def plate(path):
+    wells = {"A/1": ["f0", "f1"], "B/12": ["f0"]}
+    listed = [{"path": well} for well in wells]
+    group = zarr.open_group(path, mode="a")
+    group.attrs["ome"] = {"version": "0.5", "plate": {"wells": listed}}
+    image = {"axes": axes_of("tyx"), "datasets": [scaled("0", 9, 0.2, 0.2)]}
+    for well, fields in wells.items():
+        group.require_group(well).attrs["ome"] = {"well": {"images": [{"path": f} for f in fields]}}
+        for field in fields:
+            write(path, [image], {"0": pixels(2)}, where=f"{well}/{field}")
+    return path
+
+
+def test_positions_are_named_as_in_the_store(tmp_path):
+    assert [p.key for p in positions_of(plate(tmp_path / "a.zarr"))] == ["A01-f0", "A01-f1", "B12"]
+    image = {"axes": axes_of("tyx"), "datasets": [scaled("0", 9, 0.2, 0.2)]}
+    for name in ("left", "right"):
+        write(tmp_path / "b.zarr", [image], {"0": pixels(2)}, where=name)
+    group = zarr.open_group(tmp_path / "b.zarr", mode="a")
+    group.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+    group.create_group("OME").attrs["ome"] = {"series": ["left", "right"]}
+    assert [p.key for p in positions_of(tmp_path / "b.zarr")] == ["left", "right"]
+
+
+@pytest.mark.parametrize(("lost", "position"), [("B/12", "B12"), ("A/1/f1", "A01-f1")])
+def test_a_plate_that_was_copied_in_part_lacks_only_that_part(tmp_path, lost, position):
+    path = plate(tmp_path / "a.zarr")
+    whole = plate(tmp_path / "whole.zarr")
+    shutil.rmtree(path / lost)
+    assert values(inspect(path, position="A01-f0")) == [[1], [2]]
+    follow(
+        lambda: inspect(path, position=position),
+        "copy the folder again",
+        lambda: shutil.copytree(whole, path, dirs_exist_ok=True),
+    )
+
+
+def test_a_store_that_is_refused_is_not_taken_apart(tmp_path):
+    """Sub-folders of a store are parts of it, not experiments of their own."""
+    write(tmp_path / "a.zarr", [image_03() | {"axes": ["t", "q", "y", "x"]}], {"0": pixels(2, 2)})
+    (proposal,) = propose_sheet([tmp_path / "a.zarr"])
+    assert proposal.sample == "a"
+    assert "axes t, q, y, x; known are" in proposal.problem
