@@ -102,7 +102,7 @@ def _column(root: Path, name: str, own: Series, series: dict[str, Series]) -> li
     numbers = sorted({n for s in series.values() for n in s.numbers or []})
     at = dict(zip(own.numbers or [], planes, strict=True))
     lost = [n for n in numbers if n not in at]
-    if lost and not _is_regular([numbers.index(n) for n in at], len(numbers)):
+    if lost and not is_regular([numbers.index(n) for n in at], len(numbers)):
         other = next(k for k, s in series.items() if lost[0] in (s.numbers or []))
         there = series[other].stack.planes[(series[other].numbers or []).index(lost[0])][0]
         raise error(
@@ -114,7 +114,7 @@ def _column(root: Path, name: str, own: Series, series: dict[str, Series]) -> li
     return [at.get(number) for number in numbers]
 
 
-def _is_regular(indices: list[int], n_frames: int) -> bool:
+def is_regular(indices: list[int], n_frames: int) -> bool:
     """Tell whether frames were left out by plan: all but one, or every n-th up to the end."""
     if len(indices) == 1:
         return True

@@ -28,6 +28,7 @@ from cellsam_core.samples.movie_files import (
 )
 from cellsam_core.samples.movie_headers import read_movie
 from cellsam_core.samples.movie_search import find_movie
+from cellsam_core.samples.movie_unwritten import leave_unwritten
 from cellsam_core.samples.positions import choose_position
 from cellsam_core.samples.sources import doubt_pixel_size, sources_of_movie
 
@@ -97,6 +98,7 @@ def inspect_movie(
     planes: list[list[Plane | None]] = []
     stack = _name_only_channel(files, stack)
     stack, renamed = _choose_channels(root, stack, list(channels or []))
+    stack, unwritten = leave_unwritten(stack)
     planes += [[*row] for row in stack.planes]
     times, interval, told = _times(stack, frame_interval_s)
     ceilings, seen = find_ceilings(stack)
@@ -119,7 +121,7 @@ def inspect_movie(
         pixel_size_um=size,
         frame_interval_s=interval,
         planes=planes,
-        warnings=[*files.warnings, *warnings, *renamed, *told, *doubted, *seen],
+        warnings=[*files.warnings, *warnings, *renamed, *unwritten, *told, *doubted, *seen],
         frame_times_s=times,
         saturation_values=ceilings,
         sources=sources,

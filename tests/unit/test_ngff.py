@@ -196,3 +196,64 @@ def test_a_store_that_is_refused_is_not_taken_apart(tmp_path):
     (proposal,) = propose_sheet([tmp_path / "a.zarr"])
     assert proposal.sample == "a"
     assert "axes t, q, y, x; known are" in proposal.problem
+
+
+# Planes that were never written.
+
+
+def movie(path, n_frames=6, unwritten=(), **options):
+    """A movie of two channels whose planes ``(frame, channel)`` of `unwritten` have no chunk."""
+    group = zarr.open_group(path, mode="w")
+    shape = (n_frames, 2, *SHAPE)
+    array = group.create_array(
+        "0", **({"shape": shape, "chunks": (1, 1, 15, 40)} | options), dtype="u2"
+    )
+    for t, c in np.ndindex(n_frames, 2):
+        if (t, c) not in unwritten:
+            array[t, c] = 10 * t + c + 1
+    image = {"axes": axes_of("tcyx"), "datasets": [scaled("0", 9, 1, 0.2, 0.2)]}
+    omero = {"channels": [{"label": "DAPI"}, {"label": "GFP"}]}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [image], "omero": omero}
+    return path
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"shards": (4, 2, *SHAPE)}, {"chunks": (2, 1, *SHAPE)}], ids=str
+)
+def test_frames_that_were_never_acquired_are_left_out(tmp_path, options):
+    unwritten = {(t, c) for t in (4, 5) for c in (0, 1)} | {(3, 1)}
+    if "chunks" in options:
+        unwritten -= {(3, 1)}
+    manifest = inspect(movie(tmp_path / "a.zarr", unwritten=unwritten, **options))
+    n_there = 3 if (3, 1) in unwritten else 4
+    assert values(manifest)[:3] == [[1, 2], [11, 12], [21, 22]]
+    assert len(manifest.planes) == n_there
+    assert f"{6 - n_there} of 6 frames, at the end, were not acquired" in str(manifest.warnings)
+
+
+def test_a_channel_of_every_nth_frame_is_empty_between(tmp_path):
+    unwritten = {(t, 1) for t in (1, 2, 4, 5)}
+    manifest = inspect(movie(tmp_path / "a.zarr", unwritten=unwritten))
+    assert values(manifest) == [[1, 2], [11, None], [21, None], [31, 32], [41, None], [51, None]]
+    assert "Channel GFP is there in 2 of 6 frames." in manifest.warnings
+    assert inspect(tmp_path / "a.zarr", channels=["DAPI"]).warnings == []
+
+
+def test_chunks_that_a_copy_lacks_are_named(tmp_path):
+    path = movie(tmp_path / "a.zarr", unwritten={(2, 0), (2, 1)})
+    again = lambda: movie(path)  # noqa: E731
+    follow(lambda: inspect(path), "copy the folder again, whole$", again)
+    movie(path, unwritten={(2, 1)})
+    follow(
+        lambda: inspect(path),
+        "leave the channel out with the column `channels`",
+        then=lambda: inspect(path, channels=["DAPI"]),
+    )
+
+
+def test_black_corners_of_a_mosaic_are_pixels(tmp_path):
+    path = movie(tmp_path / "a.zarr", n_frames=2)
+    (path / "0/c/1/1/0/0").unlink()
+    manifest = inspect(path)
+    assert manifest.n_frames == 2
+    assert not manifest.warnings

@@ -1,0 +1,57 @@
+"""Planes of an OME-Zarr that were never written: Zarr reads them as zeros."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsam_core.files.lazy import zarr
+from cellsam_core.files.ngff import read_page
+from cellsam_core.files.omezarr_arrays import OWN_KEY
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def written_planes(path: str, series: str) -> NDArray[np.bool_]:
+    """Tell which planes have pixels in any chunk.
+
+    Programs make the array of a planned acquisition as a whole, and write what was acquired.
+
+    Parameters
+    ----------
+    path
+        Folder of the OME-Zarr.
+    series
+        Path of the array in it.
+
+    Returns
+    -------
+    ndarray of bool
+        One for each plane, in the order of :meth:`cellsam_core.files.ngff.Image.page`.
+    """
+    group = zarr.open_group(path, mode="r")
+    array: Any = group[series]
+    lead = array.shape[:-2]
+    if OWN_KEY in group.attrs:  # this pipeline writes black chunks, too
+        return np.ones(math.prod(lead), bool)
+    sizes = array.shards or array.chunks
+    in_chunks = [-(-n // size) for n, size in zip(array.shape, sizes, strict=True)]
+    found = np.zeros(in_chunks[:-2], bool)
+    for at in np.ndindex(*found.shape):
+        grid = itertools.product(*map(range, in_chunks[-2:]))
+        keys = (array.metadata.encode_chunk_key((*at, *yx)) for yx in grid)
+        found[at] = any((Path(path) / series / key).is_file() for key in keys)
+    for axis, size in enumerate(sizes[:-2]):
+        found = found.repeat(size, axis=axis).take(range(lead[axis]), axis=axis)
+    pages = found.ravel()
+    if array.shards:  # a shard of several planes may end before them
+        for page in reversed(range(pages.size)):
+            if pages[page] and (read_page(path, series, page, None) != array.fill_value).any():
+                break
+            pages[page] = False
+    return pages
