@@ -75,11 +75,15 @@ OTHERS = {
         "Fiji's ROI", "in Fiji, draw the ROIs as labels (LOCI > ROI Map), then Save As > Tiff"
     ),
 }
+ZIPPED_SUFFIXES = (".zarr.zip", ".ozx")
+ZIPPED = Maker("OME-Zarr in a zip archive", "unpack it and name the new folder as `path`")
 VENDOR_SUFFIXES = tuple(suffix for suffix, maker in MICROSCOPES.items() if maker.plugin)
 
 
 def maker_of(path: Path) -> Maker | None:
     """Return who makes files of this suffix, if they are neither TIFF, PNG nor JPEG."""
+    if path.name.lower().endswith(ZIPPED_SUFFIXES):
+        return ZIPPED
     return (MICROSCOPES | OTHERS).get(path.suffix.lower())
 
 

@@ -198,6 +198,23 @@ def test_a_store_that_is_refused_is_not_taken_apart(tmp_path):
     assert "axes t, q, y, x; known are" in proposal.problem
 
 
+@pytest.mark.parametrize("name", ["a.ome.zarr.zip", "a.ozx"])
+def test_a_zipped_store_is_unpacked_as_told(tmp_path, name):
+    movie(tmp_path / "made.zarr")
+    folder = tmp_path / "in"
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "made.zarr")
+    folder.mkdir()
+    shutil.copy(archive, folder / name)
+    unpacked = tmp_path / "unpacked"
+    for path in (folder / name, folder):
+        follow(
+            lambda path=path: inspect(path),
+            "unpack it and name the new folder",
+            lambda: shutil.unpack_archive(folder / name, unpacked, "zip"),
+            lambda: inspect(unpacked),
+        )
+
+
 # Planes that were never written.
 
 
