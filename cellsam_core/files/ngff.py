@@ -15,6 +15,7 @@ from cellsam_core.files import omezarr
 from cellsam_core.files.image_stack import Stack, ZChoice, z_error
 from cellsam_core.files.lazy import zarr
 from cellsam_core.files.multiscale import AXES, MICRONS, SECONDS, Step, read_multiscale
+from cellsam_core.files.ngff_notes import notes_of_series, times_of_stream
 from cellsam_core.files.ngff_places import list_places, ome_of, zarr_errors
 from cellsam_core.files.omezarr_arrays import OWN_KEY
 from cellsam_core.files.plane import Plane
@@ -48,6 +49,10 @@ class Image:
     defaults
         Those of the two that are 1 in the metadata, as programs write where nobody gave them, and
         which are therefore taken as unknown.
+    times_s
+        Seconds of each frame, also of less frames than were planned; empty where unknown.
+    significant_bits
+        Bits of a pixel that the camera filled; None where unknown.
     """
 
     path: Path
@@ -58,6 +63,8 @@ class Image:
     pixel_size_um: float | None
     frame_interval_s: float | None
     defaults: tuple[str, ...] = ()
+    times_s: tuple[float, ...] = ()
+    significant_bits: int | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -138,7 +145,8 @@ def open_image(path: Path, name: str = "") -> Image:
         root = zarr.open_group(str(path), mode="r")
         if where and where not in root:
             raise _not_there(path, where)
-        ome = ome_of(root[where] if where else root)
+        group = root[where] if where else root
+        ome = ome_of(group)
         image = read_multiscale(ome["multiscales"][place.entry])
         axes, steps = image.axes, image.steps
         series = f"{where}/{image.paths[0]}" if where else image.paths[0]
@@ -164,7 +172,22 @@ def open_image(path: Path, name: str = "") -> Image:
         steps["x"].within(MICRONS),
         interval,
     )
-    return found if found.is_own else without_defaults(found, steps)
+    if found.is_own:
+        return found
+    found = without_defaults(found, steps)
+    sizes = found.sizes
+    times = times_of_stream(dict(group.attrs), axes, sizes["t"])
+    if place.series is None:
+        return replace(found, times_s=times)
+    notes = notes_of_series(path, place.series, (sizes["t"], sizes["c"], sizes["z"]))
+    return replace(
+        found,
+        channels=found.channels or notes.channels,
+        pixel_size_um=found.pixel_size_um or notes.pixel_size_um,
+        frame_interval_s=found.frame_interval_s or notes.interval_s,
+        times_s=notes.times_s or times,
+        significant_bits=notes.significant_bits,
+    )
 
 
 def _not_there(path: Path, where: str) -> InputError:
@@ -217,6 +240,8 @@ def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
         str(dtype.newbyteorder("=").name),
         image.pixel_size_um,
         image.frame_interval_s,
+        times_s=image.times_s,
+        significant_bits=image.significant_bits,
         scales_from="metadata of OME-Zarr",
         defaults=image.defaults,
     )

@@ -171,6 +171,8 @@ def _times(
 ) -> tuple[list[float] | None, float | None, list[str]]:
     """Seconds of each frame, the interval if they are even, and a sentence if they are not."""
     times, interval = list(stack.times_s), stack.frame_interval_s
+    if len(times) != len(stack.planes):  # of an acquisition that was stopped
+        times = []
     even = even_interval(times) if times else None
     if given_s is not None:
         told = []

@@ -56,12 +56,11 @@ def sources_of_movie(
         pairs.append(("frame interval", "s", frame_interval_s, stack.frame_interval_s))
     for name, unit, given, found in pairs:
         warnings += tell_other(name, unit, given, found, told)
-    given_of = {"pixel_size_um": pixel_size_um, "frame_interval_s": frame_interval_s}
     warnings += [
         f"{column} is not known: the {told} say 1, which programs write where nobody gave a value."
         f" If it is 1, write that into the column `{column}`."
         for column in stack.defaults
-        if given_of[column] is None
+        if column not in sources
     ]
     return sources, warnings
 

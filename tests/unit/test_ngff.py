@@ -198,6 +198,42 @@ def test_a_store_that_is_refused_is_not_taken_apart(tmp_path):
     assert "axes t, q, y, x; known are" in proposal.problem
 
 
+XML = """<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image Name="a.nd2">
+<Pixels DimensionOrder="XYCZT" SizeT="3" SizeC="2" SizeZ="1" PhysicalSizeX="0.2" PhysicalSizeY="0.2"
+SignificantBits="12"><Channel Name="DAPI"/><Channel Name="GFP"/>{planes}</Pixels></Image></OME>"""
+
+
+def test_the_ome_xml_of_bioformats2raw_tells_times_and_names(tmp_path):
+    """Microscopes write the time of each plane; the metadata of OME-Zarr have no place for it."""
+    image = {"axes": axes_of("tcyx", {}), "datasets": [scaled("0", 1, 1, 1, 1)]}
+    path = write(tmp_path / "a.zarr", [image], {"0": pixels(3, 2)}, where="0")
+    group = zarr.open_group(path, mode="a")
+    group.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+    group.create_group("OME").attrs["ome"] = {"series": ["0"]}
+    planes = "".join(
+        f'<Plane TheT="{t}" TheC="0" TheZ="0" DeltaT="{7 * t + 2}"/>' for t in range(3)
+    )
+    (path / "OME/METADATA.ome.xml").write_text(XML.format(planes=planes))
+    manifest = inspect(path)
+    assert manifest.channels == ["DAPI", "GFP"]
+    assert (manifest.pixel_size_um, manifest.frame_times_s) == (0.2, [0, 7, 14])
+    (path / "OME/METADATA.ome.xml").write_text(XML.format(planes="").replace('T="3"', 'T="9"'))
+    assert inspect(path).pixel_size_um is None  # it tells of other images
+
+
+def test_the_clock_of_ome_writers_is_read(tmp_path):
+    image = {"axes": axes_of("tcyx"), "datasets": [scaled("0", 1, 1, 0.2, 0.2)]}
+    path = write(tmp_path / "a.zarr", [image], {"0": pixels(3, 2)})
+    planes = [
+        {"delta_t": 60 * t + c + 0.5, "storage_index": [t, c]} for t in range(3) for c in range(2)
+    ]
+    zarr.open_group(path, mode="a").attrs["ome_writers"] = {"frame_metadata": planes}
+    manifest = inspect(path)
+    assert (manifest.frame_times_s, manifest.warnings) == ([0, 60, 120], [])
+    zarr.open_group(path, mode="a").attrs["ome_writers"] = {"frame_metadata": planes[:4]}
+    assert inspect(path).frame_times_s is None
+
+
 @pytest.mark.parametrize("name", ["a.ome.zarr.zip", "a.ozx"])
 def test_a_zipped_store_is_unpacked_as_told(tmp_path, name):
     movie(tmp_path / "made.zarr")
