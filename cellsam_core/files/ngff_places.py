@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ def list_places(path: Path) -> dict[str, Place]:
         group = zarr.open_group(str(path), mode="r")
         ome = ome_of(group)
         if "plate" in ome:
-            return _plate(group, ome["plate"])
+            return _plate(path, ome["plate"])
         if "multiscales" in ome:
             if not ome["multiscales"]:
                 raise ValueError("no image in its metadata")
@@ -89,10 +90,19 @@ def _series(group: zarr.Group) -> dict[str, Place]:
     }
 
 
-def _plate(group: zarr.Group, plate: dict[str, Any]) -> dict[str, Place]:
+def _plate(path: Path, plate: dict[str, Any]) -> dict[str, Place]:
+    """List the fields of a plate, which are read once for all its positions."""
+    wells = tuple(str(well["path"]) for well in plate["wells"])
+    folders = [path / well for well in wells]
+    changed = tuple(f.stat().st_mtime_ns if f.is_dir() else 0 for f in folders)
+    return dict(_fields(str(path), wells, changed))
+
+
+@functools.lru_cache(maxsize=4)
+def _fields(path: str, wells: tuple[str, ...], _changed_ns: tuple[int, ...]) -> dict[str, Place]:
+    group = zarr.open_group(path, mode="r")
     found: dict[str, Place] = {}
-    for well in plate["wells"]:
-        where = str(well["path"])
+    for where in wells:
         row, column = where.split("/")[:2]
         name = f"{row}{int(column):02d}" if column.isdecimal() else f"{row}{column}"
         if where not in group:  # of a plate that was copied in part: its own sample is refused

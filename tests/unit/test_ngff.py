@@ -10,6 +10,7 @@ import zarr
 from refusals import follow
 
 from cellsam_core.errors import InputError
+from cellsam_core.files import ngff_places
 from cellsam_core.first_steps.proposal import propose_sheet
 from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.movies import inspect_movie
@@ -175,6 +176,15 @@ def test_positions_are_named_as_in_the_store(tmp_path):
     group.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
     group.create_group("OME").attrs["ome"] = {"series": ["left", "right"]}
     assert [p.key for p in positions_of(tmp_path / "b.zarr")] == ["left", "right"]
+
+
+def test_the_wells_of_a_plate_are_read_once_for_all_positions(tmp_path):
+    """The time of `check` grew with the square of the number of wells."""
+    path = plate(tmp_path / "a.zarr")
+    before = ngff_places._fields.cache_info().misses
+    for position in positions_of(path):
+        inspect(path, position=position.name)
+    assert ngff_places._fields.cache_info().misses == before + 1
 
 
 @pytest.mark.parametrize(("lost", "position"), [("B/12", "B12"), ("A/1/f1", "A01-f1")])
