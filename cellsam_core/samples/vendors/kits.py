@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Names of Xenium's kit in the OME metadata: a mixture for borders, ribosomal RNA, interior protein.
+# Names of Xenium's kit in the OME metadata: a mixture for borders, ribosomal RNA, a mixture of
+# interior proteins. Bundles with proteins have images of single ones, too, such as vimentin.
 XENIUM = {
     "nuclear": re.compile(r"\bDAPI\b", re.IGNORECASE),
     "cell": re.compile(
-        r"ATP1A1|CD45|E-?cadherin|boundary|18S|(alpha|a|\u03b1)-?SMA|vimentin|interior",
+        r"ATP1A1\W+CD45|boundary|18S|SMA\W+vimentin|interior",
         re.IGNORECASE,
     ),
 }
@@ -48,6 +49,8 @@ def roles_in_kit(channels: Sequence[str], kit: dict[str, re.Pattern[str]]) -> di
     ['ATP1A1/CD45/E-Cadherin', '18S', 'AlphaSMA/Vimentin']
     >>> roles_in_kit(["DAPI"], XENIUM)
     {}
+    >>> roles_in_kit(["DAPI", "18S", "Blue background", "CD45RA", "Vimentin"], XENIUM)["cell"]
+    ['18S']
     """
     nuclear = [name for name in channels if kit["nuclear"].search(name)]
     cell = [name for name in channels if name not in nuclear and kit["cell"].search(name)]
