@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 CTC_IMAGE = re.compile(r"t\d+", re.IGNORECASE)
 CTC_FOLDER = re.compile(r"\d\d")
 N_SHOWN = 6
+TABLES_BESIDE_IMAGES = (".nd", ".h5", ".hdf5")
+"""Files of microscopes that may hold no images: those are beside them, or in sub-folders."""
 
 
 def find_movie(root: Path, options: MovieOptions) -> MovieFiles:
@@ -96,7 +98,8 @@ def _only_container(
     stores = [] if images else sorted(f for f in root.iterdir() if is_ome_zarr(f))
     if len(stores) == 1 and not own:
         return stores[0], []
-    if own and len(images) <= 1:
+    is_table = all(f.suffix.lower() in TABLES_BESIDE_IMAGES for f in own)
+    if own and len(images) <= 1 and not (is_table and (images or find_images(root))):
         if images:
             names = (
                 f"{own[0].name} ({MICROSCOPES[own[0].suffix.lower()].name}) and {images[0].name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,7 +68,7 @@ def refuse_other_method(root: Path, folders: Iterable[Path]) -> None:
     root
         The sample's folder; what is above it is not looked at.
     folders
-        Folders with images, in `root` or below it.
+        Folders with images, in `root` or below it; those beside them are looked at, too.
 
     Raises
     ------
@@ -77,7 +78,8 @@ def refuse_other_method(root: Path, folders: Iterable[Path]) -> None:
     within = {root}
     for folder in folders:
         within.update(f for f in (folder, *folder.parents) if f.is_relative_to(root))
-    for folder in sorted(within):
+    beside = {f for folder in within for f in folder.iterdir() if _is_open(f)}
+    for folder in sorted(within | beside):
         for file in sorted(f.name for f in folder.iterdir()):
             method = next((m for m in METHODS if m.sign.fullmatch(file)), None)
             if method is not None and _says(folder / file, method.content):
@@ -87,6 +89,12 @@ def refuse_other_method(root: Path, folders: Iterable[Path]) -> None:
                     expected=method.expected,
                     remedy=method.remedy,
                 )
+
+
+def _is_open(path: Path) -> bool:
+    """Tell whether a path is a folder that can be listed, and is no store of chunks."""
+    is_store = ".zarr" in path.suffixes or path.name.startswith(".")
+    return not is_store and path.is_dir() and os.access(path, os.R_OK | os.X_OK)
 
 
 def _says(file: Path, word: str) -> bool:

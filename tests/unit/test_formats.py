@@ -330,6 +330,35 @@ def test_stacks_of_a_split_movie_are_joined_in_order(tmp_path):
         inspect(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["results.h5", "movie.nd"])
+def test_a_table_beside_folders_of_channels_is_no_movie(tmp_path, name):
+    """Analyses are saved as HDF5 beside the images; MetaMorph lists its images in .nd."""
+    for channel in ("DAPI", "GFP"):
+        for t in range(2):
+            write(tmp_path / channel / f"t{t}.tif", image(t))
+    (tmp_path / name).write_bytes(b"\x89HDF")
+    manifest = inspect(tmp_path)
+    assert manifest.channels == ["DAPI", "GFP"]
+    assert f"{name} ({foreign.maker_of(tmp_path / name).name}) is not read." in manifest.warnings
+
+
+@pytest.mark.parametrize(
+    ("sign", "method"),
+    [
+        ("feature_expression/SS2.tissue.gef", "Stereo-seq"),
+        ("spatial/tissue_positions.csv", "Visium"),
+    ],
+)
+def test_counts_in_a_folder_beside_that_of_the_images_are_told(tmp_path, sign, method):
+    write(tmp_path / "outs/image/ssDNA_regist.tif", image())
+    file = tmp_path / "outs" / sign
+    file.parent.mkdir()
+    file.write_bytes(b"")
+    with pytest.raises(InputError, match=f"counts of {method}"):
+        inspect(tmp_path)
+    assert inspect(tmp_path / "outs/image").n_frames == 1
+
+
 # OME-Zarr of other programs.
 
 AXES = [
