@@ -305,9 +305,10 @@ QUALITY = Output(
 RINGS = (
     "list of rings from the core outwards: from_um, to_um (distance from the border of the mask,"
     " negative inside), n_transcripts, area_um2, density_per_um2, capture, own_share,"
-    " neighbour_share, ambient_share, standard_error, n_informative, own_share_crowded (beside"
-    " another cell), lift and lift_spread (exclusivity lift of cells that end there), purity and"
-    " net_capture of cells that end there"
+    " neighbour_share, ambient_share, own_share_error (its standard error by chance), is_certain"
+    " (four of those are at most 0.1), n_informative, own_share_crowded (beside another cell) and"
+    " its standard_error, lift and lift_spread (exclusivity lift of cells that end there), purity"
+    " and net_capture of cells that end there"
 )
 UNKNOWN = "null if it can't be known"
 PURITY = Output(
@@ -336,7 +337,19 @@ PURITY = Output(
             "null if there are too few cells",
         ),
         Column("is_auto", "bool", "True if `expand_um: auto` chose the distance"),
-        Column("is_upper_bound", "bool", "True: the purity is an upper bound"),
+        Column(
+            "purity_error",
+            "float",
+            "Standard error of the purity, by chance and by the model",
+            missing=UNKNOWN,
+        ),
+        Column(
+            "purity_at_most",
+            "float",
+            "Upper bound of the purity, true in 97.5 %, 0 to 1",
+            missing=UNKNOWN,
+        ),
+        Column("is_upper_bound", "bool", "True: the purity is rather too high; see purity_at_most"),
         Column("bound", "text", "Meaning of the bound"),
         Column("n_types", "int", "Number of cell types", missing="null if there are none"),
         Column(

@@ -14,7 +14,7 @@ NUMBERS = {
     "assigned": "Number of transcripts in cells",
     "median_transcripts_per_cell": "Median number of transcripts in a cell",
     "genes": "Number of genes",
-    "purity": "Share of own transcripts in cells, at most, 0 to 1",
+    "purity": "Share of own transcripts in cells, 0 to 1; rather too high than too low",
     "expand_um": "Distance by which cells have grown, in um",
     "auto_um": "Distance that `expand_um: auto` chooses, in um",
     "profile_gain": "Held-out likelihood that cell types add, in nats for each transcript",

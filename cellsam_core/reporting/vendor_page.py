@@ -38,7 +38,8 @@ MIN_TRANSCRIPTS = 20
 SIDE_ROWS = (
     ("n_cells", "cells"),
     ("capture", "share of the transcripts in cells"),
-    ("purity", "share of own transcripts in cells, at most"),
+    ("purity", "share of own transcripts in cells"),
+    ("purity_error", "its standard error"),
     ("auto_um", "distance that expand_um: auto chooses (µm)"),
     ("profile_gain", "profile gain (nats for each transcript)"),
     ("median_transcripts", "transcripts per cell (median)"),

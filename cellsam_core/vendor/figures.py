@@ -41,6 +41,7 @@ def side_figures(
         "median_area_um2": float(np.median(area_um2)) if n else None,
         "controls_per_transcript": float(n_controls / max(each.sum(), 1)),
         "purity": purity.purity,
+        "purity_error": purity.error,
         "auto_um": purity.auto_um,
         "profile_gain": purity.profile_gain,
         "purity_reason": purity.reason,
@@ -107,11 +108,14 @@ def sentences(record: dict[str, Any]) -> list[str]:
         said.append(f"The purity of the two can't be compared. {why}".strip())
     else:
         gap = ours["purity"] - theirs["purity"]
-        word = "about as pure" if abs(gap) < MIN_DIFFERENCE else "purer" if gap > 0 else "less pure"
+        error = float(np.hypot(ours["purity_error"], theirs["purity_error"]))
+        is_small = abs(gap) < max(MIN_DIFFERENCE, error)
+        word = "about as pure" if is_small else "purer" if gap > 0 else "less pure"
         said.append(
-            f"Our cells are {word}{' as' if 'about' in word else ' than'} the vendor's: at most"
-            f" {ours['purity']:.0%} and {theirs['purity']:.0%} of the transcripts are the cells'"
-            " own."
+            f"Our cells are {word}{' as' if 'about' in word else ' than'} the vendor's:"
+            f" {ours['purity']:.0%} (± {ours['purity_error']:.0%}, one standard error) and"
+            f" {theirs['purity']:.0%} (± {theirs['purity_error']:.0%}) of the transcripts are the"
+            " cells' own, or rather fewer."
         )
     for key, words in (
         ("n_merged", "of our cells hold most of two or more of the vendor's"),

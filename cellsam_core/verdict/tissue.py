@@ -92,7 +92,10 @@ def purity_check(record: dict[str, Any] | None) -> Check | None:
         return None
     purity = record.get("purity")
     if isinstance(purity, int | float):
-        said = f"At most {purity:.0%} of the transcripts in cells are the cells' own."
+        at_most = record["purity_at_most"]
+        said = (
+            f"{purity:.0%} of the transcripts in cells are the cells' own, at most {at_most:.0%}."
+        )
         measure = Measure(limits.PURITY, 100 * purity, said)
     else:
         measure = Measure(limits.PURITY, None, str(record.get("reason") or "It was not measured."))

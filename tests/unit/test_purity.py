@@ -18,6 +18,7 @@ from cellsam_core.assignment.purity import windows as windows_module
 from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.masks import grown_um
 from cellsam_core.assignment.purity.molecules import choose_windows, read_molecules
+from cellsam_core.assignment.purity.shares import Share, calibrated, own_share
 from cellsam_core.assignment.purity.stage import measure_purity, windows_of
 from cellsam_core.labels.image import as_label_image
 from cellsam_core.labels.rows import rows_of
@@ -67,6 +68,57 @@ def test_own_shares_are_those_of_the_simulation(leaky: LeakyTissue, measured: Pu
     assert measured.reason == ""
     shares = rings[["own_share", "neighbour_share", "ambient_share"]].sum(axis=1)
     assert np.allclose(shares, 1)
+
+
+def test_upper_bound_holds_and_uncertain_rings_are_marked(
+    leaky: LeakyTissue, measured: Purity
+) -> None:
+    rings, true = measured.rings, true_shares(leaky)
+    inside = rings["to_um"] <= 0
+    truth = np.average(true[inside], weights=rings["n_transcripts"][inside])
+    assert measured.purity < measured.at_most <= measured.purity + 0.06
+    assert truth <= measured.at_most
+    assert (rings["is_certain"] == (rings["own_share_error"] <= 0.025)).all()
+    assert rings["is_certain"].sum() >= 3
+    few = purity_of(draw_leak(np.random.default_rng(3), LeakOptions(cells=60)))
+    assert few.error > 2 * measured.error
+    assert few.rings["is_certain"].sum() < rings["is_certain"].sum()
+
+
+def test_displaced_transcripts_are_not_taken_for_ambient() -> None:
+    options = LeakOptions(cells=150, displaced_share=0.4, ambient_share=0)
+    rings = purity_of(draw_leak(np.random.default_rng(4), options)).rings
+    assert rings["ambient_share"].max() < 0.02
+
+
+def test_ambient_transcripts_in_cells_do_not_hide_the_neighbours() -> None:
+    """Types are learnt from cells with ambient transcripts, which are of the neighbours' genes."""
+    options = LeakOptions(
+        cells=600, pitch_um=13, displaced_share=0.4, ambient_share=0.15, pattern="domains"
+    )
+    tissue = draw_leak(np.random.default_rng(5), options)
+    rings = purity_of(tissue).rings
+    error = (rings["own_share"] - true_shares(tissue))[1:5]
+    assert error.abs().max() < 0.04
+    assert (rings["neighbour_share"][2:5] > 0.02).all()
+
+
+def test_profiles_that_are_too_even_are_corrected() -> None:
+    """The own share beside types that are not there tells how far estimates are off."""
+    rng = np.random.default_rng(6)
+    a, b = rng.dirichlet(np.full(50, 0.3), 2)
+    blurred = np.array([[0.9, 0.1], [0.1, 0.9]]) @ [a, b]  # as smoothing does
+    group = rng.integers(20, size=20_000)
+
+    def found(own: float) -> Share:
+        gene = rng.choice(50, 20_000, p=own * a + (1 - own) * b)
+        return own_share(*blurred[:, gene], np.ones(20_000), 0.0, group)
+
+    control = found(1.0)
+    assert control.own > 1.08
+    assert found(0.95).own > 1
+    for own in (0.5, 0.8, 0.95):
+        assert abs(calibrated(found(own), control, 1.0).own - own) < 0.02
 
 
 def test_cells_grow_to_the_best_ring(leaky: LeakyTissue, measured: Purity) -> None:

@@ -128,7 +128,7 @@ class _Reading:
         crowded = rings["own_share_crowded"].to_numpy()
         self._own_share = np.where(np.isfinite(crowded), crowded, 1 - self._ambient)
         # The overall profile stands for a cell of unknown type.
-        self._profiles = np.vstack([types.profiles, types.overall])
+        self._profiles = np.vstack([curve.profiles, types.overall])
 
     def add(
         self,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from cellsam_core.assignment.purity.ambient import Ambient, measure_ambient, without_ambient
 from cellsam_core.assignment.purity.hashing import hashed
 from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.profiles import Types, learn_types
-from cellsam_core.assignment.purity.shares import N_GROUPS, Share, own_share
+from cellsam_core.assignment.purity.shares import N_GROUPS, Share, calibrated, own_share
 from cellsam_core.assignment.purity.windows import CORE, FIRST, INNER
 from cellsam_core.labels.rows import rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from cellsam_core.assignment.purity.molecules import Molecules
@@ -23,31 +26,29 @@ if TYPE_CHECKING:
     from cellsam_core.assignment.purity.windows import Zones
 
     Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
 
 MIN_GAIN = 0.05
 """Least gain of types over one profile, in nats for each transcript, with which shares are told."""
 MIN_HELD_OUT = 0.75
 """Least own share of held-out transcripts in cores; the profiles are wrong below it."""
 MAX_AMBIENT_IN_CORE = 0.2  # above it, a low own share in cores is ambient's
-MIN_INFORMATIVE, MIN_HELD_OUT_TRANSCRIPTS = 100, 30
+MIN_HELD_OUT_TRANSCRIPTS = 10
+MIN_INFORMATIVE = 50
+"""Informative transcripts with which cells may grow over a ring."""
+CERTAIN = 0.025
+"""Largest standard error with which an own share is certain to 0.1, third cells included."""
+MODEL_ERROR = 0.01
+"""Standard deviation of what the model makes wrong; see docs/purity.md."""
 SHARES = (
-    *("own_share", "standard_error", "neighbour_share", "own_share_crowded"),
+    *("own_share", "own_share_error", "neighbour_share"),
+    *("own_share_crowded", "standard_error"),
     *("lift", "lift_spread"),
 )
+CONTROL_SPREAD = 0.03
+"""Standard deviation of the own share beside absent types, between samples."""
 ENOUGH_IN_CORE = 40  # transcripts of a cell
 MAX_AMBIENT = 0.95
-MIN_FAR, MIN_FAR_UM2 = 1000, 2000.0
-FAR_PSEUDO = 300.0
-"""Transcripts of the overall profile that are added to those far from cells."""
-
-
-@dataclass(frozen=True)
-class Ambient:
-    """Ambient transcripts: density for each um2, where it was measured, and profile."""
-
-    density: float
-    source: str
-    profile: Floats
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Curve:
         One row a zone, from the core outwards; see the columns of ``purity.json``.
     types
         Cell types; None if there are too few cells.
+    profiles
+        ``(types, columns)`` profiles of the types without what is ambient in them.
     ambient
         Ambient transcripts.
     held_out
@@ -78,6 +81,7 @@ class Curve:
     height: MeanHeight
     rings: pd.DataFrame
     types: Types | None
+    profiles: Floats
     ambient: Ambient
     held_out: Share | None
     reason: str
@@ -91,25 +95,32 @@ def measure_curve(molecules: Molecules, zones: Zones) -> Curve:
     learn, held_out = molecules.counts(cell_id, inside)
     types = learn_types(learn, held_out)
     rings = _densities(molecules, zones)
-    ambient = _ambient(molecules, zones, types)
+    ambient = measure_ambient(molecules, zones, types)
     density = rings["density_per_um2"].to_numpy()
     share = np.minimum(MAX_AMBIENT, ambient.density / np.where(density > 0, density, np.inf))
     rings["ambient_share"] = share
     counts: dict[str, Any] = {"n_cells": len(cell_id), "n_transcripts": len(molecules.gene)}
     if types is None:
         reason = "Purity can't be measured: there are too few cells with transcripts inside."
-        unknown = dict.fromkeys(SHARES, np.nan) | {"n_informative": 0}
+        unknown = dict.fromkeys(SHARES, np.nan) | {"n_informative": 0, "is_certain": False}
         counts |= {"n_usable_cells": 0, "n_lift_pairs": 0, "n_lift_cells": 0}
         rings = rings.assign(**unknown)
-        return Curve(molecules.genes, molecules.height, rings, None, ambient, None, reason, counts)
-    sides = _Sides(molecules, cell_id, types.likely(learn), types.likely(learn + held_out))
-    shares, counts["informative_share"] = _fit(sides, inside, types, ambient, share)
+        known = (molecules.genes, molecules.height, rings, None, np.ones((0, 1)), ambient, None)
+        return Curve(*known, reason, counts)
+    kinds = types.likely(learn), types.likely(learn + held_out)
+    sides = _Sides(molecules, cell_id, *kinds, types.column)
+    n = rings["n_transcripts"].to_numpy()[: inside + 1]
+    in_types = float(np.average(share[: inside + 1], weights=np.maximum(n, 1)))
+    profiles = without_ambient(types.profiles, ambient.profile, in_types)
+    shares, counts["informative_share"] = _fit(sides, inside, profiles, ambient, share)
     counts["n_usable_cells"] = int(np.count_nonzero(sides.kind >= 0))
     anchor = shares[CORE]
     alone = _alone(molecules, len(rings))
     own = np.array([each.own for each in shares])
     rings["own_share"] = alone * (1 - share) + (1 - alone) * own
     rings["standard_error"] = [each.error for each in shares]
+    rings["own_share_error"] = (1 - alone) * rings["standard_error"]
+    rings["is_certain"] = rings["own_share_error"] <= CERTAIN
     rings["neighbour_share"] = (1 - alone) * (1 - share - own)
     rings["own_share_crowded"] = own
     rings["n_informative"] = [each.n for each in shares]
@@ -117,8 +128,8 @@ def measure_curve(molecules: Molecules, zones: Zones) -> Curve:
     rings["lift"], rings["lift_spread"] = lift.lift, lift.spread
     counts |= {"n_lift_pairs": lift.n_pairs, "n_lift_cells": lift.n_cells}
     reason = _reason(types, anchor, float(share[CORE]))
-    known = (molecules.genes, molecules.height, rings, types, ambient, anchor)
-    return Curve(*known, reason, counts)
+    measured = (molecules.genes, molecules.height, rings, types, profiles, ambient, anchor)
+    return Curve(*measured, reason, counts)
 
 
 def _alone(molecules: Molecules, n_zones: int) -> Floats:
@@ -140,10 +151,11 @@ def _reason(types: Types, anchor: Share, ambient_in_core: float) -> str:
             "Purity can't be measured: too few transcripts are in cells with a neighbour of "
             f"another type ({anchor.n}, {MIN_HELD_OUT_TRANSCRIPTS} are needed)."
         )
-    if anchor.own < MIN_HELD_OUT and ambient_in_core <= MAX_AMBIENT_IN_CORE:
+    at_most = anchor.own + 2 * anchor.error
+    if at_most < MIN_HELD_OUT and ambient_in_core <= MAX_AMBIENT_IN_CORE:
         return (
             "Purity can't be measured: the cell types do not fit the cores of the cells (own "
-            f"share {anchor.own:.2f} of held-out transcripts, {MIN_HELD_OUT} are needed)."
+            f"share {anchor.own:.2f} of held-out transcripts, {MIN_HELD_OUT} is needed)."
         )
     return ""
 
@@ -168,25 +180,6 @@ def _densities(molecules: Molecules, zones: Zones) -> pd.DataFrame:
     )
 
 
-def _ambient(molecules: Molecules, zones: Zones, types: Types | None) -> Ambient:
-    """Measure the density far from cells; that of blanks where there is no such place."""
-    far, area = molecules.far, float(molecules.areas_um2[zones.far])
-    overall = np.ones(1) if types is None else types.overall
-    column = np.zeros(len(far), dtype=np.intp) if types is None else types.column
-    profile = np.bincount(column, far, minlength=len(overall)) + FAR_PSEUDO * overall
-    profile = profile / profile.sum()
-    n_far = int(far.sum())
-    if n_far >= MIN_FAR and area >= MIN_FAR_UM2:
-        return Ambient(n_far / molecules.kept / area, "far from cells", profile)
-    if area >= MIN_FAR_UM2 * 5:
-        return Ambient(n_far / molecules.kept / area, "far from cells", profile)
-    if molecules.n_blanks is not None:
-        total = float(molecules.areas_um2.sum())
-        wrong = molecules.n_blanks * len(molecules.genes) / molecules.kept / max(total, 1e-9)
-        return Ambient(wrong, "blanks", profile)
-    return Ambient(0.0, "unknown", profile)
-
-
 @dataclass(frozen=True)
 class _Sides:
     """Transcripts and the types of cells, learnt on one half of the molecules and on both."""
@@ -195,6 +188,7 @@ class _Sides:
     cell_id: npt.NDArray[np.uint32]
     kind_of_half: npt.NDArray[np.int64]
     kind: npt.NDArray[np.int64]
+    column: npt.NDArray[np.intp]
 
     def types_of(self, kind: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:
         """Type of the two cells that each transcript is between; -1 if it is not known."""
@@ -210,29 +204,51 @@ def _inside(molecules: Molecules, cell_id: npt.NDArray[np.uint32]) -> int:
 
 
 def _fit(
-    sides: _Sides, inside: int, types: Types, ambient: Ambient, share: Floats
+    sides: _Sides, inside: int, profiles: Floats, ambient: Ambient, share: Floats
 ) -> tuple[list[Share], float]:
     """Estimate the own share of each zone, and the share of informative transcripts."""
     molecules, shares, n_informative = sides.molecules, [], 0
-    group, column = _groups(molecules), types.column[molecules.gene]
+    group, column = _groups(molecules), sides.column[molecules.gene]
     types_of = [sides.types_of(kind) for kind in (sides.kind, sides.kind_of_half)]
-    for zone in range(len(share)):
+
+    def fit(at: npt.NDArray[Any], mine: Ints, other: Ints, ambient_share: float) -> Share:
+        """Estimate the own share of some transcripts, given types of the cell and the other."""
+        return own_share(
+            profiles[mine, column[at]],
+            profiles[other, column[at]],
+            ambient.profile[column[at]],
+            ambient_share,
+            group[at],
+        )
+
+    control = Share(1.0, 0.0, 0)
+    for zone, ambient_share in enumerate(share.tolist()):
         # Where types were learnt, only molecules that they were not learnt on tell.
         of_half = zone <= inside
         mine, other = types_of[of_half]
         at = (molecules.zone == zone) & (mine >= 0) & (other >= 0) & (mine != other)
         n_informative += int(np.count_nonzero(at))
-        at = at & molecules.half if of_half else at
-        shares.append(
-            own_share(
-                types.profiles[mine[at], column[at]],
-                types.profiles[other[at], column[at]],
-                ambient.profile[column[at]],
-                float(share[zone]),
-                group[at],
-            )
-        )
+        at = np.flatnonzero(at & molecules.half if of_half else at)
+        found = fit(at, mine[at], other[at], ambient_share)
+        if zone == CORE:
+            control = _control(fit, at, mine[at], other[at], ambient_share)
+        shares.append(calibrated(found, control, 1 - ambient_share))
     return shares, n_informative / max(len(molecules.gene), 1)
+
+
+def _control(
+    fit: Callable[..., Share], at: Ints, mine: Ints, other: Ints, ambient_share: float
+) -> Share:
+    """Estimate the own share beside types that are not there: those of other cells' neighbours."""
+    elsewhere = other[np.argsort(hashed(np.arange(len(other)), 6), kind="stable")]
+    is_absent = (elsewhere != mine) & (elsewhere != other)
+    found = fit(at[is_absent], mine[is_absent], elsewhere[is_absent], ambient_share)
+    if not found.n:
+        return Share(1.0, CONTROL_SPREAD, 0)
+    part, error = np.array([found.own, found.error]) / (1 - ambient_share)
+    # Few transcripts tell less than is known of profiles in general.
+    weight = CONTROL_SPREAD**2 / (CONTROL_SPREAD**2 + error**2)
+    return Share(float(1 + weight * (part - 1)), CONTROL_SPREAD * np.sqrt(1 - weight), found.n)
 
 
 def type_of(
@@ -273,10 +289,18 @@ def best_um(curve: Curve) -> float | None:
     return float(rings["to_um"].to_numpy()[int(rings["net_capture"].to_numpy().argmax())])
 
 
-def purity_at(curve: Curve, expand_um: float) -> float | None:
+class WithError(NamedTuple):
+    """A number and its standard error."""
+
+    value: float
+    error: float
+
+
+def purity_at(curve: Curve, expand_um: float) -> WithError | None:
     """Share of the transcripts in cells, grown so far, that are the cells' own; None if unknown.
 
-    A ring that ends farther out counts in part. Beyond the last ring nothing is known.
+    A ring that ends farther out counts in part. Beyond the last ring nothing is known. The errors
+    of the rings go together, since the same profiles are used in all of them.
     """
     rings = curve.rings
     low, high = rings["from_um"].fillna(-np.inf), rings["to_um"]
@@ -287,7 +311,10 @@ def purity_at(curve: Curve, expand_um: float) -> float | None:
     n = np.where(known, part * rings["n_transcripts"], 0.0)
     if curve.reason or n.sum() == 0 or expand_um > float(high.max()) + 1e-9:
         return None
-    return float(np.nansum(n * rings["own_share"].to_numpy()) / n.sum())
+    n = n / n.sum()
+    found = float(np.nansum(n * rings["own_share"].to_numpy()))
+    chance = float(np.nansum(n * rings["own_share_error"].to_numpy()))
+    return WithError(found, float(np.hypot(chance, MODEL_ERROR)))
 
 
 def with_totals(curve: Curve) -> pd.DataFrame:

@@ -46,13 +46,13 @@ class Molecules:
     genes
         Names, sorted.
     gene, zone, nearest, second
-        ``(n,)`` gene, zone and the two nearest cells of each transcript in a zone but `far`.
+        ``(n,)`` gene, zone and the two nearest cells of each transcript in a core or ring.
     half
         ``(n,)`` True for a half of the transcripts, chosen at random.
     window
         ``(n,)`` number of the window.
     far
-        ``(genes,)`` transcripts in the zone `far`.
+        ``(2, genes)`` transcripts in the zones `far` and `clear`.
     n_blanks
         Transcripts of blanks in all zones, for each blank; None without blanks.
     kept
@@ -150,7 +150,7 @@ class _Collected:
         types = (np.int32, np.uint8, np.uint32, np.uint32, np.bool_, np.int32)
         nothing = tuple(np.empty(0, dtype=each) for each in types)
         self._parts: list[tuple[npt.NDArray[Any], ...]] = [nothing]  # a table may have no rows
-        self._far, self._blank = np.zeros((2, 0), dtype=np.int64)
+        self._far, self._clear, self._blank = np.zeros((3, 0), dtype=np.int64)
         self._height = MeanHeight(windows.shape_yx, windows.zones.size_um / windows.zones.stride)
 
     def add(
@@ -171,6 +171,7 @@ class _Collected:
         is_gene = (kinds == GENE)[feature]
         is_blank = (kinds == BLANK)[feature] & (found.zone < zones.nowhere)
         self._far = _added(self._far, feature[is_gene & (found.zone == zones.far)])
+        self._clear = _added(self._clear, feature[is_gene & (found.zone == zones.clear)])
         self._blank = _added(self._blank, feature[is_blank])
         near = is_gene & (found.zone < zones.far)
         half = (hashed(row[at[near]], 4) >> np.uint64(63)).astype(bool)
@@ -188,9 +189,10 @@ class _Collected:
         gene, zone, nearest, second, half, window = (
             np.concatenate(each) for each in zip(*self._parts, strict=True)
         )
-        far = np.zeros(len(genes), dtype=np.int64)
+        far = np.zeros((2, len(genes)), dtype=np.int64)
         of_gene = renumbered >= 0
-        far[renumbered[of_gene]] = np.pad(self._far, (0, size - len(self._far)))[of_gene]
+        for row, counts in zip(far, (self._far, self._clear), strict=True):
+            row[renumbered[of_gene]] = np.pad(counts, (0, size - len(counts)))[of_gene]
         n_kinds = kinds.count(BLANK)
         n_blanks = int(self._blank.sum()) / n_kinds if n_kinds else None
         return Molecules(

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from cellsam_core.assignment.purity.curve import Curve
 
 BOUND = (
-    "The purity may be a few percent too high: what leaks into cores, and what comes from a third"
-    " cell, is not seen. The standard errors are those of chance; the model adds about 0.02."
+    "The purity is rather too high than too low: what leaks into cores, and what comes from a third"
+    " cell, is not seen. purity_at_most is an upper bound of 97.5 %: it lies 1.96 standard errors"
+    " above. The standard errors of the rings are those of chance; the model adds about 0.01."
 )
+BOUND_ERRORS = 1.96
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Purity:
     purity
         Share of the transcripts in cells that are the cells' own, 0 to 1, after the cells have
         grown by `expand_um`; None if it can't be known.
+    error
+        Standard error of `purity`, by chance and by the model; None if it can't be known.
     expand_um
         Distance in micrometres by which the cells have grown.
     auto_um
@@ -53,6 +57,7 @@ class Purity:
     """
 
     purity: float | None
+    error: float | None
     expand_um: float
     auto_um: float
     best_um: float | None
@@ -63,11 +68,19 @@ class Purity:
     curve: Curve = field(repr=False)
     is_auto: bool = False
 
+    @property
+    def at_most(self) -> float | None:
+        """Upper bound of the purity, 0 to 1; None if it can't be known."""
+        if self.purity is None or self.error is None:
+            return None
+        return min(1.0, self.purity + BOUND_ERRORS * self.error)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``purity.json``; what is not known is None."""
         names = ("purity", "expand_um", "auto_um", "best_um", "reason", "profile_gain")
         found: dict[str, Any] = {name: _known(getattr(self, name)) for name in names}
         found["is_auto"] = self.is_auto
+        found |= {"purity_error": _known(self.error), "purity_at_most": _known(self.at_most)}
         found["is_upper_bound"] = True
         found["bound"] = BOUND
         found |= {name: _known(value) for name, value in self.record.items()}

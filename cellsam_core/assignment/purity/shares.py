@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 N_GROUPS = 20
 N_HALVINGS = 50
+BEYOND = 0.5
+"""How far an own share may be estimated beyond its range, as a part of it."""
 
 
 class Share(NamedTuple):
@@ -29,7 +31,8 @@ def own_share(
     """Estimate the share of transcripts that are the cell's own, by maximum likelihood.
 
     Each transcript is of the cell, of its neighbour or ambient. The ambient share is given; own
-    share and neighbour's share add up to the rest.
+    share and neighbour's share add up to the rest. Where profiles are not quite right, the share
+    may be a little below 0 or above the rest; see :func:`calibrated`.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def own_share(
     if n == 0:
         return Share(float("nan"), float("nan"), 0)
     difference, base = own - other, rest * other + share * ambient
-    low, high = 0.0, rest
+    low, high = _possible(base, difference, rest)
     for _ in range(N_HALVINGS):
         middle = (low + high) / 2
         # The slope of the likelihood falls with the own share.
@@ -59,8 +62,35 @@ def own_share(
     curves = np.bincount(group, score**2, minlength=N_GROUPS)
     left = curves.sum() - curves
     without = found + (slopes.sum() - slopes) / np.where(left > 0, left, np.inf)
-    without = np.clip(without, 0, rest)
     j = len(without)
     error = float(np.sqrt((j - 1) / j * np.sum((without - without.mean()) ** 2)))
     # At the end of the scale, where groups hardly move it, the error by the model holds.
     return Share(found, max(error, min(1.0, float(1 / np.sqrt(max(curves.sum(), 1.0))))), n)
+
+
+def _possible(base: Floats, difference: Floats, rest: float) -> tuple[float, float]:
+    """Range of own shares with which no gene has a probability below 0."""
+    ends = -base / np.where(difference != 0, difference, np.inf)
+    low = max(-BEYOND * rest, float(ends[difference > 0].max(initial=-np.inf)))
+    high = min((1 + BEYOND) * rest, float(ends[difference < 0].min(initial=np.inf)))
+    return min(low, 0.0), max(high, rest)
+
+
+def calibrated(found: Share, control: Share, rest: float) -> Share:
+    """Correct an own share for profiles that are too much, or too little, alike.
+
+    Smoothed profiles make shares too extreme, and those with chance errors make them too even. Both
+    are seen where the neighbour's transcripts can't be: with a type that is not there in its place.
+
+    Parameters
+    ----------
+    found
+        Own share of a ring; `rest` is one less its ambient share.
+    control
+        Own share of transcripts that are all own, as a part of theirs and the neighbour's: 1 if
+        profiles are right.
+    """
+    scale = 2 * control.own - 1
+    part = (found.own / rest - (1 - control.own)) / scale
+    error = np.hypot(found.error, (2 * part - 1) * control.error * rest) / scale
+    return Share(float(np.clip(part, 0, 1)) * rest, float(error), found.n)

@@ -132,9 +132,10 @@ def measure_purity(
     curve = measure_curve(molecules, windows.zones)
     if curve.reason:
         log.info("%s", curve.reason)
-    types = curve.types
+    types, found = curve.types, purity_at(curve, 0.0)
     return Purity(
-        purity=purity_at(curve, 0.0),
+        purity=None if found is None else found.value,
+        error=None if found is None else found.error,
         expand_um=0.0,
         auto_um=auto_um(curve, options.min_ring_purity),
         best_um=best_um(curve),
@@ -162,4 +163,5 @@ def grown(purity: Purity, expand_um: float) -> Purity:
         reason = (
             f"Purity is measured up to {reach:g} µm from the masks, not up to {expand_um:g} µm."
         )
-    return replace(purity, purity=found, expand_um=expand_um, reason=reason)
+    value, error = (None, None) if found is None else found
+    return replace(purity, purity=value, error=error, expand_um=expand_um, reason=reason)

@@ -33,6 +33,8 @@ REACH_UM = 6.0
 """Distance up to which a transcript can belong to a cell."""
 SECOND_UM = 12.0
 """Distance up to which another cell can have lost a transcript."""
+CLEAR_UM = 9.0
+"""Distance beyond which hardly a transcript is that of a cell."""
 FAR_UM = 24.0
 """End of what counts as tissue between cells. Beyond it, there may be glass."""
 MIN_RING_PX = 2
@@ -80,9 +82,14 @@ class Zones:
         return FIRST + self.n_rings
 
     @property
+    def clear(self) -> int:
+        """Number of the zone that is far enough from all cells to hold ambient transcripts only."""
+        return self.far + 1
+
+    @property
     def nowhere(self) -> int:
         """Number of the zone where nothing is counted."""
-        return self.far + 1
+        return self.clear + 1
 
     @property
     def spans_um(self) -> list[tuple[float, float]]:
@@ -209,7 +216,7 @@ class Windows:
         return Found(zone, nearest, second)
 
     def areas_um2(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Sum the area of each zone over windows; the last entry is the zone `far`."""
+        """Sum the area of each zone over windows; the last entry is the zone `clear`."""
         pixels = np.zeros(self.zones.nowhere + 1, dtype=np.int64)
         for number in numbers.tolist():
             zone = self.window(*divmod(number, self.n_x)).zone
@@ -264,6 +271,7 @@ def _zones_of(labels: Labels, zones: Zones) -> tuple[npt.NDArray[np.intp], Label
     nearest = np.where(inside, labels, labels[tuple(index)])
     ring = FIRST + np.ceil(distance_um / zones.ring_um - 1e-9).astype(np.intp) - 1
     ring = np.where(ring >= zones.far, zones.far, ring)
+    ring[distance_um > CLEAR_UM] = zones.clear
     ring[distance_um > FAR_UM] = zones.nowhere
     is_core = distance_um + zones.size_um / 2 > zones.core_um
     zone = np.where(inside, np.where(is_core, CORE, INNER), ring)

@@ -25,7 +25,9 @@ CAPTION = (
     " circle: the cells of this sample."
 )
 ROWS = (
-    ("purity", "share of own transcripts in the cells, at most"),
+    ("purity", "share of own transcripts in the cells"),
+    ("purity_error", "its standard error"),
+    ("purity_at_most", "upper bound of that share (97.5 %)"),
     ("expand_um", "cells have grown by (µm)"),
     ("auto_um", "distance that expand_um: auto chooses (µm)"),
     ("best_um", "distance with the most right less wrong transcripts (µm)"),
@@ -38,6 +40,8 @@ ROWS = (
     ("ambient_per_um2", "ambient transcripts per µm²"),
     ("ambient_from", "ambient measured from"),
 )
+LOOKED_AT = ("profile_gain", "held_out_own_share", "n_types", "n_cells")
+"""Rows that are told where the purity can't be known."""
 
 
 def purity_section(record: dict[str, Any]) -> Section:
@@ -51,10 +55,15 @@ def purity_section(record: dict[str, Any]) -> Section:
     section = Section("Purity of cells")
     if record["reason"]:
         section.paragraphs.append(str(record["reason"]))
-        rows = [(words, record.get(name)) for name, words in ROWS[4:8]]
+        rows = [(words, record.get(name)) for name, words in ROWS if name in LOOKED_AT]
         section.tables.append(Table("What was looked at.", (), rows))
         return section
-    section.paragraphs.append(str(record.get("bound", "")))
+    section.paragraphs.append(str(record["bound"]))
+    n_certain = sum(ring["is_certain"] for ring in record["rings"])
+    section.paragraphs.append(
+        f"The own share is certain to 0.1 in {n_certain} of {len(record['rings'])} rings: it has a"
+        " standard error of at most 0.025."
+    )
     section.pictures.append(Picture(encode(lambda: figure_purity(record)), CAPTION))
     rows = [(words, record.get(name)) for name, words in ROWS]
     section.tables.append(Table("Purity.", (), rows))
@@ -93,7 +102,7 @@ def _draw_shares(axes: Axes, rings: list[dict[str, Any]]) -> None:
         axes.bar(x, height, bottom=base, color=colour, label=label, width=0.85)
         base = base + height
     own = [ring["own_share"] or np.nan for ring in rings]
-    error = [ring["standard_error"] or 0.0 for ring in rings]
+    error = [ring["own_share_error"] or 0.0 for ring in rings]
     axes.errorbar(x, own, yerr=error, fmt="none", ecolor="black", lw=1, capsize=2)
     axes.axhline(0.5, color="white", lw=0.8, ls=":")
     axes.set_xticks(x, [_span(ring) for ring in rings], rotation=45)
