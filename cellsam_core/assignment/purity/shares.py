@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 N_GROUPS = 20
 N_HALVINGS = 50
 BEYOND = 0.5
-"""How far an own share may be estimated beyond its range, as a part of it."""
+"""Part of its range by which an own share may be estimated beyond it."""
 
 
 class Share(NamedTuple):
