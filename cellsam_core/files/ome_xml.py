@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -27,7 +28,7 @@ class OmeImage:
     name
         As the user named it; empty for none.
     channels
-        Names; empty where no channel has one.
+        Names, or fluorophores where there are none; empty where no channel has either.
     pixel_yx_um
         Height and width of a pixel in micrometres, None where unknown.
     interval_s
@@ -85,12 +86,13 @@ def parse_ome(text: str) -> list[OmeImage]:
 
 def _image(image: ElementTree.Element, pixels: ElementTree.Element) -> OmeImage:
     channels = pixels.findall("{*}Channel")
-    names = tuple(c.get("Name") or f"channel_{i + 1}" for i, c in enumerate(channels))
+    given = [c.get("Name") or c.get("Fluor") for c in channels]
+    names = tuple(name or f"channel_{i + 1}" for i, name in enumerate(given))
     sizes = tuple(int(pixels.get(f"Size{axis}") or 1) for axis in "TCZ")
     bits = pixels.get("SignificantBits")
     return OmeImage(
         image.get("Name") or "",
-        names if any(c.get("Name") for c in channels) else (),
+        names if any(given) else (),
         (
             _length(pixels, "PhysicalSizeY", MICRONS, "µm"),
             _length(pixels, "PhysicalSizeX", MICRONS, "µm"),
@@ -134,12 +136,16 @@ def _places(pixels: ElementTree.Element) -> list[tuple[str, int, tuple[int, int,
     order = [axis for axis in pixels.get("DimensionOrder", "XYCZT") if axis in "CZT"]
     size = {axis: int(pixels.get(f"Size{axis}") or 1) for axis in "CZT"}
     found = []
-    for data in pixels.findall("{*}TiffData"):
+    blocks = pixels.findall("{*}TiffData")
+    in_block = max(math.prod(size.values()) // max(len(blocks), 1), 1)
+    for data in blocks:
         uuid = data.find("{*}UUID")
         if uuid is None or not uuid.get("FileName"):
             continue
         index = {axis: int(data.get(f"First{axis}") or 0) for axis in "CZT"}
-        for i in range(int(data.get("PlaneCount") or 1)):
+        # Without both, it is the whole file; files of a set are alike.
+        count = data.get("PlaneCount") or (in_block if data.get("IFD") is None else 1)
+        for i in range(int(count)):
             place = (index["T"], index["C"], index["Z"])
             name = Path(str(uuid.get("FileName")).replace("\\", "/")).name
             found.append((name, int(data.get("IFD") or 0) + i, place))

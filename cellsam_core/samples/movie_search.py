@@ -115,36 +115,39 @@ def _only_container(
     ]
     if not images:
         return None, told
-    if len(images) == 1:
-        return images[0], told
-    if _is_ome_set(root, images):
-        return images[0], told
+    whole = images[0] if len(images) == 1 else _file_of_set(root, images)
+    if whole is not None:
+        return whole, told
     if options.format in FILE_FORMATS:
         found = f"{len(images)} images"
         raise error(root, found, f"one file for format {options.format}", "name the file as `path`")
     return None, told
 
 
-def _is_ome_set(root: Path, images: list[Path]) -> bool:
-    """Tell whether the images of a folder are the parts, all of them, of one OME-TIFF or NDTiff."""
+def _file_of_set(root: Path, images: list[Path]) -> Path | None:
+    """Find the file that tells of all images of a folder, which are one OME-TIFF or NDTiff.
+
+    It is their companion, or the first of the images; None if they are not one set.
+    """
     first = images[0]
     if (root / INDEX).is_file() and all("NDTiffStack" in f.name for f in images):
-        return True
+        return first
     companion = next((f for f in root.iterdir() if f.name.lower().endswith(COMPANION)), None)
     if companion is not None:
         try:
             parts = parse_ome(companion.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return False
-        return {name for i in parts for name, _, _ in i.planes} >= {f.name for f in images}
+            return None
+        names = {name for i in parts for name, _, _ in i.planes}
+        return companion if names >= {f.name for f in images} else None
     if not first.name.lower().endswith((".ome.tif", ".ome.tiff")):
-        return False
+        return None
     if list_series(first) != [""]:
-        return False
+        return None
     stack = read_stack(first, z=ZChoice("max"))
     planes = [p for row in stack.planes for p in row]
     used = {p.path for p in planes} | {q for p in planes for q, _ in p.stack if q}
-    return used == {str(f) for f in images}
+    return first if used == {str(f) for f in images} else None
 
 
 def _named_images(root: Path, direct: list[Path], options: MovieOptions) -> NamedImages:

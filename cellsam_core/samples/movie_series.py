@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.files.image_stack import Stack, ZChoice
     from cellsam_core.files.names.named_images import NamedImage
+    from cellsam_core.files.plane import Plane
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class SeriesReader:
         return Series(whole, numbers, warnings + more)
 
     def _read_one(self, path: Path) -> Stack:
-        return read_stack(path, n_channels=self.n_channels, z=self.z, alone=self.alone)
+        stack = read_stack(path, n_channels=self.n_channels, z=self.z, alone=self.alone)
+        return _own_part(stack, path)
 
     def _read_frame(self, group: list[NamedImage]) -> Stack:
         """Read the file of a frame, or its z planes as one."""
@@ -145,6 +147,41 @@ class SeriesReader:
             f"Each of the {len(stacks)} files has {n_pages} pages, which are taken for frames: if "
             f"they are channels, write {n_pages} names into the column `channels`."
         ]
+
+
+def _own_part(stack: Stack, path: Path) -> Stack:
+    """Take the planes that are in a file itself; one of an OME-TIFF set tells of the whole set.
+
+    The set would be read once for each of its files.
+    """
+    is_own = {str(path): True}
+
+    def is_here(plane: Plane) -> bool:
+        files = {plane.path, *(other for other, _ in plane.stack if other)}
+        for file in files - set(is_own):
+            is_own[file] = path.samefile(file)
+        return all(is_own[file] for file in files)
+
+    here = np.array([[is_here(plane) for plane in row] for row in stack.planes])
+    if here.all():
+        return stack
+    frames, channels = (np.flatnonzero(here.any(axis=axis)) for axis in (1, 0))
+    if not here[np.ix_(frames, channels)].all() or not len(frames):
+        raise error(
+            path,
+            "a part of an OME-TIFF set whose planes lie across several files",
+            "all z planes of a frame in one file, and the same channels of each of its frames",
+            "put the files of the set into a folder of their own, and leave the columns `format`"
+            " and `pattern` empty",
+        )
+    is_whole = len(stack.times_s) == len(stack.planes)
+    return replace(
+        stack,
+        path=path,
+        planes=[[stack.planes[t][c] for c in channels] for t in frames],
+        channels=tuple(stack.channels[c] for c in channels) if stack.channels else (),
+        times_s=tuple(stack.times_s[t] for t in frames) if is_whole else (),
+    )
 
 
 def refuse_different(first: Stack, other: Stack, *, across_channels: bool) -> None:

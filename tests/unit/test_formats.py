@@ -149,6 +149,97 @@ def test_z_planes_of_a_companion_set_are_projected(tmp_path):
     assert values(found) == [[100, 101], [110, 111], [120, 121]]
 
 
+def set_of_files(folder, key, *, n_frames=3, n_z=1):
+    """Write an OME-TIFF in several files, `key` naming that of a plane, and an image beside it."""
+    planes = {}
+    for place in np.ndindex(n_frames, 2, n_z):
+        planes.setdefault(key(*place), []).append(place)
+    places = "".join(
+        f'<TiffData FirstT="{t}" FirstC="{c}" FirstZ="{z}" IFD="{i}" PlaneCount="1">'
+        f'<UUID FileName="{name}">urn:uuid:{name}</UUID></TiffData>'
+        for name, own in planes.items()
+        for i, (t, c, z) in enumerate(own)
+    )
+    times = "".join(f'<Plane TheT="{t}" TheC="0" TheZ="0" DeltaT="{7 * t}"/>' for t in range(3))
+    for name, own in planes.items():
+        xml = (
+            f'<?xml version="1.0"?><OME {OME} UUID="urn:uuid:{name}"><Image ID="Image:0"><Pixels '
+            f'ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="40" SizeY="30" SizeC="2" '
+            f'SizeZ="{n_z}" SizeT="{n_frames}"><Channel Name="GFP"/><Channel Fluor="H2B"/>{places}'
+            f"{times}</Pixels></Image></OME>"
+        )
+        folder.mkdir(exist_ok=True)
+        with tifffile.TiffWriter(folder / name) as tif:
+            for i, (t, c, z) in enumerate(own):
+                options = {"description": xml.encode() if i == 0 else None, "metadata": None}
+                tif.write(image(100 * z + 10 * t + c), photometric="minisblack", **options)
+    write(folder / "overview.tif", image())
+
+
+@pytest.mark.parametrize(
+    ("key", "pattern", "channels"),
+    [
+        (lambda t, c, z: f"m_T{t}.ome.tif", "m_T{time}", ["GFP", "H2B"]),
+        (lambda t, c, z: f"m_C{c}.ome.tif", "m_{channel}", ["C0", "C1"]),
+        (lambda t, c, z: f"m_T{t}_C{c}.ome.tif", "m_T{time}_{channel}", ["C0", "C1"]),
+    ],
+    ids=["a file a frame", "a file a channel", "a file a plane"],
+)
+def test_files_of_a_set_that_are_read_by_their_names_are_read_once(
+    tmp_path, key, pattern, channels
+):
+    """Each of them tells of the whole set: three files of three frames became nine frames."""
+    set_of_files(tmp_path / "set", key)
+    found = follow(
+        lambda: inspect(tmp_path / "set"),
+        "fill the column `pattern`",
+        then=lambda: inspect(tmp_path / "set", pattern=pattern),
+    )
+    assert (found.channels, found.frame_times_s) == (channels, [0, 7, 14])
+    assert values(found) == [[0, 1], [10, 11], [20, 21]]
+
+
+def test_z_planes_of_a_set_across_files_are_read_as_told(tmp_path):
+    folder = tmp_path / "set"
+    set_of_files(folder, lambda t, c, z: f"m_T{t}_Z{z}.ome.tif", n_z=2)
+    found = follow(
+        lambda: inspect(folder, pattern="m_T{time}_Z{z}", z_policy="max"),
+        "put the files of the set into a folder of their own",
+        (folder / "overview.tif").unlink,
+        lambda: inspect(folder, z_policy="max"),
+    )
+    assert values(found) == [[100, 101], [110, 111], [120, 121]]
+
+
+def test_a_companion_of_plain_images_is_read(tmp_path):
+    """Only the first image was read where the images themselves do not name the companion."""
+    folder = tmp_path / "set"
+    companion(folder)
+    for file in folder.glob("*.tif"):
+        write(file, tifffile.imread(file, is_ome=False))
+    found = inspect(folder)
+    assert (found.channels, found.pixel_size_um) == (["GFP", "H2B"], 0.5)
+    assert values(found) == [[0, 1], [10, 11], [20, 21]]
+
+
+def test_a_companion_may_name_whole_files(tmp_path):
+    """OME-XML: without page and number of planes, it is all pages of the file."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    places = "".join(
+        f'<TiffData FirstT="{t}"><UUID FileName="m{t}.tif">urn:uuid:{t}</UUID></TiffData>'
+        for t in range(3)
+    )
+    (folder / "a.companion.ome").write_text(
+        f'<?xml version="1.0"?><OME {OME}><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        'DimensionOrder="XYCZT" Type="uint16" SizeX="40" SizeY="30" SizeC="2" SizeZ="1" SizeT="3">'
+        f"{places}</Pixels></Image></OME>"
+    )
+    for t in range(3):
+        write(folder / f"m{t}.tif", pages(2) + 10 * t)
+    assert values(inspect(folder)) == [[0, 1], [10, 11], [20, 21]]
+
+
 def test_two_positions_side_by_side_are_not_mixed_up(tmp_path):
     uuid = "urn:uuid:0000000{}-0000-0000-0000-000000000000"
     images = "".join(
