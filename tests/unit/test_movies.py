@@ -345,6 +345,18 @@ def test_ome_pixels_that_are_not_square(tmp_path):
 
 
 @pytest.mark.parametrize("alpha", [False, True])
+def test_pages_of_colours_are_frames(tmp_path, alpha):
+    """Videos are saved as pages of colours whose axis nothing names."""
+    frames = np.stack([image(40 * t, "uint8") for t in range(3)])
+    colours = np.stack([frames + c for c in range(4 if alpha else 3)], axis=-1)
+    extra = {"extrasamples": ["unassalpha"]} if alpha else {}
+    write(tmp_path / "video.tif", colours, photometric="rgb", **extra)
+    found = inspect(tmp_path / "video.tif")
+    assert (found.channels, found.n_frames) == (["R", "G", "B"], 3)
+    assert read_frame(found, 2)[:, 0, 0].tolist() == [80, 81, 82]
+
+
+@pytest.mark.parametrize("alpha", [False, True])
 def test_rgb_image(tmp_path, alpha):
     rgb = np.stack([image(c, "uint8") for c in range(4 if alpha else 3)], axis=-1)
     extra = {"extrasamples": ["unassalpha"]} if alpha else {}

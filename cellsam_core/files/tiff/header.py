@@ -57,7 +57,7 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
     check_pixels(page, path, are_labels=wish.are_labels)
     lead, is_rgb = _leading_axes(series)
     names = image.channels if image is not None else ()
-    lead = lead if is_rgb else _rename_axes(lead, names, wish)
+    lead = _pages_as_frames(lead) if is_rgb else _rename_axes(lead, names, wish)
     if page.imagewidth < MIN_WIDTH_PX and series.kind == "shaped" and len(series.shape) > 2:
         return _channels_last(series, path, wish)
     taken, lead = at_position(path, lead, positions_in(series, beside), wish.series)
@@ -132,6 +132,14 @@ def _choose_series(tif: tifffile.TiffFile, path: Path, wanted: str) -> tuple[Ome
         shapes = ", ".join("x".join(map(str, s.shape)) for s in tif.series[:3])
         raise axes_error(path, f"{len(tif.series)} separate images of {shapes} px", "one image")
     return None, tif.series[0]
+
+
+def _pages_as_frames(lead: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Take the pages of colours as frames where nothing names them, as those of grey values."""
+    is_named = [axis in "TCZ" for axis, _ in lead]
+    if len(lead) == 2 and is_named == [False, True]:
+        return [("T", lead[0][1]), lead[1]]
+    return lead
 
 
 def _rename_axes(
