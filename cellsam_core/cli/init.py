@@ -38,4 +38,4 @@ def run(args: argparse.Namespace) -> None:
         print(proposal.text())
     print("\nWritten:", ", ".join(str(path) for path in written))
     to_preview = next((p for p in proposals if not p.problem), proposals[0])
-    print(next_steps(args.output, to_preview.sample))
+    print(next_steps(args.output, to_preview.first_sample))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.config.schema import SECTIONS
 from cellsam_core.decoding.options import DecodeOptions
 from cellsam_core.errors import InputError
+from cellsam_core.files.filenames import shortened
 from cellsam_core.first_steps.check import duration, size
 from cellsam_core.first_steps.config_files import OWN, read_config
 from cellsam_core.first_steps.crops import Crop, choose_crops, read_regions
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from cellsam_core.segmentation.segmenter import TileSegmenter
 
 FACTORS = (0.5, 1.0, 2.0)
+N_SHOWN = 6
 """Diameters of the preview, as multiples of the measured or given one."""
 
 
@@ -229,7 +231,9 @@ def _open(sample: str, configfiles: Sequence[str | Path], folder: Path) -> _Job:
             path = Path(config.path_of(sample, "path", row["path"]))
             return _Job(row, path, config.sections_of(sample, is_raw=is_raw(path, row)))
     if not Path(sample).exists():
-        known = f"one of {', '.join(config.samples)}, or a path" if is_project else "a path"
+        known = (
+            f"one of {shortened([*config.samples], N_SHOWN)}, or a path" if is_project else "a path"
+        )
         raise InputError(
             sample,
             found="no such sample, folder or file",

@@ -41,17 +41,25 @@ class Proposal:
         Column to the sentence that says what the user must write into it.
     problem
         Sentence that says why the files can't be read; empty if they can.
+    position
+        The first of several positions, of which each becomes a sample; empty if there is one.
     """
 
     row: dict[str, Any]
     found: list[str] = field(default_factory=list)
     to_fill: dict[str, str] = field(default_factory=dict)
     problem: str = ""
+    position: str = ""
 
     @property
     def sample(self) -> str:
         """Name of the sample."""
         return str(self.row["sample"])
+
+    @property
+    def first_sample(self) -> str:
+        """Name of the sample, or of the first of those that the row becomes."""
+        return f"{self.sample}-{self.position}" if self.position else self.sample
 
     @property
     def can_be_read(self) -> bool:
@@ -204,7 +212,7 @@ def propose(path: Path) -> Proposal:
     except (InputError, OSError) as error:
         return Proposal(row, found, _columns_asked_for(error), str(error))
     told = told_by_names(path, manifest) if kind.assay == "movie" else []
-    return _complete(Proposal(row, found + more), manifest, told)
+    return _complete(Proposal(row, found + more, position=position), manifest, told)
 
 
 def _propose_raw(path: Path, row: dict[str, Any], found: list[str]) -> Proposal:

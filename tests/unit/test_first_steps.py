@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,10 +143,22 @@ def test_positions_are_one_row(tmp_path: Path):
         movie(tmp_path / "raw" / f"Pos{position}", ("GFP",))
     (proposal,) = cc.propose_sheet([tmp_path / "raw"])
     assert "2 positions, each becomes a sample of its own: Pos0, Pos1" in proposal.found
+    assert proposal.first_sample == f"{proposal.sample}-Pos0"
     for position in (0, 1):
         movie(tmp_path / "unclear" / f"Pos{position}", ("GFP", "RFP"))
     (proposal,) = cc.propose_sheet([tmp_path / "unclear"])
     assert set(proposal.to_fill) == {"nuclear_channel", "cell_channel"}
+
+
+def test_the_preview_that_init_names_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for position in range(9):
+        movie(tmp_path / "exp" / f"Pos{position}", ("GFP",))
+    project = tmp_path / "project"
+    assert main(["init", str(tmp_path / "exp"), "-o", str(project)]) == 0
+    (line,) = re.findall(r"cellsam-core (preview .*)", capsys.readouterr().out)
+    assert main(line.split()) == 0
+    with pytest.raises(InputError, match=r"exp-Pos5 and 3 other\(s\), or a path"):
+        cc.preview("exp", folder=project)
 
 
 def test_movies_with_names_of_any_kind_get_a_row_each(tmp_path: Path):
