@@ -83,6 +83,17 @@ def test_images_of_a_region_that_are_not_read_are_named(tmp_path):
     )
 
 
+def test_stains_with_special_characters_are_read(tmp_path):
+    """MERSCOPE Ultra writes such characters as a URL does, for Windows."""
+    folder = make_merscope(tmp_path)
+    for z in range(7):
+        for name in ("Anti-Rat%2FMouse", "CD4 high"):
+            write_image(folder / "images" / f"mosaic_{name}_z{z}.tif")
+    found = inspect(folder)
+    assert found.channels == ["Anti-Rat/Mouse", "CD4 high", "Cellbound1", "DAPI", "PolyT"]
+    assert not [sentence for sentence in found.warnings if "Not read" in sentence]
+
+
 def test_a_manifest_survives_its_file(tmp_path):
     found = inspect(make_merscope(tmp_path / "region"))
     (tmp_path / "m.json").write_text(found.to_json())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import natural_key
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRANSFORM_NAME = "micron_to_mosaic_pixel_transform.csv"
-MOSAIC = re.compile(r"mosaic_(?P<stain>[\w|-]+)_z(?P<z>\d+)\.tiff?")
+MOSAIC = re.compile(r"mosaic_(?P<stain>.+)_z(?P<z>\d+)\.tiff?")
 CELL_COLUMNS = ("cell_id", "EntityID")
 MIDDLE_PLANE = 3  # Of the instrument's seven; what Vizgen's own tools show.
 
@@ -137,12 +138,22 @@ def _other_images(folder: Path) -> list[str]:
     return not_read(names, "stains are named mosaic_<stain>_z<plane>.tif")
 
 
+def _stain(part: str) -> str:
+    """Name a stain by its part of a file's name, where %2F stands for a slash; commas part names.
+
+    Examples
+    --------
+    >>> _stain("CD4%2FCD8, high")
+    'CD4/CD8 high'
+    """
+    return " ".join(unquote(part).replace(",", " ").split())
+
+
 def _mosaics(folder: Path) -> dict[str, dict[int, Path]]:
     """Mosaic images by stain and z plane, from ``images/`` or the folder itself."""
     found: dict[str, dict[int, Path]] = defaultdict(dict)
     for parent in (folder / "images", folder):
         for file in sorted(parent.glob("mosaic_*")):
-            match = MOSAIC.fullmatch(file.name)
-            if match and not found[match["stain"]].get(int(match["z"])):
-                found[match["stain"]][int(match["z"])] = file
+            if match := MOSAIC.fullmatch(file.name):
+                found[_stain(match["stain"])].setdefault(int(match["z"]), file)
     return {stain: found[stain] for stain in sorted(found) if found[stain]}
