@@ -21,7 +21,7 @@ from cellsam_core.files.filenames import (
     split_copies,
     split_overlays,
 )
-from cellsam_core.files.foreign import MICROSCOPES, is_microscope_file, maker_of, refuse_foreign
+from cellsam_core.files.foreign import is_microscope_file, maker_of, refuse_foreign
 from cellsam_core.files.image_stack import ZChoice
 from cellsam_core.files.names.named_images import NamedImage, NamedImages
 from cellsam_core.files.names.parts import parse_names, split_parts
@@ -92,27 +92,18 @@ def _only_container(
 
     That is the only image, the first of an OME-TIFF set, or a microscope's own file.
     """
-    own = sorted(f for f in root.iterdir() if is_microscope_file(f) and f.is_file())
     if options.format in FOLDER_FORMATS or options.pattern is not None:
         return None, []
-    stores = [] if images else sorted(f for f in root.iterdir() if is_ome_zarr(f))
-    if len(stores) == 1 and not own:
-        return stores[0], []
+    own = sorted(f for f in root.iterdir() if is_microscope_file(f) and f.is_file())
+    stores = sorted(f for f in root.iterdir() if is_ome_zarr(f) and not is_label(f))
     is_table = all(f.suffix.lower() in TABLES_BESIDE_IMAGES for f in own)
-    if own and len(images) <= 1 and not (is_table and (images or find_images(root))):
-        if images:
-            names = (
-                f"{own[0].name} ({MICROSCOPES[own[0].suffix.lower()].name}) and {images[0].name}"
-            )
-            raise error(root, names, "one movie", "name one of the two files as `path`")
-        if len(own) == 1:
-            return own[0], []
-        if maker_of(own[0]) and all(f.suffix.lower() == own[0].suffix.lower() for f in own):
-            refuse = f"{len(own)} files, {own[0].name} and {own[1].name} among them"
-            raise error(root, refuse, "one file", "give each file a row of the sample sheet")
-    told = [
-        f"{f.name} ({maker.name}) is not read." for f in own if (maker := maker_of(f)) is not None
-    ]
+    is_beside = is_table and bool(images or stores or find_images(root))
+    whole_movies = [*([] if is_beside else own), *stores]
+    if whole_movies and len(images) <= 1:
+        if len(whole_movies) == 1 and not images:
+            return whole_movies[0], _not_read(own if is_beside else [])
+        raise _refuse_several(root, [*whole_movies, *images])
+    told = _not_read([*own, *stores])
     if not images:
         return None, told
     whole = images[0] if len(images) == 1 else _file_of_set(root, images)
@@ -122,6 +113,29 @@ def _only_container(
         found = f"{len(images)} images"
         raise error(root, found, f"one file for format {options.format}", "name the file as `path`")
     return None, told
+
+
+def _refuse_several(root: Path, files: list[Path]) -> InputError:
+    """Make the error for files of which each holds a whole movie."""
+    kinds = {f.suffix.lower() for f in files}
+    if len(kinds) == 1:
+        found = f"{len(files)} files, {files[0].name} and {files[1].name} among them"
+        return error(root, found, "one file", "give each file a row of the sample sheet")
+    one = files[0]
+    other = next(f for f in files if f.suffix.lower() != one.suffix.lower())
+    found = " and ".join(f"{f.name}{_of_maker(f)}" for f in (one, other))
+    return error(root, found, "one movie", "name one of the two as `path`")
+
+
+def _not_read(files: list[Path]) -> list[str]:
+    return [f"{f.name}{_of_maker(f)} is not read." for f in files]
+
+
+def _of_maker(path: Path) -> str:
+    if path.is_dir():
+        return " (OME-Zarr)"
+    maker = maker_of(path)
+    return f" ({maker.name})" if maker else ""
 
 
 def _file_of_set(root: Path, images: list[Path]) -> Path | None:

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from refusals import follow
 
@@ -259,6 +260,46 @@ def test_a_zipped_store_is_unpacked_as_told(tmp_path, name):
             lambda: shutil.unpack_archive(folder / name, unpacked, "zip"),
             lambda: inspect(unpacked),
         )
+
+
+def tiff(path):
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, np.ones(SHAPE, np.uint16), photometric="minisblack", metadata=None)
+    return path
+
+
+@pytest.mark.parametrize("other", ["snapshot.tif", "movie.nd2"])
+def test_a_store_beside_one_other_file_is_chosen_as_told(tmp_path, other):
+    """The image was read, or the file of the microscope, and nothing told of the store."""
+    store = movie(tmp_path / "exp/movie.ome.zarr", n_frames=2)
+    tiff(tmp_path / "exp" / other)
+    found = follow(
+        lambda: inspect(tmp_path / "exp"),
+        "name one of the two as `path`",
+        then=lambda: inspect(store),
+    )
+    assert found.n_frames == 2
+
+
+def test_several_stores_get_a_row_each_as_told(tmp_path):
+    stores = [movie(tmp_path / f"exp/{name}.zarr", n_frames=2) for name in "ab"]
+    follow(
+        lambda: inspect(tmp_path / "exp"),
+        "give each file a row of the sample sheet",
+        then=lambda: [inspect(store) for store in stores],
+    )
+    assert [p.sample for p in propose_sheet([tmp_path / "exp"])] == ["a", "b"]
+
+
+def test_a_store_beside_a_series_is_told(tmp_path):
+    for t in range(3):
+        tiff(tmp_path / f"exp/t{t}.tif")
+    movie(tmp_path / "exp/movie.zarr", n_frames=2)
+    found = inspect(tmp_path / "exp")
+    assert (found.n_frames, found.warnings) == (3, ["movie.zarr (OME-Zarr) is not read."])
+    movie(tmp_path / "one/movie.zarr", n_frames=2)
+    (tmp_path / "one/analysis.h5").touch()
+    assert inspect(tmp_path / "one").warnings == ["analysis.h5 (HDF5) is not read."]
 
 
 # Planes that were never written.

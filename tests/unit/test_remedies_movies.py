@@ -136,7 +136,7 @@ CASES: dict[str, tuple[Make, dict[str, Any], str, Make | None, dict[str, Any]]] 
     "microscope and image": (
         every(images("a.tif"), text("b.nd2", b"\xda\xce\xbe\x0a")),
         {},
-        "name one of the two files as `path`",
+        "name one of the two as `path`",
         None,
         {"path": "a.tif"},
     ),
