@@ -32,6 +32,7 @@ def read_stack(
     series: str = "",
     alone: bool = False,
     are_labels: bool = False,
+    may_lack: bool = False,
 ) -> Stack:
     """Read the header of an image file and check that all of its data is there.
 
@@ -53,13 +54,16 @@ def read_stack(
         Read only what is in this file, even if it belongs to a set of files.
     are_labels
         Pixels are numbers of cells, whatever colours a palette shows them in.
+    may_lack
+        The caller takes None for planes that were planned, and of which the metadata of a
+        microscope tell that they were not acquired. Else they are refused.
 
     Raises
     ------
     InputError
         The file is unreadable or truncated, or its axes are not time, channel, y and x.
     """
-    wish = Wish(n_channels, pages_are_frames, z, series, alone, are_labels)
+    wish = Wish(n_channels, pages_are_frames, z, series, alone, are_labels, may_lack)
     if path.is_dir():
         from cellsam_core.files.ngff import read_header
 

@@ -97,6 +97,7 @@ def _read_container(
         pages_are_frames=is_stack,
         z=options.z,
         series=options.position,
+        may_lack=True,
     )
     if options.format == "ome_tiff" and stack.kind != options.format:
         raise error(path, "no OME metadata", "an OME-TIFF", "set the column `format` to auto")

@@ -158,8 +158,8 @@ def _file_of_set(root: Path, images: list[Path]) -> Path | None:
         return None
     if list_series(first) != [""]:
         return None
-    stack = read_stack(first, z=ZChoice("max"))
-    planes = [p for row in stack.planes for p in row]
+    stack = read_stack(first, z=ZChoice("max"), may_lack=True)
+    planes = [p for row in stack.planes for p in row if p is not None]
     used = {p.path for p in planes} | {q for p in planes for q, _ in p.stack if q}
     return first if used == {str(f) for f in images} else None
 

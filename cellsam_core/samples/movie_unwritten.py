@@ -1,4 +1,4 @@
-"""Frames and channels of an OME-Zarr that were planned, and never acquired."""
+"""Frames and channels that were planned, and never acquired."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def leave_unwritten(stack: Stack) -> tuple[Stack, list[str]]:
     InputError
         Other planes have no pixels, as if an incomplete copy lacks them.
     """
-    if stack.kind != "ome_zarr":
-        return stack, []
-    there = _written(stack)
+    there = np.array([[plane is not None for plane in row] for row in stack.planes])
+    if stack.kind == "ome_zarr":
+        there = _written(stack)
     n_frames = len(there)
     if there.all():
         return stack, []
@@ -65,7 +65,7 @@ def leave_unwritten(stack: Stack) -> tuple[Stack, list[str]]:
 
 
 def _written(stack: Stack) -> NDArray[np.bool_]:
-    """Tell for each frame and channel whether all of its z planes have pixels."""
+    """Tell for each frame and channel of an OME-Zarr whether all of its z planes have pixels."""
     from cellsam_core.files.ngff_written import written_planes
 
     first = stack.planes[0][0]
@@ -95,5 +95,5 @@ def _lost(stack: Stack, there: NDArray[np.bool_]) -> Exception:
         f"no pixels in frame {frame} of channel {stack.channels[channel]} ({int((~there).sum())} of"
         f" {there.size} planes have none)",
         "all channels in all frames, or a channel in every n-th",
-        "copy the folder again, whole" + (other if there.any(axis=1).all() else ""),
+        "copy the images again, all of them" + (other if there.any(axis=1).all() else ""),
     )

@@ -93,11 +93,13 @@ def test_links_into_a_store_keep_their_own_names(tmp_path):
 # OME-TIFF in several files.
 
 
-def companion(folder, n_frames=3, n_channels=2, n_z=1):
+def companion(folder, n_frames=3, n_channels=2, n_z=1, lacks=()):
     uuid = "urn:uuid:0000000{}-0000-0000-0000-000000000000"
     places = ""
     folder.mkdir(parents=True)
     for t, c, z in np.ndindex(n_frames, n_channels, n_z):
+        if (t, c) in lacks:
+            continue
         name = f"mv_Ch{c + 1}_Z{z}_{t:06d}.ome.tif"
         places += (
             f'<TiffData FirstT="{t}" FirstC="{c}" FirstZ="{z}" IFD="0" PlaneCount="1">'
@@ -149,10 +151,12 @@ def test_z_planes_of_a_companion_set_are_projected(tmp_path):
     assert values(found) == [[100, 101], [110, 111], [120, 121]]
 
 
-def set_of_files(folder, key, *, n_frames=3, n_z=1):
+def set_of_files(folder, key, *, n_frames=3, n_z=1, lacks=()):
     """Write an OME-TIFF in several files, `key` naming that of a plane, and an image beside it."""
     planes = {}
     for place in np.ndindex(n_frames, 2, n_z):
+        if place[:2] in lacks:
+            continue
         planes.setdefault(key(*place), []).append(place)
     places = "".join(
         f'<TiffData FirstT="{t}" FirstC="{c}" FirstZ="{z}" IFD="{i}" PlaneCount="1">'
@@ -220,6 +224,31 @@ def test_a_companion_of_plain_images_is_read(tmp_path):
     found = inspect(folder)
     assert (found.channels, found.pixel_size_um) == (["GFP", "H2B"], 0.5)
     assert values(found) == [[0, 1], [10, 11], [20, 21]]
+
+
+@pytest.mark.parametrize("kind", ["one file", "files", "companion"])
+def test_planes_that_were_not_acquired_are_no_lost_files(tmp_path, kind):
+    """Micro-Manager lists what it has acquired; the advice was to copy the files again."""
+
+    def make(folder, lacks):
+        if kind == "companion":
+            companion(folder, n_frames=6, lacks=lacks)
+            return folder
+        name = (lambda *_: "m.ome.tif") if kind == "one file" else lambda t, *_: f"m{t}.ome.tif"
+        set_of_files(folder, name, n_frames=6, lacks=lacks)
+        (folder / "overview.tif").unlink()
+        return folder
+
+    skipped = {(t, 1) for t in range(6) if t % 3}
+    found = inspect(make(tmp_path / "skipped", skipped))
+    assert [[plane is not None for plane in row] for row in found.planes] == [
+        [True, t % 3 == 0] for t in range(6)
+    ]
+    assert "Channel H2B is there in 2 of 6 frames." in found.warnings
+    stopped = inspect(make(tmp_path / "stopped", {(4, 1), (5, 0), (5, 1)}))
+    assert values(stopped) == [[10 * t, 10 * t + 1] for t in range(4)]
+    with pytest.raises(InputError, match="no pixels in frame 2 of channel H2B"):
+        inspect(make(tmp_path / "lost", {(2, 1)}))
 
 
 def test_a_companion_may_name_whole_files(tmp_path):

@@ -346,7 +346,7 @@ def test_a_channel_of_every_nth_frame_is_empty_between(tmp_path):
 def test_chunks_that_a_copy_lacks_are_named(tmp_path):
     path = movie(tmp_path / "a.zarr", unwritten={(2, 0), (2, 1)})
     again = lambda: movie(path)  # noqa: E731
-    follow(lambda: inspect(path), "copy the folder again, whole$", again)
+    follow(lambda: inspect(path), "copy the images again, all of them$", again)
     movie(path, unwritten={(2, 1)})
     follow(
         lambda: inspect(path),

@@ -588,6 +588,29 @@ def test_ndtiff_is_read_by_its_index(tmp_path):
     )
 
 
+def entries_of_ndtiff() -> list[bytes]:
+    """Entries of the index, one a plane: two texts, then eight numbers."""
+    content = zlib.decompress(base64.b85decode(ENTRIES))
+    found, at = [], 0
+    while at < len(content):
+        start = at
+        for _ in range(2):
+            at += 4 + int.from_bytes(content[at : at + 4], "little")
+        at += 4 * 8
+        found.append(content[start:at])
+    return found
+
+
+def test_ndtiff_that_was_stopped_ends_with_its_last_whole_frame(tmp_path):
+    """It was refused, with the advice to copy it again."""
+    (tmp_path / "NDTiffStack.tif").write_bytes(zlib.decompress(base64.b85decode(STACK)))
+    (tmp_path / "NDTiff.index").write_bytes(b"".join(entries_of_ndtiff()[:-1]))
+    whole, stopped = (look(tmp_path, position=name) for name in ("Pos0", "Pos1"))
+    assert (whole.n_frames, stopped.n_frames) == (3, 2)
+    assert stopped.frame_times_s == [0, 60]
+    assert "1 of 3 frames, at the end, were not acquired" in str(stopped.warnings)
+
+
 def test_tiles_of_keyence_are_no_frames(tmp_path):
     plate(tmp_path / "XY01", "Image_XY01_0000{i}_CH{c}.tif", i=range(1, 5), c=[1, 4])
     found = look(tmp_path, position="f00002")

@@ -26,6 +26,7 @@ class Wish:
     series: str = ""
     alone: bool = False
     are_labels: bool = False
+    may_lack: bool = False
 
 
 def frames_by_channels(path: Path, lead: list[tuple[str, int]], wish: Wish) -> NDArray[np.int64]:

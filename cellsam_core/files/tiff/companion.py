@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tifffile
 
@@ -35,7 +35,8 @@ def names_of(images: list[OmeImage]) -> list[str]:
 
 def with_scales(stack: Stack, scales: Scales) -> Stack:
     """Add scales to the planes; times of frames only if each frame has one."""
-    is_whole = len(scales.times_s) == len(stack.planes)
+    # An acquisition that was stopped has no more planes, and no more times.
+    is_whole = len(scales.times_s) in (len(stack.planes), sum(any(row) for row in stack.planes))
     return replace(
         stack,
         pixel_size_um=scales.pixel_size_um(stack.path),
@@ -85,14 +86,16 @@ def read_companion(companion: Path, wish: Wish) -> Stack:
     if n_z > 1 and wish.z is None:
         raise z_error(companion, n_z)
     project = wish.z or ZChoice("one")
-    planes = [
+    planes: Any = [
         [
-            project.apply([_placed(companion, places, (t, c, z)) for z in range(n_z)])
+            None
+            if wish.may_lack and any((t, c, z) not in places for z in range(n_z))
+            else project.apply([_placed(companion, places, (t, c, z)) for z in range(n_z)])
             for c in range(n_channels)
         ]
         for t in range(n_frames)
     ]
-    pages = {(p.path, p.page) for row in planes for p in row}
+    pages = {(p.path, p.page) for row in planes for p in row if p is not None}
     first = None
     for name in sorted({name for name, _ in pages}):
         file = Path(name)
@@ -100,7 +103,13 @@ def read_companion(companion: Path, wish: Wish) -> Stack:
             for _, index in sorted(page for page in pages if page[0] == name):
                 check_page(tif.pages[index], file, tif.filehandle.size)
                 first = first or (tif.pages[index].shape, dtype_of(tif.pages[index], file))
-    assert first is not None
+    if first is None:
+        raise InputError(
+            companion,
+            found="no plane of this image",
+            expected="the file of each plane",
+            remedy="export the image again",
+        )
     shape_yx, dtype = (int(first[0][0]), int(first[0][1])), first[1]
     stack = Stack(companion, "ome_tiff", planes, image.channels, shape_yx, dtype)
     return with_scales(stack, scales_of_ome(image))

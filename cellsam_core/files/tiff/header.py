@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
@@ -18,6 +18,9 @@ from cellsam_core.files.tiff.companion import companion_file, names_of, read_com
 from cellsam_core.files.tiff.ndtiff import INDEX, at_position, lacks_index, names_on, positions_in
 from cellsam_core.files.tiff.pixels import check_pixels, dtype_of
 from cellsam_core.files.tiff.scales import scales_of_ome, scales_of_tiff
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # A page this narrow holds channels or a line scan along its last axis, not pixels.
 MIN_WIDTH_PX = 9
@@ -77,19 +80,40 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
         found = f"{grid.size} pages of {page.imagelength} x {page.imagewidth} px"
         raise axes_error(path, found, "channels before y and x")
     project = wish.z or ZChoice("one")
-    planes = [
-        [project.apply([_locate(series, int(i), path) for i in cell]) for cell in row]
-        for row in grid
+    absent = _not_acquired(series, image, grid) if wish.may_lack else np.zeros(grid.shape, bool)
+    planes: Any = [
+        [
+            None if lacks.any() else project.apply([_locate(series, int(i), path) for i in cell])
+            for cell, lacks in zip(row, lack, strict=True)
+        ]
+        for row, lack in zip(grid, absent, strict=True)
     ]
+    first = [next(p for p in row if p is not None) for row in planes if any(row)]
+    if not first:
+        raise unreadable(path, "no plane that was acquired")
     shape_yx = (int(page.imagelength), int(page.imagewidth))
     is_image = is_rgb or grid.size == 1
     kind = "ome_tiff" if image is not None else ("image" if is_image else "tiff_stack")
-    scales = (
-        scales_of_ome(image)
-        if image is not None
-        else scales_of_tiff(tif, [row[0] for row in planes])
-    )
+    scales = scales_of_ome(image) if image is not None else scales_of_tiff(tif, first)
     return with_scales(Stack(path, kind, planes, names, shape_yx, dtype_of(page, path)), scales)
+
+
+def _not_acquired(
+    series: Any, image: OmeImage | None, grid: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell which planes ``(frame, channel, z)`` the metadata leave out of those that they plan.
+
+    The index of NDTiff, and an OME-XML that names the file of each plane, list what was acquired.
+    """
+    listed = {place for _, _, place in image.planes} if image is not None else set()
+    if not listed and series.kind != "ndtiff":
+        return np.zeros(grid.shape, bool)
+    found = np.zeros(grid.shape, bool)
+    for place in np.ndindex(*grid.shape):
+        at = int(grid[place]) // int(series.keyframe.samplesperpixel)
+        is_lost = at < len(series.pages) and series.pages[at] is None
+        found[place] = is_lost and place not in listed
+    return found
 
 
 def own_images(
