@@ -251,6 +251,28 @@ def test_planes_that_were_not_acquired_are_no_lost_files(tmp_path, kind):
         inspect(make(tmp_path / "lost", {(2, 1)}))
 
 
+def test_a_lost_file_of_a_set_is_named(tmp_path):
+    set_of_files(tmp_path / "set", lambda t, *_: f"m{t}.ome.tif")
+    (tmp_path / "set/overview.tif").unlink()
+    moved = (tmp_path / "set/m1.ome.tif").rename(tmp_path / "moved")
+    with pytest.raises(InputError, match=r"no m1\.ome\.tif of this OME-TIFF set"):
+        inspect(tmp_path / "set")
+    moved.rename(tmp_path / "set/m1.ome.tif")
+    assert inspect(tmp_path / "set").n_frames == 3
+
+
+def test_an_image_without_any_plane_is_exported_again_as_told(tmp_path):
+    everything = set(np.ndindex(3, 2))
+    folder = tmp_path / "set"
+    companion(folder, lacks=everything)
+    assert follow(
+        lambda: inspect(folder / "mv.companion.ome"),
+        "export the image again",
+        lambda: companion(tmp_path / "again"),
+        lambda: inspect(tmp_path / "again"),
+    ).n_frames
+
+
 def test_a_companion_may_name_whole_files(tmp_path):
     """OME-XML: without page and number of planes, it is all pages of the file."""
     folder = tmp_path / "set"

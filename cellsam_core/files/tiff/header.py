@@ -80,7 +80,9 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
         found = f"{grid.size} pages of {page.imagelength} x {page.imagewidth} px"
         raise axes_error(path, found, "channels before y and x")
     project = wish.z or ZChoice("one")
-    absent = _not_acquired(series, image, grid) if wish.may_lack else np.zeros(grid.shape, bool)
+    absent = (
+        _not_acquired(path, series, image, grid) if wish.may_lack else np.zeros(grid.shape, bool)
+    )
     planes: Any = [
         [
             None if lacks.any() else project.apply([_locate(series, int(i), path) for i in cell])
@@ -99,20 +101,25 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
 
 
 def _not_acquired(
-    series: Any, image: OmeImage | None, grid: NDArray[np.int64]
+    path: Path, series: Any, image: OmeImage | None, grid: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Tell which planes ``(frame, channel, z)`` the metadata leave out of those that they plan.
 
     The index of NDTiff, and an OME-XML that names the file of each plane, list what was acquired.
     """
-    listed = {place for _, _, place in image.planes} if image is not None else set()
+    listed = {place: (name, page) for name, page, place in (image.planes if image else ())}
     if not listed and series.kind != "ndtiff":
         return np.zeros(grid.shape, bool)
     found = np.zeros(grid.shape, bool)
     for place in np.ndindex(*grid.shape):
         at = int(grid[place]) // int(series.keyframe.samplesperpixel)
-        is_lost = at < len(series.pages) and series.pages[at] is None
-        found[place] = is_lost and place not in listed
+        if at >= len(series.pages) or series.pages[at] is not None:
+            continue
+        if place in listed:
+            name, page = listed[place]
+            is_there = path.with_name(name).is_file()
+            raise unreadable(path, f"no {f'page {page} in ' * is_there}{name} of this OME-TIFF set")
+        found[place] = True
     return found
 
 
