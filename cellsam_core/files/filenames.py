@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cellsam_core.files.suffixes import RASTER_SUFFIXES, STORE_FILES, TIFF_SUFFIXES
+from cellsam_core.files.suffixes import ARRAY_FILES, RASTER_SUFFIXES, STORE_FILES, TIFF_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -92,8 +92,9 @@ def image_stem(path: Path) -> str:
 
 
 def is_ome_zarr(path: Path) -> bool:
-    """Tell whether a folder is an OME-Zarr, by its metadata."""
-    return path.is_dir() and any((path / name).is_file() for name in STORE_FILES)
+    """Tell whether a folder is an OME-Zarr, by its metadata, or a Zarr that lacks those of OME."""
+    names = {*STORE_FILES, *ARRAY_FILES}
+    return path.is_dir() and any((path / name).is_file() for name in names)
 
 
 def list_images(folder: Path) -> list[Path]:

@@ -49,7 +49,9 @@ def list_places(path: Path) -> dict[str, Place]:
     """
     refuse_store(path)
     with zarr_errors(path):
-        group = zarr.open_group(str(path), mode="r")
+        group = zarr.open(str(path), mode="r")
+        if isinstance(group, zarr.Array):
+            raise ValueError("one array, without the metadata of OME")
         ome = ome_of(group)
         if "plate" in ome:
             return _plate(path, ome["plate"])

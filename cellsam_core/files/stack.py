@@ -10,7 +10,7 @@ from cellsam_core.files.image_stack import RGB, Stack, ZChoice
 from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.plane import PALETTE_NUMBERS, Plane
 from cellsam_core.files.planes import READ_ERRORS, has_palette, read_raster, unreadable
-from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES
+from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES, TIFF_SUFFIXES
 from cellsam_core.files.tiff.axes import Wish
 from cellsam_core.files.tiff.companion import COMPANION, names_of, read_companion
 from cellsam_core.files.tiff.header import open_tiff, own_images, read_tiff_header
@@ -82,6 +82,7 @@ def read_stack(
     if path.name.lower().endswith(COMPANION):
         with read_errors(path):
             return read_companion(path, wish)
+    _refuse_no_image(path)
     with read_errors(path), page_errors(path), open_tiff(path, alone) as tif:
         return read_tiff_header(tif, path, wish)
 
@@ -105,6 +106,8 @@ def list_series(path: Path) -> list[str]:
     if path.name.lower().endswith(RASTER_SUFFIXES):
         return [""]
     refuse_foreign(path)
+    if not path.name.lower().endswith(COMPANION):
+        _refuse_no_image(path)
     with read_errors(path):
         if path.name.lower().endswith(COMPANION):
             return names_of(parse_ome(path.read_text(encoding="utf-8")))
@@ -115,6 +118,21 @@ def list_series(path: Path) -> list[str]:
                 return names or [""]
             images, own = own_images(tif, path)
             return names_of([image for image, _ in own]) if own else names_of(images[:1])
+
+
+def _refuse_no_image(path: Path) -> None:
+    """Refuse a file that is no TIFF, by its name and its first bytes: a table, or settings."""
+    if path.name.lower().endswith(TIFF_SUFFIXES) or not path.is_file():
+        return
+    with path.open("rb") as file:
+        if file.read(2) in (b"II", b"MM"):
+            return
+    raise InputError(
+        path,
+        found="a file that is no image",
+        expected="TIFF, OME-TIFF, OME-Zarr or PNG",
+        remedy="name the folder of the images, or one of them, as `path`",
+    )
 
 
 def _read_raster_header(path: Path, *, are_labels: bool) -> Stack:

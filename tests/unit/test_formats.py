@@ -472,6 +472,20 @@ def test_stacks_of_a_split_movie_are_joined_in_order(tmp_path):
         inspect(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["Index.idx.xml", "metadata.txt", "movie"])
+def test_a_file_that_is_no_image_is_told(tmp_path, name):
+    """The advice was to copy it again from the microscope."""
+    write(tmp_path / "exp/t0.tif", image())
+    (tmp_path / "exp" / name).write_text("<xml>")
+    follow(
+        lambda: inspect(tmp_path / "exp" / name),
+        "name the folder of the images",
+        then=lambda: inspect(tmp_path / "exp"),
+    )
+    write(tmp_path / "whole_slide.svs", image(3))
+    assert values(inspect(tmp_path / "whole_slide.svs")) == [[3]]
+
+
 @pytest.mark.parametrize("name", ["results.h5", "movie.nd"])
 def test_a_table_beside_folders_of_channels_is_no_movie(tmp_path, name):
     """Analyses are saved as HDF5 beside the images; MetaMorph lists its images in .nd."""

@@ -262,6 +262,24 @@ def test_a_zipped_store_is_unpacked_as_told(tmp_path, name):
         )
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_array_without_the_metadata_of_ome_is_told(tmp_path, zarr_format):
+    """Of Zarr 2 it was a folder without images, whose chunks are sub-folders."""
+    options = {"shape": (2, *SHAPE), "chunks": (1, *SHAPE), "dtype": "uint16"}
+    path = tmp_path / "exp/a.zarr"
+    zarr.create_array(path, zarr_format=zarr_format, **options)[:] = 1
+    image = {"axes": axes_of("tyx"), "datasets": [scaled("0", 9, 0.2, 0.2)]}
+    found = follow(
+        lambda: inspect(path),
+        "without the metadata of OME, export it as OME-TIFF or OME-Zarr",
+        lambda: write(tmp_path / "exported.zarr", [image], {"0": pixels(2)}),
+        lambda: inspect(tmp_path / "exported.zarr"),
+    )
+    assert found.n_frames == 2
+    with pytest.raises(InputError, match="one array, without the metadata of OME"):
+        inspect(path.parent)
+
+
 def tiff(path):
     path.parent.mkdir(exist_ok=True)
     tifffile.imwrite(path, np.ones(SHAPE, np.uint16), photometric="minisblack", metadata=None)
