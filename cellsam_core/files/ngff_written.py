@@ -49,9 +49,23 @@ def written_planes(path: str, series: str) -> NDArray[np.bool_]:
     for axis, size in enumerate(sizes[:-2]):
         found = found.repeat(size, axis=axis).take(range(lead[axis]), axis=axis)
     pages = found.ravel()
-    if array.shards:  # a shard of several planes may end before them
+    if array.shards and math.prod(sizes[:-2]) > 1:  # a shard of several planes may end before them
         for page in reversed(range(pages.size)):
-            if pages[page] and (read_page(path, series, page, None) != array.fill_value).any():
+            if pages[page] and _has_pixels(path, series, page, array):
                 break
             pages[page] = False
     return pages
+
+
+def _has_pixels(path: str, series: str, page: int, array: Any) -> bool:
+    """Tell whether a plane has any pixel; of a large one no more is read than one of its parts."""
+    height, width = array.shape[-2:]
+    side_y, side_x = (array.shards or array.chunks)[-2:]
+    corners = itertools.product(range(0, height, side_y), range(0, width, side_x))
+    return any(
+        (
+            read_page(path, series, page, (y, min(y + side_y, height), x, min(x + side_x, width)))
+            != array.fill_value
+        ).any()
+        for y, x in corners
+    )
