@@ -209,16 +209,21 @@ def without_defaults(image: Image, steps: dict[str, Step]) -> Image:
     return image
 
 
-def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
+def read_header(
+    path: Path, name: str, z: ZChoice | None, *, pages_are_frames: bool = False
+) -> Stack:
     """Describe the planes of an image; see :func:`.stack.read_stack`."""
     image = open_image(path, name)
     sizes = image.sizes
-    if sizes["z"] > 1 and z is None:
-        raise z_error(path, sizes["z"])
+    z_is_time = pages_are_frames and sizes["t"] == 1 and sizes["z"] > 1
+    if sizes["z"] > 1 and z is None and not z_is_time:
+        raise z_error(path, sizes["z"], may_be_time=sizes["t"] == 1)
     project = z or ZChoice("one")
 
     def plane(t: int, c: int) -> Plane:
         pages = [image.page(t, c, k) for k in range(sizes["z"])]
+        if z_is_time:
+            return Plane(str(path), image.page(0, c, t), series=image.series)
         return project.apply([Plane(str(path), page, series=image.series) for page in pages])
 
     dtype = np.dtype(image.array.dtype)
@@ -229,7 +234,8 @@ def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
             expected="8, 16 or 32-bit integers or floating point",
             remedy="convert the image to 16 bit",
         )
-    planes = [[plane(t, c) for c in range(sizes["c"])] for t in range(sizes["t"])]
+    n_frames = sizes["z" if z_is_time else "t"]
+    planes = [[plane(t, c) for c in range(sizes["c"])] for t in range(n_frames)]
     channels = image.channels if len(image.channels) == sizes["c"] else ()
     return Stack(
         path,
@@ -239,7 +245,7 @@ def read_header(path: Path, name: str, z: ZChoice | None) -> Stack:
         (sizes["y"], sizes["x"]),
         str(dtype.newbyteorder("=").name),
         image.pixel_size_um,
-        image.frame_interval_s,
+        None if z_is_time else image.frame_interval_s,
         times_s=image.times_s,
         significant_bits=image.significant_bits,
         scales_from="metadata of OME-Zarr",

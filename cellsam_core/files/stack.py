@@ -67,7 +67,7 @@ def read_stack(
     if path.is_dir():
         from cellsam_core.files.ngff import read_header
 
-        return read_header(path, series, z)
+        return read_header(path, series, z, pages_are_frames=pages_are_frames)
     if path.name.lower().endswith(DAX_SUFFIX):
         from cellsam_core.files.dax import read_header as read_dax_header
 

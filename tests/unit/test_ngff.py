@@ -142,6 +142,19 @@ def test_a_scale_that_nobody_gave_is_no_scale(tmp_path, transforms):
     assert (given.pixel_size_um, given.frame_interval_s, given.warnings) == (1, 1, [])
 
 
+def test_a_z_axis_that_is_time_is_read_as_told(tmp_path):
+    """Fiji takes the pages of a movie for z planes."""
+    image = {"axes": axes_of("czyx"), "datasets": [scaled("0", 1, 1, 0.2, 0.2)]}
+    path = write(tmp_path / "a.zarr", [image], {"0": pixels(2, 3)})
+    found = follow(
+        lambda: inspect(path),
+        "if the planes are time points, set the column `format` to tiff_stack",
+        then=lambda: inspect(path, format="tiff_stack"),
+    )
+    assert values(found) == [[1, 4], [2, 5], [3, 6]]
+    assert (found.pixel_size_um, found.frame_interval_s) == (0.2, None)
+
+
 def test_several_images_of_one_group_are_positions(tmp_path):
     images = [
         {"name": name, "axes": axes_of("tcyx"), "datasets": [scaled(name, 9, 1, 0.2, 0.2)]}
