@@ -48,7 +48,7 @@ def measure_ambient(molecules: Molecules, zones: Zones, types: Types | None) -> 
     profile = np.bincount(column, counts, minlength=len(overall)) + FAR_PSEUDO * overall
     profile = profile / profile.sum()
     if _is_enough(int(counts.sum()), area):
-        return Ambient(counts.sum() / molecules.kept / area, "far from cells", profile)
+        return Ambient(float(counts.sum() / molecules.kept / area), "far from cells", profile)
     if molecules.n_blanks is not None:
         total = float(molecules.areas_um2.sum())
         wrong = molecules.n_blanks * n_genes / molecules.kept / max(total, 1e-9)
