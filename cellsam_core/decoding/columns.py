@@ -55,6 +55,12 @@ QUALITY = Output(
             missing="empty if the files name one colour or none",
         ),
         Column("dark_bits", "list", "Names of bits that show hardly any light"),
+        Column(
+            "word_spots",
+            "dict",
+            "Number of spots with as many lit bits as most genes have, number of those that are"
+            " words of genes, and their share by chance; zeros if genes have fewer than 3 bits",
+        ),
         Column("stage", "dict", "Numbers of linked fields, and residual of their positions"),
         Column(
             "coverage", "dict", "Areas of the mosaic, of the fields, and of what all rounds show"

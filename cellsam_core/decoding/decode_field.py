@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellsam_core.decoding.bit_order import count_words, list_orders
 from cellsam_core.decoding.colours import Colour
 from cellsam_core.decoding.field import (
     decode_plane,
@@ -88,10 +89,14 @@ def decode_field(
     colour_of_bit = [known.get(name, Colour(name)) for name in raw.colour_of_bit]
     planes, models, brightest = [], [], []
     bright_px = np.zeros(len(raw.round_of_bit), np.int64)
+    orders, n_words = list_orders(raw), np.zeros(0, np.int64)
     for z, bits in enumerate(field.bits):
         images = (raw.read(plane) for plane in bits)
         stack = prepare_bits(images, of_bit, sigma_px, detect, colour_of_bit)
         bright_px += np.count_nonzero(stack > BRIGHT, axis=(1, 2))
+        if z == len(field.bits) // 2:
+            # One plane of the field, since others show the same molecules again.
+            n_words = count_words(stack, raw.codebook, orders)
         calls, model = decode_plane(stack, raw.codebook, z)
         planes.append(calls)
         models.append(model)
@@ -110,6 +115,7 @@ def decode_field(
         "dropout": sum(model.dropout for model in models) / len(models),
         "false_bit": sum(model.false_bit for model in models) / len(models),
         "bright_px": bright_px.tolist(),
+        "n_words": n_words.tolist(),
         "seen_px": _seen(raw.shape_yx, drifts.values()),
     }
     return DecodedField(drop_duplicates(join(planes)), stains, beads_yx, quality)

@@ -38,6 +38,8 @@ BATCH_NAME = "batch.json"
 FIELD_NAME = "field.json"
 CALLS_NAME = "calls.parquet"
 BEADS_NAME = "beads.npy"
+CONTENT = 2
+"""Version of what a field holds: one of another version is decoded again."""
 SCHEMA = pa.schema(
     {
         "y_px": pa.float64(),
@@ -87,6 +89,10 @@ class FieldFiles:
         with open_parquet(self.folder / CALLS_NAME) as file:
             table = file.read()
         return Calls(*(table[name].to_numpy() for name in SCHEMA.names))
+
+    def n_words(self) -> NDArray[np.int64]:
+        """Return the numbers of spots that are words, from :func:`.bit_order.count_words`."""
+        return np.array(self.facts["quality"]["n_words"], dtype=np.int64)
 
     def beads_yx(self) -> NDArray[np.float64]:
         """Read the places of the beads of the first round, ``(n, 2)``."""
@@ -159,7 +165,7 @@ def field_key(raw: RawExperiment, field: RawField, settings: dict[str, Any]) -> 
     planes = [plane for bits in field.bits for plane in bits]
     planes += [*field.fiducials.values(), *field.stains.values()]
     said = {
-        "version": __version__,
+        "version": [__version__, CONTENT],
         "settings": settings,
         "field": [field.name, *map(_state, planes)],
         "rounds": [raw.round_of_bit, sorted(field.fiducials), raw.round_of_stain],

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.decoding.align import colour_of_json
+from cellsam_core.decoding.bit_order import check_order, list_orders, word_spots
 from cellsam_core.decoding.decode_field import SPOTS_NAME
 from cellsam_core.decoding.decoded import DecodedWriter
 from cellsam_core.decoding.positions import BEAD, Points, refine_positions
-from cellsam_core.decoding.quality import words_of_dark_bits
+from cellsam_core.decoding.quality import words_of_chance, words_of_dark_bits
 from cellsam_core.decoding.seams import owned_calls
 from cellsam_core.decoding.stage_axes import check_positions
 from cellsam_core.mosaic import Mosaic
@@ -119,6 +120,8 @@ def join(
     dict
         Numbers of calls and the rate that they have.
     """
+    n_words = np.sum([field.n_words() for field in fields], axis=0)
+    check_order(path, list_orders(raw), n_words)
 
     @lru_cache(FIELDS_HELD)
     def calls_of(number: int) -> Any:
@@ -147,18 +150,29 @@ def join(
             n_calls = writer.add_calls(number, raw.fields[number].name, calls)
             quality = {**field.facts["quality"], "n_candidates": n_calls}
             bright_px += np.array(quality.pop("bright_px", 0))
+            del quality["n_words"]
             quality |= dict(zip(SHIFT_KEYS, found.shift_yx[number].tolist(), strict=True))
             writer.fields.append(quality | {"n_links": int(n_links[number])})
             log.info("field %d of %d: %d candidates", number + 1, len(fields), n_calls)
         dark = dark_bits(raw.codebook, bright_px)
         if dark:
             log.warning("%s", words_of_dark_bits(dark))
+        spots = word_spots(raw.codebook, n_words)
+        if said := words_of_chance(spots):
+            log.warning("%s", said)
         alignment = {
             "dark_bits": dark,
+            "word_spots": spots,
             "colours": _colours(fields[0].facts["settings"]["colours"], raw.shape_yx),
             "stage": _stage(found, n_links),
         }
-        return writer.finish(options.misidentification_rate, alignment)
+        summary = writer.finish(options.misidentification_rate, alignment)
+    if not summary["n_gene_calls"]:
+        log.warning(
+            "no molecule of a gene was called: look at the images, and test if the codebook and the"
+            " table of the rounds are those of this sample"
+        )
+    return summary
 
 
 def dark_bits(codebook: Codebook, bright_px: NDArray[np.int64]) -> list[str]:

@@ -35,6 +35,34 @@ def decoding_quality(results: Path) -> Iterator[dict[str, Any] | None]:
         yield dict(json.loads(path.read_text(encoding="utf-8")))
 
 
+FEW_SPOTS = 200
+"""Fewest spots of which the share that are words is judged."""
+MORE_THAN_CHANCE = 2.0
+
+
+def words_of_chance(spots: dict[str, Any]) -> str:
+    """Write that spots are words hardly more often than by chance; empty if they are not.
+
+    Parameters
+    ----------
+    spots
+        Entry ``word_spots`` of ``decode_qc.json``.
+
+    Examples
+    --------
+    >>> words_of_chance({"n_bits": 4, "n_spots": 900, "n_words": 850, "share_by_chance": 0.04})
+    ''
+    """
+    n_spots, n_words, chance = spots["n_spots"], spots["n_words"], spots["share_by_chance"]
+    if n_spots < FEW_SPOTS or n_words >= MORE_THAN_CHANCE * chance * n_spots:
+        return ""
+    return (
+        f"Of {n_spots} spots with {spots['n_bits']} lit bits, {n_words / n_spots:.1%} are words of"
+        f" genes, and {chance:.1%} would be by chance: the codebook, or the table of the rounds, is"
+        " not that of these images."
+    )
+
+
 def words_of_dark_bits(names: Sequence[str]) -> str:
     """Write which bits are dark, and what that may mean.
 

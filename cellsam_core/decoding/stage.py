@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cellsam_core.decoding.align import align_colours
+from cellsam_core.decoding.bit_order import check_order, list_orders
 from cellsam_core.decoding.decode_field import decode_field
 from cellsam_core.decoding.field_files import (
     BATCH_NAME,
@@ -239,6 +243,8 @@ class FieldDecoder:
         self._raw, self._sigma_px = raw, options.spot_sigma_px
         self._colours = align_colours(raw, self._sigma_px) if colours is None else colours
         self._settings = field_settings(options, self._colours)
+        self._orders = list_orders(raw)
+        self._n_words = np.zeros((1 + len(self._orders), 2), dtype=np.int64)
         self._detect: Detector | None = None
         if options.spotiflow is not None:
             self._detect = open_spotiflow(options.spotiflow, options.spotiflow_probability)
@@ -249,9 +255,14 @@ class FieldDecoder:
         """Decode a field into a folder of its own in `folder`, unless it is there already."""
         field, own = self._raw.fields[number], folder / f"{number:06d}"
         key = field_key(self._raw, field, self._settings)
-        there = FieldFiles(own)
-        if own.is_dir() and there.is_of(key):
+        found = FieldFiles(own)
+        if own.is_dir() and found.is_of(key):
             log.info("field %d of %d is there already", number + 1, len(self._raw.fields))
-            return there
-        decoded = decode_field(self._raw, field, self._sigma_px, self._detect, self._colours)
-        return write_field(own, decoded, key, self._settings)
+        else:
+            decoded = decode_field(self._raw, field, self._sigma_px, self._detect, self._colours)
+            found = write_field(own, decoded, key, self._settings)
+        # A wrong table of the rounds is told after the first fields, not after the last.
+        self._n_words += found.n_words()
+        files = [plane.path for bits in field.bits for plane in bits]
+        check_order(os.path.commonpath(files), self._orders, self._n_words)
+        return found

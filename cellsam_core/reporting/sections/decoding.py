@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.decoding.calibrate import rate_of_counts
-from cellsam_core.decoding.quality import decoding_quality, words_of_dark_bits
+from cellsam_core.decoding.quality import decoding_quality, words_of_chance, words_of_dark_bits
 from cellsam_core.reporting.figures.common import ACCENT, WARM, encode, new_figure, plain
 from cellsam_core.reporting.page import Picture, Section, Table
 
@@ -60,6 +60,8 @@ def decoding_section(results: Results) -> Section | None:
     section.paragraphs += [*_coverage(quality), *_positions(quality), *_not_aligned(quality)]
     if dark := quality.get("dark_bits"):
         section.paragraphs.append(words_of_dark_bits(dark))
+    if spots := quality.get("word_spots"):
+        section.paragraphs += [said] if (said := words_of_chance(spots)) else []
     section.tables.append(_counts(quality))
     section.tables.append(_registration(quality["fields"]))
     if quality.get("colours"):
@@ -199,10 +201,20 @@ def _counts(quality: dict[str, Any]) -> Table:
         ("calls of blanks", quality["n_blank_calls"]),
         ("genes in the codebook", quality["n_genes"]),
         ("blanks in the codebook", quality["n_blanks"]),
+        *_word_spots(quality.get("word_spots")),
         ("lit bits seen dark (median)", float(np.median([f["dropout"] for f in fields]))),
         ("dark bits seen lit (median)", float(np.median([f["false_bit"] for f in fields]))),
     ]
     return Table("Calls, and bit errors as the mixture model sees them.", (), rows)
+
+
+def _word_spots(spots: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Make the row on spots that are words of genes, if they were counted."""
+    if not spots or not spots["n_spots"]:
+        return []
+    share, chance = spots["n_words"] / spots["n_spots"], spots["share_by_chance"]
+    what = f"spots with {spots['n_bits']} lit bits that are words of genes"
+    return [(what, f"{share:.0%} of {spots['n_spots']}; {chance:.1%} by chance")]
 
 
 def _registration(fields: list[dict[str, Any]]) -> Table:
