@@ -205,7 +205,10 @@ def _numbers(values: dict[str, Any], name: str) -> list[float]:
 
 
 def _harmony(path: Path) -> Notes:
-    """Read the images of ``Index.idx.xml``; version 6 tells of channels in a list of their own."""
+    """Read the images of ``Index.idx.xml``, which is ``Index.xml`` in version 7.
+
+    From version 6 on, channels are in a list of their own.
+    """
     notes = Notes()
     of_channel: dict[str, str] = {}
     channel_of: dict[str, str] = {}
@@ -316,7 +319,7 @@ def _htd(path: Path) -> Notes:
 SUFFIXES = (".txt", ".xml", ".mrf", ".htd")
 SIDECARS = (
     Sidecar(re.compile(r"metadata\.txt"), "", "Micro-Manager", _micro_manager),
-    Sidecar(re.compile(r"Index\.(idx|ref)\.xml"), "", "Harmony", _harmony),
+    Sidecar(re.compile(r"Index(\.(idx|ref))?\.xml"), "", "Harmony", _harmony),
     Sidecar(re.compile(r"MeasurementDetail\.mrf"), "", "Yokogawa", _yokogawa),
     Sidecar(re.compile(r"(?P<of>.+)\.htd", re.IGNORECASE), "_", "MetaXpress", _htd),
     Sidecar(re.compile(r"(?P<of>.+)_Properties\.xml"), r"(?!\d)", "LAS X", _las_x),

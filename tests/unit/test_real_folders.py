@@ -347,12 +347,13 @@ HARMONY = """<?xml version="1.0" encoding="utf-8"?>
 <EvaluationInputData Version="1" xmlns="http://www.perkinelmer.com/PEHH/HarmonyV{version}">
 <Wells><Well><id>0202</id>{wells}</Well></Wells>{maps}<Images>{images}</Images>
 </EvaluationInputData>"""
+INDEX = {7: "Index.xml"}
 DYES = {1: "HOECHST 33342", 2: "Alexa 488"}
 SIZES = '<ImageResolutionX Unit="m">5.9791666666666669E-07</ImageResolutionX>'
 
 
 def harmony(folder: Path, version: int) -> None:
-    """Write `Index.idx.xml` and images; version 6 has the channels in a list of their own."""
+    """Write `Index.idx.xml` and images; from version 6 on, channels are in a list of their own."""
     images, maps = "", ""
     named = {c: f"<ChannelName>{name}</ChannelName>{SIZES}" for c, name in DYES.items()}
     for t, f, c in itertools.product((1, 2, 3), (1, 2), DYES):
@@ -362,14 +363,14 @@ def harmony(folder: Path, version: int) -> None:
         images += named[c] if version == 5 else ""
         seconds = 300 * (t - 1) + 7 * (f - 1)
         images += f'<MeasurementTimeOffset Unit="s">{seconds}</MeasurementTimeOffset></Image>'
-    if version == 6:
+    if version > 5:
         entries = "".join(f'<Entry ChannelID="{c}">{text}</Entry>' for c, text in named.items())
         maps = f"<Maps><Map>{entries}</Map></Maps>"
     text = HARMONY.format(version=version, wells='<Image id="0202"/>', maps=maps, images=images)
-    (folder / "Images" / "Index.idx.xml").write_text(text)
+    (folder / "Images" / INDEX.get(version, "Index.idx.xml")).write_text(text)
 
 
-@pytest.mark.parametrize("version", [5, 6])
+@pytest.mark.parametrize("version", [5, 6, 7])
 def test_the_index_of_harmony_is_read(tmp_path, version):
     """Pixel size, times and channels were "not in the files"."""
     harmony(tmp_path, version)
@@ -377,7 +378,7 @@ def test_the_index_of_harmony_is_read(tmp_path, version):
     assert found.channels == list(DYES.values())
     assert found.pixel_size_um == pytest.approx(0.5979167)
     assert found.frame_interval_s == 300
-    assert found.sources["pixel_size_um"] == "Index.idx.xml of Harmony"
+    assert found.sources["pixel_size_um"] == f"{INDEX.get(version, 'Index.idx.xml')} of Harmony"
     assert "ch1 is HOECHST 33342" in " ".join(found.warnings)
     assert look(tmp_path, position="f02", channels="ch2").channels == ["ch2"]
     assert look(tmp_path, position="f02", channels="Alexa 488").channels == ["Alexa 488"]
