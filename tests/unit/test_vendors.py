@@ -111,6 +111,18 @@ def test_cosmx_field_of_view(tmp_path):
     assert inspect(tmp_path, fov="2", channels=["DNA"]).planes[0][0].page == 1
 
 
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_cosmx_transcripts_may_be_parquet(tmp_path, is_alone):
+    """The folder was taken for a movie."""
+    folder = make_cosmx(tmp_path)
+    text = folder / "flatFiles/slide_tx_file.csv.gz"
+    wanted = rows(inspect(folder, fov="1"))
+    pd.read_csv(text).to_parquet(text.with_name("slide_tx_file.parquet"))
+    if is_alone:
+        text.unlink()
+    assert rows(inspect(folder, fov="1")) == wanted
+
+
 def test_cosmx_asks_for_one_of_several_fields(tmp_path):
     folder = make_cosmx(tmp_path)
     with pytest.raises(InputError, match="one named 3"):

@@ -1,9 +1,9 @@
 """NanoString CosMx: an export's fields of view as one image, or one of them.
 
-Layout: ``<id>_tx_file.csv[.gz]`` (or one table with the columns ``fov`` and ``cell_ID``),
-``Morphology2D/*_F<fov>.TIF``, ``CellLabels/CellLabels_F<fov>.tif``, ``*_ExptConfig.txt``; folders
-may be nested, as AtoMx writes them. Local coordinates are pixels of the field's image; ids of cells
-are unique in a field, which the label image repeats.
+Layout: ``<id>_tx_file.csv[.gz]`` or ``.parquet`` (or one table with the columns ``fov`` and
+``cell_ID``), ``Morphology2D/*_F<fov>.TIF``, ``CellLabels/CellLabels_F<fov>.tif``,
+``*_ExptConfig.txt``; folders may be nested, as AtoMx writes them. Local coordinates are
+pixels of the field's image; ids of cells are unique in a field, which the label image repeats.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from cellsam_core.samples.vendors.contract import FieldMosaic, Stains
 
-NATIVE = re.compile(r".*_tx_file\.csv(\.gz)?")
+NATIVE = re.compile(r"(?P<slide>.*_tx_file)\.(csv|csv\.gz|parquet)")
 POLYGONS = re.compile(r".*[-_]polygons\.csv(\.gz)?", re.IGNORECASE)
 IMAGE = re.compile(r"(?P<kind>.*?)_?F(?P<fov>\d+)\.tiff?", re.IGNORECASE)
 NATIVE_FOLDER = "Morphology2D"
@@ -152,9 +152,10 @@ def _stains(image: Path, choices: Choices) -> Stains:
 
 
 def _tables(folder: Path, files: list[Path]) -> list[Path]:
-    native = [file for file in files if NATIVE.fullmatch(file.name)]
-    if native:
-        return native
+    matches = [(file, match) for file in files if (match := NATIVE.fullmatch(file.name))]
+    if matches:  # one of each slide, which may be there in several formats
+        by_slide = {(file.parent, m["slide"]): file for file, m in reversed(matches)}
+        return sorted(by_slide.values())
     named = [f for f in sorted(folder.iterdir()) if TRANSCRIPTS.search(f.name)]
     tables = [file for file in named if file.name.endswith(TABLE_SUFFIXES)]
     return [file for file in tables if set(column_names(file)) >= KEYS]
