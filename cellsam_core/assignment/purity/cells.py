@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.assignment.counts import CountTable, FeatureIndex, number_features
-from cellsam_core.assignment.purity.curve import type_of
 from cellsam_core.assignment.purity.mixing import second_type_share
 from cellsam_core.assignment.purity.profiles import merged
 from cellsam_core.assignment.purity.vertical import vertical_overlap
 from cellsam_core.assignment.purity.windows import Found
+from cellsam_core.assignment.purity.zone_shares import type_of
 from cellsam_core.labels.rows import rows_of
 from cellsam_core.samples.transcripts import iter_transcripts
 

@@ -9,24 +9,21 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.assignment.purity.ambient import Ambient, measure_ambient, without_ambient
-from cellsam_core.assignment.purity.hashing import hashed
 from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.profiles import Types, learn_types
-from cellsam_core.assignment.purity.shares import N_GROUPS, Share, calibrated, own_share
 from cellsam_core.assignment.purity.windows import CORE, FIRST, INNER
+from cellsam_core.assignment.purity.zone_shares import Sources, type_of, zone_shares
 from cellsam_core.labels.rows import rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
 
     from cellsam_core.assignment.purity.molecules import Molecules
+    from cellsam_core.assignment.purity.shares import Share
     from cellsam_core.assignment.purity.vertical import MeanHeight
     from cellsam_core.assignment.purity.windows import Zones
 
     Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
 
 MIN_GAIN = 0.05
 """Least gain of types over one profile, in nats for each transcript, with which shares are told."""
@@ -45,8 +42,6 @@ SHARES = (
     *("own_share_crowded", "standard_error"),
     *("lift", "lift_spread"),
 )
-CONTROL_SPREAD = 0.03
-"""Standard deviation of the own share beside absent types, between samples."""
 ENOUGH_IN_CORE = 40  # transcripts of a cell
 MAX_AMBIENT = 0.95
 
@@ -107,13 +102,17 @@ def measure_curve(molecules: Molecules, zones: Zones) -> Curve:
         rings = rings.assign(**unknown)
         known = (molecules.genes, molecules.height, rings, None, np.ones((0, 1)), ambient, None)
         return Curve(*known, reason, counts)
-    kinds = types.likely(learn), types.likely(learn + held_out)
-    sides = _Sides(molecules, cell_id, *kinds, types.column)
+    kinds = types.likely(learn + held_out), types.likely(learn)
+    types_of = tuple(
+        (type_of(molecules.nearest, cell_id, kind), type_of(molecules.second, cell_id, kind))
+        for kind in kinds
+    )
     n = rings["n_transcripts"].to_numpy()[: inside + 1]
     in_types = float(np.average(share[: inside + 1], weights=np.maximum(n, 1)))
     profiles = without_ambient(types.profiles, ambient.profile, in_types)
-    shares, counts["informative_share"] = _fit(sides, inside, profiles, ambient, share)
-    counts["n_usable_cells"] = int(np.count_nonzero(sides.kind >= 0))
+    sources = Sources(profiles, ambient.profile, share, types.column)
+    shares, counts["informative_share"] = zone_shares(molecules, sources, types_of, inside)
+    counts["n_usable_cells"] = int(np.count_nonzero(kinds[0] >= 0))
     anchor = shares[CORE]
     alone = _alone(molecules, len(rings))
     own = np.array([each.own for each in shares])
@@ -180,90 +179,11 @@ def _densities(molecules: Molecules, zones: Zones) -> pd.DataFrame:
     )
 
 
-@dataclass(frozen=True)
-class _Sides:
-    """Transcripts and the types of cells, learnt on one half of the molecules and on both."""
-
-    molecules: Molecules
-    cell_id: npt.NDArray[np.uint32]
-    kind_of_half: npt.NDArray[np.int64]
-    kind: npt.NDArray[np.int64]
-    column: npt.NDArray[np.intp]
-
-    def types_of(self, kind: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:
-        """Type of the two cells that each transcript is between; -1 if it is not known."""
-        sides = self.molecules.nearest, self.molecules.second
-        return tuple(type_of(side, self.cell_id, kind) for side in sides)
-
-
 def _inside(molecules: Molecules, cell_id: npt.NDArray[np.uint32]) -> int:
     """Last zone that types are learnt on: the core, or the whole mask if cores hold too little."""
     core = molecules.nearest[molecules.zone == CORE]
     each = np.bincount(rows_of(core, cell_id), minlength=len(cell_id))
     return CORE if len(each) and np.median(each) >= ENOUGH_IN_CORE else INNER
-
-
-def _fit(
-    sides: _Sides, inside: int, profiles: Floats, ambient: Ambient, share: Floats
-) -> tuple[list[Share], float]:
-    """Estimate the own share of each zone, and the share of informative transcripts."""
-    molecules, shares, n_informative = sides.molecules, [], 0
-    group, column = _groups(molecules), sides.column[molecules.gene]
-    types_of = [sides.types_of(kind) for kind in (sides.kind, sides.kind_of_half)]
-
-    def fit(at: npt.NDArray[Any], mine: Ints, other: Ints, ambient_share: float) -> Share:
-        """Estimate the own share of some transcripts, given types of the cell and the other."""
-        return own_share(
-            profiles[mine, column[at]],
-            profiles[other, column[at]],
-            ambient.profile[column[at]],
-            ambient_share,
-            group[at],
-        )
-
-    control = Share(1.0, 0.0, 0)
-    for zone, ambient_share in enumerate(share.tolist()):
-        # Where types were learnt, only molecules that they were not learnt on tell.
-        of_half = zone <= inside
-        mine, other = types_of[of_half]
-        at = (molecules.zone == zone) & (mine >= 0) & (other >= 0) & (mine != other)
-        n_informative += int(np.count_nonzero(at))
-        at = np.flatnonzero(at & molecules.half if of_half else at)
-        found = fit(at, mine[at], other[at], ambient_share)
-        if zone == CORE:
-            control = _control(fit, at, mine[at], other[at], ambient_share)
-        shares.append(calibrated(found, control, 1 - ambient_share))
-    return shares, n_informative / max(len(molecules.gene), 1)
-
-
-def _control(
-    fit: Callable[..., Share], at: Ints, mine: Ints, other: Ints, ambient_share: float
-) -> Share:
-    """Estimate the own share beside types that are not there: those of other cells' neighbours."""
-    elsewhere = other[np.argsort(hashed(np.arange(len(other)), 6), kind="stable")]
-    is_absent = (elsewhere != mine) & (elsewhere != other)
-    found = fit(at[is_absent], mine[is_absent], elsewhere[is_absent], ambient_share)
-    if not found.n:
-        return Share(1.0, CONTROL_SPREAD, 0)
-    part, error = np.array([found.own, found.error]) / (1 - ambient_share)
-    # Few transcripts tell less than is known of profiles in general.
-    weight = CONTROL_SPREAD**2 / (CONTROL_SPREAD**2 + error**2)
-    return Share(float(1 + weight * (part - 1)), CONTROL_SPREAD * np.sqrt(1 - weight), found.n)
-
-
-def type_of(
-    cells: npt.NDArray[np.uint32], cell_id: npt.NDArray[np.uint32], kind: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Type of each cell, -1 for those that are not in the table."""
-    # Row -1 is the last, which is that of no cell.
-    return np.asarray(np.append(kind, -1)[rows_of(cells, cell_id)])
-
-
-def _groups(molecules: Molecules) -> npt.NDArray[np.int64]:
-    """Group transcripts for the standard error: by windows if there are enough, else by cells."""
-    by = molecules.window
-    units = by if len(np.unique(by)) >= 2 * N_GROUPS else molecules.nearest
-    return np.asarray(hashed(units, 5) % np.uint64(N_GROUPS), dtype=np.int64)
 
 
 def auto_um(curve: Curve, min_ring_purity: float) -> float:
