@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
 import zarr
+from refusals import follow
 
 from cellsam_core.config.sheet import load_config, read_samples
 from cellsam_core.errors import InputError
@@ -139,6 +142,19 @@ def test_stacks_of_positions(tmp_path):
     extent = read_extent(tmp_path, is_movie=True, movie=MovieOptions(position="s2"))
     assert extent.n_images == 4
     assert read_extent(tmp_path, is_movie=True) is None
+
+
+@pytest.mark.parametrize("names", [("drug_0uM", "drug_10uM"), ("exp_10x", "exp_20x")])
+def test_movies_of_several_doses_are_not_joined_in_time(tmp_path, names):
+    for value, name in enumerate(names):
+        write(tmp_path / f"{name}.tif", value, n_frames=4)
+    pattern = names[0].replace("10", "{position}").replace("0", "{position}")
+    found = follow(
+        lambda: positions_of(tmp_path),
+        re.escape(f"fill the column `pattern` of the sample sheet, for example with {pattern}"),
+        then=lambda: positions_of(tmp_path, pattern=pattern),
+    )
+    assert len(found) == 2
 
 
 def sheet(folder, columns, *rows):

@@ -122,8 +122,9 @@ def first_guess(
 ) -> str:
     """Make a pattern from the first name: what varies becomes a placeholder.
 
-    Of the numbers that nothing tells, the one with most values is the time, the others are
-    positions; words that nothing tells are channels, those of conditions positions.
+    Of the numbers that nothing tells, the one with most values is the time; the others, and
+    doses and magnifications, are positions. Words that nothing tells are channels, those of
+    conditions positions.
     """
     shown = [(c, r.kind) for c, r in zip(columns, roles, strict=True)]
     shown = [(c, r) for c, r in shown if c.varies or (also_constant and r)]
@@ -137,8 +138,9 @@ def first_guess(
     if "channel" not in taken and len(plain) == 1:
         guessed[id(plain[0])] = "channel"
     for column in numbers:
-        guessed[id(column)] = "position" if "time" in taken else "time"
-        taken.add("time")
+        is_place = "time" in taken or column.is_amount
+        guessed[id(column)] = "position" if is_place else "time"
+        taken.add("" if is_place else "time")
     by_level: dict[int, list[tuple[int, int, str]]] = {}
     for column, role in shown:
         word = guessed.get(id(column)) or role or "*"

@@ -96,6 +96,8 @@ def _role(column: Column, channels: set[str]) -> str:
         return "channel" if _are_channels(column, channels) else "unknown"
     if column.unit:
         return "time"
+    if column.is_amount:
+        return "unknown"
     if column.key.lower() in ROLE_OF_KEY:
         return ROLE_OF_KEY[column.key.lower()]
     return "position" if column.follows_well else ""

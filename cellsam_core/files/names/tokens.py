@@ -14,6 +14,8 @@ SECONDS_OF_UNIT = {
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
     **dict.fromkeys(("d", "day", "days"), 86400.0),
 }
+AMOUNTS = {"pM", "nM", "uM", "µM", "μM", "mM", "ng", "ug", "µg", "mg", "pct", "percent", "x", "X"}
+"""Words behind a dose or a magnification; small ``nm`` and ``um`` are of light and planes."""
 _UNITS = "|".join(sorted(SECONDS_OF_UNIT, key=len, reverse=True))
 _DAY = r"(?<!\d)(?:19|20)\d\d(?:[-_.]|y)?(?:0[1-9]|1[0-2])(?:[-_.]|m)?(?:0[1-9]|[12]\d|3[01])d?"
 _HOUR = r"(?:[01]\d|2[0-3])"
@@ -81,6 +83,8 @@ class Column:
         and numbers such as ``helaxy01t01c1``.
     role
         Meaning, where an acquisition program's scheme gives it; else empty.
+    is_amount
+        True for a number of a dose or a magnification, as in ``10uM`` and ``20x``.
     """
 
     kind: str
@@ -92,6 +96,7 @@ class Column:
     follows_well: bool = False
     is_glued: bool = False
     role: str = ""
+    is_amount: bool = False
 
     @property
     def varies(self) -> bool:
@@ -219,6 +224,7 @@ def _column(rows: list[list[Token]], at: list[int], level: int) -> list[Column]:
             units.pop() if is_number and len(units) == 1 else "",
             all(i > 1 and row[i - 2].kind == "well" for row, i in zip(rows, at, strict=True)),
             all(_is_glued(row, i) for row, i in zip(rows, at, strict=True)),
+            is_amount=all(_is_amount(row, i) for row, i in zip(rows, at, strict=True)),
         )
     ]
 
@@ -264,6 +270,13 @@ def _unit(row: list[Token], i: int) -> str:
     if is_last and after[0].kind == "word" and after[0].text.lower() in SECONDS_OF_UNIT:
         return after[0].text.lower()
     return ""
+
+
+def _is_amount(row: list[Token], i: int) -> bool:
+    """Tell whether a number has one of `AMOUNTS` right behind it, which ends there."""
+    after = row[i + 1 : i + 3]
+    is_last = len(after) == 1 or (len(after) == 2 and after[1].kind == "gap")
+    return row[i].kind == "number" and is_last and after[0].text in AMOUNTS
 
 
 def _between(
