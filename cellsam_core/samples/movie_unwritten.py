@@ -36,9 +36,9 @@ def leave_unwritten(stack: Stack) -> tuple[Stack, list[str]]:
     InputError
         Other planes have no pixels, as if an incomplete copy lacks them.
     """
-    there = np.array([[plane is not None for plane in row] for row in stack.planes])
     if stack.kind == "ome_zarr":
-        there = _written(stack)
+        stack = _without_unwritten(stack)
+    there = np.array([[plane is not None for plane in row] for row in stack.planes])
     n_frames = len(there)
     if there.all():
         return stack, []
@@ -64,18 +64,26 @@ def leave_unwritten(stack: Stack) -> tuple[Stack, list[str]]:
     return replace(stack, planes=planes, times_s=stack.times_s[:n_there]), told
 
 
-def _written(stack: Stack) -> NDArray[np.bool_]:
-    """Tell for each frame and channel of an OME-Zarr whether all of its z planes have pixels."""
+def _without_unwritten(stack: Stack) -> Stack:
+    """Leave out the planes of an OME-Zarr that were never written.
+
+    A channel may have fewer z planes than others in all frames, such as one of transmitted light.
+    """
     from cellsam_core.files.ngff_written import written_planes
 
     first = stack.planes[0][0]
-    pages = written_planes(first.path, first.series)
-    return np.array(
-        [
-            [pages[[plane.page, *(page for _, page in plane.stack)]].all() for plane in row]
-            for row in stack.planes
-        ]
-    )
+    written = written_planes(first.path, first.series)
+    planes: Any = [[*row] for row in stack.planes]
+    for c in range(len(stack.planes[0])):
+        column = [row[c] for row in stack.planes]
+        pages = [[plane.page, *(page for _, page in plane.stack)] for plane in column]
+        known = [[i for i, page in enumerate(own) if written[page]] for own in pages]
+        whole = max(known, key=len)
+        for t, (plane, own) in enumerate(zip(column, pages, strict=True)):
+            kept = [own[i] for i in whole] if known[t] == whole else []
+            rest = tuple(("", page) for page in kept[1:])
+            planes[t][c] = replace(plane, page=kept[0], stack=rest) if kept else None
+    return replace(stack, planes=planes)
 
 
 def _is_planned(there: NDArray[np.bool_]) -> bool:

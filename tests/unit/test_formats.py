@@ -98,7 +98,7 @@ def companion(folder, n_frames=3, n_channels=2, n_z=1, lacks=()):
     places = ""
     folder.mkdir(parents=True)
     for t, c, z in np.ndindex(n_frames, n_channels, n_z):
-        if (t, c) in lacks:
+        if (t, c) in lacks or (t, c, z) in lacks:
             continue
         name = f"mv_Ch{c + 1}_Z{z}_{t:06d}.ome.tif"
         places += (
@@ -155,7 +155,7 @@ def set_of_files(folder, key, *, n_frames=3, n_z=1, lacks=()):
     """Write an OME-TIFF in several files, `key` naming that of a plane, and an image beside it."""
     planes = {}
     for place in np.ndindex(n_frames, 2, n_z):
-        if place[:2] in lacks:
+        if place[:2] in lacks or place in lacks:
             continue
         planes.setdefault(key(*place), []).append(place)
     places = "".join(
@@ -249,6 +249,21 @@ def test_planes_that_were_not_acquired_are_no_lost_files(tmp_path, kind):
     assert values(stopped) == [[10 * t, 10 * t + 1] for t in range(4)]
     with pytest.raises(InputError, match="no pixels in frame 2 of channel H2B"):
         inspect(make(tmp_path / "lost", {(2, 1)}))
+
+
+@pytest.mark.parametrize("kind", ["one file", "companion"])
+def test_a_channel_may_have_one_plane_beside_stacks_of_others(tmp_path, kind):
+    """Transmitted light is imaged in one plane, and fluorescence in a stack."""
+    lacks = {(t, 0, z) for t in range(3) for z in (0, 2)} | {(2, 1, 2)}
+    if kind == "companion":
+        companion(tmp_path / "set", n_z=3, lacks=lacks)
+    else:
+        set_of_files(tmp_path / "set", lambda *_: "m.ome.tif", n_z=3, lacks=lacks)
+        (tmp_path / "set/overview.tif").unlink()
+    found = inspect(tmp_path / "set", z_policy="max")
+    assert values(found) == [[100, 201], [110, 211]]
+    assert "1 of 3 frames, at the end" in str(found.warnings)
+    assert values(inspect(tmp_path / "set", z_policy="one", z_plane=0))[0] == [100, 1]
 
 
 def test_a_lost_file_of_a_set_is_named(tmp_path):

@@ -392,3 +392,17 @@ def test_black_corners_of_a_mosaic_are_pixels(tmp_path):
     manifest = inspect(path)
     assert manifest.n_frames == 2
     assert not manifest.warnings
+
+
+def test_a_channel_may_have_one_plane_beside_a_stack(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    shape = (3, 2, 3, *SHAPE)
+    array = group.create_array("0", shape=shape, chunks=(1, 1, 1, *SHAPE), dtype="uint16")
+    for t, c, z in np.ndindex(3, 2, 3):
+        if (c == 1 or z == 1) and (t, c, z) != (2, 1, 2):
+            array[t, c, z] = 100 * t + 10 * c + z + 1
+    image = {"axes": axes_of("tczyx"), "datasets": [scaled("0", 9, 1, 1, 0.2, 0.2)]}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+    found = inspect(tmp_path / "a.zarr", z_policy="mean")
+    assert values(found) == [[2, 12], [102, 112]]
+    assert "1 of 3 frames, at the end" in str(found.warnings)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tifffile
 
 from cellsam_core.errors import InputError
@@ -13,6 +14,7 @@ from cellsam_core.files.image_stack import Stack, ZChoice, z_error
 from cellsam_core.files.ome_xml import OmeImage, companion_of, parse_ome
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.planes import check_page
+from cellsam_core.files.tiff.acquired import planes_there
 from cellsam_core.files.tiff.pixels import dtype_of, page_errors, read_errors
 from cellsam_core.files.tiff.scales import Scales, scales_of_ome
 
@@ -86,14 +88,16 @@ def read_companion(companion: Path, wish: Wish) -> Stack:
     if n_z > 1 and wish.z is None:
         raise z_error(companion, n_z)
     project = wish.z or ZChoice("one")
+    absent = np.zeros((n_frames, n_channels, n_z), bool)
+    if wish.may_lack:
+        for place in np.ndindex(*absent.shape):
+            absent[place] = place not in places
     planes: Any = [
         [
-            None
-            if wish.may_lack and any((t, c, z) not in places for z in range(n_z))
-            else project.apply([_placed(companion, places, (t, c, z)) for z in range(n_z)])
-            for c in range(n_channels)
+            project.apply([_placed(companion, places, (t, c, k)) for k in there]) if there else None
+            for c, there in enumerate(row)
         ]
-        for t in range(n_frames)
+        for t, row in enumerate(planes_there(absent, project))
     ]
     pages = {(p.path, p.page) for row in planes for p in row if p is not None}
     first = None

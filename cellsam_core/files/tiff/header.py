@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -13,14 +13,12 @@ from cellsam_core.files.image_stack import RGB, Stack, ZChoice
 from cellsam_core.files.ome_xml import OmeImage, companion_of, parse_ome
 from cellsam_core.files.plane import CHANNELS_LAST, Plane
 from cellsam_core.files.planes import check_page, read_plane, unreadable
+from cellsam_core.files.tiff.acquired import not_acquired, planes_there
 from cellsam_core.files.tiff.axes import Wish, axes_error, frames_by_channels
 from cellsam_core.files.tiff.companion import companion_file, names_of, read_companion, with_scales
 from cellsam_core.files.tiff.ndtiff import INDEX, at_position, lacks_index, names_on, positions_in
 from cellsam_core.files.tiff.pixels import check_pixels, dtype_of
 from cellsam_core.files.tiff.scales import scales_of_ome, scales_of_tiff
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # A page this narrow holds channels or a line scan along its last axis, not pixels.
 MIN_WIDTH_PX = 9
@@ -80,15 +78,15 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
         found = f"{grid.size} pages of {page.imagelength} x {page.imagewidth} px"
         raise axes_error(path, found, "channels before y and x")
     project = wish.z or ZChoice("one")
-    absent = (
-        _not_acquired(path, series, image, grid) if wish.may_lack else np.zeros(grid.shape, bool)
-    )
+    absent = np.zeros(grid.shape, bool)
+    if wish.may_lack:
+        absent = not_acquired(path, series, image, grid)
     planes: Any = [
         [
-            None if lacks.any() else project.apply([_locate(series, int(i), path) for i in cell])
-            for cell, lacks in zip(row, lack, strict=True)
+            project.apply([_locate(series, int(i), path) for i in cell[there]]) if there else None
+            for cell, there in zip(row, known, strict=True)
         ]
-        for row, lack in zip(grid, absent, strict=True)
+        for row, known in zip(grid, planes_there(absent, project), strict=True)
     ]
     first = [next(p for p in row if p is not None) for row in planes if any(row)]
     if not first:
@@ -98,29 +96,6 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
     kind = "ome_tiff" if image is not None else ("image" if is_image else "tiff_stack")
     scales = scales_of_ome(image) if image is not None else scales_of_tiff(tif, first)
     return with_scales(Stack(path, kind, planes, names, shape_yx, dtype_of(page, path)), scales)
-
-
-def _not_acquired(
-    path: Path, series: Any, image: OmeImage | None, grid: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Tell which planes ``(frame, channel, z)`` the metadata leave out of those that they plan.
-
-    The index of NDTiff, and an OME-XML that names the file of each plane, list what was acquired.
-    """
-    listed = {place: (name, page) for name, page, place in (image.planes if image else ())}
-    if not listed and series.kind != "ndtiff":
-        return np.zeros(grid.shape, bool)
-    found = np.zeros(grid.shape, bool)
-    for place in np.ndindex(*grid.shape):
-        at = int(grid[place]) // int(series.keyframe.samplesperpixel)
-        if at >= len(series.pages) or series.pages[at] is not None:
-            continue
-        if place in listed:
-            name, page = listed[place]
-            is_there = path.with_name(name).is_file()
-            raise unreadable(path, f"no {f'page {page} in ' * is_there}{name} of this OME-TIFF set")
-        found[place] = True
-    return found
 
 
 def own_images(
