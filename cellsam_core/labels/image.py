@@ -63,7 +63,7 @@ def open_label_image(path: str | Path, *, allow_mask: bool = False) -> LabelImag
             for each, size in zip((rows, columns), source.shape_yx, strict=True)
         )
         window = image.read(0, (y0, y1, x0, x1))
-        _check_range(path, window)
+        refuse_beyond_32_bits(path, window)
         return window
 
     return LabelImage(LabelTiles(read_window, source.shape_yx), source.pixel_size_um)
@@ -126,12 +126,12 @@ def as_tiles(path: str | Path, labels: npt.NDArray[Any]) -> LabelTiles:
     InputError
         There are labels that 32 bits don't hold.
     """
-    _check_range(path, labels)
+    refuse_beyond_32_bits(path, labels)
     return LabelArray(labels)
 
 
 def _check(path: str | Path, labels: npt.NDArray[Any], allow_mask: bool) -> None:
-    _check_range(path, labels)
+    refuse_beyond_32_bits(path, labels)
     _refuse_mask(path, labels, allow_mask)
 
 
@@ -140,7 +140,21 @@ def _refuse_mask(path: str | Path, labels: npt.NDArray[Any], allow_mask: bool) -
     SplitNotes().add(path, refuse_mask(path, labels, one_number=allow_mask))
 
 
-def _check_range(path: str | Path, labels: npt.NDArray[Any]) -> None:
+def refuse_beyond_32_bits(path: str | Path, labels: npt.NDArray[Any]) -> None:
+    """Refuse labels that 32 bits don't hold, negative ones among them.
+
+    Parameters
+    ----------
+    path
+        Path or name of the labels, for the message.
+    labels
+        Whole numbers of any shape.
+
+    Raises
+    ------
+    InputError
+        It names the smallest and the largest label.
+    """
     if np.can_cast(labels.dtype, np.uint32) or not labels.size:
         return
     if labels.min() < 0 or labels.max() > np.iinfo(np.uint32).max:

@@ -20,6 +20,8 @@ from cellsam_core.files.omezarr_arrays import CHUNK_PX
 from cellsam_core.files.parquet import described_table, parquet_writer
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.files.tables import with_sample
+from cellsam_core.labels.image import refuse_beyond_32_bits
+from cellsam_core.labels.masks import refuse_mask
 from cellsam_core.labels.shared_pixels import count_shared_pixels
 from cellsam_core.labels.source import open_labels
 from cellsam_core.nuclei.columns import CELLS, NUCLEI
@@ -128,22 +130,33 @@ class _Labels:
 
     def read(self, frame: int, rows: slice, columns: slice) -> NDArray[Any]:
         index = (frame, rows, columns) if len(self.shape) == 3 else (rows, columns)
-        return np.asarray(self.array[index])
+        window = np.asarray(self.array[index])
+        refuse_beyond_32_bits(self.where, window)
+        return window
 
 
 def _open(labels: NDArray[Any] | str | Path, where: str) -> _Labels:
     if isinstance(labels, str | Path):
         store = omezarr.open_(labels)
+        if store.array.dtype.kind not in "ui":
+            raise _no_labels(str(labels), store.array)
         return _Labels(str(labels), tuple(store.array.shape), store.array, store)
     array = np.asarray(labels)
     if array.ndim not in (2, 3) or array.dtype.kind not in "ui":
-        raise InputError(
-            f"argument `{where}`",
-            found=f"an array of shape {array.shape} and type {array.dtype}",
-            expected="whole numbers (y, x) or (t, y, x), 0 = background",
-            remedy="give the labels that `segment` returns",
-        )
-    return _Labels(where, array.shape, array)
+        raise _no_labels(f"argument `{where}`", array)
+    movie = array if array.ndim == 3 else array[None]
+    for index, plane in enumerate(movie):
+        refuse_mask(f"argument `{where}`", plane, index if len(movie) > 1 else None)
+    return _Labels(f"argument `{where}`", array.shape, array)
+
+
+def _no_labels(where: str, array: Any) -> InputError:
+    return InputError(
+        where,
+        found=f"an array of shape {array.shape} and type {array.dtype}",
+        expected="whole numbers (y, x) or (t, y, x), 0 = background",
+        remedy="give the labels that `segment` returns",
+    )
 
 
 def _refuse_other_shape(cells: _Labels, nuclei: _Labels) -> None:
