@@ -17,7 +17,7 @@ from cellsam_core.assignment.picture import frames_of_pictures, spatial_entry
 from cellsam_core.assignment.stains import absent_images, measure_stains
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
-from cellsam_core.files.tables import read_table, refuse_missing
+from cellsam_core.files.tables import plain_numbers, read_table, refuse_missing, refuse_repeated
 from cellsam_core.nuclei.columns import CELL_COLUMNS
 from cellsam_core.preprocessing.images import ArrayFacts, images_of_array, images_of_manifest
 from cellsam_core.version import __version__
@@ -154,15 +154,21 @@ def read_nuclei_of_cells(given: pd.DataFrame | str | Path | None) -> pd.DataFram
     Raises
     ------
     InputError
-        The table can't be read, or lacks a column.
+        The table can't be read, lacks a column or has a cell twice.
     """
     if given is None:
         return None
     columns = ["label", *NUCLEUS_COLUMNS]
+    name: str | Path = "nuclei_of_cells"
     if isinstance(given, pd.DataFrame):
-        refuse_missing("nuclei_of_cells", given, columns)
-        return given.set_index("label")
-    return read_table(Path(given), columns, only=True).set_index("label")
+        refuse_missing(name, given, columns)
+        table = given
+    else:
+        name = Path(given)
+        table = read_table(name, columns, only=True)
+    table = plain_numbers(name, table, ["label"])
+    refuse_repeated(name, table["label"], "cell", "give the table of one label image")
+    return table.set_index("label")
 
 
 def refuse_absent(nuclei_of_cells: pd.DataFrame, cell_id: pd.Series[int]) -> None:

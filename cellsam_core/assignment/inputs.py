@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -43,12 +44,11 @@ def place(
         where = f"sample {manifest.sample}" if transcripts is manifest else str(transcripts)
         return _from_manifest(manifest, where, image)
     assert not isinstance(transcripts, Manifest)
-    if isinstance(transcripts, pd.DataFrame):
-        with table_errors("transcripts"):
-            table = pa.Table.from_pandas(transcripts, preserve_index=False)
-        path: str | Path = TableInMemory("transcripts", table)
-    else:
+    path: str | Path
+    if isinstance(transcripts, str | Path):
         path = transcripts
+    else:
+        path = TableInMemory("transcripts", _arrow(transcripts))
     if image is None:
         source = place_in_um(path, pixel_size_um, min_qv=inputs.min_qv)
         warnings = tell_rejected(source)
@@ -64,6 +64,30 @@ def place(
         log.warning(warning)
     # A source names its table by text, which would lose one in memory.
     return replace(source, path=path) if isinstance(path, TableInMemory) else source
+
+
+def _arrow(transcripts: Any) -> pa.Table:
+    """Take a table of pandas, or of another library that speaks Arrow, such as polars."""
+    with table_errors("transcripts"):
+        if isinstance(transcripts, pd.DataFrame):
+            return pa.Table.from_pandas(_native(transcripts), preserve_index=False)
+        if hasattr(transcripts, "__arrow_c_stream__"):
+            return pa.table(transcripts)
+    raise InputError(
+        "transcripts",
+        found=f"an object of type {type(transcripts).__name__}",
+        expected="a table of pandas, a path or a manifest",
+        remedy="make it a DataFrame, for example with pandas.DataFrame(...) or .compute() of dask",
+    )
+
+
+def _native(table: pd.DataFrame) -> pd.DataFrame:
+    """Bring numbers to the byte order of this computer, which Arrow needs."""
+    native = table.copy(deep=False)
+    for name, column in table.items():
+        if isinstance(column.dtype, np.dtype) and not column.dtype.isnative:
+            native[name] = column.to_numpy().astype(column.dtype.newbyteorder("="))
+    return native
 
 
 def _from_manifest(manifest: Manifest, where: str, image: LabelImage | None) -> TranscriptSource:

@@ -15,7 +15,7 @@ from cellsam_core.assignment.fit import LabelFit
 from cellsam_core.assignment.polygon_cells import OUTLINES_A_GROUP
 from cellsam_core.assignment.uncertainty import owner_probability
 from cellsam_core.errors import InputError
-from cellsam_core.files.tables import read_table, refuse_missing, refuse_repeated
+from cellsam_core.files.tables import plain_numbers, read_table, refuse_missing, refuse_repeated
 from cellsam_core.labels.expand import expand
 from cellsam_core.labels.lookup import lookup
 from cellsam_core.labels.outline import outlines
@@ -151,6 +151,8 @@ def read_measured(path: str | Path | pd.DataFrame) -> pd.DataFrame:
     table = path if isinstance(path, pd.DataFrame) else read_table(path, needed)
     path = _name_of(path)
     refuse_missing(path, table, needed)
+    whole = ["label", "area_px", *BBOX_COLUMNS]
+    table = plain_numbers(path, table, whole, [n for n in ("y", "x", "score") if n in table])
     remedy = "give the cells.parquet that was written with the labels"
     if "frame" in table and (table["frame"] != 0).any():
         raise InputError(

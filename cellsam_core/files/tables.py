@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -116,3 +117,50 @@ def refuse_repeated(path: str | Path, ids: pd.Series[Any], what: str, remedy: st
             expected=f"one row a {what}",
             remedy=remedy,
         )
+
+
+def plain_numbers(
+    path: str | Path, table: pd.DataFrame, whole: Sequence[str], real: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Give a table rows numbered from 0, and numbers of the types of NumPy.
+
+    A user's table may have any index, and numbers as text, as floats or in types that know missing
+    values.
+
+    Parameters
+    ----------
+    path
+        Path or name of the table, for the message.
+    table
+        The table; it is not changed.
+    whole
+        Columns of whole numbers, none missing.
+    real
+        Columns of numbers, which may be missing.
+
+    Returns
+    -------
+    DataFrame
+        The same rows and columns.
+
+    Raises
+    ------
+    InputError
+        A value is no number, or not whole.
+    """
+    columns: dict[str, Any] = {}
+    for name in [*whole, *real]:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        values = numbers.to_numpy(np.float64, na_value=np.nan)
+        wrong = np.isnan(values)
+        wrong = wrong | (values % 1 != 0) if name in whole else wrong & table[name].notna()
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise InputError(
+                path,
+                found=f"{table[name].iloc[row]!r} in column {name!r}, row {row + 1}",
+                expected="a whole number" if name in whole else "a number",
+                remedy="correct the value",
+            )
+        columns[name] = values.astype(np.int64) if name in whole else values
+    return table.reset_index(drop=True).assign(**columns)
