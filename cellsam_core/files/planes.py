@@ -47,6 +47,16 @@ def unreadable(path: str | Path, found: str) -> InputError:
     )
 
 
+def lossy_labels(path: str | Path, found: str) -> InputError:
+    """Error for label images whose numbers JPEG has changed."""
+    return InputError(
+        path,
+        found=found,
+        expected="label images that are stored without loss: JPEG changes the numbers of cells",
+        remedy="save the labels as TIFF or PNG",
+    )
+
+
 class _OpenTiffs:
     """The TIFFs opened last, so that a movie is not opened again for each of its pages."""
 
@@ -230,6 +240,12 @@ def has_palette(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(PNG_PALETTE_AT + 1)
     return header.startswith(PNG_START) and header[PNG_PALETTE_AT:] == b"\3"
+
+
+def is_jpeg(path: Path) -> bool:
+    """Tell whether a file is a JPEG, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(len(JPEG_START)) == JPEG_START
 
 
 def read_raster(path: str, *, numbers: bool = False) -> NDArray[Any]:

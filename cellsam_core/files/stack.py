@@ -9,7 +9,14 @@ from cellsam_core.files.foreign import is_readable, refuse_foreign
 from cellsam_core.files.image_stack import RGB, Stack, ZChoice
 from cellsam_core.files.ome_xml import parse_ome
 from cellsam_core.files.plane import PALETTE_NUMBERS, Plane
-from cellsam_core.files.planes import READ_ERRORS, has_palette, read_raster, unreadable
+from cellsam_core.files.planes import (
+    READ_ERRORS,
+    has_palette,
+    is_jpeg,
+    lossy_labels,
+    read_raster,
+    unreadable,
+)
 from cellsam_core.files.suffixes import DAX_SUFFIX, RASTER_SUFFIXES, TIFF_SUFFIXES
 from cellsam_core.files.tiff.axes import Wish
 from cellsam_core.files.tiff.companion import COMPANION, names_of, read_companion
@@ -137,6 +144,8 @@ def _refuse_no_image(path: Path) -> None:
 
 def _read_raster_header(path: Path, *, are_labels: bool) -> Stack:
     try:
+        if are_labels and is_jpeg(path):
+            raise lossy_labels(path, "a JPEG")
         numbers = are_labels and has_palette(path)
         image = read_raster(str(path), numbers=numbers)
     except InputError:

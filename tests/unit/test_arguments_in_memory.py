@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from refusals import follow
+from skimage.segmentation import relabel_sequential
 
 import cellsam_core as cc
 from cellsam_core.errors import InputError
@@ -123,3 +124,13 @@ def test_a_cell_that_is_twice_in_the_table_of_pairs_is_refused() -> None:
             pixel_size_um=1.0,
             nuclei_of_cells=pd.concat([pairs, pairs.iloc[:1]]),
         )
+
+
+def test_labels_beyond_64_bits_are_refused_until_renumbered() -> None:
+    labels = cells_and_nuclei()[0].astype(np.uint64)
+    labels[labels > 0] += np.uint64(2**63)
+    follow(
+        lambda: cc.track(labels[None]),
+        "relabel_sequential",
+        then=lambda: cc.track(relabel_sequential(labels)[0][None]),
+    )

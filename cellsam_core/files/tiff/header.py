@@ -53,6 +53,7 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
         return read_companion(companion, wish)
     image, series = _choose_series(tif, path, wish.series)
     page = series.keyframe
+    dtype = dtype_of(page, path)
     for each in tif.pages:
         check_page(each, path, tif.filehandle.size)
     check_pixels(page, path, are_labels=wish.are_labels)
@@ -95,7 +96,7 @@ def read_tiff_header(tif: tifffile.TiffFile, path: Path, wish: Wish) -> Stack:
     is_image = is_rgb or grid.size == 1
     kind = "ome_tiff" if image is not None else ("image" if is_image else "tiff_stack")
     scales = scales_of_ome(image) if image is not None else scales_of_tiff(tif, first)
-    return with_scales(Stack(path, kind, planes, names, shape_yx, dtype_of(page, path)), scales)
+    return with_scales(Stack(path, kind, planes, names, shape_yx, dtype), scales)
 
 
 def own_images(

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from cellsam_core.errors import InputError, first_line
-from cellsam_core.files.planes import READ_ERRORS, unreadable
+from cellsam_core.files.planes import READ_ERRORS, lossy_labels, unreadable
 from cellsam_core.files.tiff.axes import axes_error
 
 if TYPE_CHECKING:
@@ -53,13 +53,15 @@ def page_errors(path: Path) -> Iterator[None]:
 
 
 def check_pixels(page: Any, path: Path, *, are_labels: bool) -> None:
-    """Refuse volumes in one page, and a palette of which the pixels' values are no grey values.
+    """Refuse volumes in one page, labels as JPEG, and a palette whose values are no grey values.
 
     Microscopes and ImageJ save images of 8 bit with a palette, grey or of one hue, for display:
     the values are those of the camera. Of labels any palette is for display.
     """
     if page.imagedepth > 1:
         raise axes_error(path, f"a volume of {page.imagedepth} planes in a page", "2-D pages")
+    if are_labels and page.compression in (tifffile.COMPRESSION.OJPEG, tifffile.COMPRESSION.JPEG):
+        raise lossy_labels(path, "a TIFF compressed as JPEG")
     is_palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
     if is_palette and not are_labels and not _brightens(page.colormap):
         raise InputError(
