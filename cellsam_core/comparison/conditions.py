@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from cellsam_core.traces.result import Traces
 from cellsam_core.traces.summaries import condition_curve, condition_summary, resample
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -66,7 +67,7 @@ class Conditions:
                 table.to_csv(path, index=False, float_format="%.6g")
 
 
-def compare_conditions(samples: Mapping[str, Sequence[Sample]]) -> Conditions:
+def compare_conditions(samples: Mapping[str, Sequence[Sample] | Sample]) -> Conditions:
     """Average the reporter traces of samples by condition.
 
     The cells of all samples of a condition are pooled. All conditions share one time axis, on
@@ -101,7 +102,14 @@ def compare_conditions(samples: Mapping[str, Sequence[Sample]]) -> Conditions:
     >>> conditions.curves["mean"].tolist()
     [1.0, 1.0, 2.0, 2.0]
     """
-    responses = {name: [_responses(sample) for sample in given] for name, given in samples.items()}
+    if not isinstance(samples, Mapping):
+        raise InputError(
+            "the samples",
+            found=f"an object of type {type(samples).__name__}",
+            expected="a mapping from the names of the conditions to their samples",
+            remedy='give {"control": [traces], "drug": [traces]}',
+        )
+    responses = {name: [_responses(s) for s in _several(given)] for name, given in samples.items()}
     every = [sample for given in responses.values() for sample in given]
     if not every or not all(responses.values()):
         raise InputError(
@@ -135,6 +143,11 @@ def compare_conditions(samples: Mapping[str, Sequence[Sample]]) -> Conditions:
         drug_time,
         _how_pooled(every),
     )
+
+
+def _several(given: Sequence[Sample] | Sample) -> Sequence[Sample]:
+    """Make the only sample of a condition a list of one."""
+    return [given] if isinstance(given, str | Path | Traces | Responses) else given
 
 
 def _responses(sample: Sample) -> Responses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -81,7 +82,7 @@ def evaluate_segmentation(
             expected="two paths, or images in memory on both sides",
             remedy="read the label images of the path first",
         )
-    return score_pairs(_pairs_in_memory(_images(predicted), _images(truth)))
+    return score_pairs(_pairs_in_memory(_images("predicted", predicted), _images("truth", truth)))
 
 
 def evaluate_tracking(result: TrackedMovie, truth: TrackedMovie) -> dict[str, float | None]:
@@ -164,10 +165,19 @@ def _in_memory(name: str, labels: Iterable[Labels] | Labels, tracks: TrackTable)
     return ArrayMovie(name, shown, rows)
 
 
-def _images(images: LabelImages) -> Sequence[Labels]:
-    """Make one image ``(y, x)`` a list of one."""
-    is_single = isinstance(images, np.ndarray) and images.ndim == 2
-    return [images] if is_single else images  # type: ignore[list-item,return-value]
+def _images(name: str, images: Any) -> list[Labels]:
+    """Make a list of the images; one image ``(y, x)`` is a list of one."""
+    if isinstance(images, Mapping):
+        raise InputError(
+            f"argument `{name}`",
+            found="a mapping",
+            expected="label images in order",
+            remedy="give a list of its values, on both sides in the same order",
+        )
+    if hasattr(images, "ndim"):
+        images = np.asarray(images)
+        return [images] if images.ndim == 2 else list(images)
+    return [np.asarray(image) for image in images]
 
 
 def _pairs_in_memory(

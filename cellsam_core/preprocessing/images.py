@@ -158,6 +158,8 @@ def images_of_array(array: NDArray[Any], facts: ArrayFacts) -> RawImages:
             expected="real numbers (y, x), (c, y, x) or (t, c, y, x)",
             remedy="give such an array",
         )
+    if array.dtype.kind == "b":  # percentiles are of numbers
+        array = array.astype(np.uint8)
     names = split_channels(facts.channels)
     is_movie = array.ndim == 4
     if array.ndim == 3 and names is not None and len(names) == 1 and len(array) > 1:

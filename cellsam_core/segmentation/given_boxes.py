@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.tables import refuse_missing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +87,8 @@ def boxes_of_array(boxes: ArrayLike | pd.DataFrame, shape_yx: tuple[int, int]) -
     InputError
         The boxes are not ``(n, 4)`` numbers, a row is no box, or a box is outside of the image.
     """
+    if isinstance(boxes, pd.DataFrame):
+        refuse_missing(ARGUMENT, boxes, CORNERS)
     corners = boxes[CORNERS] if isinstance(boxes, pd.DataFrame) else np.asarray(boxes, float)
     if corners.ndim != 2 or corners.shape[1] != len(CORNERS):
         raise InputError(

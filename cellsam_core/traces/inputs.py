@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import read_table, refuse_repeated, table_errors
 from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.manifest import Manifest
+from cellsam_core.samples.stage import split_channels
 from cellsam_core.tracking.options import CalibrationOptions
 from cellsam_core.tracking.tracks import OBJECTS_FILE, TRACKS_FILE, Tracks
 
@@ -155,10 +158,29 @@ def open_images(
 
 
 def _open_array(
-    images: NDArray[Any], channels: Sequence[str] | None, frame_interval_s: float | None
+    images: NDArray[Any], channels: str | Sequence[str] | None, frame_interval_s: float | None
 ) -> RawMovie:
-    shape = tuple(images.shape)
-    names = () if channels is None else tuple(channels)
+    if not hasattr(images, "dtype"):
+        frames = [np.asarray(frame) for frame in images]
+        sizes = sorted({frame.shape for frame in frames})
+        if len(sizes) > 1:
+            raise InputError(
+                "images",
+                found=f"frames of the shapes {sizes[0]} and {sizes[1]}",
+                expected="frames (c, y, x) of one shape",
+                remedy="leave out the frames of another shape",
+            )
+        images = np.array(frames)
+    shape, dtype = tuple(images.shape), np.dtype(images.dtype)
+    if dtype.kind not in "buif":
+        raise InputError(
+            "images",
+            found=f"an array of type {dtype}",
+            expected="real numbers (t, c, y, x)",
+            remedy="convert it, for example with numpy.asarray(images, float)",
+        )
+    names = tuple(split_channels(channels) or ()) if isinstance(channels, str) else channels
+    names = () if names is None else tuple(names)
     if len(shape) != 4 or shape[1] != len(names) or len(set(names)) < len(names):
         raise InputError(
             "images",
@@ -167,7 +189,12 @@ def _open_array(
             remedy="give the names along c as `channels`",
         )
     return RawMovie(
-        "images", names, shape[0], (shape[2], shape[3]), lambda i: images[i], frame_interval_s
+        "images",
+        names,
+        shape[0],
+        (shape[2], shape[3]),
+        lambda index: np.asarray(images[index]),
+        frame_interval_s,
     )
 
 

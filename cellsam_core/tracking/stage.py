@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.corrections.table import checksum_of, refuse_changed
+from cellsam_core.errors import InputError
 from cellsam_core.labels.movie import open_label_movie
 from cellsam_core.tracking.anchors import find_again, outcome_table
+from cellsam_core.tracking.corrections import Correction
 from cellsam_core.tracking.corrections_table import read_corrections
 from cellsam_core.tracking.options import CalibrationOptions, TrackOptions
 from cellsam_core.tracking.tracker import track_labels
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from cellsam_core.labels.movie import LabelFrames
     from cellsam_core.labels.source import LabelSource
-    from cellsam_core.tracking.corrections import Correction
 
 log = logging.getLogger(__name__)
 DEFAULTS = TrackOptions()
@@ -92,7 +93,14 @@ def track(
     if isinstance(corrections, str | Path):
         table, read = corrections, checksum_of(corrections)
         corrections = read_corrections(corrections)
-    corrections = tuple(corrections or ())
+    corrections = () if corrections is None else tuple(corrections)
+    if not all(isinstance(one, Correction) for one in corrections):
+        raise InputError(
+            "argument `corrections`",
+            found="other objects than corrections",
+            expected="the path of a table of corrections, or a list of Correction",
+            remedy="write the table as csv, and give its path",
+        )
     movie = open_label_movie(
         labels,
         pixel_size_um=calibration.pixel_size_um,

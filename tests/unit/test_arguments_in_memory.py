@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from skimage.segmentation import relabel_sequential
 import cellsam_core as cc
 from cellsam_core.errors import InputError
 from cellsam_core.labels.tiles import LabelArray, measure_cells
+from cellsam_core.segmentation.given_boxes import boxes_of_array
 
 
 def cells_and_nuclei() -> tuple[np.ndarray, np.ndarray]:
@@ -133,4 +135,107 @@ def test_labels_beyond_64_bits_are_refused_until_renumbered() -> None:
         lambda: cc.track(labels[None]),
         "relabel_sequential",
         then=lambda: cc.track(relabel_sequential(labels)[0][None]),
+    )
+
+
+class Lazy:
+    """An array of another library: only what dask, xarray and zarr arrays have in common."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.shape, self.dtype, self.ndim, self._array = array.shape, array.dtype, array.ndim, array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._array[index]
+        return Lazy(found) if found.ndim else found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._array, dtype)
+
+
+AS = {"list": list, "lists": np.ndarray.tolist, "generator": lambda a: (x for x in a), "lazy": Lazy}
+
+
+@pytest.mark.parametrize("kind", AS)
+def test_raw_images_of_any_kind_give_the_same_traces(kind: str) -> None:
+    labels = np.stack([cells_and_nuclei()[0]] * 4)
+    images = np.random.default_rng(0).integers(100, 200, (4, 2, 20, 40)).astype(np.uint16)
+    tracks = cc.track(labels)
+    expected = cc.trace(images, labels, tracks, channels=["A", "B"]).table
+    found = cc.trace(AS[kind](images), AS[kind](labels), tracks, channels="A,B").table
+    ceiling = [c for c in expected if "saturated" in c]
+    pd.testing.assert_frame_equal(found.drop(columns=ceiling), expected.drop(columns=ceiling))
+
+
+def test_raw_images_that_are_no_real_numbers_are_refused() -> None:
+    labels = np.stack([cells_and_nuclei()[0]] * 2)
+    images = np.ones((2, 1, 20, 40))
+    tracks = cc.track(labels)
+    for strange in (images.astype(complex), images.astype(object)):
+        follow(
+            lambda image=strange: cc.trace(image, labels, tracks, channels=["A"]),
+            "numpy.asarray",
+            then=lambda: cc.trace(images, labels, tracks, channels=["A"]).table,
+        )
+
+
+def test_frames_of_two_shapes_are_refused() -> None:
+    labels = np.stack([cells_and_nuclei()[0]] * 2)
+    tracks = cc.track(labels)
+    frames = [np.ones((1, 20, 40)), np.ones((1, 9, 9)), np.ones((1, 20, 40))]
+    follow(
+        lambda: cc.trace(frames, labels, tracks, channels=["A"]),  # type: ignore[arg-type]
+        "leave out",
+        lambda: frames.pop(1),
+    )
+
+
+@pytest.mark.parametrize("kind", AS)
+def test_label_images_of_any_kind_are_scored_alike(kind: str) -> None:
+    cells, nuclei = (image[None] for image in cells_and_nuclei())
+    expected = cc.evaluate_segmentation(nuclei, cells)
+    assert cc.evaluate_segmentation(AS[kind](nuclei), AS[kind](cells)) == expected
+
+
+def test_label_images_by_name_are_scored_in_order() -> None:
+    cells, nuclei = cells_and_nuclei()
+    a, b = {"x": cells, "y": nuclei}, {"y": nuclei, "x": cells}
+    follow(
+        lambda: cc.evaluate_segmentation(a, b),
+        "a list of its values",
+        then=lambda: cc.evaluate_segmentation(list(a.values()), [b[name] for name in a]),
+    )
+
+
+def test_boxes_in_a_table_of_other_columns_are_refused() -> None:
+    table = pd.DataFrame({"bbox_x0": [1], "bbox_y0": [1], "bbox_x1": [9], "bbox_y1": [9]})
+    with pytest.raises(InputError, match="also x0, y0, x1, y1"):
+        boxes_of_array(table, (20, 20))
+    boxes = boxes_of_array(table.rename(columns=lambda name: name.removeprefix("bbox_")), (20, 20))
+    assert boxes.tolist() == [[1, 1, 9, 9]]
+
+
+def test_corrections_in_memory_are_a_list(tmp_path: Path) -> None:
+    labels = np.stack([cells_and_nuclei()[0]] * 2)
+    table = pd.DataFrame(columns=["operation", "frame", "label", "other_frame", "other_label"])
+    table.to_csv(tmp_path / "tracks.csv", index=False)
+    follow(
+        lambda: cc.track(labels, corrections=table),  # type: ignore[arg-type]
+        "give its path",
+        then=lambda: cc.track(labels, corrections=tmp_path / "tracks.csv"),
+    )
+
+
+def test_the_only_sample_of_a_condition_needs_no_list(tmp_path: Path) -> None:
+    path = str(tmp_path / "traces.parquet")
+    rows = {"track_id": 1, "frame": range(4), "time_s": [0, 30, 60, 90], "compartment": "cell"}
+    pd.DataFrame(rows | {"r_over_r0": [1.0, 1, 2, 2], "valid": True}).to_parquet(path)
+    expected = cc.compare_conditions({"drug": [path]}).curves
+    pd.testing.assert_frame_equal(cc.compare_conditions({"drug": path}).curves, expected)
+    follow(
+        lambda: cc.compare_conditions([path]),  # type: ignore[arg-type]
+        '"drug"',
+        then=lambda: cc.compare_conditions({"drug": [path]}),
     )
