@@ -49,7 +49,7 @@ def written_planes(path: str, series: str) -> NDArray[np.bool_]:
     for axis, size in enumerate(sizes[:-2]):
         found = found.repeat(size, axis=axis).take(range(lead[axis]), axis=axis)
     pages = found.ravel()
-    if array.shards and math.prod(sizes[:-2]) > 1:  # a shard of several planes may end before them
+    if math.prod(sizes[:-2]) > 1:  # a chunk of several planes may end before them
         for page in reversed(range(pages.size)):
             if pages[page] and _has_pixels(path, series, page, array):
                 break
@@ -65,7 +65,7 @@ def _has_pixels(path: str, series: str, page: int, array: Any) -> bool:
     return any(
         (
             read_page(path, series, page, (y, min(y + side_y, height), x, min(x + side_x, width)))
-            != array.fill_value
+            != (array.fill_value or 0)
         ).any()
         for y, x in corners
     )

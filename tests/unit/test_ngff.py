@@ -357,13 +357,10 @@ def movie(path, n_frames=6, unwritten=(), **options):
 )
 def test_frames_that_were_never_acquired_are_left_out(tmp_path, options):
     unwritten = {(t, c) for t in (4, 5) for c in (0, 1)} | {(3, 1)}
-    if "chunks" in options:
-        unwritten -= {(3, 1)}
     manifest = inspect(movie(tmp_path / "a.zarr", unwritten=unwritten, **options))
-    n_there = 3 if (3, 1) in unwritten else 4
     assert values(manifest)[:3] == [[1, 2], [11, 12], [21, 22]]
-    assert len(manifest.planes) == n_there
-    assert f"{6 - n_there} of 6 frames, at the end, were not acquired" in str(manifest.warnings)
+    assert len(manifest.planes) == 3
+    assert "3 of 6 frames, at the end, were not acquired" in str(manifest.warnings)
 
 
 def test_a_channel_of_every_nth_frame_is_empty_between(tmp_path):
