@@ -38,12 +38,13 @@ JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3}
 
 
 def unreadable(path: str | Path, found: str) -> InputError:
-    """Error for a file whose bytes can't be an image."""
+    """Error for a file, or an OME-Zarr, whose bytes can't be an image."""
+    is_store = Path(path).is_dir()
     return InputError(
         path,
         found=found,
-        expected="a complete TIFF or PNG image",
-        remedy="copy the file again from the microscope",
+        expected="a complete OME-Zarr image" if is_store else "a complete TIFF or PNG image",
+        remedy=f"copy the {'folder' if is_store else 'file'} again from the microscope",
     )
 
 
@@ -184,7 +185,8 @@ def _read_one(plane: Plane, window: Window | None) -> NDArray[Any]:
     except InputError:
         raise
     except READ_ERRORS as error:
-        found = f"an unreadable image ({first_line(error)})"
+        where = f" in plane {plane.page} of {plane.series}" if Path(plane.path).is_dir() else ""
+        found = f"an unreadable image ({first_line(error)}){where}"
         raise unreadable(plane.path, found) from error
     return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
 

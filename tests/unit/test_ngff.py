@@ -403,3 +403,18 @@ def test_a_channel_may_have_one_plane_beside_a_stack(tmp_path):
     found = inspect(tmp_path / "a.zarr", z_policy="mean")
     assert values(found) == [[2, 12], [102, 112]]
     assert "1 of 3 frames, at the end" in str(found.warnings)
+
+
+def test_a_damaged_chunk_is_told_as_one_of_an_ome_zarr(tmp_path):
+    """The advice was about a TIFF or PNG."""
+    path = movie(tmp_path / "a.zarr", n_frames=2)
+    (path / "0/c/1/0/0/0").write_bytes(b"broken")
+    follow(
+        lambda: read_frame(inspect(path), 1),
+        "copy the folder again",
+        lambda: movie(path, n_frames=2),
+        lambda: read_frame(inspect(path), 1),
+    )
+    (path / "0/c/1/0/0/0").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"in plane 2 of 0, expected a complete OME-Zarr image"):
+        read_frame(inspect(path), 1)
