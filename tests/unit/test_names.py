@@ -88,6 +88,8 @@ SCHEMES = {
     "Olympus": lambda t, c, p, z: f"Image_0001_C00{c}Z00{z}T{t:03d}",
     "Keyence": lambda t, c, p, z: f"exp_XY0{p}_T{t:04d}_Z00{z}_CH{c}",
     "Andor": lambda t, c, p, z: f"Protocol_F{p}_T{t:04d}_C{c}",
+    "Andor, counted from 0": lambda t, c, p, z: f"exp_F{p - 1:03d}_T{t:04d}_C{c:02d}",
+    "Zen, split scenes": lambda t, c, p, z: f"Exp-05-Split Scenes-{p:02d}_t{t}_c{c}",
     "SlideBook": lambda t, c, p, z: f"Capture 1 - Position {p}_T{t:03d}_C{c}",
     "Etaluma": lambda t, c, p, z: f"{WELLS[p]}_{'Green' if c == 1 else 'Red'}_{t:05d}",
     "Livecyte": lambda t, c, p, z: f"{WELLS[p]}_1_{t:03d}_{'Phase' if c == 1 else 'FITC'}",

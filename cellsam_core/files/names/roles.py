@@ -18,7 +18,7 @@ KEYS = {
     "channel": "c ch chan channel w wv wavelength cy alexa af atto em ex laser",
     "z": "z slice plane focus zstep zplane zslice",
     "position": "s p xy pos position fov field fld site well stage series scene point loc tile "
-    "region multipoint",
+    "region multipoint scenes",
 }
 ROLE_OF_KEY = {key: role for role, keys in KEYS.items() for key in keys.split()}
 AMBIGUOUS = dict.fromkeys(("f", "m", "rep", "replicate"), "position")
@@ -147,7 +147,7 @@ def _settle_ambiguous(
         keys = {c.key for c in group if c.kind == "number"}
         if roles[axis] or not keys:
             continue
-        if keys & set(AMBIGUOUS) and "time" in roles.values():
+        if {key.lower() for key in keys} & set(AMBIGUOUS) and "time" in roles.values():
             roles[axis] = "position"
         elif n_numbers > 1 and all(c.is_glued for c in group if c.kind == "number"):
             tails = {tail_of(key) for key in keys} - {""}
