@@ -90,6 +90,7 @@ SCHEMES = {
     "Andor": lambda t, c, p, z: f"Protocol_F{p}_T{t:04d}_C{c}",
     "Andor, counted from 0": lambda t, c, p, z: f"exp_F{p - 1:03d}_T{t:04d}_C{c:02d}",
     "Zen, split scenes": lambda t, c, p, z: f"Exp-05-Split Scenes-{p:02d}_t{t}_c{c}",
+    "DeLTA": lambda t, c, p, z: f"Position{p:02d}Channel{c:02d}Frames{t:04d}",
     "SlideBook": lambda t, c, p, z: f"Capture 1 - Position {p}_T{t:03d}_C{c}",
     "Etaluma": lambda t, c, p, z: f"{WELLS[p]}_{'Green' if c == 1 else 'Red'}_{t:05d}",
     "Livecyte": lambda t, c, p, z: f"{WELLS[p]}_1_{t:03d}_{'Phase' if c == 1 else 'FITC'}",

@@ -18,9 +18,11 @@ KEYS = {
     "channel": "c ch chan channel w wv wavelength cy alexa af atto em ex laser",
     "z": "z slice plane focus zstep zplane zslice",
     "position": "s p xy pos position fov field fld site well stage series scene point loc tile "
-    "region multipoint scenes",
+    "region multipoint",
 }
 ROLE_OF_KEY = {key: role for role, keys in KEYS.items() for key in keys.split()}
+# `Frames0001` ends in a key of positions, too.
+ROLE_OF_KEY |= {f"{key}s": role for key, role in ROLE_OF_KEY.items() if len(key) > 2}
 AMBIGUOUS = dict.fromkeys(("f", "m", "rep", "replicate"), "position")
 """Frame if nothing else is the time, field, multipoint or replicate if something is."""
 LETTERED_POSITION = re.compile(
