@@ -50,6 +50,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/overview.smk"
 include: "workflow/rules/ending.smk"
 
 

@@ -31,7 +31,11 @@ from cellsam_core.reporting.pictures.crops import (
 from cellsam_core.reporting.provenance import provenance
 from cellsam_core.reporting.results import Results
 from cellsam_core.reporting.sections.assignment import rows_table
-from cellsam_core.reporting.sections.common import segmentation_section, versions_section
+from cellsam_core.reporting.sections.common import (
+    benchmark_table,
+    segmentation_section,
+    versions_section,
+)
 from cellsam_core.reporting.sections.controls import add_doubtful_genes, genes_table
 from cellsam_core.reporting.sections.methods import licence_words
 from cellsam_core.reporting.sections.stains import stain_words
@@ -92,6 +96,14 @@ def _coarse_figures(monkeypatch):
 @pytest.fixture(scope="module")
 def movie(tmp_path_factory) -> Path:
     return write_movie(tmp_path_factory.mktemp("movie") / "results")
+
+
+def test_a_job_that_ended_before_it_was_sampled_has_no_memory(tmp_path):
+    table = benchmark_table(write_benchmarks(tmp_path)).set_index("job")
+    assert table.loc["track"].tolist() == [1.25, 1.2, 180.5]
+    for job in ("inspect", "segment/1-of-2"):
+        assert table.loc[job, "wall_s"] > 0
+        assert table.loc[job, ["cpu_s", "peak_rss_mb"]].isna().all()
 
 
 def test_movie_report_is_complete_and_self_contained(movie, tmp_path):

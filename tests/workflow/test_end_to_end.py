@@ -80,6 +80,16 @@ def test_a_second_run_does_nothing(finished: Path):
     assert "Nothing to be done" in run_snakemake(finished).stdout
 
 
+def test_a_page_that_a_killed_run_did_not_write_is_written_by_the_next(finished: Path):
+    files = [finished / "results" / name for name in ("index.html", "summary.tsv")]
+    before = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    assert "page of all samples, log in" in run_snakemake(finished).stdout
+    assert [file.read_bytes() for file in files] == before
+    assert "Nothing to be done" in run_snakemake(finished).stdout
+
+
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [

@@ -109,7 +109,20 @@ def final_outputs(wildcards):
             targets += expand(rules.vendor.output, sample=sample)
         if exported_programs(sample):
             targets += expand(rules.export.output, sample=sample)
-    return targets + comparison_outputs(wildcards)
+    return targets + comparison_outputs(wildcards) + missing_overview()
+
+
+def missing_overview():
+    """List the page of all samples if only that is missing or old: a run was killed at its end.
+
+    Otherwise the end of the run writes it; Snakemake calls no hook where nothing is to be done.
+    """
+    files = [Path(file) for file in rules.overview.input]
+    page = Path(rules.overview.output[0])
+    if not all(file.exists() for file in files):
+        return []
+    newest = max((file.stat().st_mtime for file in files), default=0)
+    return [] if page.exists() and page.stat().st_mtime >= newest else [str(page)]
 
 
 # Rules that make them.

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from cellsam_core.reporting.results import Results
 
+LEAST_RSS_MB = 20.0
+"""Memory below which a sample is of the shell of a job, not of its program."""
+
 
 def input_section(results: Results) -> Section:
     """Make the section of the input: its metadata, units and the reader's warnings."""
@@ -107,7 +110,8 @@ def benchmark_table(folder: Path | None) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        job, wall_s, cpu_s, peak_rss_mb; NaN where the job was too short to be sampled.
+        job, wall_s, cpu_s, peak_rss_mb; NaN where the job was too short to be sampled, or ended
+        before its program had started to work.
     """
     rows = []
     for path in sorted(folder.rglob("*.tsv")) if folder is not None else []:
@@ -115,7 +119,10 @@ def benchmark_table(folder: Path | None) -> pd.DataFrame:
         table = read_table(path, na_values=["-", "NA"])
         for record in table.to_dict("records"):
             job = path.relative_to(folder).with_suffix("").as_posix()
-            rows.append((job, record.get("s"), record.get("cpu_time"), record.get("max_rss")))
+            cpu_s, peak_mb = (float(record.get(key, np.nan)) for key in ("cpu_time", "max_rss"))
+            is_sampled = peak_mb >= LEAST_RSS_MB
+            used = (cpu_s, peak_mb) if is_sampled else (np.nan, np.nan)
+            rows.append((job, record.get("s"), *used))
     return pd.DataFrame(rows, columns=["job", "wall_s", "cpu_s", "peak_rss_mb"])
 
 
