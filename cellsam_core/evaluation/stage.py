@@ -12,10 +12,12 @@ import pandas as pd
 from cellsam_core.errors import InputError
 from cellsam_core.evaluation.segmentation import score_pairs
 from cellsam_core.evaluation.tracking import ArrayMovie, Movie, score_movies
+from cellsam_core.files.tables import plain_numbers, refuse_missing
 from cellsam_core.labels.by_name import label_files
 from cellsam_core.labels.masks import refuse_mask
 from cellsam_core.labels.pieces import SplitNotes
 from cellsam_core.labels.source import open_labels
+from cellsam_core.tracking.consistent import plain_objects
 from cellsam_core.tracking.corrections import correct_frames
 from cellsam_core.tracking.ctc import read_ctc, relabel
 from cellsam_core.tracking.lineage import split_tracks
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
     Labels = NDArray[np.integer[Any]]
     LabelImages: TypeAlias = str | Path | Labels | Sequence[Labels]
-    TrackTable: TypeAlias = Tracks | pd.DataFrame | NDArray[np.integer[Any]]
+    TrackTable: TypeAlias = (
+        Tracks | pd.DataFrame | NDArray[np.integer[Any]] | Sequence[Sequence[int]]
+    )
     TrackedMovie: TypeAlias = str | Path | Tracks | tuple[Sequence[Labels] | Labels, TrackTable]
 
 TRACK_COLUMNS = ["track_id", "first_frame", "last_frame", "parent_id"]
@@ -148,14 +152,12 @@ def _movie(name: str, movie: TrackedMovie) -> Movie:
     return _in_memory(name, correct_frames(frames, getattr(movie, "corrections", ())), movie)
 
 
-def _in_memory(name: str, labels: Iterable[Labels] | Labels, tracks: TrackTable) -> ArrayMovie:
-    images = list(labels)
-    if isinstance(tracks, pd.DataFrame):
-        tracks = tracks[TRACK_COLUMNS].to_numpy(np.int64)
-    if isinstance(tracks, np.ndarray):
-        return ArrayMovie(name, images, tracks.astype(np.int64).reshape(-1, 4))
-    objects = tracks.objects
-    piece, pieces = split_tracks(objects, tracks.tracks, at_gaps=True)
+def _in_memory(name: str, labels: Iterable[Labels] | Labels, tracks: Any) -> ArrayMovie:
+    images = [np.asarray(image) for image in labels]
+    if isinstance(tracks, pd.DataFrame) or not hasattr(tracks, "objects"):
+        return ArrayMovie(name, images, _rows(name, tracks))
+    objects, table = plain_objects(tracks.objects, tracks.tracks)
+    piece, pieces = split_tracks(objects, table, at_gaps=True)
     frame, label = objects["frame"].to_numpy(), objects["label"].to_numpy()
     shown = [
         relabel(image, label[frame == index], piece.to_numpy()[frame == index])
@@ -163,6 +165,23 @@ def _in_memory(name: str, labels: Iterable[Labels] | Labels, tracks: TrackTable)
     ]
     rows = pieces[["piece", "first_frame", "last_frame", "parent"]].to_numpy(np.int64)
     return ArrayMovie(name, shown, rows)
+
+
+def _rows(name: str, tracks: Any) -> NDArray[np.int64]:
+    """Take a table of tracks, or rows ``(n, 4)``, as rows of whole numbers."""
+    if not isinstance(tracks, pd.DataFrame):
+        array = np.asarray(tracks)
+        if array.ndim != 2 or array.shape[1] != len(TRACK_COLUMNS):
+            raise InputError(
+                name,
+                found=f"tracks of shape {array.shape}",
+                expected="shape (n, 4): track, first frame, last frame, parent",
+                remedy="give one row for each track, with 0 for no parent",
+            )
+        tracks = pd.DataFrame(array, columns=TRACK_COLUMNS)
+    refuse_missing(name, tracks, TRACK_COLUMNS)
+    table = plain_numbers(name, tracks, TRACK_COLUMNS)
+    return table[TRACK_COLUMNS].to_numpy(np.int64)
 
 
 def _images(name: str, images: Any) -> list[Labels]:

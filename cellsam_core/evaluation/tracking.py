@@ -123,7 +123,11 @@ def score_movies(
             " has",
             remedy="give the result of the same movie",
         )
+    for movie in (result, truth):
+        _refuse_twice(movie)
     matches = _match(result, truth)
+    _refuse_without_row(result, matches.result)
+    _refuse_without_row(truth, matches.truth)
     scores: dict[str, float | None] = dict(_graph_scores(matches, result, truth))
     scores["seg"] = None if seg_folder is None else _seg(result, seg_folder)
     for tolerance, suffix in ((0, ""), (1, "_within_1")):
@@ -134,6 +138,33 @@ def score_movies(
         scores |= {f"division_{k}{suffix}": v for k, v in (("tp", tp), ("fp", fp), ("fn", fn))}
     scores["complete_tracks"] = _complete_tracks(matches, result.tracks, truth.tracks)
     return scores
+
+
+def _refuse_twice(movie: Movie) -> None:
+    """Refuse a table with two rows for one track, of which either may be right."""
+    label, count = np.unique(movie.tracks[:, 0], return_counts=True)
+    if (count > 1).any():
+        raise InputError(
+            movie.folder,
+            found=f"{count.max()} rows for track {label[count.argmax()]}",
+            expected="one row for each track",
+            remedy="leave all but one out",
+        )
+
+
+def _refuse_without_row(movie: Movie, nodes: set[Node]) -> None:
+    """Refuse cells of the masks that the table of tracks does not have in their frame."""
+    span = {label: (first, last) for label, first, last, _ in movie.tracks.tolist()}
+    for frame, label in sorted(nodes):
+        first, last = span.get(label, (frame + 1, frame))
+        if not first <= frame <= last:
+            raise InputError(
+                movie.folder,
+                found=f"cell {label} in the mask of frame {frame}, but not in the table of tracks"
+                + (f", where it is in frames {first} to {last}" if label in span else ""),
+                expected="a row that has each cell of the masks",
+                remedy="correct the table of tracks or the masks",
+            )
 
 
 def _match(result: Movie, truth: Movie) -> _Matches:

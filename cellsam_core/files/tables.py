@@ -150,6 +150,10 @@ def plain_numbers(
     """
     columns: dict[str, Any] = {}
     for name in [*whole, *real]:
+        dtype = table[name].dtype
+        kinds = "iu" if name in whole else "iuf"
+        if isinstance(dtype, np.dtype) and dtype.isnative and dtype.kind in kinds:
+            continue
         numbers = pd.to_numeric(table[name], errors="coerce")
         values = numbers.to_numpy(np.float64, na_value=np.nan)
         wrong = np.isnan(values)
@@ -158,7 +162,7 @@ def plain_numbers(
             row = int(np.flatnonzero(wrong)[0])
             raise InputError(
                 path,
-                found=f"{table[name].iloc[row]!r} in column {name!r}, row {row + 1}",
+                found=f"{table[name].iloc[row]} in column {name!r}, row {row + 1}",
                 expected="a whole number" if name in whole else "a number",
                 remedy="correct the value",
             )

@@ -28,7 +28,7 @@ def rows_of(cells: Ids, cell_id: Ids) -> npt.NDArray[np.integer[Any]]:
     if not len(cell_id):
         return np.full(cells.shape, -1, dtype=np.int32)
     last = int(cell_id[-1])
-    if last > MAX_TABLE:
+    if last > MAX_TABLE or cell_id[0] < 0:  # of 64 bits, stored minus 2^64
         row = np.minimum(np.searchsorted(cell_id, cells), len(cell_id) - 1)
         return np.where(cell_id[row] == cells, row, -1)
     table = np.full(last + 2, -1, dtype=np.int32)  # one more, for all ids beyond the last

@@ -82,14 +82,6 @@ class LabelSource:
             labels = _whole(self.path, labels, index)
         if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
             raise _not_labels(self.path, f"negative labels in frame {index}")
-        if labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
-            raise InputError(
-                self.path,
-                found=f"label {labels.max()} in frame {index}",
-                expected="labels up to 9223372036854775807",
-                remedy="renumber the labels, for example with"
-                " skimage.segmentation.relabel_sequential",
-            )
         if not self.is_own and index not in self._split:
             split = refuse_mask(self.path, labels, index if self.n_frames > 1 else None)
             self._split.add(self.path, split, index, self.n_frames)

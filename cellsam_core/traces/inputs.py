@@ -14,6 +14,7 @@ from cellsam_core.files.tables import read_table, refuse_repeated, table_errors
 from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.stage import split_channels
+from cellsam_core.tracking.consistent import TRACK_COLUMNS, plain_objects
 from cellsam_core.tracking.options import CalibrationOptions
 from cellsam_core.tracking.tracks import OBJECTS_FILE, TRACKS_FILE, Tracks
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.labels.source import LabelSource
-
-TRACK_COLUMNS = ("track_id", "lineage_id", "parent_id", "first_frame", "last_frame")
 
 
 @dataclass(frozen=True)
@@ -231,7 +230,7 @@ def open_tracks(tracks: Tracks | TrackTables | TrackFiles | str | Path) -> Track
     if isinstance(tracks, TrackTables):
         return tracks
     if isinstance(tracks, Tracks):
-        return TrackTables(tracks.objects, tracks.tracks, Path(OBJECTS_FILE))
+        return TrackTables(*plain_objects(tracks.objects, tracks.tracks), Path(OBJECTS_FILE))
     if not isinstance(tracks, TrackFiles):
         tracks = TrackFiles(Path(tracks) / OBJECTS_FILE, Path(tracks) / TRACKS_FILE)
     return _read_tables(tracks)

@@ -172,7 +172,7 @@ class Traces:
         for name in dict.fromkeys(self.settings.pair or ()):
             pixels = np.asarray(image[self.images.channels.index(name)], np.float64)
             dark = float(np.nanmedian(pixels[is_empty]))
-            typical = float(np.nanmedian(pixels[labels > 0]))
+            typical = float(np.nanmedian(pixels[labels != 0]))
             if dark > OFFSET_SHARE * typical > 0:
                 log.warning(
                     "Far from all cells, channel %s is at %.4g, %.0f %% of the cells, and"
@@ -210,7 +210,7 @@ class Traces:
         n_frames = self.images.n_frames
         for index in range(n_frames):
             here = pieces[pieces["frame"] == index]
-            planes = [_merged(source.frame(index), here) for source in self._sources()]
+            planes = [_merged(_signed(source.frame(index)), here) for source in self._sources()]
             labels = planes[0]
             in_frame = by_frame.get(index, objects.iloc[:0])
             absent = np.setdiff1d(in_frame["label"].to_numpy(), labels)
@@ -233,6 +233,11 @@ class Traces:
         return [self.labels] if self.nuclei is None else [self.labels, self.nuclei]
 
 
+def _signed(labels: NDArray[Any]) -> NDArray[Any]:
+    """Give labels of 64 bits the type of the tables, which hold 2^63 and above minus 2^64."""
+    return labels.astype(np.int64) if labels.dtype == np.uint64 else labels
+
+
 def _merged(labels: NDArray[Any], pieces: pd.DataFrame) -> NDArray[Any]:
     """Give pieces of one cell its label."""
     for piece, label in zip(pieces["piece"], pieces["label"], strict=True):
@@ -242,9 +247,9 @@ def _merged(labels: NDArray[Any], pieces: pd.DataFrame) -> NDArray[Any]:
 
 def _far_from_cells(labels: NDArray[Any]) -> NDArray[np.bool_]:
     """Return the pixels that are two diameters or more away from all cells."""
-    areas = np.bincount(labels.ravel())[1:]
-    if not areas.any():
+    areas = np.unique(labels[labels != 0], return_counts=True)[1]
+    if not len(areas):
         return np.zeros(labels.shape, bool)
-    diameter_px = median_diameter(areas[areas > 0])
+    diameter_px = median_diameter(areas)
     distance_px = ndimage.distance_transform_edt(labels == 0)
     return np.asarray(distance_px > EMPTY_DIAMETERS * diameter_px)

@@ -106,8 +106,11 @@ class Tracks:
         Raises
         ------
         InputError
-            The label images of the movie are unknown.
+            The label images of the movie are unknown, or the tables contradict each other, for
+            example if only one of them was filtered.
         """
+        from cellsam_core.tracking.consistent import consistent
+
         if self.labels is None:
             raise InputError(
                 "Tracks.write",
@@ -115,9 +118,10 @@ class Tracks:
                 expected="the tracks that `cellsam_core.track` returns",
                 remedy="track the label images with `cellsam_core.track`",
             )
+        plain = consistent(self)
         _remove_traces(Path(folder))
-        shapes = _write_exports(Path(folder), self, self.labels)
-        _write_tables(Path(folder), self, read_facts(self.labels.path).sample, shapes)
+        shapes = _write_exports(Path(folder), plain, self.labels)
+        _write_tables(Path(folder), plain, read_facts(self.labels.path).sample, shapes)
         log.info("%s", estimate_lineages(self.objects, self.tracks, self.divisions))
         log.info("%s", advice(self.review, self.tracks["lineage_id"].nunique()))
 

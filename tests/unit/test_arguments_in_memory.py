@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from refusals import follow
-from skimage.segmentation import relabel_sequential
 
 import cellsam_core as cc
 from cellsam_core.errors import InputError
+from cellsam_core.evaluation.stage import TRACK_COLUMNS
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 from cellsam_core.segmentation.given_boxes import boxes_of_array
 
@@ -128,14 +129,21 @@ def test_a_cell_that_is_twice_in_the_table_of_pairs_is_refused() -> None:
         )
 
 
-def test_labels_beyond_64_bits_are_refused_until_renumbered() -> None:
-    labels = cells_and_nuclei()[0].astype(np.uint64)
-    labels[labels > 0] += np.uint64(2**63)
-    follow(
-        lambda: cc.track(labels[None]),
-        "relabel_sequential",
-        then=lambda: cc.track(relabel_sequential(labels)[0][None]),
-    )
+def test_labels_from_2_63_on_are_tracked_and_measured_as_others(tmp_path: Path) -> None:
+    small = np.stack([cells_and_nuclei()[0]] * 3)
+    images = np.random.default_rng(0).integers(100, 200, (3, 2, 20, 40)).astype(np.uint16)
+    for first in (2**45, 2**63, 2**63 - 2):
+        large = np.where(small > 0, small.astype(np.uint64) + np.uint64(first), np.uint64(0))
+        tables = []
+        for labels in (small, large):
+            tracks = cc.track(labels)
+            assert cc.evaluate_tracking(tracks, cc.track(small))["tra"] == 1
+            options = cc.TraceOptions(ratio="A/B", background="none", baseline_frames=1)
+            traces = cc.trace(images, labels, tracks, options, channels=["A", "B"])
+            traces.write(tmp_path)  # looks for light far from the cells
+            table = traces.table
+            tables.append(table.drop(columns="label"))
+        pd.testing.assert_frame_equal(*tables)
 
 
 class Lazy:
@@ -239,3 +247,63 @@ def test_the_only_sample_of_a_condition_needs_no_list(tmp_path: Path) -> None:
         '"drug"',
         then=lambda: cc.compare_conditions({"drug": [path]}),
     )
+
+
+def tracked() -> tuple[np.ndarray, cc.Tracks]:
+    """A movie in which one of two cells divides, and its tracks."""
+    movie = cc.simulate_movie(seed=1, options=cc.MovieOptions(frames=8, size_px=128, cells=6))
+    return movie.labels, cc.track(movie.labels)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.sample(frac=1, random_state=0),
+        lambda t: t.set_index("track_id", drop=False),
+        lambda t: t.astype({"track_id": float}),
+        lambda t: t.convert_dtypes(),
+    ],
+)
+def test_tables_of_tracks_of_any_kind_are_written_alike(change: Any, tmp_path: Path) -> None:
+    labels, tracks = tracked()
+    images = labels[:, None].astype(np.uint16)
+    changed = replace(tracks, objects=change(tracks.objects), tracks=change(tracks.tracks))
+    for name, each in {"plain": tracks, "changed": changed}.items():
+        each.write(tmp_path / name)
+        cc.trace(images, labels, each, channels=["A"]).write(tmp_path / name)
+    for file in ("objects.parquet", "traces.parquet"):
+        plain, other = (pd.read_parquet(tmp_path / n / file) for n in ("plain", "changed"))
+        pd.testing.assert_frame_equal(plain, other)
+    for file in ("tracks.csv", "traces_wide.csv", "ctc/res_track.txt"):
+        assert (tmp_path / "plain" / file).read_text() == (tmp_path / "changed" / file).read_text()
+    assert cc.evaluate_tracking(changed, tracks)["tra"] == 1
+
+
+def test_tables_of_tracks_that_were_not_filtered_alike_are_refused(tmp_path: Path) -> None:
+    tracks = tracked()[1]
+    first = tracks.tracks["track_id"] > 1
+    less = replace(tracks, tracks=tracks.tracks[first])
+    own = tracks.objects[tracks.objects["track_id"] > 1]
+    parents = less.tracks.assign(parent_id=less.tracks["parent_id"].replace(1, 0))
+    divisions = tracks.divisions[tracks.divisions["parent_id"] != 1]
+    alike = replace(less, objects=own, tracks=parents, divisions=divisions)
+    follow(lambda: less.write(tmp_path / "a"), "alike", then=lambda: alike.write(tmp_path / "a"))
+    twice = replace(alike, objects=pd.concat([own, own.iloc[:1]]))
+    follow(lambda: twice.write(tmp_path / "b"), "leave", then=lambda: alike.write(tmp_path / "b"))
+    assert 1 not in pd.read_csv(tmp_path / "a/tracks.csv")["track_id"].to_numpy()
+
+
+def test_tables_that_contradict_the_masks_are_not_scored() -> None:
+    movie = cc.simulate_movie(seed=1, options=cc.MovieOptions(frames=3, size_px=64, cells=3))
+    truth, rows = (movie.labels, movie.tracks), movie.tracks[TRACK_COLUMNS]
+    for wrong, words, right in (
+        (rows.to_numpy()[:, :3], "one row for each track", rows.to_numpy()),
+        (pd.concat([rows, rows.iloc[:1]]), "leave all but one out", rows),
+        (rows.iloc[1:], "correct the table", rows),
+        (rows.assign(last_frame=0), "correct the table", rows.to_numpy().tolist()),
+    ):
+        follow(
+            lambda table=wrong: cc.evaluate_tracking((movie.labels, table), truth),
+            words,
+            then=lambda table=right: cc.evaluate_tracking((movie.labels, table), truth),
+        )

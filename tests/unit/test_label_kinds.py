@@ -56,7 +56,7 @@ def test_whole_numbers_in_floating_point_are_labels(tmp_path):
 
 
 def test_cells_with_numbers_of_64_bits_have_the_shapes_of_others(tmp_path):
-    ids = np.array([0, 2**40 + 7, 2**62, 2**63 - 1], np.uint64)
+    ids = np.array([0, 2**40 + 7, 2**63, 2**64 - 1], np.uint64)
     tables = []
     for name, labels in (("small", movie()), ("large", ids[movie()])):
         path = write(tmp_path / f"{name}.tif", labels)
