@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from cellsam_core.errors import InputError
+from cellsam_core.samples.frames import read_frame
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.spatial import inspect_spatial
 from cellsam_core.samples.transcripts import iter_transcripts
@@ -175,6 +177,27 @@ def test_generic_folder(tmp_path):
     assert "z plane 0 of 2" in found.warnings[0]
     assert found.transcripts is not None
     assert (found.transcripts.gene, found.transcripts.unit) == ("target", "px")
+
+
+def test_generic_stains_may_be_an_ome_zarr(tmp_path):
+    write_rows(tmp_path / "transcripts.csv", "id,x_um,y_um,z,gene", (1, 1), (5, 3))
+    group = zarr.open_group(tmp_path / "stains.zarr", mode="w")
+    group.create_array("0", data=np.ones((2, *SHAPE), np.uint16), chunks=(1, *SHAPE))
+    axes = [{"name": "c", "type": "channel"}]
+    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    scale = [{"type": "scale", "scale": [1, 0.1, 0.1]}]
+    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    channels = [{"label": "DAPI"}, {"label": "PolyT"}]
+    ome = {"version": "0.5", "multiscales": [image], "omero": {"channels": channels}}
+    group.attrs["ome"] = ome
+    found = inspect(tmp_path)
+    assert found.channels == ["DAPI", "PolyT"]
+    assert found.pixel_size_um == pytest.approx(0.1)
+    assert [int(plane.max()) for plane in read_frame(found, 0)] == [1, 1]
+    write_image(tmp_path / "dapi.tif")
+    told = inspect(tmp_path, pixel_size_um=0.1)
+    assert told.channels == ["dapi"]
+    assert "Not read: stains.zarr, because stains are read from the TIFFs" in str(told.warnings)
 
 
 def test_generic_pixel_size_and_channels_from_ome(tmp_path):

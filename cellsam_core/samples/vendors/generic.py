@@ -1,4 +1,7 @@
-"""No vendor's: a folder with a TIFF for each stain and plane, or one with all, and a table."""
+"""No vendor's: a folder with a TIFF for each stain and plane, or one with all, and a table.
+
+An OME-Zarr takes the place of a TIFF.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.filenames import is_thumbnail
+from cellsam_core.files.filenames import is_ome_zarr, is_thumbnail
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import panel_in
 from cellsam_core.samples.transform import read_transform
@@ -61,7 +64,11 @@ def read(folder: Path, choices: Choices) -> Found:
     """
     refuse_fov(folder, choices)
     refuse_orientation(folder, choices)
-    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in (".tif", ".tiff")]
+    entries = sorted(folder.iterdir())
+    files = [file for file in entries if file.suffix.lower() in (".tif", ".tiff")]
+    stores = [store for store in entries if is_ome_zarr(store)]
+    beside = [store.name for store in stores if files]
+    files = files or stores
     small = [file.name for file in files if is_thumbnail(file)]
     images, masks = split_masks([f for f in files if f.name not in small], choices.channels)
     by_stain = _images(folder, images)
@@ -82,6 +89,7 @@ def read(folder: Path, choices: Choices) -> Found:
             *warnings,
             *masks,
             *not_read(small, "they are thumbnails by their names"),
+            *not_read(beside, "stains are read from the TIFFs beside it"),
         ],
     )
 
@@ -140,5 +148,7 @@ def _images(folder: Path, files: list[Path]) -> dict[str, dict[int, Path]]:
             )
         found[name][z] = file
     if not found:
-        raise no_images(folder, "TIFF images named by their stain, such as dapi.tif")
+        raise no_images(
+            folder, "TIFF images named by their stain, such as dapi.tif, or an OME-Zarr"
+        )
     return found
