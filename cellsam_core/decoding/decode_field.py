@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +22,14 @@ from cellsam_core.decoding.registration import MIN_BEADS, find_beads, measure_dr
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from cellsam_core.decoding.experiment import RawExperiment, RawField
     from cellsam_core.decoding.field import Calls, Detector
     from cellsam_core.decoding.registration import Drift
+    from cellsam_core.files.plane import Plane
 
 SPOTS_NAME = "spots"
 SPOTS_PER_NOISE_LEVEL = 50  # grey values
@@ -91,7 +94,7 @@ def decode_field(
     bright_px = np.zeros(len(raw.round_of_bit), np.int64)
     orders, n_words = list_orders(raw), np.zeros(0, np.int64)
     for z, bits in enumerate(field.bits):
-        images = (raw.read(plane) for plane in bits)
+        images = read_bits(raw, bits)
         stack = prepare_bits(images, of_bit, sigma_px, detect, colour_of_bit)
         bright_px += np.count_nonzero(stack > BRIGHT, axis=(1, 2))
         if z == len(field.bits) // 2:
@@ -119,6 +122,32 @@ def decode_field(
         "seen_px": _seen(raw.shape_yx, drifts.values()),
     }
     return DecodedField(drop_duplicates(join(planes)), stains, beads_yx, quality)
+
+
+def read_bits(raw: RawExperiment, bits: list[Plane]) -> Iterator[NDArray[Any]]:
+    """Read the images of the bits of a plane, one after the other.
+
+    Raises
+    ------
+    InputError
+        An image can't be read, or two bits have the same image: genes that light one of them would
+        be lost.
+    """
+    number_of: dict[bytes, int] = {}
+    for number, plane in enumerate(bits):
+        image = raw.read(plane)
+        digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+        other = number_of.setdefault(digest, number)
+        if other != number and image.min() < image.max():
+            names, there = raw.codebook.bit_names, bits[other]
+            raise InputError(
+                plane.path,
+                found=f"the same image for {names[number]}, in page {plane.page}, as for"
+                f" {names[other]}, in page {there.page} of {Path(there.path).name}",
+                expected="an image of its own for each bit",
+                remedy="correct the table of the rounds, or export the images of the round again",
+            )
+        yield image
 
 
 def register(raw: RawExperiment, field: RawField) -> tuple[dict[int, Drift], NDArray[np.float64]]:

@@ -120,6 +120,32 @@ def test_decoding_refuses_exchanged_bits_and_takes_the_corrected_table(
     assert told["n_words"] > 0.8 * told["n_spots"] > 100
 
 
+def test_two_bits_with_one_image_are_refused(merfish: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(merfish, tmp_path / "raw")
+    table = folder / "dataorganization.csv"
+    right = pd.read_csv(table, dtype=str)
+    wrong = right.copy()
+    where = ["imagingRound", "frame", "fiducialImagingRound"]
+    wrong.loc[6, where] = right.loc[4, where]
+    wrong.to_csv(table, index=False)
+    with pytest.raises(InputError, match="the same image for bit7, in page 0, as for bit5"):
+        cc.decode(folder, tmp_path / "out")
+    right.to_csv(table, index=False)
+    # A round that was copied from another one.
+    whole = shutil.copy(folder / "merfish_0_3.tif", tmp_path / "whole.tif")
+    shutil.copy(folder / "merfish_0_2.tif", folder / "merfish_0_3.tif")
+
+    def exported_again() -> object:
+        shutil.copy(whole, folder / "merfish_0_3.tif")
+        return cc.decode(folder, tmp_path / "out")
+
+    follow(
+        lambda: cc.decode(folder, tmp_path / "out"),
+        "export the images of the round again",
+        then=exported_again,
+    )
+
+
 def test_exchanged_imaging_rounds_of_pseudocolours_are_named(tmp_path: Path) -> None:
     cc.simulate_tissue(
         tmp_path / "raw", kind="seqfish", seed=3, options=SMALL, raw_rounds=ONE_FIELD
