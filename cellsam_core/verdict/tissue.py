@@ -92,10 +92,9 @@ def purity_check(record: dict[str, Any] | None) -> Check | None:
         return None
     purity = record.get("purity")
     if isinstance(purity, int | float):
-        at_most = record["purity_at_most"]
-        said = (
-            f"{purity:.0%} of the transcripts in cells are the cells' own, at most {at_most:.0%}."
-        )
+        said = f"{purity:.0%} of the transcripts in cells are the cells' own"
+        at_most = f"{record['purity_at_most']:.0%}"
+        said += "." if at_most == "100%" else f", at most {at_most}."
         measure = Measure(limits.PURITY, 100 * purity, said)
     else:
         measure = Measure(limits.PURITY, None, str(record.get("reason") or "It was not measured."))
