@@ -97,6 +97,14 @@ def is_ome_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in names)
 
 
+def list_stores(folder: Path) -> list[Path]:
+    """OME-Zarr directly in a folder, but for those of labels, in natural order."""
+    with os.scandir(folder) as entries:  # it knows which of thousands of entries are folders
+        names = sorted((entry.name for entry in entries if _is_folder(entry)), key=natural_key)
+    found = [folder / name for name in names]
+    return [path for path in found if is_ome_zarr(path) and not is_label(path)]
+
+
 def list_images(folder: Path) -> list[Path]:
     """Image files directly in a folder, label images among them, in natural order."""
     # The folder itself tells which entries are files: a sheet of samples lists thousands of them.

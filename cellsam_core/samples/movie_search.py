@@ -16,6 +16,7 @@ from cellsam_core.files.filenames import (
     is_ome_zarr,
     list_folders,
     list_images,
+    list_stores,
     natural_key,
     shortened,
     split_copies,
@@ -95,7 +96,7 @@ def _only_container(
     if options.format in FOLDER_FORMATS or options.pattern is not None:
         return None, []
     own = sorted(f for f in root.iterdir() if is_microscope_file(f) and f.is_file())
-    stores = sorted(f for f in root.iterdir() if is_ome_zarr(f) and not is_label(f))
+    stores = list_stores(root)
     is_table = all(f.suffix.lower() in TABLES_BESIDE_IMAGES for f in own)
     is_beside = is_table and bool(images or stores or find_images(root))
     whole_movies = [*([] if is_beside else own), *stores]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 
 class Method(NamedTuple):
@@ -78,7 +78,7 @@ def refuse_other_method(root: Path, folders: Iterable[Path]) -> None:
     within = {root}
     for folder in folders:
         within.update(f for f in (folder, *folder.parents) if f.is_relative_to(root))
-    beside = {f for folder in within for f in folder.iterdir() if _is_open(f)}
+    beside = {f for folder in within for f in _open_folders(folder)}
     for folder in sorted(within | beside):
         for file in sorted(f.name for f in folder.iterdir()):
             method = next((m for m in METHODS if m.sign.fullmatch(file)), None)
@@ -91,10 +91,12 @@ def refuse_other_method(root: Path, folders: Iterable[Path]) -> None:
                 )
 
 
-def _is_open(path: Path) -> bool:
-    """Tell whether a path is a folder that can be listed, and is no store of chunks."""
-    is_store = ".zarr" in path.suffixes or path.name.startswith(".")
-    return not is_store and path.is_dir() and os.access(path, os.R_OK | os.X_OK)
+def _open_folders(folder: Path) -> list[Path]:
+    """List sub-folders that may be read and are no stores of chunks."""
+    with os.scandir(folder) as entries:  # it knows which of thousands of entries are folders
+        found = [Path(entry.path) for entry in entries if entry.is_dir()]
+    found = [f for f in found if ".zarr" not in f.suffixes and not f.name.startswith(".")]
+    return [f for f in found if os.access(f, os.R_OK | os.X_OK)]
 
 
 def _says(file: Path, word: str) -> bool:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
-from cellsam_core.files.filenames import is_ome_zarr, is_thumbnail
+from cellsam_core.files.filenames import is_thumbnail, list_stores
 from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import panel_in
 from cellsam_core.samples.transform import read_transform
@@ -64,9 +64,8 @@ def read(folder: Path, choices: Choices) -> Found:
     """
     refuse_fov(folder, choices)
     refuse_orientation(folder, choices)
-    entries = sorted(folder.iterdir())
-    files = [file for file in entries if file.suffix.lower() in (".tif", ".tiff")]
-    stores = [store for store in entries if is_ome_zarr(store)]
+    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in (".tif", ".tiff")]
+    stores = list_stores(folder)
     beside = [store.name for store in stores if files]
     files = files or stores
     small = [file.name for file in files if is_thumbnail(file)]
