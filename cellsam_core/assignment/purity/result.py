@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 BOUND = (
     "The purity is rather too high than too low: what leaks into cores, and what comes from a third"
-    " cell, is not seen. purity_at_most is an upper bound of 97.5 %: it lies 1.96 standard errors"
-    " above. The standard errors of the rings are those of chance; the model adds about 0.01."
+    " cell, is not seen. Its upper bound, which holds in 97.5 %, lies 1.96 standard errors above."
+    " The standard errors of the rings are those of chance; the model adds about 0.01."
 )
 BOUND_ERRORS = 1.96
 
