@@ -12,7 +12,7 @@ import numpy as np
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files import omezarr
-from cellsam_core.files.image_stack import Stack, ZChoice, z_error
+from cellsam_core.files.image_stack import RGB, Stack, ZChoice, z_error
 from cellsam_core.files.lazy import zarr
 from cellsam_core.files.multiscale import AXES, MICRONS, SECONDS, Step, read_multiscale
 from cellsam_core.files.ngff_notes import notes_of_series, times_of_stream
@@ -182,7 +182,7 @@ def open_image(path: Path, name: str = "") -> Image:
     notes = notes_of_series(path, place.series, (sizes["t"], sizes["c"], sizes["z"]))
     return replace(
         found,
-        channels=found.channels or notes.channels,
+        channels=RGB if notes.channels == RGB else found.channels or notes.channels,
         pixel_size_um=found.pixel_size_um or notes.pixel_size_um,
         frame_interval_s=found.frame_interval_s or notes.interval_s,
         times_s=notes.times_s or times,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.files.image_stack import RGB
 from cellsam_core.files.ome_xml import OmeImage, parse_ome
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def notes_of_series(path: Path, series: int, sizes: tuple[int, int, int]) -> Ngf
     image = images[series]
     height, width = image.pixel_yx_um
     return NgffNotes(
-        image.channels if len(image.channels) == sizes[1] else (),
+        RGB if image.is_rgb else image.channels if len(image.channels) == sizes[1] else (),
         width if height == width else None,
         image.interval_s,
         image.times_s,

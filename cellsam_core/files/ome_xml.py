@@ -41,6 +41,8 @@ class OmeImage:
         Numbers of frames, channels and z planes.
     planes
         File name, page, and (frame, channel, z) of each plane that the metadata places.
+    is_rgb
+        True if its three channels are the colours of one.
     """
 
     name: str
@@ -51,6 +53,7 @@ class OmeImage:
     significant_bits: int | None
     sizes: tuple[int, int, int]
     planes: tuple[tuple[str, int, tuple[int, int, int]], ...]
+    is_rgb: bool = False
 
 
 def companion_of(text: str) -> str | None:
@@ -102,6 +105,7 @@ def _image(image: ElementTree.Element, pixels: ElementTree.Element) -> OmeImage:
         int(bits) if bits and bits.isdecimal() else None,
         (sizes[0], sizes[1], sizes[2]),
         tuple(_places(pixels)),
+        is_rgb=sizes[1] == 3 and [c.get("SamplesPerPixel") for c in channels] == ["3"],
     )
 
 

@@ -245,6 +245,22 @@ def test_the_ome_xml_of_bioformats2raw_tells_times_and_names(tmp_path):
     assert inspect(path).pixel_size_um is None  # it tells of other images
 
 
+def test_colours_of_a_section_are_told_by_the_ome_xml(tmp_path):
+    image = {"axes": axes_of("cyx"), "datasets": [scaled("0", 1, 0.5, 0.5)]}
+    omero = {"channels": [{"label": f"Channel {c}"} for c in range(3)]}
+    path = write(tmp_path / "a.zarr", [image], {"0": pixels(3)}, where="0", omero=omero)
+    group = zarr.open_group(path, mode="a")
+    group.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+    group.create_group("OME").attrs["ome"] = {"series": ["0"]}
+    text = XML.format(planes="").replace('T="3" SizeC="2"', 'T="1" SizeC="3"')
+    one = '<Channel SamplesPerPixel="3"/>'
+    text = text.replace('<Channel Name="DAPI"/><Channel Name="GFP"/>', one)
+    (path / "OME/METADATA.ome.xml").write_text(text)
+    assert inspect(path).channels == ["R", "G", "B"]
+    (path / "OME/METADATA.ome.xml").write_text(text.replace(one, 3 * "<Channel/>"))
+    assert inspect(path).channels == ["Channel 0", "Channel 1", "Channel 2"]
+
+
 def test_the_clock_of_ome_writers_is_read(tmp_path):
     image = {"axes": axes_of("tcyx"), "datasets": [scaled("0", 1, 1, 0.2, 0.2)]}
     path = write(tmp_path / "a.zarr", [image], {"0": pixels(3, 2)})
