@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cellsam_core.decoding.spots import find_peaks
+from cellsam_core.decoding.spots import LIT, find_peaks
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
 
-LIT = 6.0
-"""Noise levels from which on a bit counts as lit."""
 MIN_WEIGHT = 3
 """Fewest lit bits of a word: of two bits, too many pairs are words by chance."""
 MIN_WORDS = 5

@@ -56,6 +56,13 @@ QUALITY = Output(
         ),
         Column("dark_bits", "list", "Names of bits that show hardly any light"),
         Column(
+            "spot_sigma_px",
+            "dict",
+            "Standard deviation of a spot: measured on molecules, null if there are too few, and"
+            " as it was searched for",
+            "px",
+        ),
+        Column(
             "word_spots",
             "dict",
             "Number of spots with as many lit bits as most genes have, number of those that are"

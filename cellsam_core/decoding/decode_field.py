@@ -19,6 +19,8 @@ from cellsam_core.decoding.field import (
     prepare_bits,
 )
 from cellsam_core.decoding.registration import MIN_BEADS, find_beads, measure_drift
+from cellsam_core.decoding.spot_size import spot_light
+from cellsam_core.decoding.spots import LIT
 from cellsam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
 SPOTS_NAME = "spots"
 SPOTS_PER_NOISE_LEVEL = 50  # grey values
-BRIGHT = 6.0  # noise levels, which noise alone hardly reaches
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,16 @@ def decode_field(
     colour_of_bit = [known.get(name, Colour(name)) for name in raw.colour_of_bit]
     planes, models, brightest = [], [], []
     bright_px = np.zeros(len(raw.round_of_bit), np.int64)
-    orders, n_words = list_orders(raw), np.zeros(0, np.int64)
+    orders, n_words, light = list_orders(raw), np.zeros(0, np.int64), np.zeros(3)
     for z, bits in enumerate(field.bits):
         images = read_bits(raw, bits)
         stack = prepare_bits(images, of_bit, sigma_px, detect, colour_of_bit)
-        bright_px += np.count_nonzero(stack > BRIGHT, axis=(1, 2))
+        bright_px += np.count_nonzero(stack > LIT, axis=(1, 2))
+        calls, model = decode_plane(stack, raw.codebook, z)
         if z == len(field.bits) // 2:
             # One plane of the field, since others show the same molecules again.
             n_words = count_words(stack, raw.codebook, orders)
-        calls, model = decode_plane(stack, raw.codebook, z)
+            light = spot_light(stack, calls, raw.codebook)
         planes.append(calls)
         models.append(model)
         if not raw.round_of_stain:
@@ -119,6 +121,7 @@ def decode_field(
         "false_bit": sum(model.false_bit for model in models) / len(models),
         "bright_px": bright_px.tolist(),
         "n_words": n_words.tolist(),
+        "spot_light": light.tolist(),
         "seen_px": _seen(raw.shape_yx, drifts.values()),
     }
     return DecodedField(drop_duplicates(join(planes)), stains, beads_yx, quality)

@@ -15,6 +15,7 @@ from cellsam_core.decoding.decoded import DecodedWriter
 from cellsam_core.decoding.positions import BEAD, Points, refine_positions
 from cellsam_core.decoding.quality import words_of_chance, words_of_dark_bits
 from cellsam_core.decoding.seams import owned_calls
+from cellsam_core.decoding.spot_size import measured_sigma_px, words_of_size
 from cellsam_core.decoding.stage_axes import check_positions
 from cellsam_core.mosaic import Mosaic
 from cellsam_core.samples.placement import refuse_scattered
@@ -140,7 +141,7 @@ def join(
             len(fields),
         )
 
-    bright_px = np.zeros(len(raw.codebook.bit_names), np.int64)
+    bright_px, light = np.zeros(len(raw.codebook.bit_names), np.int64), np.zeros(3)
     with DecodedWriter(root, raw.codebook, mosaic) as writer:
         for number, field in enumerate(fields):
             for name in field.facts["images"]:
@@ -150,6 +151,7 @@ def join(
             n_calls = writer.add_calls(number, raw.fields[number].name, calls)
             quality = {**field.facts["quality"], "n_candidates": n_calls}
             bright_px += np.array(quality.pop("bright_px", 0))
+            light += np.array(quality.pop("spot_light"))
             del quality["n_words"]
             quality |= dict(zip(SHIFT_KEYS, found.shift_yx[number].tolist(), strict=True))
             writer.fields.append(quality | {"n_links": int(n_links[number])})
@@ -160,7 +162,11 @@ def join(
         spots = word_spots(raw.codebook, n_words)
         if said := words_of_chance(spots):
             log.warning("%s", said)
+        sigma_px = measured_sigma_px(light, options.spot_sigma_px)
+        if said := words_of_size(sigma_px, options.spot_sigma_px):
+            log.warning("%s", said)
         alignment = {
+            "spot_sigma_px": {"measured": sigma_px, "searched": options.spot_sigma_px},
             "dark_bits": dark,
             "word_spots": spots,
             "colours": _colours(fields[0].facts["settings"]["colours"], raw.shape_yx),

@@ -10,6 +10,9 @@ from cellsam_core.statistics import MAD_TO_SD
 
 Image = npt.NDArray[np.float32]
 
+LIT = 6.0
+"""Noise levels from which on a bit counts as lit; noise alone hardly reaches them."""
+
 
 def band_pass(image: Image, sigma_px: float) -> Image:
     """Laplacian of Gaussian, bright spots positive, smooth background 0.

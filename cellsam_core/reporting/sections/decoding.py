@@ -8,6 +8,7 @@ import numpy as np
 
 from cellsam_core.decoding.calibrate import rate_of_counts
 from cellsam_core.decoding.quality import decoding_quality, words_of_chance, words_of_dark_bits
+from cellsam_core.decoding.spot_size import words_of_size
 from cellsam_core.reporting.figures.common import ACCENT, WARM, encode, new_figure, plain
 from cellsam_core.reporting.page import Picture, Section, Table
 
@@ -60,6 +61,9 @@ def decoding_section(results: Results) -> Section | None:
     section.paragraphs += [*_coverage(quality), *_positions(quality), *_not_aligned(quality)]
     if dark := quality.get("dark_bits"):
         section.paragraphs.append(words_of_dark_bits(dark))
+    if size := quality.get("spot_sigma_px"):
+        said = words_of_size(size["measured"], size["searched"])
+        section.paragraphs += [said] if said else []
     if spots := quality.get("word_spots"):
         section.paragraphs += [said] if (said := words_of_chance(spots)) else []
     section.tables.append(_counts(quality))
@@ -202,6 +206,7 @@ def _counts(quality: dict[str, Any]) -> Table:
         ("genes in the codebook", quality["n_genes"]),
         ("blanks in the codebook", quality["n_blanks"]),
         *_word_spots(quality.get("word_spots")),
+        *_spot_size(quality.get("spot_sigma_px")),
         ("lit bits seen dark (median)", float(np.median([f["dropout"] for f in fields]))),
         ("dark bits seen lit (median)", float(np.median([f["false_bit"] for f in fields]))),
     ]
@@ -215,6 +220,14 @@ def _word_spots(spots: dict[str, Any] | None) -> list[tuple[str, str]]:
     share, chance = spots["n_words"] / spots["n_spots"], spots["share_by_chance"]
     what = f"spots with {spots['n_bits']} lit bits that are words of genes"
     return [(what, f"{share:.0%} of {spots['n_spots']}; {chance:.1%} by chance")]
+
+
+def _spot_size(size: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Make the row on the size of the spots, if it was measured."""
+    if not size or size["measured"] is None:
+        return []
+    words = f"{size['measured']:.2f}; searched with {size['searched']:g}"
+    return [("standard deviation of a spot (px)", words)]
 
 
 def _registration(fields: list[dict[str, Any]]) -> Table:
