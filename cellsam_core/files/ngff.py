@@ -157,8 +157,9 @@ def open_image(path: Path, name: str = "") -> Image:
             raise ValueError(f"axes {axes} of an array of {getattr(array, 'ndim', 0)} axes")
         if axes[-2:] != "yx":
             raise ValueError(f"axes {axes}; the last two must be y and x")
-        listed = ome.get("omero", {}).get("channels", [])
-        labels = tuple(str(c.get("label") or c.get("name") or "") for c in listed)
+        listed = (ome.get("omero") or {}).get("channels") or []
+        labels = [c.get("label") or c.get("name") for c in listed]
+        names = [str(label or f"channel_{i + 1}") for i, label in enumerate(labels)]
         if not where:
             omezarr.check_own(path, root, array)
     omezarr.refuse_oblong(path, steps["y"], steps["x"])
@@ -168,7 +169,7 @@ def open_image(path: Path, name: str = "") -> Image:
         series,
         array,
         axes,
-        labels if all(labels) else (),
+        tuple(names) if any(labels) else (),
         steps["x"].within(MICRONS),
         interval,
     )

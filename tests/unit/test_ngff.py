@@ -142,6 +142,21 @@ def test_a_scale_that_nobody_gave_is_no_scale(tmp_path, transforms):
     assert (given.pixel_size_um, given.frame_interval_s, given.warnings) == (1, 1, [])
 
 
+@pytest.mark.parametrize(
+    ("omero", "channels"),
+    [
+        (None, ["channel_1", "channel_2"]),
+        ({"channels": None}, ["channel_1", "channel_2"]),
+        ({"channels": [{"label": ""}, {"label": "GFP"}]}, ["channel_1", "GFP"]),
+        ({"channels": [{"label": 405}, {"name": "GFP"}]}, ["405", "GFP"]),
+    ],
+)
+def test_channels_that_have_names_keep_them(tmp_path, omero, channels):
+    image = {"axes": axes_of("cyx"), "datasets": [scaled("0", 1, 0.2, 0.2)]}
+    path = write(tmp_path / "a.zarr", [image], {"0": pixels(2)}, omero=omero)
+    assert inspect(path).channels == channels
+
+
 def test_a_z_axis_that_is_time_is_read_as_told(tmp_path):
     """Fiji takes the pages of a movie for z planes."""
     image = {"axes": axes_of("czyx"), "datasets": [scaled("0", 1, 1, 0.2, 0.2)]}
