@@ -11,7 +11,8 @@ import zarr
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.filenames import is_image, natural_key
-from cellsam_core.files.ngff import ARRAY_ITSELF, open_image
+from cellsam_core.files.ngff import open_image
+from cellsam_core.files.ngff_places import ARRAY_ITSELF
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.stack import read_stack
 from cellsam_core.files.suffixes import ARRAY_FILES, DAX_SUFFIX, STORE_FILES

@@ -16,7 +16,13 @@ from cellsam_core.files.image_stack import RGB, Stack, ZChoice, z_error
 from cellsam_core.files.lazy import zarr
 from cellsam_core.files.multiscale import AXES, MICRONS, SECONDS, Step, read_multiscale
 from cellsam_core.files.ngff_notes import notes_of_series, times_of_stream
-from cellsam_core.files.ngff_places import list_places, ome_of, zarr_errors
+from cellsam_core.files.ngff_places import (
+    ARRAY_ITSELF,
+    axes_of_array,
+    list_places,
+    ome_of,
+    zarr_errors,
+)
 from cellsam_core.files.omezarr_arrays import OWN_KEY
 from cellsam_core.files.plane import Plane
 from cellsam_core.files.suffixes import ARRAY_FILES, STORE_FILES
@@ -25,9 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellsam_core.files.plane import Window
-
-ARRAY_ITSELF = "."
-"""Series of a Zarr that is a single array, without a group around it."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,10 @@ class Image:
     @property
     def is_own(self) -> bool:
         """Tell whether this pipeline wrote it."""
-        return OWN_KEY in zarr.open_group(str(self.path), mode="r").attrs
+        return (
+            self.series != ARRAY_ITSELF
+            and OWN_KEY in zarr.open_group(str(self.path), mode="r").attrs
+        )
 
     def read(self, page: int, window: Window | None = None) -> NDArray[Any]:
         """Read one plane, or a window of it.
@@ -141,6 +147,9 @@ def open_image(path: Path, name: str = "") -> Image:
         )
     place = places.get(name, next(iter(places.values())))
     where = place.group
+    if where == ARRAY_ITSELF:
+        only = zarr.open_array(str(path), mode="r")
+        return Image(path, where, only, axes_of_array(only), (), None, None)
     with zarr_errors(path):
         root = zarr.open_group(str(path), mode="r")
         if where and where not in root:

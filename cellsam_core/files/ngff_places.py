@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError, first_line
 from cellsam_core.files.lazy import zarr
+from cellsam_core.files.multiscale import AXES
 from cellsam_core.files.spatialdata_store import refuse_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SERIES_LAYOUT = "bioformats2raw.layout"
+ARRAY_ITSELF = "."
+"""Place of a Zarr that is a single array, without a group around it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ def list_places(path: Path) -> dict[str, Place]:
     with zarr_errors(path):
         group = zarr.open(str(path), mode="r")
         if isinstance(group, zarr.Array):
-            raise ValueError("one array, without the metadata of OME")
+            if axes_of_array(group):
+                return {"": Place(ARRAY_ITSELF)}
+            raise ValueError("one array, without the metadata of OME or names of its axes")
         ome = ome_of(group)
         if "plate" in ome:
             return _plate(path, ome["plate"])
@@ -62,6 +67,18 @@ def list_places(path: Path) -> dict[str, Place]:
         if SERIES_LAYOUT in ome or SERIES_LAYOUT in group.attrs:
             return _series(group)
         raise ValueError("neither multiscales nor plate in its metadata")
+
+
+def axes_of_array(array: zarr.Array[Any]) -> str:
+    """Read the axes of an array that is no part of an image; empty where nothing names them.
+
+    Zarr 3 has names for them, as Acquire writes, and xarray an attribute.
+    """
+    named = getattr(array.metadata, "dimension_names", None)
+    names = named or array.attrs.get("_ARRAY_DIMENSIONS") or ()
+    letters = [str(name).lower() for name in names]
+    is_known = set(letters) <= set(AXES) and len(set(letters)) == array.ndim
+    return "".join(letters) if is_known and letters[-2:] == ["y", "x"] else ""
 
 
 def ome_of(group: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cellsam_core.files.lazy import zarr
 from cellsam_core.files.ngff import read_page
+from cellsam_core.files.ngff_places import ARRAY_ITSELF
 from cellsam_core.files.omezarr_arrays import OWN_KEY
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ def written_planes(path: str, series: str) -> NDArray[np.bool_]:
     ndarray of bool
         One for each plane, in the order of :meth:`cellsam_core.files.ngff.Image.page`.
     """
-    group = zarr.open_group(path, mode="r")
-    array: Any = group[series]
+    root: Any = zarr.open(path, mode="r")
+    array = root if series == ARRAY_ITSELF else root[series]
     lead = array.shape[:-2]
-    if OWN_KEY in group.attrs:  # this pipeline writes black chunks, too
+    if OWN_KEY in root.attrs:  # this pipeline writes black chunks, too
         return np.ones(math.prod(lead), bool)
     sizes = array.shards or array.chunks
     in_chunks = [-(-n // size) for n, size in zip(array.shape, sizes, strict=True)]
@@ -49,7 +50,8 @@ def written_planes(path: str, series: str) -> NDArray[np.bool_]:
     for axis, size in enumerate(sizes[:-2]):
         found = found.repeat(size, axis=axis).take(range(lead[axis]), axis=axis)
     pages = found.ravel()
-    if math.prod(sizes[:-2]) > 1:  # a chunk of several planes may end before them
+    # A chunk of several planes may end before them, and shards are filled up with zeros.
+    if pages.size > 1 and (array.shards or math.prod(sizes[:-2]) > 1):
         for page in reversed(range(pages.size)):
             if pages[page] and _has_pixels(path, series, page, array):
                 break

@@ -307,6 +307,22 @@ def test_a_zipped_store_is_unpacked_as_told(tmp_path, name):
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_array_that_names_its_axes_is_read(tmp_path, zarr_format):
+    """Acquire writes a stream of one resolution so; xarray has the names in an attribute."""
+    names = {"dimension_names": ["t", "c", "y", "x"]} if zarr_format == 3 else {}
+    options = {"shape": (3, 2, *SHAPE), "chunks": (1, 1, *SHAPE), "dtype": "uint16"}
+    path = tmp_path / "a.zarr"
+    array = zarr.create_array(path, zarr_format=zarr_format, **options, **names)
+    array[:2] = pixels(2, 2)
+    if not names:
+        array.attrs["_ARRAY_DIMENSIONS"] = ["T", "C", "Y", "X"]
+    found = inspect(path)
+    assert values(found) == [[1, 2], [3, 4]]
+    assert found.pixel_size_um is found.frame_interval_s is None
+    assert "1 of 3 frames, at the end" in str(found.warnings)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
 def test_an_array_without_the_metadata_of_ome_is_told(tmp_path, zarr_format):
     """Of Zarr 2 it was a folder without images, whose chunks are sub-folders."""
     options = {"shape": (2, *SHAPE), "chunks": (1, *SHAPE), "dtype": "uint16"}
