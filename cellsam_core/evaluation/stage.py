@@ -49,8 +49,9 @@ def evaluate_segmentation(
     predicted, truth
         Two folders of label images, or label images in memory: one ``(y, x)``, or
         several as ``(n, y, x)`` or as a list. Values are integers, 0 = background. Images of two
-        folders belong together by name; where some are named ``<name>_label``, the others are
-        taken for raw images. Images in memory belong together by their order.
+        folders belong together by name; where some are named ``<name>_label``, ``_mask`` or
+        ``_cp_masks``, or are a ``_seg.npy`` of Cellpose, the others are taken for raw images.
+        Images in memory belong together by their order.
 
     Returns
     -------

@@ -166,3 +166,39 @@ def test_images_in_memory_are_one_a_stack_or_a_list_and_score_as_on_disk(tmp_pat
 def test_images_that_do_not_belong_together_are_refused(predicted, truth, message) -> None:
     with pytest.raises(InputError, match=message):
         evaluate_segmentation(predicted, truth)
+
+
+def test_names_of_cellpose_and_other_programs_belong_to_those_of_the_images(tmp_path) -> None:
+    labels = np.zeros((20, 20), np.uint16)
+    labels[2:8, 2:8], labels[11:18, 11:18] = 1, 2
+    for name in ("a", "b"):
+        for folder, file in (
+            *(("truth", f"{name}.tif"), ("truth", f"{name}_label.tif"), ("ome", f"{name}.ome.tif")),
+            *(("masks", f"{name}_cp_masks.tif"), ("gui", f"{name}.tif")),
+            *(
+                ("beside", f"{name}.tif"),
+                ("beside", f"{name}_mask.tif"),
+                ("beside", f"._{name}.tif"),
+            ),
+            ("twice", f"{name}_mask.tif"),
+            ("twice", f"{name}_masks.tif"),
+        ):
+            is_image = folder in ("truth", "gui", "beside") and file == f"{name}.tif"
+            (tmp_path / folder).mkdir(exist_ok=True)
+            write_label_tiff(tmp_path / folder / file, labels + 9 if is_image else labels)
+        np.save(tmp_path / "gui" / f"{name}_seg.npy", {"masks": labels})  # type: ignore[arg-type]
+    for folder in ("masks", "gui", "beside", "ome"):
+        scores = evaluate_segmentation(tmp_path / folder, tmp_path / "truth")
+        assert (scores["f1_50"], scores["n_images"]) == (1, 2), folder
+    with pytest.raises(InputError, match=r"a_mask.tif and a_masks.tif"):
+        evaluate_segmentation(tmp_path / "twice", tmp_path / "truth")
+
+
+def test_words_in_the_names_of_all_images_are_no_tails(tmp_path) -> None:
+    labels = np.zeros((20, 20), np.uint16)
+    labels[2:8, 2:8], labels[11:18, 11:18] = 1, 2
+    for name in ("day_1", "first_mask"):
+        for folder in ("found", "truth"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            write_label_tiff(tmp_path / folder / f"{name}.tif", labels)
+    assert evaluate_segmentation(tmp_path / "found", tmp_path / "truth")["n_images"] == 2
