@@ -30,6 +30,7 @@ from cellsam_core.assignment.purity.options import PurityOptions
 from cellsam_core.corrections.result import masks_folder
 from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.files.kept import keep_inputs
 from cellsam_core.labels.image import as_label_image
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.options import InspectOptions
@@ -46,6 +47,13 @@ if TYPE_CHECKING:
     from cellsam_core.assignment.cells import Cells
 
 log = logging.getLogger(__name__)
+WRITTEN = (
+    "transcripts.parquet",
+    "cells.h5ad",
+    "boundaries.parquet",
+    "assign_qc.json",
+    "purity.json",
+)
 
 
 def assign(
@@ -151,6 +159,10 @@ def assign(
     given = {"pixel_size_um": pixel_size_um, "cells": cells, "nuclei": nuclei, "images": images}
     given["nuclei_of_cells"] = nuclei_of_cells
     _refuse_unused(given, options, labels, polygons, has_manifest=manifest is not None)
+    if output is not None:
+        table_of = None if manifest is None else manifest.transcripts
+        read = (transcripts, table_of, labels, polygons, cells, nuclei, nuclei_of_cells, *panel)
+        keep_inputs(output, WRITTEN, *read)
     pure = None
     if polygons is not None:
         source = place(transcripts, manifest, pixel_size_um, None, inputs)

@@ -30,9 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from cellsam_core.files.kept import keep_inputs
     from cellsam_core.traces.inputs import TrackFiles
     from cellsam_core.traces.stage import trace
+    from cellsam_core.tracking.tracks import TRACE_FILES
 
+    keep_inputs(args.output, TRACE_FILES, args.control)
     traces = trace(
         args.manifest,
         args.masks,

@@ -21,6 +21,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.facts import read_facts
+from cellsam_core.files.kept import keep_inputs
 from cellsam_core.files.pyramid import halve_mode
 from cellsam_core.files.tables import with_sample
 from cellsam_core.labels.source import open_labels
@@ -94,6 +95,8 @@ def correct(
     ([0, 2], ['yes'])
     """
     masks, cells, output = Path(masks), Path(cells), Path(output)
+    written = "masks.zarr", "cells.parquet", "corrections.csv"
+    keep_inputs(output, written, masks, cells, corrections)
     read = checksum_of(corrections)
     rows = read_cell_corrections(corrections)
     automatic = checksum_of(cells)

@@ -58,7 +58,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary = final.with_name(f".{final.stem}.{_this_process()}.tmp{final.suffix}")
         try:
             yield temporary
-            if final.is_dir():
+            if final.is_dir() or (temporary.is_dir() and final.exists()):
                 _refuse_other_kind(final, temporary)
                 _remove(final)
             temporary.replace(final)
@@ -238,11 +238,18 @@ def _no_folder(path: Path, reason: str) -> InputError:
 
 def _refuse_other_kind(old: Path, new: Path) -> None:
     """Require that two folders share a file (``zarr.json``), or that the old one is empty."""
-    names = {p.name for p in old.iterdir()}
+    names = {p.name for p in old.iterdir()} if old.is_dir() else set()
     if names and not (new.is_dir() and names & {p.name for p in new.iterdir()}):
         raise InputError(
             old,
             found="a folder with other content",
+            expected="a new name, or an earlier result of the same kind",
+            remedy="choose another output",
+        )
+    if not old.is_dir():
+        raise InputError(
+            old,
+            found="a file",
             expected="a new name, or an earlier result of the same kind",
             remedy="choose another output",
         )

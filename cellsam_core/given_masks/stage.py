@@ -11,6 +11,7 @@ import numpy as np
 
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.facts import read_facts, write_facts
+from cellsam_core.files.kept import keep_inputs
 from cellsam_core.files.omezarr_arrays import CHUNK_PX
 from cellsam_core.files.parquet import parquet_writer
 from cellsam_core.files.pyramid import PyramidWriter
@@ -114,6 +115,8 @@ def write_masks(
     masks, cells
         Files to write, ``masks.zarr`` and ``cells.parquet``.
     """
+    for output in (masks, cells):
+        keep_inputs(output.parent, [output.name], given, frames)
     opened = open_frames(frames)
     facts = read_facts(frames)
     source = open_masks(given, manifest, options.masks_unit)

@@ -16,6 +16,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.facts import Facts, read_facts, write_facts
+from cellsam_core.files.kept import keep_inputs
 from cellsam_core.files.omezarr_arrays import CHUNK_PX
 from cellsam_core.files.parquet import described_table, parquet_writer
 from cellsam_core.files.pyramid import PyramidWriter
@@ -104,6 +105,7 @@ def pair_nuclei(
             remedy="leave `output` out, or give two masks.zarr",
         )
     folder = Path(output)
+    keep_inputs(folder, ("masks.zarr", "nuclei.parquet", "cells.parquet"), cells, nuclei)
     _write(folder, cell_labels, nucleus_labels, store, options)
     nuclei_table, cell_table = (
         pd.read_parquet(folder / f"{n}.parquet") for n in ("nuclei", "cells")

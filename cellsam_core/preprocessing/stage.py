@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from cellsam_core.files import omezarr
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.facts import write_facts
+from cellsam_core.files.kept import keep_inputs
 from cellsam_core.files.lazy import zarr
 from cellsam_core.files.pyramid import PyramidWriter
 from cellsam_core.preprocessing import contrast
@@ -18,10 +20,10 @@ from cellsam_core.preprocessing.frames import Frames
 from cellsam_core.preprocessing.images import ArrayFacts, open_images
 from cellsam_core.preprocessing.options import PreprocessOptions
 from cellsam_core.preprocessing.planes import open_plane, records_for
+from cellsam_core.samples.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from cellsam_core.models import Preset
     from cellsam_core.preprocessing.images import RawImages
     from cellsam_core.preprocessing.planes import FusionRecord, Read
-    from cellsam_core.samples.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +96,11 @@ def preprocess(
     ('tcyx', ('nuclear',), (3, 1, 32, 48))
     """
     contrast_options = options.for_weights(weights, preset)
+    if isinstance(sample, str | Path):
+        sample = Manifest.load(sample)
+    if isinstance(sample, Manifest) and output is not None and Path(output).exists():
+        planes = [plane for frame in sample.planes for plane in frame]
+        keep_inputs(Path(output).parent, [Path(output).name], *planes)
     images = open_images(sample, ArrayFacts(channels, pixel_size_um, frame_interval_s))
     roles = choose_roles(images, options.nuclear_channel, options.cell_channel, weights)
     axes = "tcyx" if images.is_movie else "cyx"

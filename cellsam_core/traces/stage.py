@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
+from cellsam_core.files.kept import keep_inputs
 from cellsam_core.labels.movie import open_label_movie
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.options import InspectOptions
@@ -27,6 +28,7 @@ from cellsam_core.traces.options import TraceOptions
 from cellsam_core.traces.result import Traces
 from cellsam_core.traces.settings import TraceSettings
 from cellsam_core.tracking.stage import track
+from cellsam_core.tracking.tracks import WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -226,6 +228,7 @@ def track_and_trace(
     InputError
         The labels, the raw frames or the corrections can't be used.
     """
+    keep_inputs(output, WRITTEN, labels, corrections, images)
     if images is None:
         if ratio is not None:
             raise InputError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.facts import read_facts
+from cellsam_core.files.kept import keep_inputs
 from cellsam_core.files.tables import with_sample
 from cellsam_core.tracking.anchors import outcome_table
 from cellsam_core.tracking.columns import OBJECTS
@@ -29,6 +30,9 @@ PROGRESS_EVERY = 50
 OBJECTS_FILE, TRACKS_FILE = "objects.parquet", "tracks.csv"
 TRACE_FILES = ("traces.parquet", "traces_wide.csv", "trace_summary.csv")
 """Files beside the tracks that the reporter traces are written to."""
+TABLES = ("tracks", "divisions", "intervals", "drift", "review", "corrections")
+WRITTEN = (OBJECTS_FILE, *(f"{name}.csv" for name in TABLES), "ctc", "tracks.geff", *TRACE_FILES)
+"""Files and folders that are written or removed."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ class Tracks:
                 expected="the tracks that `cellsam_core.track` returns",
                 remedy="track the label images with `cellsam_core.track`",
             )
+        keep_inputs(folder, WRITTEN, self.labels)
         plain = consistent(self)
         _remove_traces(Path(folder))
         shapes = _write_exports(Path(folder), plain, self.labels)
