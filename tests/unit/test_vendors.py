@@ -459,6 +459,26 @@ def test_z_planes_inside_the_files_of_a_generic_folder(tmp_path, of_each_stain):
         inspect(tmp_path, z_plane=3)
 
 
+@pytest.mark.parametrize("of_each_stain", [True, False])
+def test_pages_without_an_axis_are_z_planes_of_a_stain(tmp_path, of_each_stain):
+    stack = np.arange(3 * 2 * 40 * 60, dtype=np.uint16).reshape(3, 2, 40, 60)
+    if of_each_stain:
+        for c, name in enumerate(("DAPI", "PolyT")):
+            tifffile.imwrite(tmp_path / f"{name}.tif", stack[:, c], photometric="minisblack")
+    else:
+        pages = stack.reshape(6, 40, 60)
+        tifffile.imwrite(tmp_path / "stains.tif", pages, photometric="minisblack")
+        with pytest.raises(InputError, match="6 planes and no names"):
+            inspect(tmp_path, pixel_size_um=0.5)
+    (tmp_path / "transcripts.csv").write_text("x_px,y_px,z,gene\n0,0,0,Gad1\n59,39,1,Gad1\n")
+    asked = {"pixel_size_um": 0.5, "channels": ["DAPI", "PolyT"]}
+    middle = inspect(tmp_path, **asked)
+    assert middle.warnings[0].startswith("Cells are segmented on z plane 1 of 3;")
+    np.testing.assert_array_equal(read_frame(middle, 0), stack[1])
+    most = inspect(tmp_path, z_policy="max", **asked)
+    np.testing.assert_array_equal(read_frame(most, 0), stack[2])
+
+
 @pytest.mark.parametrize("choice", [{"z_plane": 1}, {"z_policy": "one"}, {"z_policy": "most"}])
 def test_planes_are_not_chosen_where_there_are_none(tmp_path, choice):
     with pytest.raises(InputError, match="z_p"):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import is_thumbnail, list_stores
-from cellsam_core.files.stack import read_stack
 from cellsam_core.samples.panel import panel_in
 from cellsam_core.samples.transform import read_transform
 from cellsam_core.samples.vendors.contract import (
@@ -39,6 +38,7 @@ from cellsam_core.samples.vendors.zplanes import (
     plane_warnings,
     project,
     read_flat,
+    read_planes,
 )
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _stains(
     join: Callable[[Mapping[str, Stack]], Stains] = one_file_a_stain
     if len(by_stain) > 1:
         names = select(folder, sorted(by_stain), choices.channels)
-        chosen, n_channels = {name: by_stain[name] for name in names}, None
+        chosen, n_channels = {name: by_stain[name] for name in names}, 1
     else:
         join = partial(_only_file, channels=choices.channels)
     if shown == {0}:
@@ -118,8 +118,7 @@ def _stains(
         shown = set(range(count_planes(files.values(), n_channels)))
         planes = choose_planes(folder, shown, choices)
         stacks = {
-            name: read_stack(file, n_channels=n_channels, z=in_file(planes))
-            for name, file in files.items()
+            name: read_planes(file, in_file(planes), n_channels) for name, file in files.items()
         }
         return join(stacks), planes, shown
     planes = choose_planes(folder, shared, choices)

@@ -15,29 +15,30 @@ from cellsam_core.samples.transcripts import find_columns
 from cellsam_core.samples.vendors.stains import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from cellsam_core.files.image_stack import Stack
     from cellsam_core.samples.vendors.contract import Choices, Stains
 
 
-def count_planes(files: Iterable[Path], n_channels: int | None = None) -> int:
+def count_planes(files: Collection[Path], n_channels: int | None = None) -> int:
     """Count the z planes that each of some images holds inside; 1 where they have no z axis.
 
     Parameters
     ----------
     files
-        Images of one sample, at least one.
+        Images of one sample, at least one. Of several, each is of one stain.
     n_channels
-        Number of channels that the sample sheet names.
+        Number of channels of the only file that the sample sheet names.
 
     Raises
     ------
     InputError
         An image can't be read, or has another number of planes than the first.
     """
-    counts = {file: _depth(read_stack(file, n_channels=n_channels, z=MAX)) for file in files}
+    n_channels = 1 if len(files) > 1 else n_channels
+    counts = {file: _depth(read_planes(file, MAX, n_channels)) for file in files}
     (first, n_planes), *others = counts.items()
     for file, n in others:
         if n != n_planes:
@@ -49,6 +50,33 @@ def count_planes(files: Iterable[Path], n_channels: int | None = None) -> int:
                 "sample sheet with stains that are alike, which leaves out the others",
             )
     return n_planes
+
+
+def read_planes(path: Path, z: ZChoice, n_channels: int | None = None) -> Stack:
+    """Read the header of an image of a tissue, which may have z planes inside.
+
+    A tissue is not a movie: frames, and pages of which the file does not name the axis, are z
+    planes once the number of channels is known.
+
+    Parameters
+    ----------
+    path
+        The image.
+    z
+        Plane or projection.
+    n_channels
+        Number of its channels; None if it is not known.
+
+    Raises
+    ------
+    InputError
+        It can't be read.
+    """
+    stack = read_stack(path, n_channels=n_channels, z=z)
+    if n_channels is None or len(stack.planes) == 1 or _depth(stack) > 1:
+        return stack
+    channels = zip(*stack.planes, strict=True)
+    return replace(stack, planes=[[z.apply(list(planes)) for planes in channels]])
 
 
 def read_flat(path: Path, n_channels: int | None = None) -> Stack:
