@@ -266,6 +266,27 @@ def test_a_channel_may_have_one_plane_beside_stacks_of_others(tmp_path, kind):
     assert values(inspect(tmp_path / "set", z_policy="one", z_plane=0))[0] == [100, 1]
 
 
+def test_an_acquisition_that_was_stopped_is_saved_anew_as_told(tmp_path):
+    """Without a list of planes, a stopped acquisition and a truncated copy look alike."""
+    path = tmp_path / "a.ome.tif"
+    xml = (
+        f'<?xml version="1.0"?><OME {OME}><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        'DimensionOrder="XYCZT" Type="uint16" SizeX="40" SizeY="30" SizeC="1" SizeZ="1" SizeT="4">'
+        "<Channel/><TiffData/></Pixels></Image></OME>"
+    )
+    with tifffile.TiffWriter(path) as tif:
+        for t in range(3):
+            options = {"description": xml.encode() if t == 0 else None, "metadata": None}
+            tif.write(image(t), photometric="minisblack", **options)
+    found = follow(
+        lambda: inspect(path),
+        "save the frames that are there anew",
+        lambda: write(tmp_path / "new.tif", pages(3)),
+        lambda: inspect(tmp_path / "new.tif"),
+    )
+    assert found.n_frames == 3
+
+
 def test_a_lost_file_of_a_set_is_named(tmp_path):
     set_of_files(tmp_path / "set", lambda t, *_: f"m{t}.ome.tif")
     (tmp_path / "set/overview.tif").unlink()

@@ -224,7 +224,14 @@ def _locate(series: Any, index: int, path: Path) -> Plane:
         return Plane(str(path), page_index, sample)
     page = series.pages[page_index]
     if page is None:
-        raise unreadable(path, f"no file that holds plane {page_index} of this OME-TIFF set")
+        n_there = sum(page is not None for page in series.pages)
+        raise InputError(
+            path,
+            found=f"{n_there} of the {len(series.pages)} planes that its metadata plan",
+            expected="all of them",
+            remedy="copy all files of the image again from the microscope; or, if the acquisition"
+            " was stopped, save the frames that are there anew, in Fiji with Image > Duplicate",
+        )
     file = Path(page.parent.filehandle.path)
     if file != path:
         check_page(page, file, page.parent.filehandle.size)
