@@ -107,11 +107,11 @@ def count_words(
     Returns
     -------
     ndarray
-        ``(1 + orders, 2)``: spots with as many lit bits as most genes have, and those of them that
-        are words; then for each order the words that it gains, and those that it loses. Zeros if
-        genes have too few bits, or are too few.
+        ``(1 + orders, 3)``: spots with as many lit bits as most genes have, those of them that are
+        words, and 0; then for each order the words that it gains, those of them that are of one
+        gene, at most, and those that it loses. Zeros if genes have too few bits, or are too few.
     """
-    counts = np.zeros((1 + len(orders), 2), dtype=np.int64)
+    counts = np.zeros((1 + len(orders), 3), dtype=np.int64)
     words = _words(codebook)
     if not len(words):
         return counts
@@ -120,12 +120,13 @@ def count_words(
     key = np.random.default_rng(0).integers(2**63, size=(words.shape[1],))
     known, name = np.sort(words @ key), np.asarray(lit @ key)
     is_word = np.isin(name, known)
-    counts[0] = len(lit), np.count_nonzero(is_word)
+    counts[0, :2] = len(lit), np.count_nonzero(is_word)
     for count, order in zip(counts[1:], orders, strict=True):
         moved = np.flatnonzero(order.bits != np.arange(len(key)))
         other = name + lit[:, moved] @ (key[order.bits[moved]] - key[moved])
         would_be = np.isin(other, known)
-        count[:] = np.count_nonzero(would_be & ~is_word), np.count_nonzero(is_word & ~would_be)
+        gained = np.unique(other[would_be & ~is_word], return_counts=True)[1]
+        count[:] = gained.sum(), gained.max(initial=0), np.count_nonzero(is_word & ~would_be)
     return counts
 
 
@@ -166,17 +167,18 @@ def check_order(path: str | Path, orders: Sequence[Order], counts: Ints) -> None
     orders
         Orders of the bits, from :func:`list_orders`.
     counts
-        ``(1 + orders, 2)``: sum of :func:`count_words` over the fields.
+        ``(1 + orders, 3)``: sum of :func:`count_words` over the fields.
 
     Raises
     ------
     InputError
         Many more spots are words in another order.
     """
-    gained, lost = counts[1:].T
+    gained, of_one_gene, lost = counts[1:].T
     best = int((gained - lost).argmax())
     more = int(gained[best] - lost[best])
-    if more <= SURE * np.sqrt(gained[best] + lost[best]):
+    # A frequent gene may always light a wrong bit; an order that is wrong hides many genes.
+    if more - of_one_gene[best] <= SURE * np.sqrt(gained[best] + lost[best]):
         return
     n = int(counts[0, 1])
     raise InputError(

@@ -244,7 +244,7 @@ class FieldDecoder:
         self._colours = align_colours(raw, self._sigma_px) if colours is None else colours
         self._settings = field_settings(options, self._colours)
         self._orders = list_orders(raw)
-        self._n_words = np.zeros((1 + len(self._orders), 2), dtype=np.int64)
+        self._n_words = np.zeros((1 + len(self._orders), 3), dtype=np.int64)
         self._detect: Detector | None = None
         if options.spotiflow is not None:
             self._detect = open_spotiflow(options.spotiflow, options.spotiflow_probability)

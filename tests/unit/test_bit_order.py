@@ -48,10 +48,10 @@ def test_the_order_as_it_is_is_not_doubted(merfish: Path) -> None:
     raw = open_raw(merfish)
     orders = list_orders(raw)
     counts = count_words(spots(raw, np.arange(16)), raw.codebook, orders)
-    n_spots, n_words = counts[0]
+    n_spots, n_words, _ = counts[0]
     assert n_spots >= 380
     assert n_words >= 0.99 * n_spots
-    gained, lost = counts[1:].T
+    gained, _, lost = counts[1:].T
     assert (gained < lost).all()
     check_order(merfish, orders, counts)
     told = word_spots(raw.codebook, counts)
@@ -79,6 +79,24 @@ def test_what_is_exchanged_is_named(merfish: Path, shown: object, said: str) -> 
     with pytest.raises(InputError, match="whose bits are those of a gene") as caught:
         check_order(merfish, orders, count_words(stack, raw.codebook, orders))
     assert said in str(caught.value)
+
+
+def test_a_frequent_gene_with_a_wrong_bit_is_no_exchange(merfish: Path) -> None:
+    raw = open_raw(merfish)
+    orders = list_orders(raw)
+    stack = spots(raw, np.arange(16))
+    frequent = np.flatnonzero(raw.codebook.bits[~raw.codebook.is_blank][0])
+    dark = next(bit for bit in range(16) if bit not in frequent)
+    rng = np.random.default_rng(2)
+    for y, x in rng.permutation(np.mgrid[3:120:6, 3:120:6].reshape(2, -1).T)[:250]:
+        stack[:, y, x] = 0
+        stack[[*frequent[:3], dark], y, x] = 20
+    counts = count_words(stack, raw.codebook, orders)
+    gained, of_one_gene, lost = counts[1:].T
+    best = (gained - lost).argmax()
+    assert gained[best] - lost[best] > 6 * np.sqrt(gained[best] + lost[best])
+    assert of_one_gene[best] > 0.9 * gained[best]
+    check_order(merfish, orders, counts)
 
 
 def test_images_of_another_codebook_are_told(merfish: Path) -> None:
