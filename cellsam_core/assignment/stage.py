@@ -218,7 +218,9 @@ def assign(
         with_panel = partial(assign_transcripts, outside=inputs.outside, panel=panel, sample=sample)
         count = partial(with_panel, source, owners)
         table, assigned = _write(Path(output), owners, options, sample, count, add)
-        if pure is not None:
+        if pure is None:  # that of labels in an earlier run is not of these cells
+            (Path(output) / "purity.json").unlink(missing_ok=True)
+        else:
             with atomic_path(Path(output) / "purity.json") as path:
                 path.write_text(pure.purity.to_json(sample, SCHEMA_VERSION))
     quality = assigned.quality

@@ -6,6 +6,7 @@ acyclic oriented graphs". Complete tracks and branching correctness: Ulman et al
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -319,7 +320,8 @@ def _same_division(
 
 def _seg(result: Movie, folder: Path) -> float | None:
     """Compute the mean IoU over the true cells of ``man_segNNN.tif``; 0 if half is not covered."""
-    paths = sorted(folder.glob("man_seg*.tif"))
+    named = folder.iterdir() if folder.is_dir() else ()
+    paths = sorted(p for p in named if re.fullmatch(r"(?i)man_seg_?\d+\.tiff?", p.name))
     total, n = 0.0, 0
     for path in paths:
         true_labels = tifffile.imread(path)

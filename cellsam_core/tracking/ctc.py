@@ -77,11 +77,19 @@ def read_ctc(folder: str | Path, name: str = "mask") -> CtcMovie:
         Masks or table are missing, or a row of the table is not four integers.
     """
     root = Path(folder)
-    masks = {
-        int(match[1]): path
-        for path in sorted(root.glob(f"{name}*.tif"))
-        if (match := re.fullmatch(rf"{name}_?(\d+)", path.stem))
-    }
+    masks: dict[int, Path] = {}
+    for path in sorted(root.iterdir()) if root.is_dir() else ():
+        match = re.fullmatch(rf"{name}_?(\d+)\.tiff?", path.name, re.IGNORECASE)
+        if match is None:
+            continue
+        other = masks.setdefault(int(match[1]), path)
+        if other is not path:
+            raise InputError(
+                root,
+                found=f"{other.name} and {path.name}",
+                expected="one label image for each frame",
+                remedy="move the one that is of another movie to another folder",
+            )
     table = root / ("res_track.txt" if name == "mask" else f"{name}.txt")
     if not masks or not table.is_file():
         raise InputError(
@@ -91,8 +99,14 @@ def read_ctc(folder: str | Path, name: str = "mask") -> CtcMovie:
             remedy="give a folder in the format of the Cell Tracking Challenge",
         )
     try:
-        rows = [[int(word) for word in line.split()] for line in table.read_text().splitlines()]
-        tracks = np.array([row for row in rows if row], dtype=np.int64).reshape(-1, 4)
+        rows = [
+            [int(word) for word in line.split()]
+            for line in table.read_text("utf-8-sig").splitlines()
+        ]
+        rows = [row for row in rows if row]
+        if any(len(row) != 4 for row in rows):
+            raise ValueError(f"a row of {next(len(row) for row in rows if len(row) != 4)} numbers")
+        tracks = np.array(rows, dtype=np.int64).reshape(-1, 4)
     except ValueError as error:
         raise InputError(
             table,

@@ -133,6 +133,14 @@ def test_a_manifest_has_its_own_table_and_transform(table, tmp_path):
             cc.assign(given, LABELS[:-1])
 
 
+def test_the_purity_of_labels_does_not_stay_beside_outlines(table, tmp_path):
+    write_boundaries(tmp_path / "b.parquet", [(1, shapely.box(0, 0, 24, 19))])
+    cc.assign(table, LABELS, pixel_size_um=UM, output=tmp_path / "out")
+    assert (tmp_path / "out/purity.json").is_file()
+    cc.assign(table, polygons=tmp_path / "b.parquet", output=tmp_path / "out")
+    assert not (tmp_path / "out/purity.json").exists()
+
+
 def test_outlines_in_place_of_labels(table, tmp_path):
     boxes = [(1, shapely.box(1.5, 1, 4.5, 5)), (2, shapely.box(10, 10, 17.5, 15))]
     write_boundaries(tmp_path / "b.parquet", boxes)

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from ctc_metrics.scripts.validate import validate_sequence
 from disc_movies import budding_movie, crowd, division_movie, draw
+from refusals import follow
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
@@ -106,6 +107,27 @@ def test_unreadable_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mask000.tif").write_bytes(b"II*\0")
     with pytest.raises(InputError, match=r"mask000\.tif"):
         read_ctc(tmp_path).frame(0)
+
+
+def test_folders_of_other_programs_are_read(tmp_path: Path) -> None:
+    """Windows' byte-order mark and line ends, and suffixes in other letters."""
+    tifffile.imwrite(tmp_path / "mask000.TIF", np.zeros((4, 4), np.uint16))
+    tifffile.imwrite(tmp_path / "mask001.tiff", np.zeros((4, 4), np.uint16))
+    (tmp_path / "res_track.txt").write_bytes(b"\xef\xbb\xbf1 0 1 0\r\n")
+    movie = read_ctc(tmp_path)
+    assert list(movie.masks) == [0, 1]
+    assert movie.tracks.tolist() == [[1, 0, 1, 0]]
+
+
+def test_two_files_of_a_frame_are_refused(tmp_path: Path) -> None:
+    for name in ("mask000.tif", "mask0000.tif"):
+        tifffile.imwrite(tmp_path / name, np.zeros((4, 4), np.uint16))
+    (tmp_path / "res_track.txt").write_text("1 0 0 0\n")
+    follow(
+        lambda: read_ctc(tmp_path),
+        "to another folder",
+        lambda: (tmp_path / "mask0000.tif").unlink(),
+    )
 
 
 def run(labels: Path, out: Path, *options: str) -> int:
