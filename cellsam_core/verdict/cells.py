@@ -37,10 +37,11 @@ def cell_checks(results: Evidence, cells: pd.DataFrame | None) -> list[Check]:
         Table ``cells.parquet``, or None where the image was not segmented.
     """
     recorded = results.segmentation_parameters()
-    n_frames, shape = results.manifest.n_frames, results.manifest.shape_yx
+    manifest = results.manifest
+    n_frames, shape, size_um = manifest.n_frames, manifest.shape_yx, manifest.pixel_size_um
     return [
         Check("cells", "Cells found", "crops", tuple(found_measures(cells, n_frames))),
-        Check("size", "Cell size", "crops", tuple(size_measures(cells, recorded, shape))),
+        Check("size", "Cell size", "crops", tuple(size_measures(cells, recorded, shape, size_um))),
         Check("borders", "Borders and seams", "crops", border_measures(results, cells)),
     ]
 
@@ -71,9 +72,12 @@ def found_measures(cells: pd.DataFrame | None, n_frames: int) -> list[Measure]:
 
 
 def size_measures(
-    cells: pd.DataFrame | None, recorded: dict[str, Any], shape_yx: tuple[int, int]
+    cells: pd.DataFrame | None,
+    recorded: dict[str, Any],
+    shape_yx: tuple[int, int],
+    pixel_size_um: float | None,
 ) -> list[Measure]:
-    """Measure the diameter of the masks against the searched one and the field, and the spread."""
+    """Measure the diameter of the masks against the searched one, the field and those of cells."""
     if cells is None or cells.empty:
         return [Measure(limits.SIZE_FACTOR, None, NO_CELLS)]
     area = cells["area_px"].to_numpy(np.float64)
@@ -85,6 +89,8 @@ def size_measures(
         Measure(limits.FIELD, share, said),
         Measure(limits.DIAMETER, diameter, f"Median diameter {diameter:.1f} px."),
     ]
+    if pixel_size_um is not None:
+        measures.append(_size_um(diameter * pixel_size_um, pixel_size_um))
     if len(cells) < MIN_CELLS:
         return [*measures, Measure(limits.SIZE_SPREAD, None, TOO_FEW)]
     small, large = np.sqrt(np.percentile(area, [10, 90]))
@@ -98,6 +104,12 @@ def size_measures(
         said = f"The median diameter changes {change:.2f}-fold over the movie."
         measures.append(Measure(limits.SIZE_CHANGE, change, said))
     return measures
+
+
+def _size_um(diameter_um: float, pixel_size_um: float) -> Measure:
+    least, most = limits.CELL_UM
+    said = f"With pixels of {pixel_size_um:g} µm, the median diameter is {diameter_um:.3g} µm."
+    return Measure(limits.SIZE_UM, max(1.0, diameter_um / most, least / diameter_um), said)
 
 
 def _size_factor(diameter_px: float, searched_px: Any) -> Measure:

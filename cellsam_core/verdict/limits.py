@@ -128,6 +128,17 @@ DIAMETER = Limit(
     "They are too small to be drawn: specks of dust, or a magnification that is too low.",
     higher_is_better=True,
 )
+CELL_UM = (0.5, 100.0)
+"""Diameters that cells have, in micrometres: from small bacteria to large adherent cells."""
+SIZE_UM = Limit(
+    "size_um",
+    "Factor by which the median diameter is above 100 µm or below 0.5 µm; 1 between them",
+    "times",
+    1,
+    5,
+    "The pixel size may be wrong: it is that of the camera over the magnification.",
+    JUDGED,
+)
 SIZE_FACTOR = Limit(
     "size_factor",
     "Median diameter of the cells and diameter that they were searched with, the larger over the"

@@ -126,14 +126,14 @@ def test_no_cells_are_red():
 
 @pytest.mark.parametrize(("searched", "colour"), [(16, "green"), (64, "red"), (4, "red")])
 def test_a_diameter_that_is_wrong_by_4_is_red(searched, colour):
-    factor = size_measures(cells_table(), {"cell_diameter_px": searched}, (256, 256))[0]
+    factor = size_measures(cells_table(), {"cell_diameter_px": searched}, (256, 256), None)[0]
     assert factor.colour == colour
 
 
 def test_light_that_fills_the_field_and_specks_are_no_cells():
-    found = {m.limit.name: m for m in size_measures(cells_table(area=60_000), {}, (256, 256))}
+    found = {m.limit.name: m for m in size_measures(cells_table(area=60_000), {}, (256, 256), None)}
     assert found["size_in_field"].colour == "red"
-    found = {m.limit.name: m for m in size_measures(cells_table(area=24), {}, (256, 256))}
+    found = {m.limit.name: m for m in size_measures(cells_table(area=24), {}, (256, 256), None)}
     assert found["diameter"].colour == "red"
 
 
@@ -161,6 +161,18 @@ def objects_of(n_tracks: int, probability: float = 0.999) -> pd.DataFrame:
             "link_probability": np.where(frame > 0, probability, np.nan),
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("pixel_size_um", "colour"),
+    [(None, None), (0.325, "green"), (6.5, "amber"), (65, "red"), (0.001, "red")],
+)
+def test_cells_of_a_size_that_no_cell_has_are_told(pixel_size_um, colour):
+    found = size_measures(cells_table(area=1000), {}, (256, 256), pixel_size_um)
+    of_size = {m.limit.name: m for m in found}.get("size_um")
+    assert (of_size and of_size.colour) == colour
+    if colour == "amber":
+        assert of_size.detail == "With pixels of 6.5 µm, the median diameter is 230 µm."
 
 
 def test_tracks_in_pieces_are_red():
