@@ -139,6 +139,13 @@ def _by_name(tables: Sequence[AnnData]) -> dict[str, AnnData]:
     """Name tables by what stands before the numbers of their cells."""
     named: dict[str, AnnData] = {}
     for number, table in enumerate(tables, start=1):
+        if not hasattr(table, "obs_names"):
+            raise InputError(
+                "samples",
+                found=f"an object of type {type(table).__name__} in a list",
+                expected="tables of `cellsam_core.assign` in a list, or paths with names",
+                remedy="give each sample its name, as {name: path}",
+            )
         name = table.obs_names[0].rpartition("_")[0] if table.n_obs else f"sample {number}"
         if name in named:
             raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from cellsam_core.segmentation.tiles import Tile, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -48,6 +48,13 @@ def open_frames(frames: str | Path | OmeZarr | Frames) -> OmeZarr | Frames:
     """
     if isinstance(frames, Frames):
         return frames
+    if not isinstance(frames, str | Path | omezarr.OmeZarr):
+        raise InputError(
+            "frames",
+            found=f"an object of type {type(frames).__name__}",
+            expected="what `cellsam_core.preprocess` returned, or the path of a frames.zarr",
+            remedy="give an array to `cellsam_core.preprocess` first",
+        )
     opened = frames if isinstance(frames, omezarr.OmeZarr) else omezarr.open_(frames)
     n_channels = opened.array.shape[opened.axes.index("c")] if "c" in opened.axes else None
     if len(opened.channels) != n_channels or not set(opened.channels) <= set(ROLES):

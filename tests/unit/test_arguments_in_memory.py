@@ -307,3 +307,25 @@ def test_tables_that_contradict_the_masks_are_not_scored() -> None:
             words,
             then=lambda table=right: cc.evaluate_tracking((movie.labels, table), truth),
         )
+
+
+def test_samples_in_a_list_of_paths_need_names(tmp_path: Path) -> None:
+    table, labels = tissue()
+    paths = [tmp_path / name / "cells.h5ad" for name in "ab"]
+    for path in paths:
+        cc.assign(table, labels, pixel_size_um=1.0, output=path.parent)
+    follow(
+        lambda: cc.compare_samples(paths),  # type: ignore[arg-type]
+        "its name",
+        then=lambda: cc.compare_samples(dict(zip("ab", paths, strict=True))),
+    )
+
+
+def test_frames_in_memory_are_those_of_preprocess() -> None:
+    movie = np.random.default_rng(0).poisson(50, (2, 1, 48, 48)).astype(np.uint16)
+    model = cc.load_model("tiny")
+    follow(
+        lambda: cc.segment_frames(movie, model),  # type: ignore[arg-type]
+        "preprocess",
+        then=lambda: cc.segment_frames(cc.preprocess(movie, channels=["nuclear"]), model),
+    )
