@@ -224,6 +224,17 @@ WRONG_DIVISIONS = Limit(
     "Look at the divisions before you use lineages.",
     kinds=MOVIE,
 )
+DOUBLING = Limit(
+    "doubling_time",
+    "Time in which the cells double, by the rate of divisions and the frame interval",
+    "h",
+    0.15,
+    0.05,
+    "No cell is so fast: the frame interval may be wrong, or most divisions are.",
+    JUDGED,
+    higher_is_better=True,
+    kinds=MOVIE,
+)
 VALID_VALUES = Limit(
     "valid_values",
     "Share of valid values of the ratio, of whole cells",

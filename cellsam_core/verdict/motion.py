@@ -80,10 +80,14 @@ def area_change(objects: pd.DataFrame | None) -> Measure:
     return Measure(limits.CHANGE, change, f"A cell's area changes by {change:.1f} % a frame.")
 
 
-def link_check(objects: pd.DataFrame | None, divisions: pd.DataFrame | None) -> Check:
-    """Judge how many links and divisions are in doubt."""
-    measures = (doubtful_links(objects), doubtful_divisions(divisions))
-    return Check("links", "Links and divisions", "what-to-check", measures)
+def link_check(
+    objects: pd.DataFrame | None, divisions: pd.DataFrame | None, frame_interval_s: float | None
+) -> Check:
+    """Judge how many links and divisions are in doubt, and whether cells divide too often."""
+    measures = [doubtful_links(objects), doubtful_divisions(divisions)]
+    if frame_interval_s is not None and objects is not None and divisions is not None:
+        measures += doubling_time(len(objects), len(divisions), frame_interval_s)
+    return Check("links", "Links and divisions", "what-to-check", tuple(measures))
 
 
 def doubtful_links(objects: pd.DataFrame | None) -> Measure:
@@ -109,6 +113,19 @@ def doubtful_divisions(divisions: pd.DataFrame | None) -> Measure:
         few = f"{said} They are too few to judge."
         return Measure(limits.WRONG_DIVISIONS, None, few)
     return Measure(limits.WRONG_DIVISIONS, 100 * n / len(divisions), said)
+
+
+def doubling_time(n_masks: int, n_divisions: int, frame_interval_s: float) -> list[Measure]:
+    """Measure the time in which cells double; nothing with too few divisions."""
+    if n_divisions < limits.MIN_DIVISIONS:
+        return []
+    hours = n_masks * frame_interval_s / 3600
+    doubling_h = float(np.log(2) * hours / n_divisions)
+    said = (
+        f"{n_divisions} divisions in {hours:.3g} hours of all cells together, at"
+        f" {frame_interval_s:g} s a frame: cells double in {doubling_h:.2g} h."
+    )
+    return [Measure(limits.DOUBLING, doubling_h, said)]
 
 
 def drift_check(drift: pd.DataFrame | None, diameter_px: float | None) -> Check:

@@ -72,7 +72,7 @@ def movie_checks(
         traces = traces[traces["compartment"] == "cell"]
     checks = [
         track_check(objects, tracks, results.manifest.n_frames),
-        link_check(objects, divisions),
+        link_check(objects, divisions, results.manifest.frame_interval_s),
         trace_check(traces, ratio),
         drift_check(results.table("3_tracks/drift.csv"), diameter_px),
     ]

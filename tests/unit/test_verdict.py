@@ -26,6 +26,7 @@ from cellsam_core.verdict.motion import (
     doubtful_links,
     interruptions,
     largest_step,
+    link_check,
     valid_values,
 )
 from cellsam_core.verdict.registration import BINS_PER_DIAMETER, register
@@ -161,6 +162,19 @@ def objects_of(n_tracks: int, probability: float = 0.999) -> pd.DataFrame:
             "link_probability": np.where(frame > 0, probability, np.nan),
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "colour"), [(None, None), (300, "green"), (60, "amber"), (0.3, "red")]
+)
+def test_cells_that_double_within_minutes_are_told(interval_s, colour):
+    objects = pd.DataFrame({"link_probability": np.ones(400)})
+    divisions = pd.DataFrame({"status": ["clear"] * 40})
+    found = {m.limit.name: m for m in link_check(objects, divisions, interval_s).measures}
+    assert (found["doubling_time"].colour if interval_s else None) == colour
+    assert ("doubling_time" in found) == (interval_s is not None)
+    few = link_check(objects, divisions[:4], interval_s)
+    assert "doubling_time" not in {m.limit.name for m in few.measures}
 
 
 @pytest.mark.parametrize(
