@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -48,6 +49,18 @@ class InputError(ValueError):
         said = str(error).removesuffix(f"; {error.remedy}.")
         ValueError.__init__(made, f"{said}; {remedy}.")
         return made
+
+
+def shortened(names: Sequence[str], n_shown: int = 1) -> str:
+    """List the first of some names, and count the others.
+
+    Examples
+    --------
+    >>> shortened(["a.tif", "b.tif", "c.tif"])
+    'a.tif and 2 more'
+    """
+    more = f" and {len(names) - n_shown} more" if len(names) > n_shown else ""
+    return f"{', '.join(names[:n_shown])}{more}"
 
 
 def first_line(error: BaseException) -> str:

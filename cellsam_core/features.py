@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from cellsam_core.errors import shortened
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -110,21 +112,16 @@ def doubtful(names: Iterable[str]) -> list[str]:
     told = []
     if like_controls:
         told.append(
-            f"Counted as genes, though named like controls: {_listed(like_controls)}. If they are"
-            " controls, rename them to Blank-1, Blank-2 and so on, or add a column feature_type"
-            " that says gene or blank."
+            "Counted as genes, though named like controls:"
+            f" {shortened(like_controls, MAX_LISTED)}. If they are controls, rename them"
+            " to Blank-1, Blank-2 and so on, or add a column feature_type that says gene or blank."
         )
     if like_dates:
         told.append(
-            f"Named as a spreadsheet changes MARCH1, SEPT2 or a formula: {_listed(like_dates)}."
-            " If these are no genes, correct the table."
+            "Named as a spreadsheet changes MARCH1, SEPT2 or a formula:"
+            f" {shortened(like_dates, MAX_LISTED)}. If these are no genes, correct the table."
         )
     return told
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return f"{', '.join(names[:MAX_LISTED])}{more}"
 
 
 def normalise_type(feature_type: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cellsam_core.files.suffixes import ARRAY_FILES, RASTER_SUFFIXES, STORE_FILES, TIFF_SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable
 
 IMAGE_SUFFIXES = TIFF_SUFFIXES + RASTER_SUFFIXES
 LABEL_NAME = re.compile(
@@ -162,12 +162,6 @@ def _below(folder: Path, depth: int) -> list[Path]:
         (folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs")
     )
     return [] if is_store else find_images(folder, depth)
-
-
-def shortened(names: Sequence[str], n_shown: int = 1) -> str:
-    """List the first of some names, and count the others: ``a.tif and 3 other(s)``."""
-    more = f" and {len(names) - n_shown} other(s)" if len(names) > n_shown else ""
-    return f"{', '.join(names[:n_shown])}{more}"
 
 
 def split_copies(images: list[Path]) -> tuple[list[Path], list[Path]]:

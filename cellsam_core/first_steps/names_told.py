@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cellsam_core.errors import InputError
-from cellsam_core.files.filenames import is_label, list_images, shortened
+from cellsam_core.errors import InputError, shortened
+from cellsam_core.files.filenames import is_label, list_images
 from cellsam_core.files.names.parts import guess_pattern, parse_names
 from cellsam_core.files.names.roles import KEYS
 from cellsam_core.labels.source import open_labels

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellsam_core.config.schema import SECTIONS
 from cellsam_core.decoding.options import DecodeOptions
-from cellsam_core.errors import InputError
-from cellsam_core.files.filenames import shortened
+from cellsam_core.errors import InputError, shortened
 from cellsam_core.first_steps.check import duration, size
 from cellsam_core.first_steps.config_files import OWN, read_config
 from cellsam_core.first_steps.crops import Crop, choose_crops, read_regions

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from cellsam_core.errors import shortened
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -131,8 +133,7 @@ class SplitNotes:
             f"{label} ({_ranges(frames)})" if has_frames else str(label)
             for label, frames in sorted(self._frames.items())
         ]
-        more = len(names) - MOST_NAMED
-        shown = ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        shown = shortened(names, MOST_NAMED)
         return f"label {shown} is" if len(names) == 1 else f"labels {shown} are"
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cellsam_core.errors import InputError
+from cellsam_core.errors import InputError, shortened
 from cellsam_core.files.filenames import (
     find_images,
     is_image,
@@ -18,7 +18,6 @@ from cellsam_core.files.filenames import (
     list_images,
     list_stores,
     natural_key,
-    shortened,
     split_copies,
     split_overlays,
 )

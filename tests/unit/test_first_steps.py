@@ -127,7 +127,7 @@ def test_label_images_beside_the_images_are_named(tmp_path: Path):
         labels[5:15, 5:15] = 1
         tifffile.imwrite(folder / f"GFP_t{frame}_mask1.tif", labels)
     (proposal,) = cc.propose_sheet([folder])
-    told = "masks: 3 label image(s) beside the images are not read: GFP_t0_mask1.tif and 2 other(s)"
+    told = "masks: 3 label image(s) beside the images are not read: GFP_t0_mask1.tif and 2 more"
     use = "; to use them, write the same folder as in `path` into the column `masks`"
     assert told + use in proposal.found
     with_masks = replace(proposal, row=proposal.row | {"masks": str(folder)})
@@ -157,7 +157,7 @@ def test_the_preview_that_init_names_is_there(tmp_path: Path, capsys: pytest.Cap
     assert main(["init", str(tmp_path / "exp"), "-o", str(project)]) == 0
     (line,) = re.findall(r"cellsam-core (preview .*)", capsys.readouterr().out)
     assert main(line.split()) == 0
-    with pytest.raises(InputError, match=r"exp-Pos5 and 3 other\(s\), or a path"):
+    with pytest.raises(InputError, match=r"exp-Pos5 and 3 more, or a path"):
         cc.preview("exp", folder=project)
 
 

@@ -80,7 +80,7 @@ def test_images_of_a_region_that_are_not_read_are_named(tmp_path):
     found = inspect(folder)
     assert found.channels == ["Cellbound1", "PolyT"]
     assert found.warnings[-1] == (
-        "Not read: images/Nuclei_z0.tif and 6 other(s), because stains are named"
+        "Not read: images/Nuclei_z0.tif and 6 more, because stains are named"
         " mosaic_<stain>_z<plane>.tif."
     )
 

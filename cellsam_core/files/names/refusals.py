@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from cellsam_core.errors import InputError
+from cellsam_core.errors import InputError, shortened
 from cellsam_core.files.conditions import conditions_of
-from cellsam_core.files.filenames import shortened
 from cellsam_core.files.names.pattern import compile_pattern, first_guess
 from cellsam_core.files.names.roles import Role, find_roles
 from cellsam_core.files.names.tokens import Column, align

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cellsam_core.errors import InputError
-from cellsam_core.files.filenames import shortened
+from cellsam_core.errors import InputError, shortened
 from cellsam_core.files.image_stack import RGB, Stack
 from cellsam_core.samples.sources import DIFFERENCE
 from cellsam_core.samples.vendors.contract import Stains
