@@ -6,11 +6,12 @@ import logging
 import re
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from cellsam_core.decoding.codebook import Codebook, from_pseudocolours
+from cellsam_core.decoding.sheets import separator_of
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import read_table, table_errors
 
@@ -66,10 +67,8 @@ def read_codebook(path: str | Path) -> Codebook:
 
 
 def _read_new(path: Path) -> pd.DataFrame:
-    with table_errors(path), path.open(encoding="utf-8-sig") as file:
-        header = file.readline()
-    separator = next((s for s in (",", ";", "\t") if s in header), ",")
-    return read_table(path, dtype=str, keep_default_na=False, sep=separator, skip_blank_lines=False)
+    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skip_blank_lines": False}
+    return read_table(path, sep=separator_of(path), **options)
 
 
 def _split_barcodes(path: Path, words: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:

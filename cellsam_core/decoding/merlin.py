@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from cellsam_core.decoding.codebook_table import read_codebook
 from cellsam_core.decoding.experiment import RawExperiment, RawField
 from cellsam_core.decoding.raw_images import header_of, list_raw_images, plane_of
+from cellsam_core.decoding.sheets import as_number, as_whole, read_sheet
 from cellsam_core.errors import InputError
-from cellsam_core.files.tables import read_table, table_errors
+from cellsam_core.files.tables import table_errors
 from cellsam_core.samples.raw_rounds import ORGANIZATION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from cellsam_core.files.plane import Plane
 
@@ -26,6 +28,7 @@ COLUMNS = (
     *("channelName", "readoutName", "imageType", "imageRegExp", "imagingRound", "frame"),
     *("fiducialImageType", "fiducialImagingRound", "fiducialFrame"),
 )
+NUMBER = re.compile(r"-?\d+\.?\d*|-?\.\d+")
 # Image type, field and imaging round -> file.
 Files = dict[tuple[str, int, int], Path]
 
@@ -39,7 +42,7 @@ def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
         A table or an image is missing, or the tables do not fit together.
     """
     path = _one_table(folder, ORGANIZATION, "data organization")
-    rows = read_table(path, COLUMNS, dtype=str, keep_default_na=False)
+    rows = read_sheet(path, COLUMNS)
     codebook = read_codebook(_one_table(folder, re.compile("codebook", re.I), "codebook"))
     channels = [_channel(path, row) for _, row in rows.iterrows()]
     # A bit is named by its readout, as in MERlin; a channel may have the name of another bit.
@@ -62,6 +65,7 @@ def open_merlin(folder: Path, pixel_size_um: float | None) -> RawExperiment:
             expected="as many frames for each bit",
             remedy="correct the column frame",
         )
+    _refuse_other_heights(path, bits)
     stains = {c["name"]: c for c in channels if c not in bits}
     files = _image_files(folder, path, rows)
     names = sorted({fov for _, fov, _ in files})
@@ -134,20 +138,24 @@ def _one_table(folder: Path, pattern: re.Pattern[str], what: str) -> Path:
 
 def _channel(path: Path, row: pd.Series[str]) -> dict[str, Any]:
     try:
-        frames = [int(float(n)) for n in re.findall(r"[\d.]+", row["frame"])]
-        fiducials = [int(float(n)) for n in re.findall(r"[\d.]+", row["fiducialFrame"])]
-        if not frames:
-            raise ValueError("no frame")
+        frames = _frames(row["frame"])
+        heights = [as_number(n) for n in NUMBER.findall(row.get("zPos", ""))]
+        if len(heights) == len(frames):
+            # The stage may scan up in one round and down in the next one.
+            order = np.argsort(heights, kind="stable")
+            frames, heights = [frames[i] for i in order], sorted(heights)
+        kind, round_ = row["fiducialImageType"], as_whole(row["fiducialImagingRound"])
         return {
             "name": row["channelName"],
             "readout": row["readoutName"],
             "type": row["imageType"],
-            "round": int(row["imagingRound"]),
-            "colour": str(row.get("color", "")).strip(),
+            "round": as_whole(row["imagingRound"]),
+            "colour": row.get("color", ""),
             "frames": frames,
-            "fiducial": (row["fiducialImageType"], int(row["fiducialImagingRound"]), fiducials[0]),
+            "heights": heights if len(heights) == len(frames) else [],
+            "fiducial": (kind, round_, _frames(row["fiducialFrame"])[0]),
         }
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         raise InputError(
             path,
             found=f"a row of {row['channelName']!r} that can't be read ({error})",
@@ -156,21 +164,51 @@ def _channel(path: Path, row: pd.Series[str]) -> dict[str, Any]:
         ) from error
 
 
+def _frames(text: str) -> list[int]:
+    frames = [as_whole(number) for number in NUMBER.findall(text)]
+    if not frames or min(frames) < 0:
+        raise ValueError(f"the frame {text!r}")
+    return frames
+
+
+def _refuse_other_heights(path: Path, bits: list[dict[str, Any]]) -> None:
+    """Refuse bits whose planes lie at other heights than those of the first bit."""
+    for c in bits:
+        first, other = bits[0]["heights"], c["heights"]
+        if len(first) < 2 or not other:
+            continue
+        if np.abs(np.subtract(first, other)).max() > np.diff(first).min() / 2:
+            words = (
+                f"{b['readout']} at zPos {', '.join(f'{z:g}' for z in b['heights'])}"
+                for b in (bits[0], c)
+            )
+            raise InputError(
+                path,
+                found=" and ".join(words),
+                expected="z planes at the same heights for each bit",
+                remedy="correct the columns frame and zPos, with frames that all bits have",
+            )
+
+
 def _image_files(folder: Path, path: Path, rows: pd.DataFrame) -> Files:
     """Find files by the groups imageType, fov and imagingRound of the rows' own expressions."""
-    files: Files = {}
     images = list_raw_images(folder)
-    columns = [name for name in ("imageRegExp", "fiducialRegExp") if name in rows]
-    for expression in pd.unique(rows[columns].to_numpy().ravel()):
+    found: dict[tuple[str, int, int], dict[Path, bool]] = {}
+    for expression, types in _types_of_expression(rows).items():
         try:
             pattern = re.compile(expression)
             for image in images:
-                if match := pattern.match(image.name):
-                    groups = match.groupdict()
-                    # Images of a single round, such as stains, need not name it.
-                    round_ = int(groups.get("imagingRound") or -1)
-                    files.setdefault((groups["imageType"], int(groups["fov"]), round_), image)
-        except (re.error, KeyError, ValueError) as error:
+                match = pattern.match(image.name)
+                # An expression may fit images of other kinds: snapshots, or other rows' images.
+                if not match or match["imageType"] not in types:
+                    continue
+                # Images of a single round, such as stains, need not name it.
+                round_ = int(match.groupdict().get("imagingRound") or -1)
+                key = (match["imageType"], int(match["fov"]), round_)
+                is_whole = image.name[match.end() :].startswith(".")
+                files = found.setdefault(key, {})
+                files[image] = files.get(image, False) or match.end() == len(image.name) or is_whole
+        except (re.error, LookupError, ValueError) as error:
             raise InputError(
                 path,
                 found=f"the expression {expression!r} ({error})",
@@ -178,7 +216,32 @@ def _image_files(folder: Path, path: Path, rows: pd.DataFrame) -> Files:
                 "the last two of which match numbers",
                 remedy="correct imageRegExp and fiducialRegExp",
             ) from error
-    return files
+    return {key: _one_image(files) for key, files in found.items()}
+
+
+def _types_of_expression(rows: pd.DataFrame) -> dict[str, set[str]]:
+    types: dict[str, set[str]] = {}
+    for _, row in rows.iterrows():
+        types.setdefault(row["imageRegExp"], set()).update(
+            (row["imageType"], row["fiducialImageType"])
+        )
+        if row.get("fiducialRegExp"):
+            types.setdefault(row["fiducialRegExp"], set()).add(row["fiducialImageType"])
+    return types
+
+
+def _one_image(files: dict[Path, bool]) -> Path:
+    """Take the image of which the expression fits the whole name, if there is just one."""
+    whole = [image for image, is_whole in files.items() if is_whole] or list(files)
+    if len(whole) > 1:
+        raise InputError(
+            whole[1],
+            found=f"an image of the type, field and imaging round of {whole[0].name}",
+            expected="one image that imageRegExp fits for each of them",
+            remedy="move the image that is not to be read out of the folder, or complete"
+            " imageRegExp so that it fits one of them",
+        )
+    return whole[0]
 
 
 def _plane(files: Files, channel: dict[str, Any], fov: int, z: int) -> Plane:
@@ -216,13 +279,22 @@ def _positions(folder: Path, fields: list[int]) -> dict[int, tuple[float, float]
     if not found and len(fields) == 1:
         return {fields[0]: (0.0, 0.0)}
     path = found[0] if found else folder / "positions.csv"
-    table = read_table(path, header=None)
-    xy = table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-    if table.shape[1] < 2 or len(table) <= max(fields) or not np.isfinite(xy[:, :2]).all():
-        raise InputError(
-            path,
-            found=f"{len(table)} rows, or something else than numbers",
-            expected=f"x and y in um of fields 0 to {max(fields)}, without a header",
-            remedy="correct the table",
-        )
-    return {fov: (float(xy[fov, 0]), float(xy[fov, 1])) for fov in fields}
+    rows = read_sheet(path, header=None).to_numpy().tolist()
+    wanted = f"x and y in um of fields 0 to {max(fields)}, one row each, without a header"
+    if len(rows) <= max(fields):
+        raise _unlike_positions(path, f"{len(rows)} rows", wanted)
+    xy = []
+    for number, row in enumerate(rows, 1):
+        try:
+            xy.append((as_number(row[0]), as_number(row[1])))
+        except (ValueError, IndexError):
+            found_row = f"{', '.join(row)!r} in row {number}"
+            raise _unlike_positions(path, found_row, wanted) from None
+    if len(rows[0]) > 2 and len(rows) > 1 and set(np.diff([x for x, _ in xy])) == {1}:
+        found_row = f"{len(rows[0])} columns, of which the first counts the rows"
+        raise _unlike_positions(path, found_row, wanted)
+    return {fov: xy[fov] for fov in fields}
+
+
+def _unlike_positions(path: Path, found: str, expected: str) -> InputError:
+    return InputError(path, found=found, expected=expected, remedy="correct the table")

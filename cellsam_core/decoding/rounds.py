@@ -19,19 +19,22 @@ from __future__ import annotations
 
 import logging
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from cellsam_core.decoding.codebook_table import read_codebook
 from cellsam_core.decoding.experiment import RawExperiment, RawField
 from cellsam_core.decoding.raw_images import header_of, is_zarr, list_raw_images, plane_of
+from cellsam_core.decoding.sheets import as_number, as_whole, read_sheet
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import natural_key
-from cellsam_core.files.tables import read_table
+from cellsam_core.files.tables import refuse_repeated
 from cellsam_core.samples.raw_rounds import SHEET_NAME
 from cellsam_core.samples.vendors.stains import NOT_A_STAIN, split_z
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import pandas as pd
 
     from cellsam_core.files.plane import Plane
@@ -43,6 +46,7 @@ POSITIONS_NAME = "positions.csv"
 COLUMNS = ("kind", "name", "imaging_round", "file", "page")
 KINDS = ("bit", "fiducial", "stain")
 FIELD = "{field}"
+DARK = r"round_\d+=0"
 
 
 class SheetRow(NamedTuple):
@@ -88,6 +92,9 @@ def open_rounds(folder: Path, pixel_size_um: float | None) -> RawExperiment:
         for z in planes:
             if (name, z) not in bits:
                 raise _unclear(path, f"no bit {name!r} of plane {z}", "each bit of the codebook")
+    unused = sorted({name for name, _ in bits} - set(codebook.bit_names), key=natural_key)
+    if unused:
+        log.warning("%s: the codebook has no column for the bits %s", path, ", ".join(unused))
     first = [bits[name, planes[0]] for name in codebook.bit_names]
     unseen = {row.imaging_round for row in [*first, *stains.values()]} - set(fiducials)
     if unseen:
@@ -138,17 +145,16 @@ def _middle_planes(rows: list[SheetRow]) -> dict[str, SheetRow]:
 
 def _read_sheet(path: Path) -> tuple[list[SheetRow], float | None]:
     """Read and check the rows, and the pixel size if they say it."""
-    table = read_table(path, COLUMNS, dtype=str, keep_default_na=False)
+    table = read_sheet(path, COLUMNS)
     table = table.rename(columns={"color": "colour"})
     for column, default in (("z", "0"), ("colour", "")):
         if column not in table:
             table[column] = default
     for column in ("imaging_round", "page", "z"):
-        bad = table[~table[column].str.fullmatch(r"\d+")]
-        if len(bad):
-            found = f"{bad[column].iloc[0]!r} in column {column!r}, row {bad.index[0] + 1}"
-            raise _unclear(path, found, "a whole number from 0")
-        table[column] = table[column].astype(int)
+        table[column] = [_index(path, column, *row) for row in table[column].items()]
+    table["kind"] = table["kind"].str.lower()
+    # As paths of this system, which `Path` makes of them, too.
+    table["file"] = [PurePosixPath(file.replace("\\", "/")).as_posix() for file in table["file"]]
     bad = table[~table["kind"].isin(KINDS)]
     if len(bad):
         found = f"the kind {bad['kind'].iloc[0]!r} in row {bad.index[0] + 1}"
@@ -169,17 +175,36 @@ def _read_sheet(path: Path) -> tuple[list[SheetRow], float | None]:
             raise _unclear(path, found, "another name")
     if not (table["kind"] == "bit").any():
         raise _unclear(path, "no row of kind bit", "one for each bit")
+    dark = table[(table["kind"] == "bit") & table["name"].str.fullmatch(DARK)]
+    if len(dark):
+        found = f"the bit {dark['name'].iloc[0]!r}, and 0 means dark in a column of pseudocolours"
+        raise _unclear(path, found, "pseudocolours from 1, here and in the codebook")
     columns = zip(*(table[name].tolist() for name in SheetRow._fields), strict=True)
     return [SheetRow(*values) for values in columns], _said_size(path, table)
+
+
+def _index(path: Path, column: str, row: Hashable, text: str) -> int:
+    try:
+        number = as_whole(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        found = f"{text!r} in column {column!r}, row {int(str(row)) + 1}"
+        raise _unclear(path, found, "a whole number from 0")
+    return number
 
 
 def _said_size(path: Path, rows: pd.DataFrame) -> float | None:
     said = rows["pixel_size_um"].unique().tolist() if "pixel_size_um" in rows else [""]
     if said == [""]:
         return None
-    if len(said) > 1 or not re.fullmatch(r"\d*\.?\d+", said[0]) or float(said[0]) == 0:
+    try:
+        sizes = [as_number(text) for text in said]
+    except ValueError:
+        sizes = []
+    if len(sizes) != 1 or sizes[0] <= 0:
         raise _unclear(path, f"{', '.join(said[:3])} as pixel_size_um", "one size above 0")
-    return float(said[0])
+    return sizes[0]
 
 
 def _field_names(folder: Path, patterns: list[str]) -> list[str]:
@@ -214,17 +239,23 @@ def _positions(folder: Path, names: list[str]) -> dict[str, tuple[float, float]]
     path = folder / POSITIONS_NAME
     if len(names) == 1 and not path.is_file():
         return {names[0]: (0.0, 0.0)}
-    table = read_table(
-        path, ("field", "x_um", "y_um"), dtype={"field": str, "x_um": float, "y_um": float}
-    )
-    found = {
-        str(name): (float(x), float(y))
-        for name, x, y in zip(table["field"], table["x_um"], table["y_um"], strict=True)
-        if x == x and y == y
-    }
+    table = read_sheet(path, ("field", "x_um", "y_um"))
+    refuse_repeated(path, table["field"], "field", "leave the row of the images in the table")
+    found = {}
+    for name, *xy in zip(table["field"], table["x_um"], table["y_um"], strict=True):
+        if not any(xy):
+            continue
+        try:
+            x, y = map(as_number, xy)
+        except ValueError:
+            said = f"{', '.join(xy)!r} as the place of field {name!r}"
+            raise _unclear(path, said, "numbers in x_um and y_um") from None
+        found[str(name)] = (x, y)
     missing = [name for name in names if name not in found]
     if missing:
-        raise _unclear(path, f"no position of field {missing[0]!r}", "x_um and y_um of each field")
+        others = ", ".join(map(repr, list(found)[:3]))
+        said = f"no position of field {missing[0]!r}, and {len(found)} others ({others} ...)"
+        raise _unclear(path, said, "x_um and y_um of each field, named as in the files")
     absent = sorted(set(found) - set(names), key=natural_key)
     if absent:
         log.warning("%s: no images of the fields %s", path, ", ".join(absent))

@@ -146,7 +146,7 @@ def edit(path: Path, old: str, new: str) -> None:
         ("merfish", "dataorganization.csv", "(?P<imageType>", "(?P<imageType>(", "imageRegExp"),
         ("merfish", "microscope.json", "microns_per_pixel", "other", "no pixel size"),
         ("merfish", "dataorganization.csv", "bit3,bit3,1,0,", "bit3,bit3,1,[0 1],", "2 z planes"),
-        ("merfish", "positions.csv", "1", "x", "something else than numbers"),
+        ("merfish", "positions.csv", "1", "x", "'x20.000000, -45.000000' in row 1"),
         ("merfish", "microscope.json", "{", "", "no table that can be read"),
         ("seqfish", "codebook.csv", "round_4", "round_5", "no bit 'round_5="),
         ("seqfish", "rounds.csv", "fiducial,,3,", "fiducial,,99,", "no fiducial of imaging round"),
