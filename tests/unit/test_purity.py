@@ -14,7 +14,9 @@ from skimage.segmentation import expand_labels
 import cellsam_core as cc
 from cellsam_core.assignment.inputs import place
 from cellsam_core.assignment.options import AssignInputOptions
+from cellsam_core.assignment.purity import molecules as molecules_module
 from cellsam_core.assignment.purity import windows as windows_module
+from cellsam_core.assignment.purity.hashing import hashed, molecule_keys, occurrences, text_keys
 from cellsam_core.assignment.purity.lift import exclusivity_lift
 from cellsam_core.assignment.purity.masks import grown_um
 from cellsam_core.assignment.purity.molecules import choose_windows, read_molecules
@@ -100,7 +102,7 @@ def test_ambient_transcripts_in_cells_do_not_hide_the_neighbours() -> None:
     rings = purity_of(tissue).rings
     error = (rings["own_share"] - true_shares(tissue))[1:5]
     assert error.abs().max() < 0.04
-    assert (rings["neighbour_share"][2:5] > 0.02).all()
+    assert rings["neighbour_share"][2:5].mean() > 0.03
 
 
 def test_profiles_that_are_too_even_are_corrected() -> None:
@@ -180,6 +182,28 @@ def test_same_bytes_for_other_tiles_chunks_and_rows_in_pieces(
     windows = windows_of(source, tiles, cells)
     again = measure_purity(source, windows, cells, cc.PurityOptions())
     assert again.to_json("s", 1) == measured.to_json("s", 1)
+
+
+@pytest.mark.parametrize("limit", [6_000_000, 9_000], ids=["all", "thinned"])
+def test_same_bytes_for_rows_in_another_order(
+    leaky: LeakyTissue, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(molecules_module, "MAX_MOLECULES", limit)
+    # Molecules of one place and gene are there, too.
+    table = pd.concat([leaky.transcripts, leaky.transcripts.iloc[::50]], ignore_index=True)
+    found = [
+        cc.estimate_purity(rows, leaky.labels, pixel_size_um=leaky.pixel_size_um).to_json("s", 1)
+        for rows in (table, table.sample(frac=1, random_state=3))
+    ]
+    assert found[0] == found[1]
+
+
+def test_molecules_that_are_alike_are_drawn_one_by_one() -> None:
+    gene = text_keys(["Gad1", "Actb"])[np.r_[np.zeros(1000, int), np.ones(1000, int)]]
+    key = np.sort(molecule_keys(np.zeros(2000), np.full(2000, -0.0), gene))
+    assert len(np.unique(key)) == 2
+    half = hashed(key + occurrences(key).astype(np.uint64), 4) >> np.uint64(63)
+    assert 900 < half.sum() < 1100
 
 
 def test_windows_do_not_change_distances(leaky: LeakyTissue) -> None:

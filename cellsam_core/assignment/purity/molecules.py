@@ -1,4 +1,8 @@
-"""Transcripts of some windows, which hold enough cells, with their surroundings."""
+"""Transcripts of some windows, which hold enough cells, with their surroundings.
+
+Which of them are drawn follows from their places and genes: a table whose rows are in another
+order gives the same result.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,13 @@ import numpy as np
 import scipy.sparse
 
 from cellsam_core.assignment.counts import FeatureIndex, number_features
-from cellsam_core.assignment.purity.hashing import hashed, uniform
+from cellsam_core.assignment.purity.hashing import (
+    hashed,
+    molecule_keys,
+    occurrences,
+    text_keys,
+    uniform,
+)
 from cellsam_core.assignment.purity.vertical import MeanHeight
 from cellsam_core.features import BLANK, GENE
 from cellsam_core.labels.rows import rows_of
@@ -134,11 +144,8 @@ def read_molecules(
     collected = _Collected(FeatureIndex(read_panel([*panel, *source.panel])), windows, kept)
     is_chosen = np.zeros(n_windows + 1, dtype=bool)  # the last is for places outside, number -1
     is_chosen[chosen] = True
-    n_done = 0
     for batch in iter_transcripts(source):
-        row = np.arange(n_done, n_done + batch.num_rows)
-        n_done += batch.num_rows
-        collected.add(source.path, batch, row, is_chosen)
+        collected.add(source.path, batch, is_chosen)
     return collected.finish(windows.areas_um2(chosen))
 
 
@@ -147,15 +154,14 @@ class _Collected:
 
     def __init__(self, index: FeatureIndex, windows: Windows, kept: float) -> None:
         self._index, self._windows, self._kept = index, windows, kept
-        types = (np.int32, np.uint8, np.uint32, np.uint32, np.bool_, np.int32)
+        types = (np.int32, np.uint8, np.uint32, np.uint32, np.uint64, np.int32)
         nothing = tuple(np.empty(0, dtype=each) for each in types)
         self._parts: list[tuple[npt.NDArray[Any], ...]] = [nothing]  # a table may have no rows
+        self._text_keys = np.empty(0, dtype=np.uint64)
         self._far, self._clear, self._blank = np.zeros((3, 0), dtype=np.int64)
         self._height = MeanHeight(windows.shape_yx, windows.zones.size_um / windows.zones.stride)
 
-    def add(
-        self, path: str | Path, batch: pa.RecordBatch, row: Numbers, is_chosen: npt.NDArray[Any]
-    ) -> None:
+    def add(self, path: str | Path, batch: pa.RecordBatch, is_chosen: npt.NDArray[Any]) -> None:
         """Take in the next rows of the table."""
         feature = number_features(path, self._index, batch)
         x, y = (batch[name].to_numpy() for name in ("x_px", "y_px"))
@@ -164,8 +170,12 @@ class _Collected:
             self._height.add(x, y, z.to_numpy())
         number = self._windows.number(x, y)
         at = np.flatnonzero(is_chosen[number])
+        names = self._index.names
+        self._text_keys = np.append(self._text_keys, text_keys(names[len(self._text_keys) :]))
+        key = molecule_keys(x[at], y[at], self._text_keys[feature[at]])
         if self._kept < 1:
-            at = at[uniform(row[at], 3) < self._kept]
+            is_kept = uniform(key, 3) < self._kept
+            at, key = at[is_kept], key[is_kept]
         found, feature = self._windows.find(x[at], y[at]), feature[at]
         zones, kinds = self._windows.zones, np.array(self._index.types)
         is_gene = (kinds == GENE)[feature]
@@ -174,21 +184,29 @@ class _Collected:
         self._clear = _added(self._clear, feature[is_gene & (found.zone == zones.clear)])
         self._blank = _added(self._blank, feature[is_blank])
         near = is_gene & (found.zone < zones.far)
-        half = (hashed(row[at[near]], 4) >> np.uint64(63)).astype(bool)
         places = found.zone[near], found.nearest[near], found.second[near]
-        part = (feature[near].astype(np.int32), *places, half, number[at[near]].astype(np.int32))
+        part = (
+            feature[near].astype(np.int32),
+            *places,
+            key[near],
+            number[at[near]].astype(np.int32),
+        )
         self._parts.append(part)
 
     def finish(self, areas_um2: npt.NDArray[np.float64]) -> Molecules:
-        """Return the transcripts; genes are numbered by name, whatever the order of the table."""
+        """Return the transcripts; they and their genes are sorted, whatever the table's order."""
         names, kinds = self._index.names, self._index.types
         size = len(names)
         genes = sorted(name for name, kind in zip(names, kinds, strict=True) if kind == GENE)
         number = {name: i for i, name in enumerate(genes)}
         renumbered = np.array([number.get(name, -1) for name in names], dtype=np.int32)
-        gene, zone, nearest, second, half, window = (
+        gene, zone, nearest, second, key, window = (
             np.concatenate(each) for each in zip(*self._parts, strict=True)
         )
+        order = np.argsort(key)
+        key = key[order]
+        # Molecules of one place and gene are alike, and yet each is drawn on its own.
+        half = (hashed(key + occurrences(key).astype(np.uint64), 4) >> np.uint64(63)).astype(bool)
         far = np.zeros((2, len(genes)), dtype=np.int64)
         of_gene = renumbered >= 0
         for row, counts in zip(far, (self._far, self._clear), strict=True):
@@ -197,12 +215,12 @@ class _Collected:
         n_blanks = int(self._blank.sum()) / n_kinds if n_kinds else None
         return Molecules(
             genes,
-            renumbered[gene],
-            zone,
-            nearest,
-            second,
+            renumbered[gene[order]],
+            zone[order],
+            nearest[order],
+            second[order],
             half,
-            window,
+            window[order],
             far,
             n_blanks,
             self._kept,
