@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from dataclasses import MISSING, Field, dataclass, field, fields
 from types import NoneType, UnionType
 from typing import (
@@ -228,6 +229,83 @@ def describe(kind: Kind, limits: Limits) -> str:
         words = f"of {words}" if words.startswith("at ") else words
         parts.append(f"{TYPE_WORDS[name]} {words}".strip())
     return " or ".join(parts)
+
+
+def options_of(cls: type[T], value: T | None, name: str = "options") -> T:
+    """Return the options that a caller gave to a function; the defaults if there are none.
+
+    Parameters
+    ----------
+    cls
+        The options class.
+    value
+        What was given.
+    name
+        Name of the argument.
+
+    Raises
+    ------
+    InputError
+        Something else than these options was given, such as a dictionary.
+    """
+    if value is None:
+        return cls()
+    words = "..."
+    if isinstance(value, dict):
+        words = ", ".join(f"{key}={each!r}" for key, each in value.items())
+    refuse_other_type(value, cls, name, f"write `{name}={cls.__name__}({words})`")
+    return value
+
+
+def refuse_other_type(value: Any, cls: type | tuple[type, ...], name: str, remedy: str) -> None:
+    """Refuse an argument that is of none of some types, before anything is computed.
+
+    Parameters
+    ----------
+    value
+        What was given.
+    cls
+        The type, or several.
+    name
+        Name of the argument.
+    remedy
+        Action that the user can take.
+
+    Raises
+    ------
+    InputError
+        The argument is of another type.
+    """
+    if isinstance(value, cls):
+        return
+    is_text = isinstance(value, str)
+    types = [each.__name__ for each in (cls if isinstance(cls, tuple) else (cls,))]
+    raise InputError(
+        f"argument `{name}`",
+        found=f"the text {value!r}" if is_text else f"an object of type {type(value).__name__}",
+        expected=f"one of type {' or '.join(types)}",
+        remedy=remedy,
+    )
+
+
+def refuse_no_path(value: Any, name: str = "output") -> None:
+    """Refuse options, and whatever else is no path, where a folder or file may be named.
+
+    Parameters
+    ----------
+    value
+        What was given; None for nothing.
+    name
+        Name of the argument.
+
+    Raises
+    ------
+    InputError
+        The argument is no path.
+    """
+    if value is not None:
+        remedy = "name a path, and give options by their name, as `options=...`"
+        refuse_other_type(value, (str, os.PathLike), name, remedy)
 
 
 def json_schema(cls: type[Options], names: Collection[str] | None = None) -> dict[str, Any]:

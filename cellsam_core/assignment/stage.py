@@ -32,6 +32,7 @@ from cellsam_core.errors import InputError
 from cellsam_core.files.atomic import atomic_path
 from cellsam_core.files.kept import keep_inputs
 from cellsam_core.labels.image import as_label_image
+from cellsam_core.options import options_of
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.version import SCHEMA_VERSION
@@ -153,7 +154,9 @@ def assign(
     >>> adata.uns["quality"]["frac_assigned"]
     1.0
     """
-    options, inputs = options or AssignOptions(), inputs or AssignInputOptions()
+    options = options_of(AssignOptions, options)
+    inputs = options_of(AssignInputOptions, inputs, "inputs")
+    purity = options_of(PurityOptions, purity, "purity")
     InspectOptions(pixel_size_um=pixel_size_um)  # refuses one that is not positive
     manifest = manifest_of(transcripts)
     given = {"pixel_size_um": pixel_size_um, "cells": cells, "nuclei": nuclei, "images": images}
@@ -176,7 +179,7 @@ def assign(
     else:
         image = as_label_image(labels, "labels")
         source = place(transcripts, manifest, pixel_size_um, image, inputs)
-        pure = MaskPurity(source, image.tiles, purity or PurityOptions(), panel)
+        pure = MaskPurity(source, image.tiles, purity, panel)
         options = replace(options, expand_um=pure.grow(options.expand_um))
         owners = open_label_cells(
             image,
@@ -335,5 +338,5 @@ def export_spatialdata(
         masks=masks_folder(folder) / "masks.zarr",
         cells=folder / "3_cells",
         um_to_px=np.array(source.um_to_px),
-        expand_um=grown_um(folder, (options or AssignOptions()).expand_um),
+        expand_um=grown_um(folder, options_of(AssignOptions, options).expand_um),
     )

@@ -29,6 +29,7 @@ from cellsam_core.decoding.options import DecodeOptions
 from cellsam_core.decoding.spotiflow import open_spotiflow
 from cellsam_core.files.atomic import atomic_path, exclusive
 from cellsam_core.files.batch_names import share_of, sort_batches
+from cellsam_core.options import options_of
 from cellsam_core.samples.options import InspectOptions
 
 if TYPE_CHECKING:
@@ -109,9 +110,10 @@ def decode(
     >>> sorted(file.name for file in decoded.folder.glob("*.tif"))
     ['DAPI.tif', 'PolyT.tif']
     """
+    options = options_of(DecodeOptions, options)
     InspectOptions(pixel_size_um=pixel_size_um)  # refuses one that is not positive
     raw = open_raw(path, format, pixel_size_um)
-    return decode_experiment(path, raw, output, options or DecodeOptions())
+    return decode_experiment(path, raw, output, options)
 
 
 def decode_experiment(

@@ -15,6 +15,7 @@ from cellsam_core.exports.qupath import write_qupath
 from cellsam_core.exports.vpt import write_vpt
 from cellsam_core.exports.xenium_ranger import write_xenium_ranger
 from cellsam_core.files.atomic import atomic_path
+from cellsam_core.options import options_of, refuse_no_path
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,10 @@ def export(
     >>> paths["qupath"].name  # doctest: +SKIP
     'cortex.geojson'
     """
-    options, sample = options or ExportOptions(), Sample.load(results)
+    refuse_no_path(output)
+    options = options_of(ExportOptions, options)
+    assignment = options_of(AssignOptions, assignment, "assignment")
+    sample = Sample.load(results)
     names = options.names()
     possible = options.names(is_movie=sample.is_movie)
     if not names or names != possible:
@@ -71,7 +75,7 @@ def export(
             else "name the programs that you need, separated by commas",
         )
     folder = Path(output) if output is not None else sample.folder / "5_export"
-    expand_um = grown_um(sample.folder, (assignment or AssignOptions()).expand_um)
+    expand_um = grown_um(sample.folder, assignment.expand_um)
     made: dict[str, Path] = {}
     with atomic_path(folder) as temporary:
         temporary.mkdir()

@@ -20,6 +20,7 @@ from cellsam_core.given_masks.options import GivenMasksOptions
 from cellsam_core.given_masks.source import open_masks, refuse_other_size
 from cellsam_core.labels.source import open_labels
 from cellsam_core.labels.tiles import measure_cells
+from cellsam_core.options import options_of
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.segmentation.batches import create_masks, to_arrow
 from cellsam_core.segmentation.cell_table import DTYPES, with_places
@@ -92,6 +93,7 @@ def import_masks(
     >>> masks.n_frames, int(masks.frame(1).sum())
     (2, 400)
     """
+    options = options_of(GivenMasksOptions, options)
     found = manifest if isinstance(manifest, Manifest) else Manifest.load(manifest)
     folder = Path(output)
     write_masks(given, found, frames, folder / "masks.zarr", folder / "cells.parquet", options)

@@ -28,6 +28,7 @@ from cellsam_core.labels.source import open_labels
 from cellsam_core.nuclei.columns import CELLS, NUCLEI
 from cellsam_core.nuclei.options import PairOptions
 from cellsam_core.nuclei.pairs import Pairs, draw_pairs, pair
+from cellsam_core.options import options_of, refuse_no_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +93,8 @@ def pair_nuclei(
     >>> int(paired.max()), found["cell_id"].tolist(), table["nucleus_state"].tolist()
     (1, [1], ['one', 'none'])
     """
+    refuse_no_path(output)
+    options = options_of(PairOptions, options)
     cell_labels, nucleus_labels = _open(cells, "cells"), _open(nuclei, "nuclei")
     _refuse_other_shape(cell_labels, nucleus_labels)
     if output is None:

@@ -14,6 +14,7 @@ from cellsam_core.files.facts import write_facts
 from cellsam_core.files.kept import keep_inputs
 from cellsam_core.files.lazy import zarr
 from cellsam_core.files.pyramid import PyramidWriter
+from cellsam_core.options import options_of, refuse_no_path
 from cellsam_core.preprocessing import contrast
 from cellsam_core.preprocessing.channels import choose_roles, is_fused, name_stains
 from cellsam_core.preprocessing.frames import Frames
@@ -95,6 +96,8 @@ def preprocess(
     >>> frames.axes, frames.channels, frames.array.shape
     ('tcyx', ('nuclear',), (3, 1, 32, 48))
     """
+    refuse_no_path(output)
+    options = options_of(PreprocessOptions, options)
     contrast_options = options.for_weights(weights, preset)
     if isinstance(sample, str | Path):
         sample = Manifest.load(sample)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsam_core.errors import InputError
+from cellsam_core.options import options_of
 from cellsam_core.samples.options import InspectOptions, SampleOptions
 from cellsam_core.samples.sources import words, words_of_roles, words_of_unit
 
@@ -67,6 +68,7 @@ def inspect(
     (2, (32, 48), ['DAPI', 'YFP'])
     >>> folder.cleanup()
     """
+    options = options_of(InspectOptions, options)
     name = _name_of(path) if sample is None else sample
     SampleOptions(sample=name, assay=assay, path=str(path))
     read = _inspect_movie if assay == "movie" else _inspect_tissue

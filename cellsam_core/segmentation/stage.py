@@ -13,6 +13,7 @@ import pandas as pd
 from cellsam_core.errors import InputError
 from cellsam_core.labels.source import open_labels
 from cellsam_core.models import backend_of, is_published
+from cellsam_core.options import options_of, refuse_no_path, refuse_other_type
 from cellsam_core.preprocessing.stage import preprocess
 from cellsam_core.segmentation.batches import segment_batch, stitch
 from cellsam_core.segmentation.cell_table import cell_table
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from cellsam_core.segmentation.weights import WeightsInfo
 
 DEFAULTS = SegmentOptions()
+MODEL_IS_LOADED = 'load the model first, as `load_model("tiny")`'
 
 
 def load_model(
@@ -200,6 +202,8 @@ def segment(
     >>> labels.shape, len(cells)
     ((64, 96), 2)
     """
+    options = options_of(SegmentOptions, options)
+    refuse_other_type(model, Model, "model", MODEL_IS_LOADED)
     pixels = np.asarray(image)
     if pixels.ndim not in (2, 3):
         raise InputError(
@@ -310,6 +314,9 @@ def segment_frames(
     >>> labels.shape, cells["frame"].tolist()
     ((2, 64, 64), [0, 1])
     """
+    refuse_no_path(output)
+    options = options_of(SegmentOptions, options)
+    refuse_other_type(model, Model, "model", MODEL_IS_LOADED)
     opened = open_frames(frames)
     if output is None:
         labels, table = _segment_in_memory(opened, model, options)

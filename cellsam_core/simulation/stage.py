@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from cellsam_core.errors import InputError
+from cellsam_core.options import options_of, refuse_no_path
 from cellsam_core.simulation.folders import (
     MOVIE_PIXEL_SIZE_UM,
     SEQFISH_PIXEL_SIZE_UM,
@@ -296,7 +297,8 @@ def simulate_movie(
     >>> movie.labels.shape
     (2, 64, 64)
     """
-    movie = SimulatedMovie(SeedOptions(seed=seed).seed, options)
+    refuse_no_path(output)
+    movie = SimulatedMovie(SeedOptions(seed=seed).seed, options_of(MovieOptions, options))
     if output is not None:
         movie.write(output)
     return movie
@@ -345,6 +347,8 @@ def simulate_tissue(
     >>> list(tissue.transcripts.columns), len(tissue.transcripts)
     (['x_px', 'y_px', 'gene', 'z'], 200)
     """
+    refuse_no_path(output)
+    options = options_of(TissueOptions, options)
     if kind not in STAINS:
         raise InputError(
             "argument `kind`",
@@ -361,7 +365,10 @@ def simulate_tissue(
     pixel_size_um = SPATIAL_PIXEL_SIZE_UM if kind == "merfish" else SEQFISH_PIXEL_SIZE_UM
     # No molecule carries the codeword of a blank.
     drawn = keep_genes(drawn) if raw_rounds else drawn
-    rounds = RawRoundsOptions() if raw_rounds is True else raw_rounds or None
+    rounds = None
+    if raw_rounds:
+        given = None if raw_rounds is True else raw_rounds
+        rounds = options_of(RawRoundsOptions, given, "raw_rounds")
     tissue = SimulatedTissue(kind, rounds, pixel_size_um, drawn, rng)
     if output is not None:
         tissue.write(output)

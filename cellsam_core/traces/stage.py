@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.errors import InputError
 from cellsam_core.files.kept import keep_inputs
 from cellsam_core.labels.movie import open_label_movie
+from cellsam_core.options import options_of
 from cellsam_core.samples.movies import inspect_movie
 from cellsam_core.samples.options import InspectOptions
 from cellsam_core.samples.stage import split_channels
@@ -122,6 +123,7 @@ def trace(
     >>> traces.wide.loc[1].round(3).tolist()
     [1.0, 1.0, 1.5, 1.5]
     """
+    options = options_of(TraceOptions, options)
     movie = open_images(images, channels=channels, frame_interval_s=frame_interval_s)
     settings = resolve(options, movie, control, has_nuclei=nuclei is not None)
     masks = open_label_movie(labels)

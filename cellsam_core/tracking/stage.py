@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cellsam_core.corrections.table import checksum_of, refuse_changed
 from cellsam_core.errors import InputError
 from cellsam_core.labels.movie import open_label_movie
+from cellsam_core.options import options_of
 from cellsam_core.tracking.anchors import find_again, outcome_table
 from cellsam_core.tracking.corrections import Correction
 from cellsam_core.tracking.corrections_table import read_corrections
@@ -88,6 +89,7 @@ def track(
     >>> tracks.tracks[["track_id", "first_frame", "last_frame", "n_obs"]].to_numpy().tolist()
     [[1, 0, 2, 3], [2, 0, 2, 3]]
     """
+    options = options_of(TrackOptions, options)
     calibration = CalibrationOptions(pixel_size_um=pixel_size_um, frame_interval_s=frame_interval_s)
     table, read = None, ""
     if isinstance(corrections, str | Path):

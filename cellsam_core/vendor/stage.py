@@ -24,6 +24,7 @@ from cellsam_core.given_masks.source import open_masks
 from cellsam_core.labels.expand import expand
 from cellsam_core.labels.image import open_label_image
 from cellsam_core.labels.tiles import measure_cells
+from cellsam_core.options import options_of
 from cellsam_core.samples.affine import pixel_size_of
 from cellsam_core.samples.manifest import Manifest
 from cellsam_core.vendor.columns import MATCHED
@@ -120,7 +121,7 @@ def compare_vendor(
     >>> found.record["ours"]["capture"]  # doctest: +SKIP
     0.41
     """
-    folder, options = Path(results), options or GivenMasksOptions()
+    folder, options = Path(results), options_of(GivenMasksOptions, options)
     manifest, source = Manifest.load_tissue(folder / "0_manifest.json")
     path = theirs or vendor_cells(manifest)
     if path is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellsam_core.errors import InputError
+from cellsam_core.options import options_of
 from cellsam_core.viewer.options import ViewOptions
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ def view(
     from cellsam_core.viewer.teaching import Teaching
     from cellsam_core.viewer.trial import Trial
 
+    options = options_of(ViewOptions, options)
     if options.read_only and options.run_command:
         raise InputError(
             "options `read-only` and `run-command`",

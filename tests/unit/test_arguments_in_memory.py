@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from cellsam_core.errors import InputError
 from cellsam_core.evaluation.stage import TRACK_COLUMNS
 from cellsam_core.labels.tiles import LabelArray, measure_cells
 from cellsam_core.segmentation.given_boxes import boxes_of_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def cells_and_nuclei() -> tuple[np.ndarray, np.ndarray]:
@@ -328,4 +332,57 @@ def test_frames_in_memory_are_those_of_preprocess() -> None:
         lambda: cc.segment_frames(movie, model),  # type: ignore[arg-type]
         "preprocess",
         then=lambda: cc.segment_frames(cc.preprocess(movie, channels=["nuclear"]), model),
+    )
+
+
+def test_options_are_of_their_class_and_models_are_loaded(tmp_path: Path) -> None:
+    movie = cc.simulate_movie(seed=1, options=cc.MovieOptions(frames=2, size_px=64, cells=2))
+    wrong: dict[str, Callable[[], Any]] = {
+        "TrackOptions(division='mitosis')": lambda: cc.track(movie.labels, {"division": "mitosis"}),
+        "TraceOptions(ratio=": lambda: cc.trace(
+            movie.images, movie.labels, cc.track(movie.labels), {"ratio": "A/B"}
+        ),
+        "AssignOptions(": lambda: cc.assign(*tissue(), {"expand_um": 2}, pixel_size_um=1.0),
+        "PurityOptions(": lambda: cc.estimate_purity(*tissue(), {}, pixel_size_um=1.0),
+        "InspectOptions(": lambda: cc.inspect(tmp_path, assay="movie", options={"fov": 1}),
+        "MovieOptions(cells=3)": lambda: cc.simulate_movie(options={"cells": 3}),
+        "TissueOptions(cells=3)": lambda: cc.simulate_tissue(options={"cells": 3}),
+        "RawRoundsOptions(": lambda: cc.simulate_tissue(raw_rounds={"bits": 3}),
+        "ExportOptions(": lambda: cc.export(tmp_path, options={"programs": "imagej"}),
+        "DecodeOptions(": lambda: cc.decode(tmp_path, tmp_path / "out", {"radius": 2}),
+        "PairOptions(": lambda: cc.pair_nuclei(movie.labels, movie.labels, options={"a": 1}),
+        "GivenMasksOptions(": lambda: cc.import_masks("a", "b", "c", "d", {"masks_unit": "px"}),
+        "ViewOptions(port=3)": lambda: cc.view(tmp_path, {"port": 3}),
+        "PreprocessOptions(": lambda: cc.preprocess(movie.images, options={"clahe": 1}),
+        "by their name": lambda: cc.preprocess(movie.images, cc.PreprocessOptions()),
+    }
+    for words, call in wrong.items():
+        with pytest.raises(InputError, match=re.escape(words)):
+            call()
+
+
+def test_models_are_loaded_as_told() -> None:
+    image = np.random.default_rng(0).poisson(50, (48, 48)).astype(np.uint16)
+    frames = cc.preprocess(image[None], channels=["nuclear"])
+    model = cc.load_model("tiny")
+    options = cc.SegmentOptions(cell_diameter_px=20)
+    follow(
+        lambda: cc.segment(image, "tiny"),  # type: ignore[arg-type]
+        "load_model",
+        then=lambda: cc.segment(image, model),
+    )
+    follow(
+        lambda: cc.segment_frames(frames, "tiny"),  # type: ignore[arg-type]
+        "load_model",
+        then=lambda: cc.segment_frames(frames, model),
+    )
+    follow(
+        lambda: cc.segment(image, model, {"cell_diameter_px": 20}),  # type: ignore[arg-type]
+        r"SegmentOptions\(cell_diameter_px=20\)",
+        then=lambda: cc.segment(image, model, options),
+    )
+    follow(
+        lambda: cc.segment_frames(frames, model, options),  # type: ignore[arg-type]
+        "options=",
+        then=lambda: cc.segment_frames(frames, model, options=options),
     )

@@ -23,6 +23,7 @@ from cellsam_core.assignment.purity.result import Purity, record_of
 from cellsam_core.assignment.purity.windows import Windows, Zones
 from cellsam_core.labels.image import as_label_image
 from cellsam_core.labels.tiles import measure_cells
+from cellsam_core.options import options_of
 from cellsam_core.samples.affine import pixel_size_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def estimate_purity(
     >>> purity.reason
     "Purity can't be measured: there are too few cells with transcripts inside."
     """
-    options, inputs = options or PurityOptions(), inputs or AssignInputOptions()
+    options = options_of(PurityOptions, options)
+    inputs = options_of(AssignInputOptions, inputs, "inputs")
     image = as_label_image(labels, "labels")
     source = place(transcripts, manifest_of(transcripts), pixel_size_um, image, inputs)
     measured = measure_cells(image.tiles)
