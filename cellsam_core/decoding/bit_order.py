@@ -35,6 +35,8 @@ MAX_SPOTS = 2000
 """Spots of a plane that are looked at, the brightest first."""
 SURE = 6.0
 """Standard deviations by chance of the words that another order gains, less those that it loses."""
+MANY = 2.0
+"""Ratio of the words that another order gains, without the gene of most, to those that it loses."""
 
 
 class Order(NamedTuple):
@@ -179,6 +181,9 @@ def check_order(path: str | Path, orders: Sequence[Order], counts: Ints) -> None
     more = int(gained[best] - lost[best])
     # A frequent gene may always light a wrong bit; an order that is wrong hides many genes.
     if more - of_one_gene[best] <= SURE * np.sqrt(gained[best] + lost[best]):
+        return
+    # So may two genes; but words that the right order loses are chance, and thus few.
+    if gained[best] - of_one_gene[best] < MANY * lost[best]:
         return
     n = int(counts[0, 1])
     raise InputError(

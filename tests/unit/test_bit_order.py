@@ -99,6 +99,18 @@ def test_a_frequent_gene_with_a_wrong_bit_is_no_exchange(merfish: Path) -> None:
     check_order(merfish, orders, counts)
 
 
+def test_bits_that_many_genes_light_by_mistake_are_not_exchanged(merfish: Path) -> None:
+    raw = open_raw(merfish)
+    orders = list_orders(raw)
+    counts = np.zeros((1 + len(orders), 3), dtype=np.int64)
+    counts[0, :2] = 14256, 8698  # as 30 genes of 3 of 10 bits gave, a third of whose light was lost
+    counts[1] = 1976, 341, 970
+    check_order(merfish, orders, counts)
+    counts[1] = 1976, 341, 97
+    with pytest.raises(InputError, match="10577 with"):
+        check_order(merfish, orders, counts)
+
+
 def test_images_of_another_codebook_are_told(merfish: Path) -> None:
     raw = open_raw(merfish)
     orders = list_orders(raw)
