@@ -12,7 +12,7 @@ import numpy as np
 from cellsam_core.decoding.codebook_table import read_codebook
 from cellsam_core.decoding.experiment import RawExperiment, RawField
 from cellsam_core.decoding.raw_images import header_of, list_raw_images, plane_of
-from cellsam_core.decoding.sheets import as_number, as_whole, read_sheet
+from cellsam_core.decoding.sheets import as_number, as_whole, read_sheet, refuse_spreadsheet
 from cellsam_core.errors import InputError
 from cellsam_core.files.tables import table_errors
 from cellsam_core.samples.raw_rounds import ORGANIZATION
@@ -126,6 +126,8 @@ def _refuse_two_of_a_bit(
 
 def _one_table(folder: Path, pattern: re.Pattern[str], what: str) -> Path:
     found = sorted(f for f in folder.glob("*.csv") if pattern.search(f.stem))
+    if not found:
+        refuse_spreadsheet(folder, pattern)
     if len(found) != 1:
         raise InputError(
             folder,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellsam_core.decoding.sheets import refuse_spreadsheet
 from cellsam_core.errors import InputError
-from cellsam_core.samples.raw_rounds import find_format
+from cellsam_core.samples.raw_rounds import ORGANIZATION, find_format
 
 if TYPE_CHECKING:
     from cellsam_core.decoding.experiment import RawExperiment
+
+RAW_ROUNDS = re.compile(f"{ORGANIZATION.pattern}|^rounds$", re.IGNORECASE)
 
 
 def open_raw(
@@ -41,6 +45,7 @@ def open_raw(
         return open_rounds(folder, pixel_size_um)
     if found == "merlin":
         return open_merlin(folder, pixel_size_um)
+    refuse_spreadsheet(folder, RAW_ROUNDS)
     raise InputError(
         folder,
         found="no raw rounds",

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cellsam_core.decoding.codebook_table import read_codebook
 from cellsam_core.decoding.experiment import RawExperiment, RawField
 from cellsam_core.decoding.raw_images import header_of, is_zarr, list_raw_images, plane_of
-from cellsam_core.decoding.sheets import as_number, as_whole, read_sheet
+from cellsam_core.decoding.sheets import as_number, as_whole, read_sheet, refuse_spreadsheet
 from cellsam_core.errors import InputError
 from cellsam_core.files.filenames import natural_key
 from cellsam_core.files.tables import refuse_repeated
@@ -83,6 +83,8 @@ def open_rounds(folder: Path, pixel_size_um: float | None) -> RawExperiment:
     """
     path = folder / SHEET_NAME
     rows, said_size = _read_sheet(path)
+    if not (folder / CODEBOOK_NAME).exists():
+        refuse_spreadsheet(folder, re.compile("^codebook$", re.IGNORECASE))
     codebook = read_codebook(folder / CODEBOOK_NAME)
     bits = {(row.name, row.z): row for row in rows if row.kind == "bit"}
     stains = _middle_planes([row for row in rows if row.kind == "stain"])

@@ -6,6 +6,7 @@ import re
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.errors import InputError
 from cellsam_core.files.tables import read_table, refuse_missing, table_errors
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+OTHER_SUFFIXES = (".xlsx", ".xls", ".ods", ".numbers", ".tsv", ".txt")
 SEPARATORS = (";", "\t", ",")
 
 
@@ -86,3 +88,28 @@ def as_whole(text: str) -> int:
     if not re.fullmatch(r"-1(\.0*)?|\+?\d+(\.0*)?", text):
         raise ValueError(f"{text!r} is no whole number")
     return int(float(text))
+
+
+def refuse_spreadsheet(folder: Path, pattern: re.Pattern[str]) -> None:
+    """Refuse a table that lies in a folder as another kind of file than csv.
+
+    Parameters
+    ----------
+    folder
+        Folder of the raw rounds.
+    pattern
+        Expression of the table's name.
+
+    Raises
+    ------
+    InputError
+        There is one; the message names it.
+    """
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.suffix.lower() in OTHER_SUFFIXES and pattern.search(file.stem):
+            raise InputError(
+                folder,
+                found=f"the table {file.name}",
+                expected="a csv",
+                remedy=f"save it as {file.stem}.csv",
+            )

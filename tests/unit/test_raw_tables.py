@@ -185,3 +185,17 @@ def test_a_bit_that_no_word_has_is_told(copy, caplog):
     change(folder / "rounds.csv", add)
     open_raw(folder)
     assert "no column for the bits round_1=99" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *(("merfish", "codebook"), ("merfish", "dataorganization")),
+        *(("seqfish", "codebook"), ("seqfish", "rounds")),
+    ],
+)
+def test_a_spreadsheet_is_saved_as_csv_as_told(copy, kind, name):
+    folder = copy(kind)
+    right, wrong = folder / f"{name}.csv", folder / f"{name}.xlsx"
+    right.rename(wrong)
+    follow(lambda: open_raw(folder), f"save it as {name}.csv", lambda: wrong.rename(right))
