@@ -46,6 +46,7 @@ POSITIONS_NAME = "positions.csv"
 COLUMNS = ("kind", "name", "imaging_round", "file", "page")
 KINDS = ("bit", "fiducial", "stain")
 FIELD = "{field}"
+OTHER_FIELD = r"\{(?i:field|fov|position|pos)\}"
 DARK = r"round_\d+=0"
 
 
@@ -177,6 +178,11 @@ def _read_sheet(path: Path) -> tuple[list[SheetRow], float | None]:
             raise _unclear(path, found, "another name")
     if not (table["kind"] == "bit").any():
         raise _unclear(path, "no row of kind bit", "one for each bit")
+    named = table["file"].str.contains(FIELD, regex=False)
+    odd = table[~named if named.any() else table["file"].str.contains(OTHER_FIELD)]
+    if len(odd):
+        found = f"the file {odd['file'].iloc[0]!r} in row {int(odd.index[0]) + 1}"
+        raise _unclear(path, found, f"{FIELD} in the place of the name of the field, in each file")
     dark = table[(table["kind"] == "bit") & table["name"].str.fullmatch(DARK)]
     if len(dark):
         found = f"the bit {dark['name'].iloc[0]!r}, and 0 means dark in a column of pseudocolours"

@@ -154,6 +154,10 @@ def from_zero(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(name=table["name"].replace("round_2=1", "round_2=0"))
 
 
+def of_one_field(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(file=table["file"].mask(table.index == 0, "HybCycle_0/Pos0.tif"))
+
+
 @pytest.mark.parametrize(
     ("kind", "file", "wrong"),
     [
@@ -162,6 +166,8 @@ def from_zero(table: pd.DataFrame) -> pd.DataFrame:
         ("seqfish", "positions.csv", lambda t: t.assign(x_um="here")),
         ("seqfish", "positions.csv", lambda t: t.assign(field="0" + t["field"])),
         ("seqfish", "rounds.csv", from_zero),
+        ("seqfish", "rounds.csv", lambda t: t.assign(file=t["file"].str.replace("field", "Field"))),
+        ("seqfish", "rounds.csv", of_one_field),
     ],
 )
 def test_tables_are_corrected_as_told(copy, kind, file, wrong):
