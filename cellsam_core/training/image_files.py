@@ -9,8 +9,10 @@ import numpy as np
 from cellsam_core.errors import InputError
 from cellsam_core.files import omezarr
 from cellsam_core.files.filenames import same_stem
+from cellsam_core.files.npy import SEGMENTATION
 from cellsam_core.files.planes import read_plane
 from cellsam_core.files.stack import read_stack
+from cellsam_core.labels.by_name import LABEL_TAIL, OTHER_TAILS
 from cellsam_core.labels.source import open_labels
 from cellsam_core.preprocessing.channels import RGB
 from cellsam_core.preprocessing.contrast import to_grey
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".tif", ".tiff", ".png")
 
 ZARR = ".zarr"
-
-LABEL_TAIL = "_label"
 
 
 def is_image(path: Path) -> bool:
@@ -61,13 +61,35 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
     return {path.stem.removesuffix(".ome"): path for path in files}
 
 
-def labels_of(files: Mapping[str, Path]) -> dict[str, Path]:
-    """Choose those named ``<id>_label``, by id."""
-    return {
-        stem.removesuffix(LABEL_TAIL): path
-        for stem, path in files.items()
-        if stem.endswith(LABEL_TAIL)
+def images_and_labels(
+    folder: Path, files: Mapping[str, Path]
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Tell images from label images; return both by id.
+
+    Label images are named ``<id>_label``. If none is, they are those that another program named
+    after an image, such as ``<id>_cp_masks`` of Cellpose, or else its ``<id>_seg.npy``.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    files
+        Its images by their names without suffix.
+    """
+    own = {stem: stem.removesuffix(LABEL_TAIL) for stem in files if stem.endswith(LABEL_TAIL)}
+    others = {
+        stem: match[1]
+        for stem in files
+        if (match := OTHER_TAILS.fullmatch(stem)) and match[1] in files
     }
+    ids = own or others
+    labels = {name: files[stem] for stem, name in reversed(ids.items())}
+    chosen = set(labels.values())
+    images = {stem: path for stem, path in files.items() if path not in chosen}
+    if not own:
+        segmented = {name: folder / f"{name}{SEGMENTATION}" for name in images}
+        labels = {name: path for name, path in segmented.items() if path.is_file()} | labels
+    return images, labels
 
 
 def read_channels(

@@ -15,10 +15,9 @@ from cellsam_core.preprocessing.contrast import preprocess_plane
 from cellsam_core.preprocessing.roles import planes_of
 from cellsam_core.segmentation.tiles import REFERENCE_PX
 from cellsam_core.training.image_files import (
-    LABEL_TAIL,
     SUFFIXES,
     files_by_stem,
-    labels_of,
+    images_and_labels,
     read_channels,
     read_labels,
 )
@@ -174,6 +173,8 @@ def refuse_without_cells(where: Path, images: Sequence[LabelledImage]) -> None:
 def load_folder(folder: Path, roles: Mapping[str, str] | None = None) -> list[LabelledImage]:
     """Read a user's labelled images: ``<id>.tif``, ``.png`` or ``.zarr`` with ``<id>_label``.
 
+    Without any of these, labels as Cellpose names them are taken, see :func:`.images_and_labels`.
+
     Parameters
     ----------
     folder
@@ -188,8 +189,7 @@ def load_folder(folder: Path, roles: Mapping[str, str] | None = None) -> list[La
         one id.
     """
     files = files_by_stem(folder)
-    labels = labels_of(files)
-    pixels = {stem: path for stem, path in files.items() if not stem.endswith(LABEL_TAIL)}
+    pixels, labels = images_and_labels(folder, files)
     if not pixels:
         raise InputError(
             folder,

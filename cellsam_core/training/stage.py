@@ -95,7 +95,8 @@ def finetune(
     Parameters
     ----------
     folder
-        Folder with ``<id>.tif`` or ``<id>.png`` and, for each, ``<id>_label``.
+        Folder with ``<id>.tif`` or ``<id>.png`` and, for each, ``<id>_label``,
+        or labels as Cellpose names them: ``<id>_cp_masks``, ``<id>_masks`` or ``<id>_seg.npy``.
     output
         File of the weights to write, ``*.safetensors``.
     options

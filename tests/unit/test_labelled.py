@@ -168,3 +168,26 @@ def test_a_box_where_the_truth_is_unknown_costs_nothing() -> None:
         losses.append(detection_loss(dense, [found], [to_target(labels)], 1))
     assert float(losses[0]["query0_class"]) > float(losses[1]["query0_class"]) + 1
     assert float(losses[0]["query0_box"]) == float(losses[1]["query0_box"])
+
+
+@pytest.mark.parametrize("name", ["a_cp_masks.png", "a_masks.tif", "a_seg.npy"])
+def test_labels_that_cellpose_names_belong_to_their_images(tmp_path: Path, name: str) -> None:
+    labels = np.zeros((40, 50), np.uint16)
+    labels[5:15, 5:15], labels[20:35, 20:40] = 1, 2
+    image = (labels * 100 + np.arange(50)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    path = tmp_path / name
+    if path.suffix == ".npy":
+        np.save(path, {"masks": labels, "filename": "a.tif"}, allow_pickle=True)
+    elif path.suffix == ".png":
+        imsave(path, labels, check_contrast=False)
+    else:
+        tifffile.imwrite(path, labels)
+    (found,) = load_folder(tmp_path)
+    assert found.name == "a"
+    np.testing.assert_array_equal(found.labels, labels)
+    # Where one label image has our name, the others are images.
+    tifffile.imwrite(tmp_path / "b.tif", image)
+    tifffile.imwrite(tmp_path / "b_label.tif", labels)
+    with pytest.raises(InputError, match="without its labels"):
+        load_folder(tmp_path)
