@@ -320,7 +320,8 @@ def export_spatialdata(
     output
         Zarr folder to write.
     options
-        Options that the transcripts were assigned with; the defaults without it.
+        Options that the transcripts were assigned with; without it, those that the cell table
+        records.
 
     Raises
     ------
@@ -338,5 +339,5 @@ def export_spatialdata(
         masks=masks_folder(folder) / "masks.zarr",
         cells=folder / "3_cells",
         um_to_px=np.array(source.um_to_px),
-        expand_um=grown_um(folder, options_of(AssignOptions, options).expand_um),
+        expand_um=grown_um(folder, None if options is None else options.expand_um),
     )

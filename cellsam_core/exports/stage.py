@@ -38,7 +38,8 @@ def export(
     options
         Programs to export for.
     assignment
-        Options that the transcripts were assigned with, which tell how cells were grown.
+        Options that the transcripts were assigned with, which tell how cells were grown; without
+        it, the cell table tells.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def export(
     """
     refuse_no_path(output)
     options = options_of(ExportOptions, options)
-    assignment = options_of(AssignOptions, assignment, "assignment")
+    expand_um = options_of(AssignOptions, assignment, "assignment").expand_um
     sample = Sample.load(results)
     names = options.names()
     possible = options.names(is_movie=sample.is_movie)
@@ -75,13 +76,13 @@ def export(
             else "name the programs that you need, separated by commas",
         )
     folder = Path(output) if output is not None else sample.folder / "5_export"
-    expand_um = grown_um(sample.folder, assignment.expand_um)
+    grown = grown_um(sample.folder, None if assignment is None else expand_um)
     made: dict[str, Path] = {}
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         for name in names:
             path = temporary / _file_of(name, sample.name)
-            n = _write(name, path, sample, expand_um)
+            n = _write(name, path, sample, grown)
             log.info("%s: %d in %s", name, n, path.name)
             made[name] = folder / path.name
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import shapely
 import tifffile
 import zarr
 from fake_results import write_movie
+from refusals import follow
 from zarr.storage import ZipStore
 
 import cellsam_core as cc
@@ -240,3 +242,22 @@ def test_xenium_explorer_needs_sopa(tissue, tmp_path, monkeypatch):
     with pytest.raises(cc.InputError, match=r"cellsam-core\[explorer\]"):
         cc.export(tissue, tmp_path / "out", options=options)
     assert not (tmp_path / "out").exists()
+
+
+def test_masks_are_as_large_as_the_cells_of_the_table(tissue, tmp_path):
+    results = tmp_path / "cortex"
+    shutil.copytree(tissue, results)
+    manifest, masks = results / "0_manifest.json", results / "2_masks/masks.zarr"
+    grow = cc.AssignOptions(expand_um=2.0)
+    cc.assign(manifest, masks, grow, sample="cortex", output=results / "3_cells")
+    options = cc.ExportOptions(programs="xenium_ranger")
+    made = cc.export(results, tmp_path / "out", options)
+    labels = tifffile.imread(made["xenium_ranger"] / "cells.tif")
+    table = cells_of(results).obs
+    area = np.bincount(labels.ravel())[table["cell_id"].to_numpy(int)] * SIZE_UM**2
+    np.testing.assert_allclose(area, table["area_um2"])
+    follow(
+        lambda: cc.export(results, tmp_path / "out", options, assignment=cc.AssignOptions()),
+        "--expand-um 2, or run `assign` again",
+        then=lambda: cc.export(results, tmp_path / "out", options, assignment=grow),
+    )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import h5py
 
 from cellsam_core.assignment.purity.cells import cell_purity
 from cellsam_core.assignment.purity.stage import grown, measure_purity, windows_of
@@ -77,15 +80,17 @@ class MaskPurity:
             table.obs[str(name)] = values.to_numpy()
 
 
-def grown_um(results: Path, expand_um: float | str) -> float:
+def grown_um(results: Path, expand_um: float | str | None) -> float:
     """Return by how much the cells of a sample have grown, also where that is ``auto``.
+
+    The cell table records it, so that another distance is refused: masks and table would differ.
 
     Parameters
     ----------
     results
         Folder of the sample.
     expand_um
-        Option of the assignment.
+        Option of the assignment; None for what the cell table records.
 
     Raises
     ------
@@ -93,6 +98,16 @@ def grown_um(results: Path, expand_um: float | str) -> float:
         It is ``auto``, and there is no purity.json, or the cells have not grown by it.
     """
     if expand_um != "auto":
+        recorded = _recorded_um(results / "3_cells/cells.h5ad")
+        if expand_um is None:
+            return recorded or 0.0
+        if recorded is not None and not math.isclose(recorded, float(expand_um), abs_tol=1e-9):
+            raise InputError(
+                results / "3_cells/cells.h5ad",
+                found=f"cells that have grown by {recorded:g} µm",
+                expected=f"{float(expand_um):g} µm, the option `expand_um`",
+                remedy=f"give --expand-um {recorded:g}, or run `assign` again",
+            )
         return float(expand_um)
     path = results / "3_cells/purity.json"
     if not path.is_file():
@@ -105,3 +120,12 @@ def grown_um(results: Path, expand_um: float | str) -> float:
     with table_errors(path):
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return float(record["expand_um"])
+
+
+def _recorded_um(path: Path) -> float | None:
+    """Read from the cell table by how much cells have grown; None without a table or record."""
+    if not path.is_file():
+        return None
+    with table_errors(path), h5py.File(path, "r") as file:
+        found = file.get("uns/provenance/expand_um")
+        return None if found is None else float(found[()])
