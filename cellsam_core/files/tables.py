@@ -24,6 +24,8 @@ READ_ERRORS = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError),
     *(csv.Error, zlib.error, pa.ArrowException),
 )
+LARGEST_WHOLE = 2.0**53
+"""Largest whole number that floating point holds with all its digits."""
 
 
 @contextmanager
@@ -157,7 +159,8 @@ def plain_numbers(
         numbers = pd.to_numeric(table[name], errors="coerce")
         values = numbers.to_numpy(np.float64, na_value=np.nan)
         wrong = np.isnan(values)
-        wrong = wrong | (values % 1 != 0) if name in whole else wrong & table[name].notna()
+        whole_here = (values % 1 == 0) & (np.abs(values) <= LARGEST_WHOLE)
+        wrong = ~whole_here if name in whole else wrong & table[name].notna()
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise InputError(

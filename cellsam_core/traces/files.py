@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from cellsam_core.errors import InputError
 from cellsam_core.files.parquet import parquet_writer
-from cellsam_core.files.tables import read_table
+from cellsam_core.files.tables import plain_numbers, read_table
 from cellsam_core.traces.columns import TRACES
 from cellsam_core.traces.ratios import columns_of
 from cellsam_core.traces.summaries import summarise_tracks
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 METADATA = b"cellsam_traces"
+MOST_FRAMES = 1_000_000
+"""Frames that no movie reaches: a table of tracks x frames must fit into memory."""
 RATIO_COLUMNS = ("track_id", "frame", "time_s", "r_over_r0", "valid")
 
 
@@ -74,7 +76,17 @@ def read_ratios(path: Path) -> pd.DataFrame:
     """
     columns = [*RATIO_COLUMNS, "compartment"]
     rows = read_table(path, columns, only=True)
-    return rows[rows["compartment"] == "cell"].drop(columns="compartment")
+    rows = rows[rows["compartment"] == "cell"].drop(columns="compartment")
+    rows = plain_numbers(path, rows, whole=("track_id", "frame"), real=("time_s", "r_over_r0"))
+    outside = rows.loc[~rows["frame"].between(0, MOST_FRAMES - 1), "frame"]
+    if len(outside):
+        raise InputError(
+            path,
+            found=f"frame {outside.iloc[0]}",
+            expected=f"frames from 0 on, fewer than {MOST_FRAMES}",
+            remedy="correct the column frame",
+        )
+    return rows
 
 
 def ratios_of(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_results import DRUG_FRAME, N_FRAMES, response, run_traces, write_movie
+from refusals import follow
 
 from cellsam_core.cli import main
 from cellsam_core.errors import InputError
@@ -215,3 +216,20 @@ def test_what_cannot_be_compared_is_named(movie, tmp_path, capsys):
         assert main(["summarise", *arguments, "-o", str(tmp_path / "out")]) == 1
         assert message in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("frame", "told"), [(1e300, "1e+300"), (1.5, "1.5"), (-1, "frame -1")])
+def test_a_frame_that_is_none_is_refused(tmp_path, frame, told):
+    rows = {"track_id": 1, "frame": [0.0, 1, 2, frame], "time_s": np.nan, "compartment": "cell"}
+    path = tmp_path / "traces.parquet"
+    pd.DataFrame(rows | {"r_over_r0": 1.0, "valid": True}).to_parquet(path)
+
+    def corrected():
+        whole = pd.DataFrame(rows | {"frame": range(4), "r_over_r0": 1.0, "valid": True})
+        whole.assign(frame=whole["frame"].astype(float)).to_parquet(path)
+        assert read_responses(path).matrix.shape == (1, 4)
+
+    with pytest.raises(InputError) as refused:
+        read_responses(path)
+    assert told in str(refused.value)
+    follow(lambda: read_responses(path), "correct the", then=corrected)
