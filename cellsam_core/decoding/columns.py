@@ -56,6 +56,11 @@ QUALITY = Output(
         ),
         Column("dark_bits", "list", "Names of bits that show hardly any light"),
         Column(
+            "share_at_lowest",
+            "float",
+            "Share of the pixels of bits with the lowest value of their image, 0 to 1 (median)",
+        ),
+        Column(
             "spot_sigma_px",
             "dict",
             "Standard deviation of a spot: measured on molecules, null if there are too few, and"

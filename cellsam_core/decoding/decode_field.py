@@ -92,11 +92,11 @@ def decode_field(
     of_bit = [drifts[number] for number in raw.round_of_bit]
     colour_of_bit = [known.get(name, Colour(name)) for name in raw.colour_of_bit]
     planes, models, brightest = [], [], []
+    lowest: list[float] = []
     bright_px = np.zeros(len(raw.round_of_bit), np.int64)
     orders, n_words, light = list_orders(raw), np.zeros(0, np.int64), np.zeros(3)
     for z, bits in enumerate(field.bits):
-        images = read_bits(raw, bits)
-        stack = prepare_bits(images, of_bit, sigma_px, detect, colour_of_bit)
+        stack = prepare_bits(read_bits(raw, bits, lowest), of_bit, sigma_px, detect, colour_of_bit)
         bright_px += np.count_nonzero(stack > LIT, axis=(1, 2))
         calls, model = decode_plane(stack, raw.codebook, z)
         if z == len(field.bits) // 2:
@@ -122,13 +122,23 @@ def decode_field(
         "bright_px": bright_px.tolist(),
         "n_words": n_words.tolist(),
         "spot_light": light.tolist(),
+        "share_at_lowest": float(np.median(lowest)),
         "seen_px": _seen(raw.shape_yx, drifts.values()),
     }
     return DecodedField(drop_duplicates(join(planes)), stains, beads_yx, quality)
 
 
-def read_bits(raw: RawExperiment, bits: list[Plane]) -> Iterator[NDArray[Any]]:
+def read_bits(raw: RawExperiment, bits: list[Plane], lowest: list[float]) -> Iterator[NDArray[Any]]:
     """Read the images of the bits of a plane, one after the other.
+
+    Parameters
+    ----------
+    raw
+        The rounds.
+    bits
+        Image of each bit.
+    lowest
+        List to which each image adds the share of its pixels that have its lowest value.
 
     Raises
     ------
@@ -139,6 +149,7 @@ def read_bits(raw: RawExperiment, bits: list[Plane]) -> Iterator[NDArray[Any]]:
     number_of: dict[bytes, int] = {}
     for number, plane in enumerate(bits):
         image = raw.read(plane)
+        lowest.append(float(np.mean(image == image.min())))
         digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
         other = number_of.setdefault(digest, number)
         if other != number and image.min() < image.max():

@@ -38,7 +38,7 @@ BATCH_NAME = "batch.json"
 FIELD_NAME = "field.json"
 CALLS_NAME = "calls.parquet"
 BEADS_NAME = "beads.npy"
-CONTENT = 4
+CONTENT = 5
 """Version of what a field holds: one of another version is decoded again."""
 SCHEMA = pa.schema(
     {

@@ -13,7 +13,7 @@ from cellsam_core.decoding.bit_order import check_order, list_orders, word_spots
 from cellsam_core.decoding.decode_field import SPOTS_NAME
 from cellsam_core.decoding.decoded import DecodedWriter
 from cellsam_core.decoding.positions import BEAD, Points, refine_positions
-from cellsam_core.decoding.quality import words_of_chance, words_of_dark_bits
+from cellsam_core.decoding.quality import words_of_background, words_of_chance, words_of_dark_bits
 from cellsam_core.decoding.seams import owned_calls
 from cellsam_core.decoding.spot_size import measured_sigma_px, words_of_size
 from cellsam_core.decoding.stage_axes import check_positions
@@ -142,6 +142,7 @@ def join(
         )
 
     bright_px, light = np.zeros(len(raw.codebook.bit_names), np.int64), np.zeros(3)
+    at_lowest: list[float] = []
     with DecodedWriter(root, raw.codebook, mosaic) as writer:
         for number, field in enumerate(fields):
             for name in field.facts["images"]:
@@ -152,6 +153,7 @@ def join(
             quality = {**field.facts["quality"], "n_candidates": n_calls}
             bright_px += np.array(quality.pop("bright_px", 0))
             light += np.array(quality.pop("spot_light"))
+            at_lowest.append(quality["share_at_lowest"])
             del quality["n_words"]
             quality |= dict(zip(SHIFT_KEYS, found.shift_yx[number].tolist(), strict=True))
             writer.fields.append(quality | {"n_links": int(n_links[number])})
@@ -162,10 +164,13 @@ def join(
         spots = word_spots(raw.codebook, n_words)
         if said := words_of_chance(spots):
             log.warning("%s", said)
+        if said := words_of_background(float(np.median(at_lowest))):
+            log.warning("%s", said)
         sigma_px = measured_sigma_px(light, options.spot_sigma_px)
         if said := words_of_size(sigma_px, options.spot_sigma_px):
             log.warning("%s", said)
         alignment = {
+            "share_at_lowest": float(np.median(at_lowest)),
             "spot_sigma_px": {"measured": sigma_px, "searched": options.spot_sigma_px},
             "dark_bits": dark,
             "word_spots": spots,

@@ -63,6 +63,27 @@ def words_of_chance(spots: dict[str, Any]) -> str:
     )
 
 
+MOST_AT_LOWEST = 0.2
+"""Share of pixels with the lowest value of their image that no camera leaves."""
+
+
+def words_of_background(share_at_lowest: float) -> str:
+    """Write that the background was taken off the images; empty if it was not.
+
+    Examples
+    --------
+    >>> words_of_background(0.001)
+    ''
+    """
+    if share_at_lowest <= MOST_AT_LOWEST:
+        return ""
+    return (
+        f"{share_at_lowest:.0%} of the pixels of the bits have the lowest value of their image: the"
+        " background was taken off, or the values were rounded. Weak molecules are lost. Give the"
+        " images as the camera wrote them."
+    )
+
+
 def words_of_dark_bits(names: Sequence[str]) -> str:
     """Write which bits are dark, and what that may mean.
 

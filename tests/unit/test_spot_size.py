@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 from scipy.ndimage import gaussian_filter
 
 import cellsam_core as cc
@@ -74,3 +75,22 @@ def test_a_wrong_size_is_told_with_the_right_one(
     size = json.loads((tmp_path / "right/decode_qc.json").read_text())["spot_sigma_px"]
     assert size["searched"] == 1.3
     assert size["measured"] == pytest.approx(1.3, rel=0.1)
+
+
+@pytest.mark.parametrize("is_taken_off", [False, True])
+def test_a_background_that_was_taken_off_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, is_taken_off: bool
+) -> None:
+    small = cc.TissueOptions(size_px=256, cells=6, transcripts=600)
+    one = cc.RawRoundsOptions(fields_per_edge=1)
+    cc.simulate_tissue(tmp_path / "raw", seed=3, options=small, raw_rounds=one)
+    for file in (tmp_path / "raw").glob("merfish_*.tif"):
+        pages = tifffile.imread(file).astype(int)
+        # The last pages, of beads and stains, stay as they are.
+        floor = np.median(pages[:2], axis=(1, 2), keepdims=True) if is_taken_off else 0
+        pages[:2] = np.maximum(pages[:2] - floor, 0)
+        tifffile.imwrite(file, pages.astype(np.uint16), photometric="minisblack")
+    cc.decode(tmp_path / "raw", tmp_path / "out")
+    assert ("background was taken off" in caplog.text) == is_taken_off
+    share = json.loads((tmp_path / "out/decode_qc.json").read_text())["share_at_lowest"]
+    assert (share > 0.3) == is_taken_off
