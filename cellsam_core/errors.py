@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+LONGEST_QUOTED = 300
+"""Characters of a library's message that are shown."""
+
 
 class InputError(ValueError):
     """Error in the user's data, with a message of one sentence.
@@ -64,5 +67,9 @@ def shortened(names: Sequence[str], n_shown: int = 1) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of a library's message, or the error's type if there is none."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """Return the first line of a library's message, or the error's type if there is none.
+
+    Some libraries put the bytes of a damaged file into their messages: what is too long is cut.
+    """
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return line if len(line) <= LONGEST_QUOTED else f"{line[:LONGEST_QUOTED]}..."

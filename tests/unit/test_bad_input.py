@@ -32,6 +32,7 @@ from good_data import (
 )
 
 from cellsam_core.cli import main
+from cellsam_core.errors import first_line
 from cellsam_core.files import omezarr
 from cellsam_core.segmentation.batch_files import BatchWriter
 
@@ -425,3 +426,11 @@ def test_a_gpu_that_is_not_there(data, tmp_path, capsys):
 def test_debug_shows_the_traceback(data):
     with pytest.raises(ValueError, match="found no images"):
         main(["--debug", *(str(word) for word in empty_folder(data)[0])])
+
+
+def test_a_long_message_of_a_library_is_cut():
+    assert first_line(ValueError("\n  \nshort\nmore")) == "short"
+    assert first_line(KeyError()) == "KeyError"
+    told = first_line(ValueError(repr(bytes(2000))))
+    assert len(told) < 350
+    assert told.endswith("...")
