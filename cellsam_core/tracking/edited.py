@@ -77,6 +77,13 @@ def read_edited(path: Path, objects: pd.DataFrame, labels: LabelSource) -> Track
         There is no such file, or it has cells that are not in the masks, or cells that come from
         two others.
     """
+    if not path.exists():
+        raise InputError(
+            path,
+            found="no such folder",
+            expected="the tracks that another program has edited",
+            remedy="give the folder that it has exported",
+        )
     for table, name in (("res_track.txt", "mask"), ("man_track.txt", "man_track")):
         if (path / table).is_file():
             return _read_ctc(read_ctc(path, name), labels)

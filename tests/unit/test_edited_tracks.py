@@ -80,6 +80,17 @@ def test_without_an_edit_there_is_nothing_to_correct(results, tmp_path):
         assert main(["corrections", "from", str(edited), str(results), "-o", str(output)]) == 1
 
 
+def test_a_folder_without_tracks_is_refused(results, tmp_path):
+    masks = results / "2_masks/masks.zarr"
+    objects = pd.read_parquet(results / "3_tracks/objects.parquet")
+    (tmp_path / "edited").mkdir()
+    follow(
+        lambda: read_edited(tmp_path / "edited", objects, open_labels(masks)),
+        "for the Cell Tracking Challenge, and give the folder",
+        lambda: shutil.copytree(results / "3_tracks/ctc", tmp_path / "edited", dirs_exist_ok=True),
+    )
+
+
 def test_a_cell_that_is_not_in_the_masks_is_refused(results, tmp_path):
     edited = tmp_path / "edited"
     shutil.copytree(results / "3_tracks/ctc", edited)
