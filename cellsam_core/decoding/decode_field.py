@@ -94,14 +94,14 @@ def decode_field(
     planes, models, brightest = [], [], []
     lowest: list[float] = []
     bright_px = np.zeros(len(raw.round_of_bit), np.int64)
-    orders, n_words, light = list_orders(raw), np.zeros(0, np.int64), np.zeros(3)
+    n_words, light = np.zeros(0, np.int64), np.zeros(3)
     for z, bits in enumerate(field.bits):
         stack = prepare_bits(read_bits(raw, bits, lowest), of_bit, sigma_px, detect, colour_of_bit)
         bright_px += np.count_nonzero(stack > LIT, axis=(1, 2))
         calls, model = decode_plane(stack, raw.codebook, z)
         if z == len(field.bits) // 2:
             # One plane of the field, since others show the same molecules again.
-            n_words = count_words(stack, raw.codebook, orders)
+            n_words = count_words(stack, raw.codebook, list_orders(raw))
             light = spot_light(stack, calls, raw.codebook)
         planes.append(calls)
         models.append(model)

@@ -13,9 +13,9 @@ from cellsam_core.decoding.bit_order import check_order, list_orders, word_spots
 from cellsam_core.decoding.decode_field import SPOTS_NAME
 from cellsam_core.decoding.decoded import DecodedWriter
 from cellsam_core.decoding.positions import BEAD, Points, refine_positions
-from cellsam_core.decoding.quality import words_of_background, words_of_chance, words_of_dark_bits
+from cellsam_core.decoding.quality import doubts
 from cellsam_core.decoding.seams import owned_calls
-from cellsam_core.decoding.spot_size import measured_sigma_px, words_of_size
+from cellsam_core.decoding.spot_size import measured_sigma_px
 from cellsam_core.decoding.stage_axes import check_positions
 from cellsam_core.mosaic import Mosaic
 from cellsam_core.samples.placement import refuse_scattered
@@ -158,22 +158,17 @@ def join(
             quality |= dict(zip(SHIFT_KEYS, found.shift_yx[number].tolist(), strict=True))
             writer.fields.append(quality | {"n_links": int(n_links[number])})
             log.info("field %d of %d: %d candidates", number + 1, len(fields), n_calls)
-        dark = dark_bits(raw.codebook, bright_px)
-        if dark:
-            log.warning("%s", words_of_dark_bits(dark))
-        spots = word_spots(raw.codebook, n_words)
-        if said := words_of_chance(spots):
-            log.warning("%s", said)
-        if said := words_of_background(float(np.median(at_lowest))):
-            log.warning("%s", said)
-        sigma_px = measured_sigma_px(light, options.spot_sigma_px)
-        if said := words_of_size(sigma_px, options.spot_sigma_px):
-            log.warning("%s", said)
-        alignment = {
+        searched_px = options.spot_sigma_px
+        measured_px = measured_sigma_px(light, searched_px)
+        seen = {
             "share_at_lowest": float(np.median(at_lowest)),
-            "spot_sigma_px": {"measured": sigma_px, "searched": options.spot_sigma_px},
-            "dark_bits": dark,
-            "word_spots": spots,
+            "spot_sigma_px": {"measured": measured_px, "searched": searched_px},
+            "dark_bits": dark_bits(raw.codebook, bright_px),
+            "word_spots": word_spots(raw.codebook, n_words),
+        }
+        for said in doubts(seen):
+            log.warning("%s", said)
+        alignment = seen | {
             "colours": _colours(fields[0].facts["settings"]["colours"], raw.shape_yx),
             "stage": _stage(found, n_links),
         }

@@ -6,11 +6,18 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cellsam_core.decoding.spot_size import words_of_size
 from cellsam_core.files.tables import table_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+FEW_SPOTS = 200
+"""Fewest spots of which the share that are words is judged."""
+MORE_THAN_CHANCE = 2.0
+MOST_AT_LOWEST = 0.2
+"""Share of pixels with the lowest value of their image that no camera leaves."""
 
 
 @contextmanager
@@ -35,9 +42,28 @@ def decoding_quality(results: Path) -> Iterator[dict[str, Any] | None]:
         yield dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-FEW_SPOTS = 200
-"""Fewest spots of which the share that are words is judged."""
-MORE_THAN_CHANCE = 2.0
+def doubts(seen: dict[str, Any]) -> list[str]:
+    """Write what the images of the rounds make doubtful, for the log and the report.
+
+    Parameters
+    ----------
+    seen
+        Entries of ``decode_qc.json``; those that it lacks are not judged.
+
+    Examples
+    --------
+    >>> doubts({"dark_bits": [], "share_at_lowest": 0.001})
+    []
+    """
+    told = []
+    if dark := seen.get("dark_bits"):
+        told.append(words_of_dark_bits(dark))
+    if spots := seen.get("word_spots"):
+        told.append(words_of_chance(spots))
+    told.append(words_of_background(seen.get("share_at_lowest", 0.0)))
+    if size := seen.get("spot_sigma_px"):
+        told.append(words_of_size(size["measured"], size["searched"]))
+    return [said for said in told if said]
 
 
 def words_of_chance(spots: dict[str, Any]) -> str:
@@ -61,10 +87,6 @@ def words_of_chance(spots: dict[str, Any]) -> str:
         f" genes, and {chance:.1%} would be by chance: the codebook, or the table of the rounds, is"
         " not that of these images."
     )
-
-
-MOST_AT_LOWEST = 0.2
-"""Share of pixels with the lowest value of their image that no camera leaves."""
 
 
 def words_of_background(share_at_lowest: float) -> str:

@@ -158,9 +158,10 @@ def plain_numbers(
             continue
         numbers = pd.to_numeric(table[name], errors="coerce")
         values = numbers.to_numpy(np.float64, na_value=np.nan)
-        wrong = np.isnan(values)
-        whole_here = (values % 1 == 0) & (np.abs(values) <= LARGEST_WHOLE)
-        wrong = ~whole_here if name in whole else wrong & table[name].notna()
+        if name in whole:
+            wrong = (values % 1 != 0) | (np.abs(values) > LARGEST_WHOLE)
+        else:
+            wrong = np.isnan(values) & table[name].notna()
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise InputError(

@@ -43,6 +43,13 @@ def seen(true_px: float, searched_px: float) -> np.ndarray:
     return spot_light(np.stack(stack), calls, BOOK)
 
 
+def simulate(folder: Path) -> None:
+    """Write the raw rounds of one field."""
+    small = cc.TissueOptions(size_px=256, cells=6, transcripts=600)
+    one = cc.RawRoundsOptions(fields_per_edge=1)
+    cc.simulate_tissue(folder, seed=3, options=small, raw_rounds=one)
+
+
 @pytest.mark.parametrize("true_px", [0.9, 1.3, 2.5])
 @pytest.mark.parametrize("searched_px", [0.8, 1.3, 2.6])
 def test_the_size_is_that_of_the_spots_whatever_was_searched_for(
@@ -63,9 +70,7 @@ def test_few_spots_have_no_size() -> None:
 def test_a_wrong_size_is_told_with_the_right_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    small = cc.TissueOptions(size_px=256, cells=6, transcripts=600)
-    one = cc.RawRoundsOptions(fields_per_edge=1)
-    cc.simulate_tissue(tmp_path / "raw", seed=3, options=small, raw_rounds=one)
+    simulate(tmp_path / "raw")
     cc.decode(tmp_path / "raw", tmp_path / "wrong", cc.DecodeOptions(spot_sigma_px=2.6))
     said = "`spot_sigma_px` in the section `decode` of the config to 1."
     assert said in caplog.text
@@ -81,9 +86,7 @@ def test_a_wrong_size_is_told_with_the_right_one(
 def test_a_background_that_was_taken_off_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, is_taken_off: bool
 ) -> None:
-    small = cc.TissueOptions(size_px=256, cells=6, transcripts=600)
-    one = cc.RawRoundsOptions(fields_per_edge=1)
-    cc.simulate_tissue(tmp_path / "raw", seed=3, options=small, raw_rounds=one)
+    simulate(tmp_path / "raw")
     for file in (tmp_path / "raw").glob("merfish_*.tif"):
         pages = tifffile.imread(file).astype(int)
         # The last pages, of beads and stains, stay as they are.

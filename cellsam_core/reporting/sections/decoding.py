@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsam_core.decoding.calibrate import rate_of_counts
-from cellsam_core.decoding.quality import (
-    decoding_quality,
-    words_of_background,
-    words_of_chance,
-    words_of_dark_bits,
-)
-from cellsam_core.decoding.spot_size import words_of_size
+from cellsam_core.decoding.quality import decoding_quality, doubts
 from cellsam_core.reporting.figures.common import ACCENT, WARM, encode, new_figure, plain
 from cellsam_core.reporting.page import Picture, Section, Table
 
@@ -64,15 +58,7 @@ def decoding_section(results: Results) -> Section | None:
         )
         section.pictures.append(Picture(uri, caption))
     section.paragraphs += [*_coverage(quality), *_positions(quality), *_not_aligned(quality)]
-    if dark := quality.get("dark_bits"):
-        section.paragraphs.append(words_of_dark_bits(dark))
-    if said := words_of_background(quality.get("share_at_lowest", 0.0)):
-        section.paragraphs.append(said)
-    if size := quality.get("spot_sigma_px"):
-        said = words_of_size(size["measured"], size["searched"])
-        section.paragraphs += [said] if said else []
-    if spots := quality.get("word_spots"):
-        section.paragraphs += [said] if (said := words_of_chance(spots)) else []
+    section.paragraphs += doubts(quality)
     section.tables.append(_counts(quality))
     section.tables.append(_registration(quality["fields"]))
     if quality.get("colours"):
